@@ -1,0 +1,5 @@
+"""The eye as labels: the label map and the procedural phantom."""
+
+from retinasynth.anatomy.eye import PLANES, Eye
+
+__all__ = ["PLANES", "Eye"]

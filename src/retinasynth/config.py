@@ -1,0 +1,277 @@
+"""Typed settings: what can be chosen, in which range, and the presets that choose it.
+
+A run is described by one `Settings` value. It is made from a preset, a YAML file, or either with overrides
+(``--set optimiser.learning_rate=1e-4`` or, since the name is unambiguous, ``--set learning_rate=1e-4``), is
+written into the run folder, and is never asked for again: resuming, generating and evaluating read it there.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from retinasynth.errors import SettingError
+
+Initialisation = Literal["normal", "glorot", "he"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are refused and values cannot be changed once made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(Section):
+    """How pairs are read and varied."""
+
+    size_px: int = Field(256, ge=16, le=4096, description="height and width that every pair is resized to")
+    mask_channels: Literal[1, 3] = Field(
+        3, description="channels that the mask is given to the networks in; the source repeats it three times"
+    )
+    flip: bool = Field(False, description="augment with left-right and up-down flips, each with probability 1/2")
+    rotation_deg: float = Field(0.0, ge=0, le=180, description="augment with rotations up to this angle either way")
+    licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
+
+
+class GeneratorSettings(Section):
+    """The U-Net that turns a mask into a photograph."""
+
+    filters: int = Field(64, ge=1, le=512, description="channels after the first encoder step")
+    depth: int = Field(8, ge=2, le=12, description="stride-2 steps down to the bottleneck; 8 takes 256 px to 1 x 1")
+    dropout: float = Field(0.5, ge=0, lt=1, description="rate in the first three decoder steps, on at generation too")
+
+
+class DiscriminatorSettings(Section):
+    """The PatchGAN that judges a mask and a photograph together."""
+
+    filters: int = Field(64, ge=1, le=512, description="channels after the first step")
+    norm: Literal["batch", "none"] = Field("batch", description="normalisation in all steps but the first and last")
+
+
+class LossSettings(Section):
+    """What the generator minimises: adversarial + l1_weight x mean absolute error."""
+
+    l1_weight: float = Field(100.0, ge=0, description="weight of the mean absolute error, on values in [-1, 1]")
+
+
+class OptimiserSettings(Section):
+    """Adam, one for each network."""
+
+    learning_rate: float = Field(2e-4, gt=0, le=1)
+    beta1: float = Field(0.5, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+
+
+class TrainingSettings(Section):
+    """The loop."""
+
+    epochs: int = Field(40, ge=1)
+    batch_size: int = Field(1, ge=1, description="pairs in a step of one process")
+    initialisation: Initialisation = Field(
+        "normal",
+        description="of all convolutions: normal (deviation 0.02, the source's), glorot or he (both uniform)",
+    )
+    seed: int = Field(0, ge=0, lt=2**32)
+    precision: Precision = Field(
+        "auto",
+        description="auto is bf16 where the hardware has it, fp16 with loss scaling on older GPUs, else fp32",
+    )
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights per step; 0 keeps no average")
+    devices: int = Field(1, ge=1, le=64, description="processes that share a step; each takes batch_size pairs")
+    log_every_steps: int = Field(10, ge=1)
+    sample_every_steps: int = Field(400, ge=1, description="steps between two sample grids")
+    checkpoint_every_steps: int = Field(400, ge=1, description="steps between two checkpoints")
+    tensorboard: bool = Field(False, description="also write TensorBoard events (extra: tracking)")
+
+
+class Settings(Section):
+    """Everything that decides what a training run computes."""
+
+    preset: str = "source"
+    data: DataSettings = DataSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    discriminator: DiscriminatorSettings = DiscriminatorSettings()
+    loss: LossSettings = LossSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _size_fits_depth(self) -> Self:
+        step = 2**self.generator.depth
+        if self.data.size_px % step:
+            nearest = max(step, round(self.data.size_px / step) * step)
+            raise ValueError(
+                f"data.size_px is {self.data.size_px}, but generator.depth {self.generator.depth} halves it "
+                f"{self.generator.depth} times and needs a multiple of {step}; nearest: {nearest}"
+            )
+        if self.data.size_px < 32:
+            raise ValueError(f"data.size_px is {self.data.size_px}, but the discriminator needs at least 32")
+        return self
+
+    @classmethod
+    def from_preset(cls, name: str) -> Self:
+        """The settings of a preset.
+
+        Raises:
+            SettingError: there is no preset of that name.
+
+        Example:
+            >>> Settings.from_preset("source").optimiser.learning_rate
+            0.0002
+        """
+        if name not in PRESETS:
+            raise SettingError(
+                f"There is no preset {name!r}{_did_you_mean(name, PRESETS)}",
+                expected=f"one of: {', '.join(PRESETS)}",
+            )
+        return cls.from_mapping({"preset": name, **PRESETS[name]})
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, origin: str = "the settings") -> Self:
+        """Settings from nested plain values, checked.
+
+        Raises:
+            SettingError: a name is unknown or a value impossible; the message names it.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingError(f"{origin}: {_explain(error)}", do="`retinasynth settings` lists all of them") from error
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Settings from a YAML file; what it leaves out keeps the value of its ``preset``.
+
+        Raises:
+            SettingError: the file cannot be read, or holds something unknown or impossible.
+        """
+        path = Path(path)
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise SettingError(f"{path} cannot be read as settings ({error})", expected="a YAML file") from error
+        if not isinstance(values, dict):
+            raise SettingError(f"{path} holds {type(values).__name__}", expected="names and values, as in config.yaml")
+        preset = values.get("preset", "source")
+        if preset in PRESETS:
+            values = _merged({"preset": preset, **PRESETS[preset]}, values)
+        return cls.from_mapping(values, origin=str(path))
+
+    def to_yaml(self) -> str:
+        """The settings as YAML that `from_yaml` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def with_overrides(self, overrides: Sequence[str]) -> Self:
+        """These settings with ``section.name=value`` (or, where one section only has it, ``name=value``) changed.
+
+        Raises:
+            SettingError: an override has no ``=``, names nothing known, or gives an impossible value.
+
+        Example:
+            >>> Settings().with_overrides(["epochs=3", "generator.filters=8"]).training.epochs
+            3
+        """
+        values = self.model_dump()
+        for override in overrides:
+            name, equals, text = override.partition("=")
+            if not equals:
+                raise SettingError(f"--set {override!r} has no '='", expected="name=value, for example epochs=5")
+            *sections, leaf = _full_name(name.strip()).split(".")
+            place = values
+            for section in sections:
+                place = place[section]
+            # An empty value is an empty text; YAML reads 1e-4 as text, which pydantic then reads as the number.
+            place[leaf] = yaml.safe_load(text) if text.strip() else ""
+        return self.from_mapping(values, origin="--set " + " --set ".join(overrides) if overrides else "the settings")
+
+    def differences(self, other: "Settings") -> list[str]:
+        """Names of the settings in which the two differ, as ``section.name``."""
+        return [name for name, value in flat(self).items() if flat(other)[name] != value]
+
+
+def flat(settings: Settings) -> dict[str, Any]:
+    """All settings as ``section.name: value``, in their order.
+
+    Example:
+        >>> flat(Settings())["loss.l1_weight"]
+        100.0
+    """
+    return {
+        f"{section}.{name}" if isinstance(values, dict) else section: value
+        for section, values in settings.model_dump().items()
+        for name, value in (values.items() if isinstance(values, dict) else [(section, values)])
+    }
+
+
+def descriptions() -> dict[str, str]:
+    """What each setting means, as ``section.name: text``."""
+    return {
+        f"{section}.{name}": leaf.description or ""
+        for section, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        for name, leaf in field.annotation.model_fields.items()
+    }
+
+
+def _full_name(name: str) -> str:
+    known = [full for full in flat(Settings()) if full != "preset"]
+    if name in known:
+        return name
+    matches = [full for full in known if full.endswith(f".{name}")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise SettingError(f"--set {name} is ambiguous", expected=f"one of: {', '.join(matches)}")
+    leaves = {full.rpartition(".")[2]: full for full in known}
+    raise SettingError(
+        f"There is no setting {name!r}{_did_you_mean(name, [*known, *leaves])}",
+        do="`retinasynth settings` lists all of them",
+    )
+
+
+def _did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"there is no setting {name!r}{_did_you_mean(name, list(flat(Settings())))}")
+        elif name:
+            lines.append(f"{name} is {problem['input']!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}")
+        else:
+            lines.append(problem["msg"].removeprefix("Value error, "))
+    return "; ".join(lines)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(base)
+    for name, value in over.items():
+        below = both.get(name)
+        both[name] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The published system, every value its own; the field defaults above are these values.
+    "source": {},
+    # The same system made small enough to learn the embedded procedural eyes in about a minute.
+    "demo": {
+        "data": {"size_px": 128, "mask_channels": 1, "flip": True},
+        "generator": {"filters": 16, "depth": 6, "dropout": 0.0},
+        "discriminator": {"filters": 16},
+        "training": {
+            "epochs": 12,
+            "ema_decay": 0.98,
+            "sample_every_steps": 200,
+            "checkpoint_every_steps": 200,
+        },
+    },
+}
