@@ -104,8 +104,7 @@ def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
     Raises:
         ImageError: the file cannot be read as 8-bit, or the mask is empty and that is not allowed.
     """
-    values = read_photograph(path).max(axis=2)
-    mask: Mask = values > (0 if values.max() <= 1 else 127)
+    mask = mask_from_photograph(read_photograph(path))
     if not (allow_empty or mask.any()):
         raise ImageError(
             f"{path} is all black",
@@ -113,6 +112,20 @@ def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
             do="Check the file, or remove the pair",
         )
     return mask
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of the picture in a file, as stored, from its header alone (no pixel is decoded).
+
+    Raises:
+        ImageError: the file is missing or not a picture.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # about metadata that we do not read
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path} cannot be opened as a picture ({error})") from error
 
 
 def write_photograph(path: Path, photograph: Photograph, metadata: Mapping[str, str] | None = None) -> None:
@@ -199,6 +212,18 @@ def photograph_from_signed(signed: NDArray[np.floating[Any]]) -> Photograph:
 def mask_as_photograph(mask: Mask) -> Photograph:
     """A mask as a black and white picture, ``uint8 (height, width, 3)``."""
     return np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[..., np.newaxis], 3, axis=2)
+
+
+def mask_from_photograph(picture: Photograph) -> Mask:
+    """A black and white picture as a mask: True where the brightest channel is over half of its range (0-1 or 0-255).
+
+    Example:
+        >>> mask_from_photograph(mask_as_photograph(np.array([[True, False]]))).tolist()
+        [[True, False]]
+    """
+    values = picture.max(axis=2)
+    mask: Mask = values > (0 if values.max() <= 1 else 127)
+    return mask
 
 
 # --- Panels ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Eyes in folders: finding them, preparing sets of them, and feeding them to the networks."""
