@@ -251,10 +251,10 @@ def _chasedb1(folder: Path) -> _Found | None:
 
 
 def _planes(folder: Path) -> _Found | None:
-    """``images/`` beside folders named after planes (``vessels/``, ``disc/``, ``fov/`` ...), perhaps in train and test.
+    """Photographs (``images/``) and folders named after planes (``vessels/``, ``disc/``), perhaps in train and test.
 
     Other folders are ignored. A missing file means that this plane of this eye is unknown; a mask without photograph
-    is unpaired. Without ``images/`` these are label maps alone.
+    is unpaired. With no place for photographs these are label maps alone.
     """
     eyes: list[EyeFiles] = []
     unpaired: list[Path] = []
@@ -264,13 +264,15 @@ def _planes(folder: Path) -> _Found | None:
         if "vessels" not in folders and any(key in folders for key in _VESSEL_FOLDERS):
             return None  # the vessels have another name: two folders, perhaps with more planes beside them
         masks = {plane: _pictures(folders[key]) for key, plane in _PLANE_FOLDERS.items() if key in folders}
-        if "images" in folders:
-            more, without = _matched(split or "train", _pictures(folders["images"]), masks, needs_vessels=False)
+        place = _photograph_folder(folders)
+        photographs = _pictures(place or side)
+        if photographs or place:
+            more, without = _matched(split or "train", photographs, masks, needs_vessels=False)
         else:
             more, without = _label_maps(split or "train", masks), []
         eyes += more
         unpaired += without
-    if not any(files.planes for files in eyes):
+    if not (unpaired or any(files.planes for files in eyes)):
         return None
     return _Found("planes", eyes, unpaired, has_split=sides[0][0] is not None)
 
@@ -339,9 +341,8 @@ def _photographs(folder: Path) -> _Found | None:
     sides = _sides(folder)
     eyes = []
     for split, side in sides:
-        folders = _folders(side)
-        inner = next((folders[key] for key in _PHOTOGRAPH_FOLDERS if key in folders), side)
-        eyes += [_alone(path, split or "train") for path in _pictures(inner) or _pictures(side)]
+        pictures = _pictures(_photograph_folder(_folders(side)) or side)
+        eyes += [_alone(path, split or "train") for path in pictures or _pictures(side)]
     return _Found("photographs", eyes, [], has_split=sides[0][0] is not None) if eyes else None
 
 
@@ -365,6 +366,10 @@ def _plain(name: str) -> str:
 def _folders(folder: Path) -> dict[str, Path]:
     """The folders in a folder by plain name: lower case, without blanks, underscores and hyphens."""
     return {_plain(path.name): path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
+
+
+def _photograph_folder(folders: Mapping[str, Path]) -> Path | None:
+    return next((folders[key] for key in _PHOTOGRAPH_FOLDERS if key in folders), None)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -1,0 +1,55 @@
+"""Small procedural pictures and data sets for the tests."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from retinasynth.images import Mask, Photograph, write_mask, write_photograph
+
+
+def tiny_mask(seed: int, height: int = 32, width: int = 32) -> Mask:
+    """A few straight lines, different for each seed and unequal to its own mirror images."""
+    random = np.random.default_rng(seed)
+    mask = np.zeros((height, width), np.bool_)
+    mask[random.integers(2, height // 2 - 2), :] = True
+    mask[: height // 3, random.integers(2, width // 2 - 2)] = True
+    return mask
+
+
+def tiny_photograph(seed: int, height: int = 32, width: int = 32) -> Photograph:
+    """A coloured ramp with grain, different for each seed."""
+    random = np.random.default_rng(seed)
+    ramp = np.linspace(40, 200, width)[np.newaxis, :, np.newaxis] * np.array([1.0, 0.5, 0.25])
+    grain = random.integers(-30, 30, (height, width, 3))
+    return np.clip(ramp + grain, 0, 255).astype(np.uint8)
+
+
+def put_photograph(path: Path, seed: int = 0, height: int = 32, width: int = 32) -> Path:
+    """Write `tiny_photograph` to `path` in the format of its suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".png":
+        write_photograph(path, tiny_photograph(seed, height, width))
+    else:
+        Image.fromarray(tiny_photograph(seed, height, width)).save(path)
+    return path
+
+
+def put_mask(path: Path, seed: int = 0, height: int = 32, width: int = 32) -> Path:
+    """Write `tiny_mask` to `path` in the format of its suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".png":
+        write_mask(path, tiny_mask(seed, height, width))
+    else:
+        Image.fromarray(tiny_mask(seed, height, width)).save(path)
+    return path
+
+
+def put_chasedb1(folder: Path) -> Path:
+    """28 eyes of 14 children, named and laid out as CHASE_DB1 is published."""
+    for number in range(28):
+        stem = f"Image_{number // 2 + 1:02d}{'LR'[number % 2]}"
+        put_photograph(folder / f"{stem}.jpg", seed=number, height=30, width=32)
+        put_mask(folder / f"{stem}_1stHO.png", seed=number, height=30, width=32)
+        put_mask(folder / f"{stem}_2ndHO.png", seed=100 + number, height=30, width=32)
+    return folder
