@@ -28,6 +28,7 @@ class Section(BaseModel):
 class DataSettings(Section):
     """How pairs are read and varied."""
 
+    folder: str = Field("", description="folder of the pairs; `--data` sets it")
     size_px: int = Field(256, ge=16, le=4096, description="height and width that every pair is resized to")
     mask_channels: Literal[1, 3] = Field(
         3, description="channels that the mask is given to the networks in; the source repeats it three times"

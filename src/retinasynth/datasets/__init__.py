@@ -1,1 +1,1 @@
-"""Eyes in folders: finding them, preparing sets of them, and feeding them to the networks."""
+"""From folders of pictures to batches of pairs: layouts, preparation, augmentation, decoded pairs."""

@@ -1,0 +1,183 @@
+"""Decoded pairs on disk, and the batches that training takes from them.
+
+Pictures are decoded and resized once, into one array file per split under the cache folder, and read from there by
+memory map. Which pairs a step sees, in which order and how augmented, follows from ``(seed, epoch, position)`` alone:
+a resumed run needs no saved state to see what the undisturbed one would have seen.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from retinasynth import images
+from retinasynth.config import Settings
+from retinasynth.datasets.augmentation import draw_transform
+from retinasynth.datasets.layouts import EyeFiles, read_eye
+from retinasynth.errors import DataError, SettingError
+from retinasynth.files import cache_folder, fill_folder
+from retinasynth.images import Mask, Photograph
+
+CACHE_FORMAT = 1
+
+
+class Batch(NamedTuple):
+    """Signed tensors in [-1, 1]: masks ``(batch, mask_channels, s, s)`` and photographs ``(batch, 3, s, s)``."""
+
+    masks: Tensor
+    photographs: Tensor
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The decoded pairs of one split, at one size.
+
+    Attributes:
+        names: of the pairs.
+        eyes: the physical eye behind each pair.
+        photographs: ``uint8 (n, size_px, size_px, 3)``.
+        masks: vessels, ``bool (n, size_px, size_px)``.
+        fingerprint: SHA-256 over names and pixels; the same pairs have it wherever they are kept.
+    """
+
+    names: tuple[str, ...]
+    eyes: tuple[str, ...]
+    photographs: NDArray[np.uint8]
+    masks: NDArray[np.bool_]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        """How many pairs."""
+        return len(self.names)
+
+
+def load_pairs(files: Sequence[EyeFiles], size_px: int) -> Pairs:
+    """Decode eyes that have a photograph and a vessel mask, or take them from the cache.
+
+    Args:
+        files: what `retinasynth.datasets.layouts.find_eyes` found.
+        size_px: height and width of the result; photographs are area-averaged, masks take the nearest value.
+
+    Raises:
+        DataError: an eye has no photograph or no vessel mask.
+        ImageError: a picture cannot be used.
+    """
+    for eye in files:
+        if eye.photograph is None or "vessels" not in eye.planes:
+            missing = "photograph" if eye.photograph is None else "vessel mask"
+            raise DataError(f"{eye.name} has no {missing}", expected="pairs of a vessel mask and a photograph")
+    key = hashlib.sha256(json.dumps([CACHE_FORMAT, size_px, [_stamp(eye) for eye in files]]).encode()).hexdigest()
+    folder = cache_folder() / "pairs" / key[:24]
+    if not (folder / "pairs.json").exists():
+        with fill_folder(folder, what="decoded pairs") as temporary:
+            _decode(files, size_px, temporary)
+    about = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
+    return Pairs(
+        names=tuple(eye.name for eye in files),
+        eyes=tuple(eye.eye for eye in files),
+        photographs=np.load(folder / "photographs.npy", mmap_mode="r", allow_pickle=False),
+        masks=np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False),
+        fingerprint=about["fingerprint"],
+    )
+
+
+def _stamp(eye: EyeFiles) -> list[str | int]:
+    stamp: list[str | int] = [eye.name, eye.side_by_side]
+    for path in (eye.photograph, eye.planes["vessels"]):
+        if path is not None:
+            status = path.stat()
+            stamp += [str(path.resolve()), status.st_size, status.st_mtime_ns]
+    return stamp
+
+
+def _decode(files: Sequence[EyeFiles], size_px: int, folder: Path) -> None:
+    def decode(eye_files: EyeFiles) -> tuple[Photograph, Mask]:
+        eye = read_eye(replace(eye_files, planes={"vessels": eye_files.planes["vessels"]}))
+        if eye.photograph is None:
+            raise DataError(f"{eye_files.name} has no photograph")
+        size = (size_px, size_px)
+        return images.resize_photograph(eye.photograph, size), images.resize_mask(eye.planes["vessels"], size)
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        decoded = list(pool.map(decode, files))
+    photographs = np.stack([photograph for photograph, _ in decoded])
+    masks = np.stack([mask for _, mask in decoded])
+    digest = hashlib.sha256(json.dumps([eye.name for eye in files]).encode())
+    digest.update(photographs.tobytes())
+    digest.update(masks.tobytes())
+    np.save(folder / "photographs.npy", photographs)
+    np.save(folder / "masks.npy", masks)
+    about = {"fingerprint": digest.hexdigest(), "size_px": size_px, "names": [eye.name for eye in files]}
+    (folder / "pairs.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def steps_per_epoch(pairs: Pairs, settings: Settings) -> int:
+    """Steps in which every process takes a batch; what is left over changes from epoch to epoch.
+
+    Raises:
+        SettingError: there are fewer pairs than one step takes.
+    """
+    together = settings.training.batch_size * settings.training.devices
+    if len(pairs) < together:
+        raise SettingError(
+            f"One step takes {together} pairs (batch_size x devices), but there are {len(pairs)}",
+            do="Use a smaller training.batch_size or more data",
+        )
+    return len(pairs) // together
+
+
+def batches(pairs: Pairs, settings: Settings, *, epoch: int, first_step: int = 0, process: int = 0) -> Iterator[Batch]:
+    """The batches of one epoch for one process, decoded one step ahead in a thread.
+
+    Args:
+        pairs: the training pairs.
+        settings: batch size, augmentation and seed.
+        epoch: number of the epoch, from 0.
+        first_step: steps of this epoch to pass over, when a run is resumed inside it.
+        process: rank of this process.
+    """
+    order = np.random.default_rng([settings.training.seed, epoch]).permutation(len(pairs))
+    size, processes = settings.training.batch_size, settings.training.devices
+
+    def make(step: int) -> Batch:
+        positions = range((step * processes + process) * size, (step * processes + process + 1) * size)
+        return _stack([_pair(pairs, int(order[at]), settings, epoch, at) for at in positions])
+
+    steps = range(first_step, steps_per_epoch(pairs, settings))
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        upcoming = None
+        for step in steps:
+            batch = upcoming.result() if upcoming else make(step)
+            upcoming = ahead.submit(make, step + 1) if step + 1 in steps else None
+            yield batch
+
+
+def whole_batch(pairs: Pairs, indices: Sequence[int], mask_channels: int) -> Batch:
+    """Chosen pairs as they are, without augmentation."""
+    return _stack([_signed(pairs.masks[i], pairs.photographs[i], mask_channels) for i in indices])
+
+
+def _pair(pairs: Pairs, index: int, settings: Settings, epoch: int, position: int) -> tuple[Tensor, Tensor]:
+    random = np.random.default_rng([settings.training.seed, epoch, position])
+    transform = draw_transform(random, settings.data)
+    mask, photograph = transform(pairs.masks[index]), transform(pairs.photographs[index])
+    return _signed(mask, photograph, settings.data.mask_channels)
+
+
+def _signed(mask: Mask, photograph: Photograph, mask_channels: int) -> tuple[Tensor, Tensor]:
+    return (
+        torch.from_numpy(images.signed_from_mask(mask, mask_channels)),
+        torch.from_numpy(images.signed_from_photograph(photograph)),
+    )
+
+
+def _stack(pairs: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+    return Batch(torch.stack([mask for mask, _ in pairs]), torch.stack([photograph for _, photograph in pairs]))

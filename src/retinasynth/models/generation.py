@@ -1,0 +1,61 @@
+"""Running a generator: the one way from a mask to a photograph, for training samples and for users alike."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from retinasynth import images
+from retinasynth.images import Mask, Photograph
+
+
+def generate_photograph(network: nn.Module, mask: Mask, *, mask_channels: int, seed: int) -> Photograph:
+    """The photograph of one mask, as the source generates.
+
+    Batch normalisation uses the statistics of the picture itself and dropout stays on, drawn from `seed`. Pictures
+    are generated one by one, so none depends on its neighbours, and the caller's random state is left as it was.
+
+    Args:
+        network: a generator, on any device; its mode is put back afterwards.
+        mask: ``bool (size, size)``, of the size that the network was made for.
+        mask_channels: channels that the mask is repeated in.
+        seed: of the dropout.
+
+    Returns:
+        ``uint8 (size, size, 3)``.
+    """
+    weight = next(network.parameters())
+    signed = torch.from_numpy(images.signed_from_mask(mask, mask_channels)).to(weight)
+    with _evaluation_mode(network), torch.inference_mode(), seeded(seed, device=weight.device):
+        generated = network(signed[None])[0]
+    return images.photograph_from_signed(generated.float().cpu().numpy())
+
+
+@contextmanager
+def _evaluation_mode(network: nn.Module) -> Iterator[None]:
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
+
+
+@contextmanager
+def seeded(*seeds: int, device: torch.device) -> Iterator[None]:
+    """Draw torch's random numbers from `seeds` inside the block, and put its random state back after it."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else [], enabled=True):
+        torch.manual_seed(mixed_seed(seeds))
+        yield
+
+
+def mixed_seed(seeds: Sequence[int]) -> int:
+    """One seed that differs whenever any of `seeds` does (as far as 64 bits can).
+
+    Example:
+        >>> mixed_seed([0, 1]) == mixed_seed([1, 0])
+        False
+    """
+    return int(np.random.SeedSequence(list(seeds)).generate_state(1, np.uint64)[0] >> 1)

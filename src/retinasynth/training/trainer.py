@@ -1,0 +1,431 @@
+"""The training loop of the mask-to-photograph system.
+
+    retinasynth train --data EYES --out RUN                      # preset "source"
+    retinasynth train --data EYES --out RUN --set epochs=10
+    retinasynth train --resume RUN                               # nothing else to repeat
+
+Read `train_step` first: it is the paragraph of the source that says how the two networks learn. `_run` is the loop
+around it. A run folder holds ``config.yaml``, ``metrics.jsonl``, ``samples/``, ``checkpoint/`` and ``model/``.
+
+On a CPU an interrupted (or killed) and resumed run gives bit-identical weights to an undisturbed one: everything
+random in a step follows from the seed and the number of the step.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from torch import nn
+from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from retinasynth import images
+from retinasynth.config import Settings, flat
+from retinasynth.datasets.layouts import find_eyes
+from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs, steps_per_epoch
+from retinasynth.errors import (
+    CheckpointError,
+    DataError,
+    InterruptedRunError,
+    RetinasynthError,
+    TrainingDivergedError,
+)
+from retinasynth.files import new_folder, write_text
+from retinasynth.models.discriminators import PatchDiscriminator
+from retinasynth.models.generation import generate_photograph, mixed_seed
+from retinasynth.models.generators import UNetGenerator
+from retinasynth.models.layers import initialise
+from retinasynth.models.losses import discriminator_loss, generator_loss
+from retinasynth.models.saving import save_model
+from retinasynth.progress import progress
+from retinasynth.training.checkpoints import Progress, State, read_progress, restore_checkpoint, save_checkpoint
+from retinasynth.training.runlog import LOSSES, Health, RunLog
+
+SAMPLES = 3  # fixed examples in a sample grid
+
+# What may differ between a checkpoint and the settings that resume it: it does not change what a step computes.
+FREE_TO_CHANGE = {
+    "data.folder",
+    "data.licence",
+    "training.epochs",
+    "training.log_every_steps",
+    "training.sample_every_steps",
+    "training.checkpoint_every_steps",
+    "training.tensorboard",
+}
+
+
+def train_step(fabric: Fabric, learner: "Learner", batch: Batch, l1_weight: float) -> list[torch.Tensor]:
+    """One update of the discriminator, then one of the generator.
+
+    The generator turns the masks into photographs. The discriminator learns to tell these from the real ones of the
+    same masks; its loss is halved. Then its weights are frozen, and the generator learns to make photographs that
+    pass for real and equal the expected ones. Both updates use the same generated photographs (Isola et al., 3.3).
+
+    Returns:
+        The four losses that the source logs, in the order of `LOSSES`.
+    """
+    masks, photographs = batch
+    generated = learner.generator_ddp(masks)
+
+    learner.discriminator.requires_grad_(True)
+    on_real = learner.discriminator_ddp(masks, photographs)
+    on_generated = learner.discriminator_ddp(masks, generated.detach())
+    judging = discriminator_loss(on_real, on_generated)
+    learner.discriminator_optimiser.zero_grad()
+    fabric.backward(judging.total)
+    learner.discriminator_optimiser.step()
+
+    learner.discriminator.requires_grad_(False)
+    with fabric.no_backward_sync(learner.discriminator_ddp, enabled=fabric.world_size > 1):
+        judged = learner.discriminator_ddp(masks, generated)
+    making = generator_loss(judged, generated, photographs, l1_weight)
+    learner.generator_optimiser.zero_grad()
+    fabric.backward(making.total)
+    learner.generator_optimiser.step()
+
+    return [judging.real, judging.generated, making.adversarial, making.l1]
+
+
+# --- Starting and resuming ---------------------------------------------------------------------------------------
+
+
+def train(data: Path, out: Path, settings: Settings) -> Path:
+    """Train a new model.
+
+    Args:
+        data: a data set that `retinasynth.datasets.layouts.find_eyes` recognises; its training split is used.
+        out: the run folder, new or empty.
+        settings: what to do.
+
+    Returns:
+        The run folder, with the finished model in ``model/``.
+
+    Raises:
+        DataError, ImageError, SettingError: the data or the settings cannot be used.
+        OutputError: something cannot be written.
+        TrainingDivergedError: a loss stopped being a finite number.
+        InterruptedRunError: the user stopped it; `resume` goes on.
+    """
+    pairs, _ = _load(data, settings)
+    steps_per_epoch(pairs, settings)
+    out = new_folder(Path(out), what="a run")
+    settings = settings.with_overrides([f"data.folder={Path(data).resolve()}"])
+    write_text(out / "config.yaml", settings.to_yaml())
+    return _launch(out, settings, resumed=False)
+
+
+def resume(run: Path, settings: Settings | None = None) -> Path:
+    """Go on with a run that was interrupted, from its last checkpoint.
+
+    Args:
+        run: the run folder.
+        settings: instead of those in the run folder; only what does not change a step may differ.
+
+    Raises:
+        CheckpointError: there is nothing to resume, or it does not belong to these settings or this data.
+    """
+    run = Path(run)
+    if not (run / "config.yaml").is_file():
+        raise CheckpointError(f"{run} is not a run folder (it has no config.yaml)", expected="what `train --out` made")
+    settings = settings or Settings.from_yaml(run / "config.yaml")
+    saved = read_progress(run)
+    now = {name: value for name, value in flat(settings).items() if name not in FREE_TO_CHANGE}
+    changed = [name for name, value in now.items() if saved.settings.get(name) != value]
+    if changed:
+        raise CheckpointError(
+            f"The checkpoint in {run} was made with other settings: "
+            + ", ".join(f"{name} was {saved.settings.get(name)!r}, is {now[name]!r}" for name in changed),
+            do="Put config.yaml back as it was, or start a new run",
+        )
+    pairs, _ = _load(Path(settings.data.folder), settings)
+    if pairs.fingerprint != saved.data_fingerprint:
+        raise CheckpointError(
+            f"The training pairs in {settings.data.folder} are not those that the run began with",
+            do="Put the data back as it was, or start a new run",
+        )
+    write_text(run / "config.yaml", settings.to_yaml())
+    return _launch(run, settings, resumed=True)
+
+
+def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
+    """The training pairs and, where there are any, the test pairs."""
+    found = find_eyes(data)
+    train_files, test_files = found.split("train"), found.split("test")
+    if not train_files:
+        raise DataError(f"{data} has no training pairs ({len(test_files)} test pairs)", expected="at least one")
+    size_px = settings.data.size_px
+    return load_pairs(train_files, size_px), load_pairs(test_files, size_px) if test_files else None
+
+
+def _launch(run: Path, settings: Settings, *, resumed: bool) -> Path:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision, scaler = precision_plugin(settings.training.precision, device)
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=settings.training.devices,
+        strategy="ddp_spawn" if settings.training.devices > 1 else "auto",
+        plugins=[precision] if precision else None,
+    )
+    if settings.training.devices == 1:
+        interrupted = _run(fabric, run, settings, resumed, scaler)
+    else:
+        # The processes stop by themselves; their parent only waits.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            interrupted = fabric.launch(_run, run, settings, resumed, scaler)  # type: ignore[arg-type]
+        except ProcessRaisedException as error:
+            raise RetinasynthError(f"A training process failed: {str(error).strip().splitlines()[-1]}") from error
+        finally:
+            signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise InterruptedRunError(
+            f"Stopped; the state is saved in {run}", do=f"Go on with: retinasynth train --resume {run}"
+        )
+    return run
+
+
+def precision_plugin(wanted: str, device: torch.device) -> tuple[MixedPrecision | None, torch.amp.GradScaler | None]:
+    """Fabric's precision, and the loss scaling that fp16 needs (kept by us, since a checkpoint holds its state).
+
+    ``auto`` takes bf16 where the hardware computes it, fp16 with loss scaling on a GPU that does not (a T4), and
+    fp32 on a CPU that does not.
+    """
+    if wanted == "auto":
+        wanted = _fast_precision(device)
+    if wanted == "fp32":
+        return None, None
+    if wanted == "bf16":
+        return MixedPrecision("bf16-mixed", device.type), None
+    scaler = torch.amp.GradScaler(device.type)
+    return MixedPrecision("16-mixed", device.type, scaler), scaler
+
+
+def _fast_precision(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"
+
+
+# --- The loop ----------------------------------------------------------------------------------------------------
+
+
+def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, scaler: torch.amp.GradScaler | None) -> bool:
+    """Train to the end, or until the user stops it; True if stopped. Each process of a run calls this."""
+    training = settings.training
+    pairs, test_pairs = _load(Path(settings.data.folder), settings)
+    epoch_steps = steps_per_epoch(pairs, settings)
+    total_steps = training.epochs * epoch_steps
+    learner = Learner.build(fabric, settings)
+    done = Progress(0, 0.0, pairs.fingerprint, flat(settings))
+    if resumed:
+        done = replace(read_progress(run), settings=flat(settings))
+        restore_checkpoint(run, learner.state)
+        if scaler:
+            scaler.load_state_dict(done.scaler)
+
+    health = Health()
+    first = fabric.is_global_zero
+    stopping = False
+    with (
+        _stop_request() as stop,
+        RunLog(run, step=done.step, tensorboard=training.tensorboard, write=first) as log,
+        progress("Training", total_steps, quiet=not first) as advance,
+    ):
+        advance(done.step, "")
+        started = time.perf_counter()
+        for batch in _all_batches(pairs, settings, range(done.step, total_steps), fabric.global_rank):
+            waited = time.perf_counter() - started
+            torch.manual_seed(mixed_seed([training.seed, done.step, fabric.global_rank]))  # of the dropout
+            losses = train_step(fabric, learner, learner.place(batch), settings.loss.l1_weight)
+            if learner.average:
+                learner.average.update_parameters(learner.generator)
+            took = time.perf_counter() - started
+            step = done.step + 1
+            done = replace(done, step=step, seconds=done.seconds + took)
+
+            last = step == total_steps
+            stopping = not last and _any_process(fabric, stop.is_set())
+            if step % training.log_every_steps == 0 or last:
+                values = {name: loss.item() for name, loss in zip(LOSSES, losses, strict=True)}
+                health.check(step, values)
+                epoch = step / epoch_steps
+                log.add(step, {"epoch": epoch, **values, "seconds": took, "data_wait_seconds": waited})
+                advance(step, f"epoch {math.ceil(epoch)}/{training.epochs}  {_short(values)}")
+            if first and (step % training.sample_every_steps == 0 or last):
+                grid = sample_grid(learner.shown, test_pairs or pairs, settings)
+                images.write_photograph(run / "samples" / f"step_{step:06d}.png", grid)
+                log.add_picture(step, "samples", grid)
+            if first and (step % training.checkpoint_every_steps == 0 or last or stopping):
+                _refuse_broken_weights(learner.generator, step)
+                scaling = scaler.state_dict() if scaler else {}
+                save_checkpoint(run, learner.state, replace(done, scaler=scaling))
+                save_model(run / "model", learner.shown, settings, _model_facts(settings, pairs, step / epoch_steps))
+            if stopping:
+                break
+            started = time.perf_counter()
+    fabric.barrier()
+    return stopping
+
+
+def _all_batches(pairs: Pairs, settings: Settings, steps: range, process: int) -> Iterator[Batch]:
+    """The batches of these steps, epoch by epoch."""
+    epoch_steps = steps_per_epoch(pairs, settings)
+    for epoch in range(steps.start // epoch_steps, math.ceil(steps.stop / epoch_steps)):
+        passed = max(steps.start - epoch * epoch_steps, 0)
+        yield from batches(pairs, settings, epoch=epoch, first_step=passed, process=process)
+
+
+@dataclass
+class Learner:
+    """All that learns in a run.
+
+    Attributes:
+        generator: the bare network; `generator_ddp` is the same as Fabric runs it.
+        discriminator: likewise.
+        average: the exponential moving average of the generator, where the settings keep one.
+        layout: memory layout of the pictures and kernels.
+    """
+
+    generator: UNetGenerator
+    discriminator: PatchDiscriminator
+    average: AveragedModel | None
+    layout: torch.memory_format
+    generator_ddp: _FabricModule
+    generator_optimiser: _FabricOptimizer
+    discriminator_ddp: _FabricModule
+    discriminator_optimiser: _FabricOptimizer
+
+    @classmethod
+    def build(cls, fabric: Fabric, settings: Settings) -> Self:
+        """New networks, drawn from the seed."""
+        torch.manual_seed(settings.training.seed)
+        generator = UNetGenerator(settings.data.mask_channels, settings.generator)
+        discriminator = PatchDiscriminator(settings.data.mask_channels, settings.discriminator)
+        # Half precision and GPUs want channels last; fp32 convolutions on a CPU learn faster without.
+        half = isinstance(fabric._precision, MixedPrecision)
+        layout = torch.channels_last if half or fabric.device.type == "cuda" else torch.contiguous_format
+        for network in (generator, discriminator):
+            initialise(network, settings.training.initialisation)
+            network.to(fabric.device)
+            network.to(memory_format=layout)  # type: ignore[call-overload]  # documented, but not in its overloads
+        decay = settings.training.ema_decay
+        average = AveragedModel(generator, multi_avg_fn=_moving_average(decay), use_buffers=True) if decay else None
+        return cls(
+            *(generator, discriminator, average, layout),
+            *fabric.setup(generator, _adam(generator, settings)),
+            *fabric.setup(discriminator, _adam(discriminator, settings)),
+        )
+
+    @property
+    def shown(self) -> nn.Module:
+        """The generator that samples and models are made with: the average where there is one."""
+        return self.average.module if self.average else self.generator
+
+    @property
+    def state(self) -> State:
+        """What a checkpoint holds."""
+        average = {"average": self.average} if self.average else {}
+        return State(
+            modules={"generator": self.generator, "discriminator": self.discriminator, **average},
+            optimisers={
+                "generator_adam": self.generator_optimiser.optimizer,
+                "discriminator_adam": self.discriminator_optimiser.optimizer,
+            },
+        )
+
+    def place(self, batch: Batch) -> Batch:
+        """The batch where, and in the layout in which, the networks want it."""
+        device = next(self.generator.parameters()).device
+        return Batch(*(tensor.to(device, memory_format=self.layout) for tensor in batch))
+
+
+def _adam(network: nn.Module, settings: Settings) -> torch.optim.Adam:
+    chosen = settings.optimiser
+    return torch.optim.Adam(
+        network.parameters(), lr=chosen.learning_rate, betas=(chosen.beta1, chosen.beta2), fused=True
+    )
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    update: Callable[[Any, Any, Any], None] = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return update
+
+
+def _model_facts(settings: Settings, pairs: Pairs, epochs: float) -> dict[str, Any]:
+    """What the model card says of the training."""
+    decay = settings.training.ema_decay
+    return {
+        "steps": round(epochs * steps_per_epoch(pairs, settings)),
+        "epochs": round(epochs, 2),
+        "pairs": len(pairs),
+        "eyes": len(set(pairs.eyes)),
+        "data": Path(settings.data.folder).name,
+        "weights": f"exponential moving average, decay {decay}" if decay else "as trained",
+    }
+
+
+def sample_grid(network: nn.Module, pairs: Pairs, settings: Settings) -> images.Photograph:
+    """The first few pairs as rows of source, generated and expected, generated as for users, each with its seed."""
+    rows = []
+    for index in range(min(SAMPLES, len(pairs))):
+        mask, expected = np.asarray(pairs.masks[index]), np.asarray(pairs.photographs[index])
+        generated = generate_photograph(
+            network, mask, mask_channels=settings.data.mask_channels, seed=settings.training.seed
+        )
+        rows.append([images.mask_as_photograph(mask), generated, expected])
+    return images.draw_panels(rows, ["source", "generated", "expected"], list(pairs.names[: len(rows)]))
+
+
+def _refuse_broken_weights(network: nn.Module, step: int) -> None:
+    if not all(torch.isfinite(parameter).all() for parameter in network.parameters()):
+        raise TrainingDivergedError(
+            f"Step {step}: a weight of the generator is not a finite number; the checkpoint from before it is kept",
+            do="Start a new run with a lower learning rate, or with training.precision=fp32",
+        )
+
+
+def _any_process(fabric: Fabric, flag: bool) -> bool:
+    """Whether the flag is set in any process, so that all stop after the same step."""
+    if fabric.world_size == 1:
+        return flag
+    flags = fabric.all_gather(torch.tensor(flag, device=fabric.device))
+    return bool(torch.as_tensor(flags).any())
+
+
+def _short(values: dict[str, float]) -> str:
+    real, generated, adversarial, l1 = (values[name] for name in LOSSES)
+    return f"D real {real:.3f} generated {generated:.3f}  G adversarial {adversarial:.3f} L1 {l1:.4f}"
+
+
+@contextmanager
+def _stop_request() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or a termination request sets; a second Ctrl-C stops at once, as usual."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def request(number: int, _: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
