@@ -1,0 +1,140 @@
+"""The generator as users hold it: load once, then ask for photographs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Self, overload
+
+import numpy as np
+import torch
+
+from retinasynth import images
+from retinasynth.anatomy import Eye
+from retinasynth.errors import InputError, ModelError
+from retinasynth.images import Mask, Photograph
+from retinasynth.models.generation import generate_photograph
+from retinasynth.models.saving import Model, load_model
+
+Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
+Size = int | Literal["model", "mask"]
+
+
+class Synthesizer:
+    """Generates photographs from label maps.
+
+    Args:
+        model: a generator with its configuration.
+        name: what the pictures' metadata call it.
+
+    Example (needs a trained run)::
+
+        model = rs.load("runs/first")
+        photograph = model.generate("masks/eye-01.png")
+    """
+
+    def __init__(self, model: Model, name: str) -> None:
+        self.name, self.config = name, model.config
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = model.network.to(device)
+
+    @classmethod
+    def load(cls, model: Path | str) -> Self:
+        """The model in a run folder or a model folder.
+
+        Raises:
+            ModelError: there is none, or one of its files is missing, damaged or foreign.
+        """
+        folder = Path(model)
+        if (folder / "config.yaml").is_file():  # a run folder
+            if not (folder / "model").is_dir():
+                raise ModelError(
+                    f"The run in {folder} has not saved a model yet",
+                    do=f"Go on with: retinasynth train --resume {folder}",
+                )
+            return cls(load_model(folder / "model"), name=folder.resolve().name)
+        return cls(load_model(folder), name=folder.resolve().name)
+
+    @overload
+    def generate(  # type: ignore[overload-overlap]  # a str is one path, not a sequence of them
+        self, what: Drawable, *, seed: int = 0, size: Size = "model"
+    ) -> Photograph: ...
+    @overload
+    def generate(self, what: Sequence[Drawable], *, seed: int = 0, size: Size = "model") -> list[Photograph]: ...
+
+    def generate(
+        self, what: Drawable | Sequence[Drawable], *, seed: int = 0, size: Size = "model"
+    ) -> Photograph | list[Photograph]:
+        """The photograph of an eye, or of each in a list.
+
+        The same eye and seed give the same photograph, alone or in a list. Masks of another size are resized by the
+        nearest value to the size that the model was trained at.
+
+        Args:
+            what: an `Eye` with vessels, a vessel mask ``bool (height, width)`` (also 0-1 or 0-255), the path of one,
+                or a list of these.
+            seed: of the model's dropout; a model without dropout does not depend on it.
+            size: of the photograph: ``"model"`` for the model's own, ``"mask"`` for that of the mask, or pixels of
+                a square.
+
+        Returns:
+            ``uint8 (height, width, 3)``, or a list of these.
+
+        Raises:
+            InputError: this is no mask, or an empty one, or the size is impossible.
+        """
+        if isinstance(what, Eye | str | Path | np.ndarray):
+            return self._generate_one(what, seed, size)
+        return [self._generate_one(one, seed, size) for one in what]
+
+    def _generate_one(self, what: Drawable, seed: int, size: Size) -> Photograph:
+        mask = vessels_of(what)
+        own = (self.config.size_px, self.config.size_px)
+        photograph = generate_photograph(
+            self._network, images.resize_mask(mask, own), mask_channels=self.config.mask_channels, seed=seed
+        )
+        if size == "model":
+            return photograph
+        if size == "mask":
+            height, width = mask.shape
+            return images.resize_photograph(photograph, (height, width))
+        if not isinstance(size, int) or not 16 <= size <= 8192:
+            raise InputError(f"size is {size!r}", expected="'model', 'mask', or 16 to 8192 pixels")
+        return images.resize_photograph(photograph, (size, size))
+
+    def provenance(self, seed: int) -> dict[str, str]:
+        """What the metadata of a picture made by this model say."""
+        return {
+            "Synthetic": "This picture is synthetic. It shows no patient and is not for diagnosis.",
+            "Software": f"retinasynth {self.config.retinasynth_version}",
+            "Model": self.name,
+            "Seed": str(seed),
+        }
+
+
+def vessels_of(what: Drawable) -> Mask:
+    """The vessel mask of an eye, an array or a file, checked.
+
+    Raises:
+        InputError: there is none, it is empty, or it is not a binary picture.
+    """
+    if isinstance(what, Eye):
+        if "vessels" not in what.planes:
+            raise InputError(f"Eye {what.name} has no plane 'vessels'", expected="an eye with a vessel mask")
+        return _not_empty(what.planes["vessels"], f"Eye {what.name}")
+    if isinstance(what, np.ndarray):
+        values = what.max(axis=2) if what.ndim == 3 else what
+        if values.ndim != 2 or 0 in values.shape:
+            raise InputError(
+                f"The mask has shape {what.shape}", expected="(height, width) or (height, width, channels)"
+            )
+        if values.dtype != np.bool_ and len(np.unique(values)) > 2:
+            raise InputError(
+                f"The mask has {len(np.unique(values))} different values", expected="two: background and vessel"
+            )
+        return _not_empty(np.asarray(values > 0), "The mask")
+    return images.read_mask(Path(what))
+
+
+def _not_empty(mask: Mask, name: str) -> Mask:
+    if not mask.any():
+        raise InputError(f"{name} is all black", expected="a mask with some vessel pixels")
+    return mask
