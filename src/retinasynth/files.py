@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,29 @@ def _fill_folder(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def fill_once(path: Path, fill: Callable[[Path], None]) -> Path:
+    """A folder under the cache that `fill` builds on first use; of two processes that do it at once, either wins.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if path.is_dir():
+        return path
+    with explaining_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        try:
+            fill(temporary)
+            with contextlib.suppress(FileExistsError):
+                temporary.rename(path)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or not path.is_dir():
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return path
 
 
 def cache_folder() -> Path:

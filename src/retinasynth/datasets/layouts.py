@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from retinasynth.anatomy import PLANES, Eye
+from retinasynth.anatomy.phantom import phantom_folder
 from retinasynth.errors import DataError, ImageError
 from retinasynth.images import (
     SUFFIXES,
@@ -32,6 +33,7 @@ from retinasynth.images import (
 
 Split = Literal["train", "test"]
 
+PHANTOM = "phantom"
 SUBJECTS_FILE = "subjects.csv"
 SUBJECTS_COLUMNS = ("image", "subject", "eye", "split", "transformation")
 
@@ -117,7 +119,8 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
     the last word for the images it names.
 
     Args:
-        folder: the data set. Hidden files and files that are not pictures are ignored.
+        folder: the data set, or ``phantom`` for the embedded procedural one. Hidden files and files that are not
+            pictures are ignored.
         allow_unpaired: leave out photographs and masks whose partner is missing instead of refusing the set.
 
     Raises:
@@ -125,6 +128,8 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
             ``subjects.csv`` is wrong.
     """
     folder = Path(folder)
+    if folder == Path(PHANTOM) and not folder.exists():
+        folder = phantom_folder()
     if not folder.exists():
         raise DataError(f"{folder} does not exist", expected="a folder of pictures", do="Check the path")
     if not folder.is_dir():

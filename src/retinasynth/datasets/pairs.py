@@ -23,7 +23,7 @@ from retinasynth.config import Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.layouts import EyeFiles, read_eye
 from retinasynth.errors import DataError, SettingError
-from retinasynth.files import cache_folder, fill_folder
+from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import Mask, Photograph
 
 CACHE_FORMAT = 1
@@ -75,10 +75,7 @@ def load_pairs(files: Sequence[EyeFiles], size_px: int) -> Pairs:
             missing = "photograph" if eye.photograph is None else "vessel mask"
             raise DataError(f"{eye.name} has no {missing}", expected="pairs of a vessel mask and a photograph")
     key = hashlib.sha256(json.dumps([CACHE_FORMAT, size_px, [_stamp(eye) for eye in files]]).encode()).hexdigest()
-    folder = cache_folder() / "pairs" / key[:24]
-    if not (folder / "pairs.json").exists():
-        with fill_folder(folder, what="decoded pairs") as temporary:
-            _decode(files, size_px, temporary)
+    folder = fill_once(cache_folder() / "pairs" / key[:24], lambda temporary: _decode(files, size_px, temporary))
     about = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
     return Pairs(
         names=tuple(eye.name for eye in files),

@@ -15,6 +15,7 @@ from PIL import Image
 import retinasynth
 from retinasynth import images
 from retinasynth.evaluation.fidelity import SIZE_PX, Fidelity
+from retinasynth.evaluation.intervals import Estimate
 from retinasynth.evaluation.results import LABELS, LOWER_IS_BETTER, MEAN_IMAGE, MODEL, NAMES, Evaluation, Row, formatted
 from retinasynth.files import write_text
 from retinasynth.images import Photograph
@@ -71,14 +72,17 @@ def _table(evaluation: Evaluation) -> list[dict[str, object]]:
                     "mean": formatted(measure, value.mean),
                     "low": formatted(measure, value.low),
                     "high": formatted(measure, value.high),
-                    "difference": f"{difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
-                    if difference
-                    else "",
+                    "difference": _signed(measure, difference) if difference else "",
                 }
             )
         name = "This model" if who == MODEL else NAMES[who][0].upper() + NAMES[who][1:]
         lines.append({"name": name, "is_model": who == MODEL, "cells": cells})
     return lines
+
+
+def _signed(measure: str, difference: Estimate) -> str:
+    mean, low, high = (f"{'+' if value > 0 else ''}{formatted(measure, value)}" for value in difference[:3])
+    return f"{mean} ({low} to {high})"
 
 
 def _chosen(rows: Sequence[Row]) -> tuple[list[tuple[str, Row]], str]:

@@ -9,12 +9,29 @@ import numpy as np
 
 from retinasynth import images
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
-from retinasynth.errors import DataError, OutputError
+from retinasynth.errors import DataError, OutputError, SettingError
 from retinasynth.files import explaining_write_errors, new_folder, output_folder
 from retinasynth.progress import progress
 from retinasynth.synthesis.synthesizer import Size, Synthesizer
 
 MANIFEST = "manifest.jsonl"
+
+
+def parse_size(text: str) -> Size:
+    """The size that ``--size`` names: ``model``, ``mask`` or pixels.
+
+    Example:
+        >>> parse_size("512")
+        512
+    """
+    if text == "model":
+        return "model"
+    if text == "mask":
+        return "mask"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SettingError(f"--size is {text!r}", expected="model, mask, or a number of pixels") from error
 
 
 def find_masks(path: Path) -> list[tuple[str, Path]]:

@@ -15,7 +15,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,20 +119,21 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
         TrainingDivergedError: a loss stopped being a finite number.
         InterruptedRunError: the user stopped it; `resume` goes on.
     """
+    data = find_eyes(data).folder.resolve()
     pairs, _ = _load(data, settings)
     steps_per_epoch(pairs, settings)
     out = new_folder(Path(out), what="a run")
-    settings = settings.with_overrides([f"data.folder={Path(data).resolve()}"])
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"folder": str(data)})})
     write_text(out / "config.yaml", settings.to_yaml())
     return _launch(out, settings, resumed=False)
 
 
-def resume(run: Path, settings: Settings | None = None) -> Path:
+def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
     """Go on with a run that was interrupted, from its last checkpoint.
 
     Args:
         run: the run folder.
-        settings: instead of those in the run folder; only what does not change a step may differ.
+        overrides: settings to change, each ``name=value``; only what does not change a step may differ.
 
     Raises:
         CheckpointError: there is nothing to resume, or it does not belong to these settings or this data.
@@ -140,7 +141,7 @@ def resume(run: Path, settings: Settings | None = None) -> Path:
     run = Path(run)
     if not (run / "config.yaml").is_file():
         raise CheckpointError(f"{run} is not a run folder (it has no config.yaml)", expected="what `train --out` made")
-    settings = settings or Settings.from_yaml(run / "config.yaml")
+    settings = Settings.from_yaml(run / "config.yaml").with_overrides(overrides)
     saved = read_progress(run)
     now = {name: value for name, value in flat(settings).items() if name not in FREE_TO_CHANGE}
     changed = [name for name, value in now.items() if saved.settings.get(name) != value]
@@ -323,9 +324,8 @@ class Learner:
             network.to(fabric.device)
             network.to(memory_format=layout)  # type: ignore[call-overload]  # documented, but not in its overloads
         decay = settings.training.ema_decay
-        average = AveragedModel(generator, multi_avg_fn=_moving_average(decay), use_buffers=True) if decay else None
         return cls(
-            *(generator, discriminator, average, layout),
+            *(generator, discriminator, moving_average(generator, decay) if decay else None, layout),
             *fabric.setup(generator, _adam(generator, settings)),
             *fabric.setup(discriminator, _adam(discriminator, settings)),
         )
@@ -360,9 +360,10 @@ def _adam(network: nn.Module, settings: Settings) -> torch.optim.Adam:
     )
 
 
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    update: Callable[[Any, Any, Any], None] = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return update
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of a network, of its buffers as well as of its parameters."""
+    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
 
 
 def _model_facts(settings: Settings, pairs: Pairs, epochs: float) -> dict[str, Any]:
@@ -402,8 +403,8 @@ def _any_process(fabric: Fabric, flag: bool) -> bool:
     """Whether the flag is set in any process, so that all stop after the same step."""
     if fabric.world_size == 1:
         return flag
-    flags = fabric.all_gather(torch.tensor(flag, device=fabric.device))
-    return bool(torch.as_tensor(flags).any())
+    flags = fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum")
+    return bool(torch.as_tensor(flags) > 0)
 
 
 def _short(values: dict[str, float]) -> str:

@@ -1,0 +1,58 @@
+"""The package in Python: what ``rs.NAME`` offers. The commands are thin covers of these functions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from retinasynth.config import Settings
+from retinasynth.evaluation.evaluate import evaluate_model
+from retinasynth.evaluation.results import Evaluation
+from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.training import trainer
+
+
+def load(model: Path | str) -> Synthesizer:
+    """The model in a run folder or a model folder, ready to generate.
+
+    Raises:
+        ModelError: there is none, or one of its files is missing, damaged or foreign.
+    """
+    return Synthesizer.load(model)
+
+
+def train(
+    data: Path | str,
+    out: Path | str,
+    *,
+    preset: str = "source",
+    config: Path | str | None = None,
+    overrides: Sequence[str] = (),
+) -> Path:
+    """Train a model; see `retinasynth.training.trainer.train`.
+
+    Args:
+        data: a data set in any known layout, or ``"phantom"``.
+        out: the run folder, new or empty.
+        preset: settings to start from.
+        config: a YAML file of settings instead of a preset.
+        overrides: settings to change, each ``"name=value"``.
+
+    Returns:
+        The run folder, which `load` takes.
+    """
+    settings = Settings.from_yaml(Path(config)) if config else Settings.from_preset(preset)
+    return trainer.train(Path(data), Path(out), settings.with_overrides(overrides))
+
+
+def resume(run: Path | str, *, overrides: Sequence[str] = ()) -> Path:
+    """Go on with an interrupted run; see `retinasynth.training.trainer.resume`.
+
+    Args:
+        run: the run folder.
+        overrides: what may change in a resumed run, such as ``"epochs=60"``.
+    """
+    return trainer.resume(Path(run), overrides)
+
+
+def evaluate(model: Path | str, data: Path | str, out: Path | str, *, seed: int = 0) -> Evaluation:
+    """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.evaluate.evaluate_model`."""
+    return evaluate_model(Path(model), Path(data), Path(out), seed=seed)

@@ -1,0 +1,42 @@
+"""The demonstration: from data to report on embedded procedural eyes, without a download or a GPU."""
+
+from pathlib import Path
+
+from retinasynth.anatomy.phantom import phantom_folder
+from retinasynth.config import Settings
+from retinasynth.evaluation.evaluate import evaluate_model
+from retinasynth.files import output_folder
+from retinasynth.synthesis.bulk import find_masks, generate_panels, generate_set
+from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.training.trainer import train
+
+
+def run_demo(out: Path) -> Path:
+    """Train a small model, generate the test eyes with it, and evaluate it.
+
+    Args:
+        out: folder for ``demo-run/``, ``generated/``, ``panels/`` and ``evaluation/``; when it holds something already,
+            the first free of ``out-2``, ``out-3``, ...
+
+    Returns:
+        The folder used.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    out = _free(out)
+    data = phantom_folder()
+    run = train(data, out / "demo-run", Settings.from_preset("demo"))
+    model = Synthesizer.load(run)
+    generate_set(model, find_masks(data / "test" / "vessels"), out / "generated", seed=0, size="mask")
+    generate_panels(model, data, out / "panels", count=3, seed=0)
+    evaluate_model(run, data, out / "evaluation")
+    return out
+
+
+def _free(wanted: Path) -> Path:
+    folder, number = output_folder(wanted), 2
+    while any(folder.iterdir()):
+        folder = output_folder(wanted.with_name(f"{wanted.name}-{number}"))
+        number += 1
+    return folder
