@@ -373,8 +373,11 @@ def test_without_dropout_the_seed_does_not_matter_and_the_picture_is_the_network
 @pytest.mark.parametrize("training", [True, False])
 def test_generating_leaves_the_caller_as_it_was(training: bool) -> None:
     network = small_generator().train(training)
+    modes: list[bool] = []
+    network.bottleneck.register_forward_hook(lambda layer, _given, _result: modes.append(layer.training))
     state = torch.get_rng_state()
     generate_photograph(network, tiny_mask(0), mask_channels=1, seed=7)
+    assert modes == [False]
     assert torch.equal(torch.get_rng_state(), state)
     assert {part.training for part in network.modules()} == {training}
     with pytest.raises(RuntimeError):  # the network takes one channel
