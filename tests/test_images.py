@@ -135,6 +135,13 @@ def test_masks_grow_by_whole_pixels() -> None:
     np.testing.assert_array_equal(resize_mask(resize_mask(mask, (30, 24)), (10, 12)), mask)
 
 
+@pytest.mark.parametrize("size", [(16, 16), (8, 22), (32, 20)])
+def test_masks_shrink_to_the_pixel_under_the_centre(size: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).random((33, 33)) < 0.5  # odd to even: no centre lies between two pixels
+    rows, columns = (((np.arange(side) + 0.5) * 33 / side).astype(int) for side in size)
+    np.testing.assert_array_equal(resize_mask(mask, size), mask[np.ix_(rows, columns)])
+
+
 def test_the_same_size_is_left_alone() -> None:
     photograph, mask = tiny_photograph(0), tiny_mask(0)
     assert resize_photograph(photograph, (32, 32)) is photograph
@@ -267,9 +274,12 @@ def test_sixteen_bit_png_is_refused(colour_type: int, channels: int, tmp_path: P
             read(path)
 
 
-def test_sixteen_bit_tiff_is_refused(tmp_path: Path) -> None:
+def test_deep_tiff_is_refused(tmp_path: Path) -> None:
     path = saved(Image.fromarray(np.full((4, 4), 40_000, np.uint16)), tmp_path / "deep.tif")
     with pytest.raises(ImageError, match=r"deep\.tif has more than 8 bits"):
+        read_photograph(path)
+    path = saved(Image.fromarray(np.full((4, 4), 40_000, np.int32)), tmp_path / "deeper.tif")
+    with pytest.raises(ImageError, match=r"deeper\.tif has more than 8 bits"):
         read_photograph(path)
     path = saved(Image.fromarray(np.full((4, 4), 0.5, np.float32)), tmp_path / "real.tif")
     with pytest.raises(ImageError, match=r"real\.tif has more than 8 bits"):
@@ -367,7 +377,9 @@ def test_panels_show_every_picture_whole(row_titles: list[str] | None) -> None:
             corners.append((ys.min(), xs.min()))
     assert corners == sorted(corners)  # row by row, from left to right
     assert len({y for y, _ in corners}) == 2
-    assert len({x for _, x in corners}) == 3
+    columns = sorted({x for _, x in corners})
+    assert len(columns) == 3
+    assert np.diff(columns).min() > 48  # white between them
     head = sheet[: corners[0][0]]
     assert head.min() < 100  # the titles
     assert (sheet[0] == 255).all()
