@@ -111,6 +111,23 @@ def test_no_corner_turns_black(degrees: float, size: tuple[int, int]) -> None:
     assert rotate(np.ones(size, np.bool_), degrees).all()
 
 
+@pytest.mark.parametrize("degrees", [17, -33.3, 121])
+@pytest.mark.parametrize("size", [(40, 40), (41, 41), (30, 44)])
+def test_a_rotation_equals_scipys(degrees: float, size: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    photograph, mask = random.integers(0, 256, (*size, 3)).astype(np.uint8), random.random(size) < 0.5
+    centre = (np.array(size) - 1) / 2
+    down, right = (np.indices(size).transpose(1, 2, 0) - centre).transpose(2, 0, 1)
+    sine, cosine = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
+    source = [cosine * down + sine * right + centre[0], cosine * right - sine * down + centre[1]]
+    for channel in range(3):
+        plane = photograph[..., channel].astype(np.float64)
+        expected = ndimage.map_coordinates(plane, source, order=1, mode="mirror")
+        assert np.abs(rotate(photograph, degrees)[..., channel] - expected).max() <= 1
+    nearest = ndimage.map_coordinates(mask.astype(np.uint8), source, order=0, mode="mirror").astype(np.bool_)
+    assert (rotate(mask, degrees) != nearest).mean() < 0.002  # where a point lies between two pixels
+
+
 def test_what_turns_in_is_the_reflected_border() -> None:
     # A spot 20 px inside the right edge, on the middle row, is mirrored 20 px outside it: at 45 degrees in the corner.
     size, inside = 141, 20
