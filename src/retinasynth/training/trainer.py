@@ -266,12 +266,15 @@ def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, scaler: t
                 epoch = step / epoch_steps
                 log.add(step, {"epoch": epoch, **values, "seconds": took, "data_wait_seconds": waited})
                 advance(step, f"epoch {math.ceil(epoch)}/{training.epochs}  {_short(values)}")
-            if first and (step % training.sample_every_steps == 0 or last):
+            sample_due = step % training.sample_every_steps == 0 or last
+            checkpoint_due = step % training.checkpoint_every_steps == 0 or last or stopping
+            if sample_due or checkpoint_due:
+                _refuse_broken_weights(learner.generator, step)
+            if first and sample_due:
                 grid = sample_grid(learner.shown, test_pairs or pairs, settings)
                 images.write_photograph(run / "samples" / f"step_{step:06d}.png", grid)
                 log.add_picture(step, "samples", grid)
-            if first and (step % training.checkpoint_every_steps == 0 or last or stopping):
-                _refuse_broken_weights(learner.generator, step)
+            if first and checkpoint_due:
                 scaling = scaler.state_dict() if scaler else {}
                 save_checkpoint(run, learner.state, replace(done, scaler=scaling))
                 save_model(run / "model", learner.shown, settings, _model_facts(settings, pairs, step / epoch_steps))
