@@ -157,10 +157,8 @@ class Settings(Section):
             raise SettingError(f"{path} cannot be read as settings ({error})", expected="a YAML file") from error
         if not isinstance(values, dict):
             raise SettingError(f"{path} holds {type(values).__name__}", expected="names and values, as in config.yaml")
-        preset = values.get("preset", "source")
-        if preset in PRESETS:
-            values = _merged({"preset": preset, **PRESETS[preset]}, values)
-        return cls.from_mapping(values, origin=str(path))
+        base = cls.from_preset(str(values.get("preset", "source")))
+        return cls.from_mapping(_merged(base.model_dump(), values), origin=str(path))
 
     def to_yaml(self) -> str:
         """The settings as YAML that `from_yaml` reads back."""
