@@ -180,7 +180,7 @@ def test_bad_folders_are_named(tmp_path, monkeypatch, capfd):
     ("words", "message"),
     [
         (["--set", "epoch=3"], "no setting 'epoch'; did you mean 'epochs'"),
-        (["--set", "learning_rate=-1"], "learning_rate is -1"),
+        (["--set", "learning_rate=-1"], "learning_rate is '-1'"),
         (["--set", "size_px=300"], "nearest: 256"),
         (["--set", "batch_size=64", "--set", "size_px=256"], "takes 64 pairs"),
         (["--preset", "sourse"], "did you mean 'source'"),

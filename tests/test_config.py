@@ -59,6 +59,11 @@ def test_exponents_that_yaml_reads_as_text_are_numbers(tmp_path):
     assert Settings.from_yaml(tmp_path / "config.yaml").optimiser.learning_rate == 1e-4
 
 
+def test_a_path_is_taken_as_it_is():
+    assert Settings().with_overrides(["data.folder=/a: b #c"]).data.folder == "/a: b #c"
+    assert Settings().with_overrides(["licence=2"]).data.licence == "2"
+
+
 def test_a_file_starts_from_its_preset(tmp_path):
     (tmp_path / "config.yaml").write_text("preset: demo\ntraining: {epochs: 3}")
     expected = Settings.from_preset("demo").with_overrides(["epochs=3"])
@@ -74,10 +79,11 @@ def test_a_file_starts_from_its_preset(tmp_path):
         ("epochs", r"has no '='"),
         ("epochs=0", r"training\.epochs is 0, but input should be greater"),
         ("epochs=many", r"training\.epochs is 'many'"),
-        ("epochs=1.5", r"training\.epochs is 1\.5"),
-        ("learning_rate=-1", r"learning_rate is -1"),
-        ("learning_rate=.nan", r"learning_rate is nan"),
+        ("epochs=1.5", r"training\.epochs is '1\.5'"),
+        ("learning_rate=-1", r"learning_rate is '-1'"),
+        ("learning_rate=nan", r"learning_rate is 'nan'"),
         ("discriminator.norm=layer", r"norm is 'layer'.*'batch' or 'none'"),
+        ("flip=perhaps", r"flip is 'perhaps'"),
         ("mask_channels=2", r"mask_channels is 2"),
         ("size_px=300", r"needs a multiple of 256; nearest: 256"),
         ("preset=other", r"no setting 'preset'"),

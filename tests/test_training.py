@@ -162,7 +162,7 @@ def test_half_precision_learns_what_full_precision_learns(precision, phantoms, t
 @pytest.mark.filterwarnings("ignore:.*GradScaler is enabled, but CUDA is not available")
 def test_precision_auto_follows_the_hardware(monkeypatch):
     def auto(device: str) -> str:
-        plugin, scaler = trainer.precision_plugin("auto", torch.device(device))
+        plugin, scaler, _ = trainer.choose_precision("auto", torch.device(device))
         return f"{plugin.precision if plugin else 'fp32'}{' scaled' if scaler else ''}"
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))  # a T4

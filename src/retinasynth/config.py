@@ -153,7 +153,7 @@ class Settings(Section):
         path = Path(path)
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes, or a date such as 2024-99-99
             raise SettingError(f"{path} cannot be read as settings ({error})", expected="a YAML file") from error
         if not isinstance(values, dict):
             raise SettingError(f"{path} holds {type(values).__name__}", expected="names and values, as in config.yaml")
@@ -183,13 +183,10 @@ class Settings(Section):
             place = values
             for section in sections:
                 place = place[section]
-            # An empty value is an empty text; YAML reads 1e-4 as text, which pydantic then reads as the number.
-            place[leaf] = yaml.safe_load(text) if text.strip() else ""
+            # pydantic reads numbers and truth from text, but not the numbers of a closed choice (mask_channels).
+            value, before = text.strip(), place[leaf]
+            place[leaf] = int(value) if isinstance(before, int) and value.isdecimal() else value
         return self.from_mapping(values, origin="--set " + " --set ".join(overrides) if overrides else "the settings")
-
-    def differences(self, other: "Settings") -> list[str]:
-        """Names of the settings in which the two differ, as ``section.name``."""
-        return [name for name, value in flat(self).items() if flat(other)[name] != value]
 
 
 def flat(settings: Settings) -> dict[str, Any]:

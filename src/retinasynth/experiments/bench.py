@@ -25,7 +25,7 @@ from retinasynth.models.discriminators import PatchDiscriminator
 from retinasynth.models.generators import UNetGenerator
 from retinasynth.models.layers import BatchNorm
 from retinasynth.progress import progress
-from retinasynth.training.trainer import Learner, precision_plugin, train_step
+from retinasynth.training.trainer import Learner, choose_precision, train_step
 
 WARM_UP_STEPS = 3
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
@@ -95,9 +95,9 @@ def _in_new_process(work: Callable[[str, int], Timing], preset: str, steps: int,
 def _time_ours(preset: str, steps: int) -> Timing:
     settings = Settings.from_preset(preset)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    precision, _ = precision_plugin(settings.training.precision, device)
-    fabric = Fabric(accelerator=device.type, devices=1, plugins=[precision] if precision else None)
-    learner = Learner.build(fabric, settings)
+    precision = choose_precision(settings.training.precision, device)
+    fabric = Fabric(accelerator=device.type, devices=1, plugins=[precision.plugin] if precision.plugin else None)
+    learner = Learner.build(fabric, settings, precision.layout)
     return _time(
         settings,
         steps,

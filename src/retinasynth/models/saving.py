@@ -114,7 +114,7 @@ def load_model(folder: Path) -> Model:
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[-1].strip()  # torch's first line only says that there are errors
         raise ModelError(
             f"{folder / 'model.safetensors'} does not hold the weights that config.json describes ({reason})",
             do="Copy the model folder again, all files of one model together",
@@ -138,7 +138,9 @@ def _read_config(path: Path) -> ModelConfig:
     try:
         return ModelConfig.model_validate(values)
     except ValidationError as error:
-        raise ModelError(f"{path} is incomplete or foreign ({error.errors()[0]['msg']})") from error
+        problem = error.errors()[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise ModelError(f"{path} is incomplete or foreign ({name}: {problem['msg']})") from error
 
 
 def _model_card(config: ModelConfig) -> str:

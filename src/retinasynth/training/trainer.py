@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -123,7 +123,7 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
     pairs, _ = _load(data, settings)
     steps_per_epoch(pairs, settings)
     out = new_folder(Path(out), what="a run")
-    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"folder": str(data)})})
+    settings = settings.with_overrides([f"data.folder={data}"])
     write_text(out / "config.yaml", settings.to_yaml())
     return _launch(out, settings, resumed=False)
 
@@ -173,20 +173,20 @@ def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
 
 def _launch(run: Path, settings: Settings, *, resumed: bool) -> Path:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    precision, scaler = precision_plugin(settings.training.precision, device)
+    precision = choose_precision(settings.training.precision, device)
     fabric = Fabric(
         accelerator=device.type,
         devices=settings.training.devices,
         strategy="ddp_spawn" if settings.training.devices > 1 else "auto",
-        plugins=[precision] if precision else None,
+        plugins=[precision.plugin] if precision.plugin else None,
     )
     if settings.training.devices == 1:
-        interrupted = _run(fabric, run, settings, resumed, scaler)
+        interrupted = _run(fabric, run, settings, resumed, precision)
     else:
         # The processes stop by themselves; their parent only waits.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            interrupted = fabric.launch(_run, run, settings, resumed, scaler)  # type: ignore[arg-type]
+            interrupted = fabric.launch(_run, run, settings, resumed, precision)  # type: ignore[arg-type]
         except ProcessRaisedException as error:
             raise RetinasynthError(f"A training process failed: {str(error).strip().splitlines()[-1]}") from error
         finally:
@@ -198,8 +198,23 @@ def _launch(run: Path, settings: Settings, *, resumed: bool) -> Path:
     return run
 
 
-def precision_plugin(wanted: str, device: torch.device) -> tuple[MixedPrecision | None, torch.amp.GradScaler | None]:
-    """Fabric's precision, and the loss scaling that fp16 needs (kept by us, since a checkpoint holds its state).
+class Precision(NamedTuple):
+    """How numbers are kept while training.
+
+    Attributes:
+        plugin: Fabric's; None for fp32.
+        scaler: the loss scaling of fp16, kept here because a checkpoint holds its state.
+        layout: memory order of pictures and kernels. Half precision and GPUs want channels last; fp32 convolutions
+            on a CPU learn faster without.
+    """
+
+    plugin: MixedPrecision | None
+    scaler: torch.amp.GradScaler | None
+    layout: torch.memory_format
+
+
+def choose_precision(wanted: str, device: torch.device) -> Precision:
+    """What ``training.precision`` means on a device.
 
     ``auto`` takes bf16 where the hardware computes it, fp16 with loss scaling on a GPU that does not (a T4), and
     fp32 on a CPU that does not.
@@ -207,11 +222,11 @@ def precision_plugin(wanted: str, device: torch.device) -> tuple[MixedPrecision 
     if wanted == "auto":
         wanted = _fast_precision(device)
     if wanted == "fp32":
-        return None, None
+        return Precision(None, None, torch.contiguous_format if device.type == "cpu" else torch.channels_last)
     if wanted == "bf16":
-        return MixedPrecision("bf16-mixed", device.type), None
+        return Precision(MixedPrecision("bf16-mixed", device.type), None, torch.channels_last)
     scaler = torch.amp.GradScaler(device.type)
-    return MixedPrecision("16-mixed", device.type, scaler), scaler
+    return Precision(MixedPrecision("16-mixed", device.type, scaler), scaler, torch.channels_last)
 
 
 def _fast_precision(device: torch.device) -> str:
@@ -224,19 +239,19 @@ def _fast_precision(device: torch.device) -> str:
 # --- The loop ----------------------------------------------------------------------------------------------------
 
 
-def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, scaler: torch.amp.GradScaler | None) -> bool:
+def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, precision: Precision) -> bool:
     """Train to the end, or until the user stops it; True if stopped. Each process of a run calls this."""
     training = settings.training
     pairs, test_pairs = _load(Path(settings.data.folder), settings)
     epoch_steps = steps_per_epoch(pairs, settings)
     total_steps = training.epochs * epoch_steps
-    learner = Learner.build(fabric, settings)
+    learner = Learner.build(fabric, settings, precision.layout)
     done = Progress(0, 0.0, pairs.fingerprint, flat(settings))
     if resumed:
         done = replace(read_progress(run), settings=flat(settings))
         restore_checkpoint(run, learner.state)
-        if scaler:
-            scaler.load_state_dict(done.scaler)
+        if precision.scaler:
+            precision.scaler.load_state_dict(done.scaler)
 
     health = Health()
     first = fabric.is_global_zero
@@ -275,7 +290,7 @@ def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, scaler: t
                 images.write_photograph(run / "samples" / f"step_{step:06d}.png", grid)
                 log.add_picture(step, "samples", grid)
             if first and checkpoint_due:
-                scaling = scaler.state_dict() if scaler else {}
+                scaling = precision.scaler.state_dict() if precision.scaler else {}
                 save_checkpoint(run, learner.state, replace(done, scaler=scaling))
                 save_model(run / "model", learner.shown, settings, _model_facts(settings, pairs, step / epoch_steps))
             if stopping:
@@ -314,14 +329,11 @@ class Learner:
     discriminator_optimiser: _FabricOptimizer
 
     @classmethod
-    def build(cls, fabric: Fabric, settings: Settings) -> Self:
+    def build(cls, fabric: Fabric, settings: Settings, layout: torch.memory_format = torch.contiguous_format) -> Self:
         """New networks, drawn from the seed."""
         torch.manual_seed(settings.training.seed)
         generator = UNetGenerator(settings.data.mask_channels, settings.generator)
         discriminator = PatchDiscriminator(settings.data.mask_channels, settings.discriminator)
-        # Half precision and GPUs want channels last; fp32 convolutions on a CPU learn faster without.
-        half = isinstance(fabric._precision, MixedPrecision)
-        layout = torch.channels_last if half or fabric.device.type == "cuda" else torch.contiguous_format
         for network in (generator, discriminator):
             initialise(network, settings.training.initialisation)
             network.to(fabric.device)
