@@ -30,6 +30,7 @@ from retinasynth.errors import (
 )
 from retinasynth.synthesis import Synthesizer
 from retinasynth.training import checkpoints, runlog, trainer
+from retinasynth.training.learner import Learner, choose_precision, moving_average
 
 
 def log_of(run: Path) -> list[dict[str, float]]:
@@ -104,8 +105,8 @@ def test_a_step_is_the_published_update(tiny):
     """Against plain PyTorch: halved discriminator loss first, then the generator against the updated discriminator."""
     settings = tiny.with_overrides(["generator.dropout=0"])
     fabric = Fabric(accelerator="cpu")
-    learner = trainer.Learner.build(fabric, settings)
-    twin = trainer.Learner.build(fabric, settings)
+    learner = Learner.build(fabric, settings)
+    twin = Learner.build(fabric, settings)
     random = torch.Generator().manual_seed(0)
     masks, photographs = (torch.rand((1, channels, 32, 32), generator=random) * 2 - 1 for channels in (1, 3))
 
@@ -134,7 +135,7 @@ def test_a_step_is_the_published_update(tiny):
 
 def test_average_is_exponential_and_takes_the_buffers_along():
     network = nn.BatchNorm2d(2)
-    average = trainer.moving_average(network, 0.75)
+    average = moving_average(network, 0.75)
     seen = []
     for step in range(3):
         network(torch.full((2, 2, 3, 3), float(step)) + torch.arange(2.0)[:, None, None, None])
@@ -162,7 +163,7 @@ def test_half_precision_learns_what_full_precision_learns(precision, phantoms, t
 @pytest.mark.filterwarnings("ignore:.*GradScaler is enabled, but CUDA is not available")
 def test_precision_auto_follows_the_hardware(monkeypatch):
     def auto(device: str) -> str:
-        plugin, scaler, _ = trainer.choose_precision("auto", torch.device(device))
+        plugin, scaler, _ = choose_precision("auto", torch.device(device))
         return f"{plugin.precision if plugin else 'fp32'}{' scaled' if scaler else ''}"
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))  # a T4
@@ -307,10 +308,10 @@ def test_resume_of_a_damaged_run_says_what_is_wrong(damage, message, trained, tm
 
 
 def test_checkpoint_of_other_tensors_is_refused(trained, tiny):
-    learner = trainer.Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
+    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
     with pytest.raises(CheckpointError, match=r"is of another model: .* has shape"):
         checkpoints.restore_checkpoint(trained, learner.state)
-    learner = trainer.Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
+    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
     with pytest.raises(CheckpointError, match="tensors differ"):
         checkpoints.restore_checkpoint(trained, learner.state)
 
@@ -408,7 +409,7 @@ def test_two_processes_average_their_gradients(phantoms, tiny, tmp_path):
     )
     run = trainer.train(phantoms, tmp_path / "run", settings)
 
-    learner = trainer.Learner.build(Fabric(accelerator="cpu"), settings)
+    learner = Learner.build(Fabric(accelerator="cpu"), settings)
     pairs = load_pairs(find_eyes(phantoms).split("train"), 32)
     both = [next(batches(pairs, settings, epoch=0, process=process)) for process in (0, 1)]
     generator, discriminator = learner.generator, learner.discriminator

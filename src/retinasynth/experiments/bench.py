@@ -25,7 +25,8 @@ from retinasynth.models.discriminators import PatchDiscriminator
 from retinasynth.models.generators import UNetGenerator
 from retinasynth.models.layers import BatchNorm
 from retinasynth.progress import progress
-from retinasynth.training.trainer import Learner, choose_precision, train_step
+from retinasynth.training.learner import Learner, choose_precision
+from retinasynth.training.trainer import train_step
 
 WARM_UP_STEPS = 3
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
