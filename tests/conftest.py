@@ -1,11 +1,54 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from retinasynth.config import Settings
+
+# Small enough to train in seconds on one core, with everything switched on that a run can have.
+TINY = [
+    "size_px=32",
+    "generator.depth=3",
+    "generator.filters=4",
+    "generator.dropout=0.5",
+    "discriminator.filters=4",
+    "flip=true",
+    "rotation_deg=20",
+    "ema_decay=0.9",
+    "epochs=3",
+    "log_every_steps=1",
+    "sample_every_steps=6",
+    "checkpoint_every_steps=3",
+    "precision=fp32",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    # One for the session: nothing lands in the user's cache, and the embedded eyes are drawn once for all tests.
+    """No test sees what the user has cached; of the session, so that `trained` is made under it too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETINASYNTH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of four training eyes and two test eyes."""
+    from retinasynth.anatomy.phantom import write_phantom_set
+
+    folder = tmp_path_factory.mktemp("phantoms") / "set"
+    write_phantom_set(folder, train=4, test=2, size_px=64)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Settings:
+    return Settings.from_preset("demo").with_overrides(TINY)
+
+
+@pytest.fixture(scope="session")
+def trained(phantoms: Path, tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of 12 steps on `phantoms`. Not to be changed."""
+    from retinasynth.training.trainer import train
+
+    return train(phantoms, tmp_path_factory.mktemp("runs") / "undisturbed", tiny)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from pictures import tiny_mask, tiny_photograph
@@ -13,7 +14,7 @@ DRAWS = 4000
 
 
 def thick_mask(seed: int, height: int = 64, width: int = 64) -> Mask:
-    grown: Mask = ndimage.binary_dilation(tiny_mask(seed, height, width), iterations=3)
+    grown: Mask = ndimage.binary_dilation(tiny_mask(seed, height, width), iterations=5)
     return grown
 
 
@@ -43,8 +44,8 @@ def test_masks_stay_binary_and_photographs_keep_their_kind(transform: Transform)
 def test_photograph_and_mask_move_together(transform: Transform) -> None:
     mask = thick_mask(1)
     moved, painted = transform(mask), transform(mask_as_photograph(mask))
-    # The photograph is interpolated, so it may differ from the mask within two pixels of an edge, and nowhere else.
-    near = np.ones((5, 5))
+    # The photograph is interpolated, so it may differ from the mask within three pixels of an edge, and nowhere else.
+    near = np.ones((7, 7))
     inside, outside = ndimage.binary_erosion(moved, near), ~ndimage.binary_dilation(moved, near, border_value=1)
     assert inside.any()
     assert (painted[inside] == 255).all()
@@ -113,18 +114,21 @@ def test_no_corner_turns_black(degrees: float, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("degrees", [17, -33.3, 121])
 @pytest.mark.parametrize("size", [(40, 40), (41, 41), (30, 44)])
-def test_a_rotation_equals_scipys(degrees: float, size: tuple[int, int]) -> None:
-    random = np.random.default_rng(0)
-    photograph, mask = random.integers(0, 256, (*size, 3)).astype(np.uint8), random.random(size) < 0.5
+def test_a_rotation_reads_where_geometry_says(degrees: float, size: tuple[int, int]) -> None:
     centre = (np.array(size) - 1) / 2
     down, right = (np.indices(size).transpose(1, 2, 0) - centre).transpose(2, 0, 1)
     sine, cosine = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
-    source = [cosine * down + sine * right + centre[0], cosine * right - sine * down + centre[1]]
-    for channel in range(3):
-        plane = photograph[..., channel].astype(np.float64)
-        expected = ndimage.map_coordinates(plane, source, order=1, mode="mirror")
-        assert np.abs(rotate(photograph, degrees)[..., channel] - expected).max() <= 1
-    nearest = ndimage.map_coordinates(mask.astype(np.uint8), source, order=0, mode="mirror").astype(np.bool_)
+    y, x = cosine * down + sine * right + centre[0], cosine * right - sine * down + centre[1]
+
+    def scene(at_y: NDArray[np.floating], at_x: NDArray[np.floating]) -> NDArray[np.floating]:
+        return 128 + 100 * np.sin(0.15 * at_x + 0.1 * at_y)  # up to 18 grey values from pixel to pixel
+
+    photograph = np.rint(scene(*np.indices(size))).astype(np.uint8)[..., np.newaxis].repeat(3, axis=2)
+    inside = (y >= 2) & (y <= size[0] - 3) & (x >= 2) & (x <= size[1] - 3)
+    error = rotate(photograph, degrees) - scene(y, x)[..., np.newaxis]
+    assert np.abs(error[inside]).max() < 4  # the nearest value would be up to 9 off
+    mask = np.random.default_rng(0).random(size) < 0.5
+    nearest = ndimage.map_coordinates(mask.astype(np.uint8), [y, x], order=0, mode="mirror").astype(np.bool_)
     assert (rotate(mask, degrees) != nearest).mean() < 0.002  # where a point lies between two pixels
 
 

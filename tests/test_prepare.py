@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pictures import put_chasedb1, put_mask, put_photograph, tiny_mask, tiny_photograph
+from retinasynth.datasets.augmentation import rotate
 from retinasynth.datasets.layouts import DataSet, find_eyes, read_eye
-from retinasynth.datasets.prepare import prepare, rotate_reflected
+from retinasynth.datasets.prepare import prepare
 from retinasynth.errors import DataError, ImageError, OutputError, SettingError
 from retinasynth.images import mask_as_photograph, read_mask, read_photograph, write_mask, write_photograph
 
@@ -151,13 +152,13 @@ def test_photograph_and_masks_turn_together(tmp_path: Path) -> None:
 @given(angle_deg=st.floats(-45, 45), height=st.integers(16, 40), width=st.integers(16, 40))
 def test_rotation_keeps_the_shape_and_leaves_no_black_corner(angle_deg: float, height: int, width: int) -> None:
     white = np.full((height, width, 3), 255, np.uint8)
-    np.testing.assert_array_equal(rotate_reflected(white, angle_deg), white)
+    np.testing.assert_array_equal(rotate(white, angle_deg), white)
 
 
 def test_rotation_is_counter_clockwise_about_the_centre() -> None:
     picture = tiny_photograph(3, 20, 20)
     for turns in range(4):
-        np.testing.assert_array_equal(rotate_reflected(picture, 90.0 * turns), np.rot90(picture, turns))
+        np.testing.assert_array_equal(rotate(picture, 90.0 * turns), np.rot90(picture, turns))
 
 
 # --- The other ways to write ---

@@ -218,6 +218,25 @@ def settings(
     screen.print(f"Presets: {', '.join(PRESETS)}")
 
 
+@app.command()
+def bench(
+    preset: Annotated[str, typer.Option(help="Whose networks and sizes to take.")] = "source",
+    turns: Annotated[int, typer.Option(min=1, help="Turns of each of the two.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps in a turn.")] = 10,
+) -> None:
+    """Time a training step against plain PyTorch, as a ratio, taking turns in one run."""
+    from retinasynth.experiments.bench import run_bench
+
+    result = run_bench(preset=preset, turns=turns, steps=steps)
+    table = Table("", "seconds a step, by turn", "waiting for data", "peak memory")
+    for name, timings in (("retinasynth", result.ours), ("plain PyTorch", result.plain)):
+        seconds = ", ".join(f"{one.seconds:.3f}" for one in timings)
+        waiting = f"{max(one.data_wait for one in timings):.1%}"
+        table.add_row(name, seconds, waiting, f"{max(one.memory_mib for one in timings):.0f} MiB")
+    screen.print(table)
+    screen.print(f"A step of retinasynth takes {result.ratio:.2f} of plain PyTorch's time (median of the turns).")
+
+
 def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
     # Huge pages save the CPU about a seventh of a training step of the preset "source"; torch reads this once.

@@ -157,10 +157,8 @@ class Settings(Section):
             raise SettingError(f"{path} cannot be read as settings ({error})", expected="a YAML file") from error
         if not isinstance(values, dict):
             raise SettingError(f"{path} holds {type(values).__name__}", expected="names and values, as in config.yaml")
-        preset = values.get("preset", "source")
-        if isinstance(preset, str) and preset in PRESETS:
-            values = _merged({"preset": preset, **PRESETS[preset]}, values)
-        return cls.from_mapping(values, origin=str(path))
+        base = cls.from_preset(str(values.get("preset", "source")))
+        return cls.from_mapping(_merged(base.model_dump(), values), origin=str(path))
 
     def to_yaml(self) -> str:
         """The settings as YAML that `from_yaml` reads back."""
@@ -189,10 +187,6 @@ class Settings(Section):
             value, before = text.strip(), place[leaf]
             place[leaf] = int(value) if isinstance(before, int) and value.isdecimal() else value
         return self.from_mapping(values, origin="--set " + " --set ".join(overrides) if overrides else "the settings")
-
-    def differences(self, other: "Settings") -> list[str]:
-        """Names of the settings in which the two differ, as ``section.name``."""
-        return [name for name, value in flat(self).items() if flat(other)[name] != value]
 
 
 def flat(settings: Settings) -> dict[str, Any]:

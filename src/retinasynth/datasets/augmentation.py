@@ -1,5 +1,6 @@
 """Paired augmentation: the parameters are drawn first and applied after, so any one can be replayed."""
 
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -49,25 +50,26 @@ def draw_transform(random: np.random.Generator, settings: DataSettings) -> Trans
     return Transform(bool(settings.flip and left_right), bool(settings.flip and up_down), angle)
 
 
-def rotate(picture: Picture, degrees: float) -> Picture:
-    """Rotate about the centre, with the picture's border reflected into the corners.
+def rotate(picture: Picture, angle_deg: float) -> Picture:
+    """Rotate about the centre, counter-clockwise; what comes in from outside is the picture's reflection.
 
     Args:
-        picture: photograph ``uint8 (height, width, 3)`` (bilinear) or mask ``bool (height, width)`` (nearest value).
-        degrees: counter-clockwise.
+        picture: photograph ``uint8 (height, width, 3)`` (bicubic) or mask ``bool (height, width)`` (nearest value).
+        angle_deg: any angle, in degrees.
 
     Returns:
         The same shape and type.
+
+    Example:
+        >>> rotate(np.array([[True, False], [False, False]]), 90.0).tolist()
+        [[False, False], [True, False]]
     """
     height, width = picture.shape[:2]
-    # A corner reaches half a diagonal from the centre; more than the picture itself cannot be reflected.
-    reach = np.hypot(height, width) / 2
-    margin_y = min(int(np.ceil(reach - height / 2)) + 1, height - 1)
-    margin_x = min(int(np.ceil(reach - width / 2)) + 1, width - 1)
-    margins = [(margin_y, margin_y), (margin_x, margin_x)] + [(0, 0)] * (picture.ndim - 2)
-    is_mask = picture.dtype == np.bool_
-    padded = np.pad(picture.astype(np.uint8), margins, mode="reflect")
-    resample = Image.Resampling.NEAREST if is_mask else Image.Resampling.BILINEAR
-    turned = np.asarray(Image.fromarray(padded).rotate(degrees, resample))
-    inner = turned[margin_y : margin_y + height, margin_x : margin_x + width]
-    return inner.astype(picture.dtype)  # type: ignore[return-value]
+    # The corners lie half a diagonal from the centre; two pixels more are for the bicubic kernel.
+    diagonal = math.hypot(height, width)
+    rows, columns = (math.ceil((diagonal - side) / 2) + 2 for side in (height, width))
+    border = [(rows, rows), (columns, columns), (0, 0)][: picture.ndim]
+    padded = np.pad(picture.astype(np.uint8), border, mode="reflect")
+    resample = Image.Resampling.NEAREST if picture.dtype == np.bool_ else Image.Resampling.BICUBIC
+    rotated = np.asarray(Image.fromarray(padded).rotate(angle_deg, resample))
+    return rotated[rows : rows + height, columns : columns + width].astype(picture.dtype)  # type: ignore[return-value]

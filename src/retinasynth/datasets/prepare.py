@@ -8,16 +8,14 @@ files. The file ``subjects.csv`` beside them says which files come from one eye,
 import csv
 import hashlib
 import io
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from retinasynth.anatomy import Eye
+from retinasynth.datasets.augmentation import rotate
 from retinasynth.datasets.layouts import SUBJECTS_COLUMNS, SUBJECTS_FILE, DataSet, EyeFiles, find_eyes, read_eye
 from retinasynth.errors import DataError, SettingError
 from retinasynth.files import fill_folder, write_text
@@ -94,33 +92,6 @@ def prepare(
     return find_eyes(out)
 
 
-def rotate_reflected(
-    picture: NDArray[np.uint8], angle_deg: float, resample: Image.Resampling = Image.Resampling.BICUBIC
-) -> NDArray[np.uint8]:
-    """Rotate a picture about its centre, counter-clockwise; what comes in from outside is its reflection.
-
-    Args:
-        picture: ``uint8 (height, width)`` or ``(height, width, 3)``.
-        angle_deg: any angle.
-        resample: BICUBIC for photographs, NEAREST for masks.
-
-    Returns:
-        An array of the same shape.
-
-    Example:
-        >>> rotate_reflected(np.array([[1, 2], [3, 4]], np.uint8), 90.0).tolist()
-        [[2, 4], [1, 3]]
-    """
-    height, width = picture.shape[:2]
-    # The corners lie half a diagonal from the centre; two pixels more are for the bicubic kernel.
-    diagonal = math.hypot(height, width)
-    rows, columns = (math.ceil((diagonal - side) / 2) + 2 for side in (height, width))
-    border = [(rows, rows), (columns, columns), (0, 0)][: picture.ndim]
-    padded = np.pad(picture, border, mode="reflect")
-    rotated = np.asarray(Image.fromarray(padded).rotate(angle_deg, resample))
-    return rotated[rows : rows + height, columns : columns + width]
-
-
 def _refuse_incomplete(eyes: tuple[EyeFiles, ...], what: str) -> None:
     incomplete = [files.name for files in eyes if files.photograph is None or "vessels" not in files.planes]
     if incomplete:
@@ -147,8 +118,8 @@ def _four_versions(eye: Eye, seed: int) -> Iterator[tuple[Eye, str]]:
         _version(
             eye,
             "rotate",
-            lambda photograph: rotate_reflected(photograph, angle_deg),
-            lambda mask: rotate_reflected(mask.astype(np.uint8), angle_deg, Image.Resampling.NEAREST).astype(np.bool_),
+            lambda photograph: rotate(photograph, angle_deg),
+            lambda mask: rotate(mask, angle_deg),
         ),
         f"rotate {angle_deg}",
     )

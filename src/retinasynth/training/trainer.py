@@ -17,19 +17,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision
-from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import nn
 from torch.multiprocessing.spawn import ProcessRaisedException
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from retinasynth import images
 from retinasynth.config import Settings, flat
@@ -43,14 +40,12 @@ from retinasynth.errors import (
     TrainingDivergedError,
 )
 from retinasynth.files import new_folder, write_text
-from retinasynth.models.discriminators import PatchDiscriminator
 from retinasynth.models.generation import generate_photograph, mixed_seed
-from retinasynth.models.generators import UNetGenerator
-from retinasynth.models.layers import initialise
 from retinasynth.models.losses import discriminator_loss, generator_loss
 from retinasynth.models.saving import save_model
 from retinasynth.progress import progress
-from retinasynth.training.checkpoints import Progress, State, read_progress, restore_checkpoint, save_checkpoint
+from retinasynth.training.checkpoints import Progress, read_progress, restore_checkpoint, save_checkpoint
+from retinasynth.training.learner import Learner, Precision, choose_precision
 from retinasynth.training.runlog import LOSSES, Health, RunLog
 
 SAMPLES = 3  # fixed examples in a sample grid
@@ -67,7 +62,7 @@ FREE_TO_CHANGE = {
 }
 
 
-def train_step(fabric: Fabric, learner: "Learner", batch: Batch, l1_weight: float) -> list[torch.Tensor]:
+def train_step(fabric: Fabric, learner: Learner, batch: Batch, l1_weight: float) -> list[torch.Tensor]:
     """One update of the discriminator, then one of the generator.
 
     The generator turns the masks into photographs. The discriminator learns to tell these from the real ones of the
@@ -123,7 +118,7 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
     pairs, _ = _load(data, settings)
     steps_per_epoch(pairs, settings)
     out = new_folder(Path(out), what="a run")
-    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"folder": str(data)})})
+    settings = settings.with_overrides([f"data.folder={data}"])
     write_text(out / "config.yaml", settings.to_yaml())
     return _launch(out, settings, resumed=False)
 
@@ -173,20 +168,20 @@ def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
 
 def _launch(run: Path, settings: Settings, *, resumed: bool) -> Path:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    precision, scaler = precision_plugin(settings.training.precision, device)
+    precision = choose_precision(settings.training.precision, device)
     fabric = Fabric(
         accelerator=device.type,
         devices=settings.training.devices,
         strategy="ddp_spawn" if settings.training.devices > 1 else "auto",
-        plugins=[precision] if precision else None,
+        plugins=[precision.plugin] if precision.plugin else None,
     )
     if settings.training.devices == 1:
-        interrupted = _run(fabric, run, settings, resumed, scaler)
+        interrupted = _run(fabric, run, settings, resumed, precision)
     else:
         # The processes stop by themselves; their parent only waits.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            interrupted = fabric.launch(_run, run, settings, resumed, scaler)  # type: ignore[arg-type]
+            interrupted = fabric.launch(_run, run, settings, resumed, precision)  # type: ignore[arg-type]
         except ProcessRaisedException as error:
             raise RetinasynthError(f"A training process failed: {str(error).strip().splitlines()[-1]}") from error
         finally:
@@ -198,45 +193,22 @@ def _launch(run: Path, settings: Settings, *, resumed: bool) -> Path:
     return run
 
 
-def precision_plugin(wanted: str, device: torch.device) -> tuple[MixedPrecision | None, torch.amp.GradScaler | None]:
-    """Fabric's precision, and the loss scaling that fp16 needs (kept by us, since a checkpoint holds its state).
-
-    ``auto`` takes bf16 where the hardware computes it, fp16 with loss scaling on a GPU that does not (a T4), and
-    fp32 on a CPU that does not.
-    """
-    if wanted == "auto":
-        wanted = _fast_precision(device)
-    if wanted == "fp32":
-        return None, None
-    if wanted == "bf16":
-        return MixedPrecision("bf16-mixed", device.type), None
-    scaler = torch.amp.GradScaler(device.type)
-    return MixedPrecision("16-mixed", device.type, scaler), scaler
-
-
-def _fast_precision(device: torch.device) -> str:
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
-    capabilities = torch.cpu.get_capabilities()
-    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"
-
-
 # --- The loop ----------------------------------------------------------------------------------------------------
 
 
-def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, scaler: torch.amp.GradScaler | None) -> bool:
+def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, precision: Precision) -> bool:
     """Train to the end, or until the user stops it; True if stopped. Each process of a run calls this."""
     training = settings.training
     pairs, test_pairs = _load(Path(settings.data.folder), settings)
     epoch_steps = steps_per_epoch(pairs, settings)
     total_steps = training.epochs * epoch_steps
-    learner = Learner.build(fabric, settings)
+    learner = Learner.build(fabric, settings, precision.layout)
     done = Progress(0, 0.0, pairs.fingerprint, flat(settings))
     if resumed:
         done = replace(read_progress(run), settings=flat(settings))
         restore_checkpoint(run, learner.state)
-        if scaler:
-            scaler.load_state_dict(done.scaler)
+        if precision.scaler:
+            precision.scaler.load_state_dict(done.scaler)
 
     health = Health()
     first = fabric.is_global_zero
@@ -266,13 +238,16 @@ def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, scaler: t
                 epoch = step / epoch_steps
                 log.add(step, {"epoch": epoch, **values, "seconds": took, "data_wait_seconds": waited})
                 advance(step, f"epoch {math.ceil(epoch)}/{training.epochs}  {_short(values)}")
-            if first and (step % training.sample_every_steps == 0 or last):
+            sample_due = step % training.sample_every_steps == 0 or last
+            checkpoint_due = step % training.checkpoint_every_steps == 0 or last or stopping
+            if sample_due or checkpoint_due:
+                _refuse_broken_weights(learner.generator, step)
+            if first and sample_due:
                 grid = sample_grid(learner.shown, test_pairs or pairs, settings)
                 images.write_photograph(run / "samples" / f"step_{step:06d}.png", grid)
                 log.add_picture(step, "samples", grid)
-            if first and (step % training.checkpoint_every_steps == 0 or last or stopping):
-                _refuse_broken_weights(learner.generator, step)
-                scaling = scaler.state_dict() if scaler else {}
+            if first and checkpoint_due:
+                scaling = precision.scaler.state_dict() if precision.scaler else {}
                 save_checkpoint(run, learner.state, replace(done, scaler=scaling))
                 save_model(run / "model", learner.shown, settings, _model_facts(settings, pairs, step / epoch_steps))
             if stopping:
@@ -288,82 +263,6 @@ def _all_batches(pairs: Pairs, settings: Settings, steps: range, process: int) -
     for epoch in range(steps.start // epoch_steps, math.ceil(steps.stop / epoch_steps)):
         passed = max(steps.start - epoch * epoch_steps, 0)
         yield from batches(pairs, settings, epoch=epoch, first_step=passed, process=process)
-
-
-@dataclass
-class Learner:
-    """All that learns in a run.
-
-    Attributes:
-        generator: the bare network; `generator_ddp` is the same as Fabric runs it.
-        discriminator: likewise.
-        average: the exponential moving average of the generator, where the settings keep one.
-        layout: memory layout of the pictures and kernels.
-    """
-
-    generator: UNetGenerator
-    discriminator: PatchDiscriminator
-    average: AveragedModel | None
-    layout: torch.memory_format
-    generator_ddp: _FabricModule
-    generator_optimiser: _FabricOptimizer
-    discriminator_ddp: _FabricModule
-    discriminator_optimiser: _FabricOptimizer
-
-    @classmethod
-    def build(cls, fabric: Fabric, settings: Settings) -> Self:
-        """New networks, drawn from the seed."""
-        torch.manual_seed(settings.training.seed)
-        generator = UNetGenerator(settings.data.mask_channels, settings.generator)
-        discriminator = PatchDiscriminator(settings.data.mask_channels, settings.discriminator)
-        # Half precision and GPUs want channels last; fp32 convolutions on a CPU learn faster without.
-        half = isinstance(fabric._precision, MixedPrecision)
-        layout = torch.channels_last if half or fabric.device.type == "cuda" else torch.contiguous_format
-        for network in (generator, discriminator):
-            initialise(network, settings.training.initialisation)
-            network.to(fabric.device)
-            network.to(memory_format=layout)  # type: ignore[call-overload]  # documented, but not in its overloads
-        decay = settings.training.ema_decay
-        return cls(
-            *(generator, discriminator, moving_average(generator, decay) if decay else None, layout),
-            *fabric.setup(generator, _adam(generator, settings)),
-            *fabric.setup(discriminator, _adam(discriminator, settings)),
-        )
-
-    @property
-    def shown(self) -> nn.Module:
-        """The generator that samples and models are made with: the average where there is one."""
-        return self.average.module if self.average else self.generator
-
-    @property
-    def state(self) -> State:
-        """What a checkpoint holds."""
-        average = {"average": self.average} if self.average else {}
-        return State(
-            modules={"generator": self.generator, "discriminator": self.discriminator, **average},
-            optimisers={
-                "generator_adam": self.generator_optimiser.optimizer,
-                "discriminator_adam": self.discriminator_optimiser.optimizer,
-            },
-        )
-
-    def place(self, batch: Batch) -> Batch:
-        """The batch where, and in the layout in which, the networks want it."""
-        device = next(self.generator.parameters()).device
-        return Batch(*(tensor.to(device, memory_format=self.layout) for tensor in batch))
-
-
-def _adam(network: nn.Module, settings: Settings) -> torch.optim.Adam:
-    chosen = settings.optimiser
-    return torch.optim.Adam(
-        network.parameters(), lr=chosen.learning_rate, betas=(chosen.beta1, chosen.beta2), fused=True
-    )
-
-
-def moving_average(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of a network, of its buffers as well as of its parameters."""
-    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
 
 
 def _model_facts(settings: Settings, pairs: Pairs, epochs: float) -> dict[str, Any]:

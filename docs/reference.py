@@ -1,0 +1,74 @@
+"""Write docs/commands.md and docs/settings.md from the code: `make docs`. A test keeps them equal to it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from retinasynth import cli
+from retinasynth.config import PRESETS, Settings, descriptions, flat
+
+HERE = Path(__file__).parent
+
+COMMANDS_HEAD = """# Commands
+
+Written by `make docs` from the commands themselves; `--help` says the same. `MODEL` is a run folder or a model
+folder. A data set is any layout of [data.md](data.md), or `phantom` for the embedded procedural eyes.
+
+Exit codes: 0 done, 1 wrong input or a result that cannot be written, 2 wrong usage, 130 stopped by the user.
+"""
+
+SETTINGS_HEAD = """# Settings
+
+Written by `make docs`. Change one with `--set NAME=VALUE`; where one section only has a name, the name alone will do
+(`--set epochs=10`). `retinasynth settings --yaml` prints a file for `train --config`. A run keeps its settings in
+`config.yaml`, and a model in `config.json`: nothing is repeated at generation.
+"""
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Name and object of every command."""
+
+    def below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+        if hasattr(command, "commands"):
+            for short, one in command.commands.items():
+                yield from below(f"{name} {short}", one)
+        else:
+            yield name, command
+
+    return below("retinasynth", typer.main.get_command(cli.app))
+
+
+def commands_page() -> str:
+    """The text of commands.md."""
+    parts = [COMMANDS_HEAD]
+    for name, command in sorted(commands()):
+        parts.append(f"## `{name}`\n\n{command.help.strip()}\n")
+        rows = ["| option | meaning |", "|---|---|"]
+        for option in command.params:
+            words = " ".join([*option.opts, "" if getattr(option, "is_flag", False) else str(option.metavar or "")])
+            spelling = option.metavar if option.param_type_name == "argument" else words
+            default = f" Default: `{option.default}`." if option.default not in (None, False, ...) else ""
+            need = " Required." if option.required else ""
+            rows.append(f"| `{str(spelling).strip().replace('|', ' or ')}` | {option.help}{default}{need} |")
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """The text of settings.md."""
+    presets = {name: flat(Settings.from_preset(name)) for name in PRESETS}
+    rows = [
+        "| setting | meaning | " + " | ".join(f"`{name}`" for name in presets) + " |",
+        "|---|---|" + "---|" * len(presets),
+    ]
+    for name, meaning in descriptions().items():
+        values = " | ".join(str(values[name]) for values in presets.values())
+        rows.append(f"| `{name}` | {meaning} | {values} |")
+    return SETTINGS_HEAD + "\n" + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    (HERE / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (HERE / "settings.md").write_text(settings_page(), encoding="utf-8")

@@ -1,0 +1,129 @@
+"""All that learns in a run, and in which numbers: networks, optimisers, moving average, precision."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from retinasynth.config import Settings
+from retinasynth.datasets.pairs import Batch
+from retinasynth.models.discriminators import PatchDiscriminator
+from retinasynth.models.generators import UNetGenerator
+from retinasynth.models.layers import initialise
+from retinasynth.training.checkpoints import State
+
+
+@dataclass
+class Learner:
+    """All that learns in a run.
+
+    Attributes:
+        generator: the bare network; `generator_ddp` is the same as Fabric runs it.
+        discriminator: likewise.
+        average: the exponential moving average of the generator, where the settings keep one.
+        layout: memory layout of the pictures and kernels.
+    """
+
+    generator: UNetGenerator
+    discriminator: PatchDiscriminator
+    average: AveragedModel | None
+    layout: torch.memory_format
+    generator_ddp: _FabricModule
+    generator_optimiser: _FabricOptimizer
+    discriminator_ddp: _FabricModule
+    discriminator_optimiser: _FabricOptimizer
+
+    @classmethod
+    def build(cls, fabric: Fabric, settings: Settings, layout: torch.memory_format = torch.contiguous_format) -> Self:
+        """New networks, drawn from the seed."""
+        torch.manual_seed(settings.training.seed)
+        generator = UNetGenerator(settings.data.mask_channels, settings.generator)
+        discriminator = PatchDiscriminator(settings.data.mask_channels, settings.discriminator)
+        for network in (generator, discriminator):
+            initialise(network, settings.training.initialisation)
+            network.to(fabric.device)
+            network.to(memory_format=layout)  # type: ignore[call-overload]  # documented, but not in its overloads
+        decay = settings.training.ema_decay
+        return cls(
+            *(generator, discriminator, moving_average(generator, decay) if decay else None, layout),
+            *fabric.setup(generator, _adam(generator, settings)),
+            *fabric.setup(discriminator, _adam(discriminator, settings)),
+        )
+
+    @property
+    def shown(self) -> nn.Module:
+        """The generator that samples and models are made with: the average where there is one."""
+        return self.average.module if self.average else self.generator
+
+    @property
+    def state(self) -> State:
+        """What a checkpoint holds."""
+        average = {"average": self.average} if self.average else {}
+        return State(
+            modules={"generator": self.generator, "discriminator": self.discriminator, **average},
+            optimisers={
+                "generator_adam": self.generator_optimiser.optimizer,
+                "discriminator_adam": self.discriminator_optimiser.optimizer,
+            },
+        )
+
+    def place(self, batch: Batch) -> Batch:
+        """The batch where, and in the layout in which, the networks want it."""
+        device = next(self.generator.parameters()).device
+        return Batch(*(tensor.to(device, memory_format=self.layout) for tensor in batch))
+
+
+def _adam(network: nn.Module, settings: Settings) -> torch.optim.Adam:
+    chosen = settings.optimiser
+    return torch.optim.Adam(
+        network.parameters(), lr=chosen.learning_rate, betas=(chosen.beta1, chosen.beta2), fused=True
+    )
+
+
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of a network, of its buffers as well as of its parameters."""
+    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+
+
+class Precision(NamedTuple):
+    """How numbers are kept while training.
+
+    Attributes:
+        plugin: Fabric's; None for fp32.
+        scaler: the loss scaling of fp16, kept here because a checkpoint holds its state.
+        layout: memory order of pictures and kernels. Half precision and GPUs want channels last; fp32 convolutions
+            on a CPU learn faster without.
+    """
+
+    plugin: MixedPrecision | None
+    scaler: torch.amp.GradScaler | None
+    layout: torch.memory_format
+
+
+def choose_precision(wanted: str, device: torch.device) -> Precision:
+    """What ``training.precision`` means on a device.
+
+    ``auto`` takes bf16 where the hardware computes it, fp16 with loss scaling on a GPU that does not (a T4), and
+    fp32 on a CPU that does not.
+    """
+    if wanted == "auto":
+        wanted = _fast_precision(device)
+    if wanted == "fp32":
+        return Precision(None, None, torch.contiguous_format if device.type == "cpu" else torch.channels_last)
+    if wanted == "bf16":
+        return Precision(MixedPrecision("bf16-mixed", device.type), None, torch.channels_last)
+    scaler = torch.amp.GradScaler(device.type)
+    return Precision(MixedPrecision("16-mixed", device.type, scaler), scaler, torch.channels_last)
+
+
+def _fast_precision(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"

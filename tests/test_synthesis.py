@@ -1,0 +1,125 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pictures import put_mask, tiny_mask
+from retinasynth import images
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.datasets.layouts import find_eyes
+from retinasynth.errors import DataError, ImageError, InputError, OutputError
+from retinasynth.synthesis import Synthesizer, bulk
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return Synthesizer.load(trained)
+
+
+def test_eye_array_path_and_list_give_the_same(model, tmp_path):
+    eye = phantom_eye(5, 32)
+    mask = eye.planes["vessels"]
+    images.write_mask(tmp_path / "a.png", mask)
+    expected = model.generate(eye, seed=2)
+    assert expected.shape == (32, 32, 3)
+    assert expected.dtype == np.uint8
+    for same in (mask, mask.astype(np.uint8) * 255, images.mask_as_photograph(mask), tmp_path / "a.png"):
+        assert np.array_equal(model.generate(same, seed=2), expected)
+    several = model.generate([mask, str(tmp_path / "a.png"), phantom_eye(6, 32)], seed=2)
+    assert len(several) == 3
+    assert np.array_equal(several[0], expected)
+    assert np.array_equal(several[1], expected)
+    assert not np.array_equal(several[2], expected)
+
+
+def test_the_seed_decides(model):
+    mask = tiny_mask(1)
+    assert np.array_equal(model.generate(mask, seed=3), model.generate(mask, seed=3))
+    assert not np.array_equal(model.generate(mask, seed=3), model.generate(mask, seed=4))
+
+
+def test_size_is_the_models_the_masks_or_the_users(model):
+    mask = tiny_mask(1, 50, 70)
+    own = model.generate(mask)
+    assert own.shape == (32, 32, 3)
+    assert np.array_equal(model.generate(mask, size="mask"), images.resize_photograph(own, (50, 70)))
+    assert model.generate(mask, size=96).shape == (96, 96, 3)
+    for size in (5, 10_000, "large"):
+        with pytest.raises(InputError, match="size is"):
+            model.generate(mask, size=size)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((32, 32), bool), "all black"),
+        (np.arange(1024).reshape(32, 32), "1024 different values"),
+        (np.ones((2, 3, 4, 5), bool), "has shape"),
+        (np.ones((0, 4), bool), "has shape"),
+        (Eye("blind", {"disc": np.ones((8, 8), bool)}), "has no plane 'vessels'"),
+    ],
+)
+def test_what_is_no_mask_is_refused(mask, message, model):
+    with pytest.raises(InputError, match=message):
+        model.generate(mask)
+
+
+def test_a_set_has_pictures_labels_and_a_manifest(model, tmp_path):
+    masks = [(name, put_mask(tmp_path / "in" / f"{name}.png", seed, 40, 48)) for seed, name in enumerate("abc")]
+    bulk.generate_set(model, masks, tmp_path / "out", seed=10, size="mask")
+    lines = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
+    assert [(line["name"], line["seed"]) for line in lines] == [("a", 10), ("b", 11), ("c", 12)]
+    for line, (name, path) in zip(lines, masks, strict=True):
+        picture = tmp_path / "out" / "images" / f"{name}.png"
+        assert np.array_equal(images.read_photograph(picture), model.generate(path, seed=line["seed"], size="mask"))
+        assert np.array_equal(images.read_mask(tmp_path / "out" / "vessels" / f"{name}.png"), images.read_mask(path))
+        assert line["sha256"]["image"] == hashlib.sha256(picture.read_bytes()).hexdigest()
+        about = images.read_metadata(picture)
+        assert (about["Model"], about["Seed"]) == ("undisturbed", str(line["seed"]))
+        assert "not for diagnosis" in about["Synthetic"]
+    assert [eye.name for eye in find_eyes(tmp_path / "out").eyes] == ["a", "b", "c"]
+
+
+def test_a_bad_mask_stops_a_set_before_it_begins(model, tmp_path):
+    good = put_mask(tmp_path / "in" / "a.png")
+    images.write_mask(tmp_path / "in" / "b.png", np.zeros((8, 8), bool))
+    with pytest.raises(ImageError, match=r"b\.png is all black"):
+        bulk.generate_set(
+            model, [("a", good), ("b", tmp_path / "in" / "b.png")], tmp_path / "out", seed=0, size="model"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_overwritten(model, tmp_path):
+    mask = put_mask(tmp_path / "a.png")
+    (tmp_path / "out.png").write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        bulk.generate_picture(model, mask, tmp_path / "out.png", seed=0, size="model")
+    assert (tmp_path / "out.png").read_text() == "mine"
+    with pytest.raises(OutputError, match="not a PNG"):
+        bulk.generate_picture(model, mask, tmp_path / "out.jpg", seed=0, size="model")
+    with pytest.raises(OutputError, match="not empty"):
+        bulk.generate_set(model, [("a", mask)], tmp_path, seed=0, size="model")
+
+
+def test_masks_are_found_in_files_folders_and_sets(phantoms, tmp_path):
+    one = put_mask(tmp_path / "masks" / "one.png")
+    put_mask(tmp_path / "masks" / "two.png")
+    assert bulk.find_masks(one) == [("one", one)]
+    assert [name for name, _ in bulk.find_masks(tmp_path / "masks")] == ["one", "two"]
+    assert len(bulk.find_masks(phantoms)) == 6
+    Image.fromarray(tiny_mask(1)).save(tmp_path / "masks" / "one.gif")
+    with pytest.raises(DataError, match="Several masks are called one"):
+        bulk.find_masks(tmp_path / "masks")
+    with pytest.raises(DataError, match="does not exist"):
+        bulk.find_masks(tmp_path / "nowhere")
+
+
+def test_panels_show_random_test_eyes(model, phantoms, tmp_path):
+    names = bulk.generate_panels(model, phantoms, tmp_path / "panels", count=5, seed=1)
+    assert sorted(names) == ["phantom_004", "phantom_005"]
+    assert {path.name for path in (tmp_path / "panels").iterdir()} == {f"panel_{name}.png" for name in names}
+    assert bulk.generate_panels(model, phantoms, tmp_path / "one", count=1, seed=1) == names[:1]

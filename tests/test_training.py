@@ -1,0 +1,445 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+
+from conftest import TINY
+from retinasynth.config import Settings
+from retinasynth.datasets.layouts import find_eyes
+from retinasynth.datasets.pairs import Batch, batches, load_pairs
+from retinasynth.errors import (
+    CheckpointError,
+    InterruptedRunError,
+    MissingExtraError,
+    OutputError,
+    SettingError,
+    TrainingDivergedError,
+)
+from retinasynth.synthesis import Synthesizer
+from retinasynth.training import checkpoints, runlog, trainer
+from retinasynth.training.learner import Learner, choose_precision, moving_average
+
+
+def log_of(run: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl without the clock."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if "seconds" not in name} for line in lines]
+
+
+def assert_same_run(run: Path, other: Path) -> None:
+    for file in ("model/model.safetensors", "samples/step_000012.png"):
+        assert (run / file).read_bytes() == (other / file).read_bytes(), file
+    ours, theirs = load_file(run / checkpoints.FILE), load_file(other / checkpoints.FILE)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert log_of(run) == log_of(other)
+
+
+def assert_same_kernels(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
+    """All kernels equal, but for the few whose gradient is zero: of these Adam's first step takes the sign of noise.
+
+    For the same reason the biases before a batch normalisation cannot be compared.
+    """
+    kernels = [name for name, tensor in theirs.items() if tensor.ndim == 4]
+    wrong = {name: ((ours[name] - theirs[name]).abs() > 1e-5).float().mean().item() for name in kernels}
+    assert len(kernels) >= 6
+    assert max(wrong.values()) < 0.02, wrong
+
+
+# --- A finished run ----------------------------------------------------------------------------------------------
+
+
+def test_run_folder_holds_what_the_design_promises(trained, tiny):
+    assert Settings.from_yaml(trained / "config.yaml").generator == tiny.generator
+    assert [line["step"] for line in log_of(trained)] == list(range(1, 13))
+    assert set(runlog.LOSSES) < set(log_of(trained)[0])
+    assert sorted(path.name for path in (trained / "samples").iterdir()) == ["step_000006.png", "step_000012.png"]
+    assert {path.name for path in (trained / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
+    assert "not for diagnosis" in (trained / "model" / "README.md").read_text()
+    assert not list(trained.rglob("*.part*"))
+
+
+def test_training_changes_the_weights_and_learns(phantoms, tiny, tmp_path):
+    longer = trainer.train(phantoms, tmp_path / "run", tiny.with_overrides(["epochs=40", "sample_every_steps=1000"]))
+    l1 = [line["loss_generator_l1"] for line in log_of(longer)]
+    assert np.mean(l1[-20:]) < 0.75 * np.mean(l1[:5])
+
+
+def test_samples_show_exactly_what_users_get(trained, phantoms, tiny):
+    model = Synthesizer.load(trained)
+    pairs = load_pairs(find_eyes(phantoms).split("test"), 32)
+    rows = [model.generate(np.asarray(pairs.masks[index]), seed=tiny.training.seed) for index in range(2)]
+    sheet = np.asarray(Image.open(trained / "samples" / "step_000012.png"))
+    places = [
+        tuple(sheet[y : y + 32, x : x + 32].tobytes() == row.tobytes() for row in rows)
+        for y in range(sheet.shape[0] - 31)
+        for x in (2 * 4 + 32,)  # the second column: one margin, the source, one margin
+    ]
+    assert sum(first for first, _ in places) == 1
+    assert sum(second for _, second in places) == 1
+
+
+def test_two_trainings_with_one_seed_are_equal_and_with_another_differ(trained, phantoms, tiny, tmp_path):
+    assert_same_run(trainer.train(phantoms, tmp_path / "again", tiny), trained)
+    other = trainer.train(phantoms, tmp_path / "other", tiny.with_overrides(["training.seed=1"]))
+    assert log_of(other) != log_of(trained)
+
+
+# --- One step ----------------------------------------------------------------------------------------------------
+
+
+def test_a_step_is_the_published_update(tiny):
+    """Against plain PyTorch: halved discriminator loss first, then the generator against the updated discriminator."""
+    settings = tiny.with_overrides(["generator.dropout=0"])
+    fabric = Fabric(accelerator="cpu")
+    learner = Learner.build(fabric, settings)
+    twin = Learner.build(fabric, settings)
+    random = torch.Generator().manual_seed(0)
+    masks, photographs = (torch.rand((1, channels, 32, 32), generator=random) * 2 - 1 for channels in (1, 3))
+
+    losses = trainer.train_step(fabric, learner, Batch(masks, photographs), 100.0)
+
+    bce = nn.BCELoss()
+    generator, discriminator = twin.generator, twin.discriminator
+    adams = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (generator, discriminator)]
+    fake = generator(masks)
+    real_loss = bce(torch.sigmoid(discriminator(masks, photographs)), torch.ones(1, 1, 2, 2))
+    fake_loss = bce(torch.sigmoid(discriminator(masks, fake.detach())), torch.zeros(1, 1, 2, 2))
+    ((real_loss + fake_loss) * 0.5).backward()
+    adams[1].step()
+    updated = {name: tensor.clone() for name, tensor in discriminator.state_dict().items()}
+    adversarial = bce(torch.sigmoid(discriminator(masks, fake)), torch.ones(1, 1, 2, 2))
+    absolute = (fake - photographs).abs().mean()
+    adams[0].zero_grad()
+    (adversarial + 100 * absolute).backward()
+    adams[0].step()
+
+    expected = [real_loss.item(), fake_loss.item(), adversarial.item(), absolute.item()]
+    assert [loss.item() for loss in losses] == pytest.approx(expected, abs=1e-6)
+    assert_same_kernels(learner.discriminator.state_dict(), updated)
+    assert_same_kernels(learner.generator.state_dict(), generator.state_dict())
+
+
+def test_average_is_exponential_and_takes_the_buffers_along():
+    network = nn.BatchNorm2d(2)
+    average = moving_average(network, 0.75)
+    seen = []
+    for step in range(3):
+        network(torch.full((2, 2, 3, 3), float(step)) + torch.arange(2.0)[:, None, None, None])
+        with torch.no_grad():
+            network.weight += 1
+        average.update_parameters(network)
+        seen.append((network.weight.clone(), network.running_mean.clone()))
+    expected = [0.75 * (0.75 * a + 0.25 * b) + 0.25 * c for a, b, c in zip(*seen, strict=True)]
+    torch.testing.assert_close(average.module.weight.data, expected[0].data)
+    torch.testing.assert_close(average.module.running_mean, expected[1])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_what_full_precision_learns(precision, phantoms, tiny, trained, tmp_path):
+    settings = tiny.with_overrides([f"precision={precision}"])
+    run = trainer.train(phantoms, tmp_path / "run", settings)
+    ours = [line["loss_generator_l1"] for line in log_of(run)]
+    theirs = [line["loss_generator_l1"] for line in log_of(trained)]
+    assert ours != theirs
+    assert ours == pytest.approx(theirs, rel=0.15)
+    scaler = checkpoints.read_progress(run).scaler
+    assert (scaler.get("scale", 0) > 0) == (precision == "fp16")
+
+
+@pytest.mark.filterwarnings("ignore:.*GradScaler is enabled, but CUDA is not available")
+def test_precision_auto_follows_the_hardware(monkeypatch):
+    def auto(device: str) -> str:
+        plugin, scaler, _ = choose_precision("auto", torch.device(device))
+        return f"{plugin.precision if plugin else 'fp32'}{' scaled' if scaler else ''}"
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))  # a T4
+    assert auto("cuda") == "16-mixed scaled"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    assert auto("cuda") == "bf16-mixed"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert auto("cpu") == "bf16-mixed"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    assert auto("cpu") == "fp32"
+
+
+# --- Interrupted and resumed -------------------------------------------------------------------------------------
+
+KILL_AT_STEP = textwrap.dedent(
+    """
+    import os, signal, sys
+    from pathlib import Path
+    from retinasynth.config import Settings
+    from retinasynth.training import trainer
+
+    data, out, kill_at, *overrides = sys.argv[1:]
+    steps, real_step = 0, trainer.train_step
+
+    def step(*arguments):
+        global steps
+        steps += 1
+        if steps == int(kill_at):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real_step(*arguments)
+
+    trainer.train_step = step
+    trainer.train(Path(data), Path(out), Settings.from_preset("demo").with_overrides(overrides))
+    """
+)
+
+
+def test_killed_and_resumed_run_is_bit_identical(trained, phantoms, tmp_path):
+    run = tmp_path / "run"
+    script = [sys.executable, "-c", KILL_AT_STEP, str(phantoms), str(run), "9", *TINY]
+    killed = subprocess.run(script, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert checkpoints.read_progress(run).step == 6
+    assert len(log_of(run)) == 8  # two steps after the checkpoint, which will be made again
+    trainer.resume(run)
+    assert_same_run(run, trained)
+
+
+def test_resume_in_the_middle_of_an_epoch_with_half_a_log_line(trained, phantoms, tiny, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    real_step, steps = trainer.train_step, []
+
+    def step(*arguments):
+        steps.append(1)
+        if len(steps) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real_step(*arguments)
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    with pytest.raises(InterruptedRunError, match="train --resume") as stopped:
+        trainer.train(phantoms, run, tiny)
+    assert stopped.value.exit_code == 130
+    assert checkpoints.read_progress(run).step == 6
+    with (run / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 7, "epo')
+    trainer.resume(run)
+    assert_same_run(run, trained)
+
+
+def test_ctrl_c_on_the_command_line_keeps_the_state(phantoms, tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "retinasynth.cli", "train", "--data", str(phantoms), "--out", str(run)]
+    options = ["--preset", "demo", *(word for setting in TINY for word in ("--set", setting)), "--set", "epochs=5000"]
+    started = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < 3:
+            assert started.poll() is None, started.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=60)
+    finally:
+        started.kill()
+    assert started.returncode == 130
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert checkpoints.read_progress(run).step == len(log_of(run))
+
+
+def test_a_finished_run_can_be_given_more_epochs(phantoms, tiny, tmp_path):
+    whole = trainer.train(phantoms, tmp_path / "whole", tiny.with_overrides(["epochs=4"]))
+    run = trainer.train(phantoms, tmp_path / "run", tiny)
+    trainer.resume(run, ["epochs=4"])
+    assert (run / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
+    assert log_of(run) == log_of(whole)
+
+
+def test_resume_refuses_other_settings_and_other_data(phantoms, tiny, tmp_path):
+    run = trainer.train(phantoms, tmp_path / "run", tiny)
+    config = (run / "config.yaml").read_text()
+    with pytest.raises(CheckpointError, match=r"optimiser\.learning_rate was 0.0002, is 0.1"):
+        trainer.resume(run, ["learning_rate=0.1"])
+    (run / "config.yaml").write_text(Settings.from_preset("source").to_yaml())
+    with pytest.raises(CheckpointError, match=r"generator\.filters was 4, is 64"):
+        trainer.resume(run)
+    (run / "config.yaml").write_text(config)
+    from retinasynth.anatomy.phantom import write_phantom_set
+
+    write_phantom_set(tmp_path / "others", train=4, test=2, size_px=64, seed=50)
+    with pytest.raises(CheckpointError, match="are not those that the run began with"):
+        trainer.resume(run, [f"data.folder={tmp_path / 'others'}"])
+    assert checkpoints.read_progress(run).step == 12
+
+
+def test_resume_works_when_the_data_moved(trained, phantoms, tiny, tmp_path):
+    import shutil
+
+    shutil.copytree(phantoms, tmp_path / "moved")
+    run = trainer.train(phantoms, tmp_path / "run", tiny.with_overrides(["epochs=2"]))
+    trainer.resume(run, ["epochs=3", f"data.folder={tmp_path / 'moved'}"])
+    assert (run / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda run: (run / checkpoints.FILE).unlink(), "has no checkpoint"),
+        (lambda run: (run / checkpoints.FILE).write_bytes(b"x" * 100), "is damaged"),
+        (lambda run: (run / "config.yaml").unlink(), "is not a run folder"),
+        (lambda run: (run / "config.yaml").write_text("generator: {filter: 3}"), "no setting 'generator.filter'"),
+    ],
+)
+def test_resume_of_a_damaged_run_says_what_is_wrong(damage, message, trained, tmp_path):
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    damage(run)
+    with pytest.raises((CheckpointError, SettingError), match=message):
+        trainer.resume(run)
+
+
+def test_checkpoint_of_other_tensors_is_refused(trained, tiny):
+    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
+    with pytest.raises(CheckpointError, match=r"is of another model: .* has shape"):
+        checkpoints.restore_checkpoint(trained, learner.state)
+    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
+    with pytest.raises(CheckpointError, match="tensors differ"):
+        checkpoints.restore_checkpoint(trained, learner.state)
+
+
+def test_full_disk_keeps_the_last_checkpoint(phantoms, tiny, trained, tmp_path, monkeypatch):
+    run, real_save, saves = tmp_path / "run", checkpoints.save_file, []
+
+    def save(*arguments, **keywords):
+        saves.append(1)
+        if len(saves) == 3:
+            raise OSError(28, "No space left on device")
+        return real_save(*arguments, **keywords)
+
+    monkeypatch.setattr(checkpoints, "save_file", save)
+    with pytest.raises(OutputError, match="disk is full"):
+        trainer.train(phantoms, run, tiny)
+    monkeypatch.undo()
+    monkeypatch.setenv("RETINASYNTH_CACHE", str(tmp_path / "cache"))
+    assert checkpoints.read_progress(run).step == 6
+    trainer.resume(run)
+    assert_same_run(run, trained)
+
+
+def test_train_refuses_a_folder_with_something_in_it(phantoms, tiny, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "precious.txt").write_text("mine")
+    with pytest.raises(OutputError, match="is not empty"):
+        trainer.train(phantoms, tmp_path / "run", tiny)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["precious.txt"]
+
+
+# --- Health ------------------------------------------------------------------------------------------------------
+
+
+def losses(real: float, generated: float) -> dict[str, float]:
+    return dict(zip(runlog.LOSSES, (real, generated, 1.0, 0.1), strict=True))
+
+
+def test_nan_stops_the_run_before_anything_bad_is_saved(phantoms, tiny, tmp_path, monkeypatch):
+    real_step, steps = trainer.train_step, []
+
+    def step(fabric, learner, batch, weight):
+        steps.append(1)
+        result = real_step(fabric, learner, batch, weight)
+        return [torch.tensor(math.nan)] * 4 if len(steps) == 6 else result
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    with pytest.raises(TrainingDivergedError, match="Step 6: loss_discriminator_real"):
+        trainer.train(phantoms, tmp_path / "run", tiny)
+    assert checkpoints.read_progress(tmp_path / "run").step == 3
+    assert len(log_of(tmp_path / "run")) == 5
+
+
+def test_broken_weights_are_never_saved(phantoms, tiny, tmp_path, monkeypatch):
+    real_step, steps = trainer.train_step, []
+
+    def step(fabric, learner, batch, weight):
+        steps.append(1)
+        result = real_step(fabric, learner, batch, weight)
+        if len(steps) == 6:
+            next(learner.generator.parameters()).data.fill_(math.inf)
+        return result
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    with pytest.raises(TrainingDivergedError, match="a weight of the generator"):
+        trainer.train(phantoms, tmp_path / "run", tiny)
+    assert checkpoints.read_progress(tmp_path / "run").step == 3
+
+
+def test_a_dead_discriminator_is_said_once(caplog):
+    health = runlog.Health(window=5)
+    for step in range(20):
+        health.check(step, losses(math.log(2) + 0.001, math.log(2)))
+    assert [("dead" in record.message) for record in caplog.records] == [True]
+    caplog.clear()
+    for step in range(20):
+        health.check(step, losses(0.001, 0.002))
+    assert [("without error" in record.message) for record in caplog.records] == [True]
+
+
+def test_a_lively_discriminator_is_not_called_dead(caplog):
+    health = runlog.Health(window=5)
+    for step in range(40):
+        health.check(step, losses(0.69 + 0.2 * math.sin(step), 0.69))
+    assert not caplog.records
+
+
+# --- More processes, more logs -----------------------------------------------------------------------------------
+
+
+def test_two_processes_average_their_gradients(phantoms, tiny, tmp_path):
+    """One step of two processes with a pair each, against the same written out in one process."""
+    settings = tiny.with_overrides(
+        ["devices=2", "epochs=1", "generator.dropout=0", "ema_decay=0", "training.batch_size=2"]
+    )
+    run = trainer.train(phantoms, tmp_path / "run", settings)
+
+    learner = Learner.build(Fabric(accelerator="cpu"), settings)
+    pairs = load_pairs(find_eyes(phantoms).split("train"), 32)
+    both = [next(batches(pairs, settings, epoch=0, process=process)) for process in (0, 1)]
+    generator, discriminator = learner.generator, learner.discriminator
+    adams = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (generator, discriminator)]
+    bce = nn.BCEWithLogitsLoss()
+    fakes = [generator(batch.masks) for batch in both]
+    for batch, fake in zip(both, fakes, strict=True):
+        real_logits, fake_logits = (discriminator(batch.masks, x) for x in (batch.photographs, fake.detach()))
+        loss = bce(real_logits, torch.ones_like(real_logits)) + bce(fake_logits, torch.zeros_like(fake_logits))
+        (loss / 2 / 2).backward()
+    adams[1].step()
+    adams[0].zero_grad()
+    for batch, fake in zip(both, fakes, strict=True):
+        logits = discriminator(batch.masks, fake)
+        loss = bce(logits, torch.ones_like(logits)) + 100 * (fake - batch.photographs).abs().mean()
+        (loss / 2).backward()
+    adams[0].step()
+
+    saved = load_file(run / checkpoints.FILE)
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        assert_same_kernels({key: saved[f"{name}/{key}"] for key in network.state_dict()}, network.state_dict())
+    assert [line["step"] for line in log_of(run)] == [1]
+
+
+def test_tensorboard_is_written_where_it_is_asked_for(phantoms, tiny, tmp_path):
+    run = trainer.train(phantoms, tmp_path / "run", tiny.with_overrides(["tensorboard=true", "epochs=1"]))
+    assert list((run / "tensorboard").glob("events*"))
+
+
+def test_tensorboard_that_is_missing_names_the_extra(phantoms, tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'retinasynth\[tracking\]'"):
+        trainer.train(phantoms, tmp_path / "run", tiny.with_overrides(["tensorboard=true"]))
