@@ -20,20 +20,20 @@ DECODER = [512, 512, 512, 512, 256, 128, 64]
 KERNEL = 4 * 4
 
 
-@pytest.fixture(scope="module")
-def generator() -> UNetGenerator:
+def initialised(network: nn.Module) -> nn.Module:
     torch.manual_seed(0)
-    network = UNetGenerator(3, GeneratorSettings())
     initialise(network, "normal")
     return network
 
 
 @pytest.fixture(scope="module")
-def discriminator() -> PatchDiscriminator:
-    torch.manual_seed(0)
-    network = PatchDiscriminator(3, DiscriminatorSettings())
-    initialise(network, "normal")
-    return network
+def generator() -> nn.Module:
+    return initialised(UNetGenerator(3, GeneratorSettings()))
+
+
+@pytest.fixture(scope="module")
+def discriminator() -> nn.Module:
+    return initialised(PatchDiscriminator(3, DiscriminatorSettings()))
 
 
 def small_generator(**settings: float) -> UNetGenerator:
