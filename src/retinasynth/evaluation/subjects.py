@@ -44,9 +44,10 @@ def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Eval
     given, test = load_pairs(test_files, synthesizer.config.size_px), load_pairs(test_files, SIZE_PX)
     train = load_pairs(train_files, SIZE_PX) if train_files else None
     training = synthesizer.config.training
+    known = (training.get(name, "unknown") for name in ("steps", "pairs", "weights"))
     about = {
         "Model": f"{synthesizer.name}, preset {synthesizer.config.preset}",
-        "Training": "{steps} steps on {pairs} pairs; weights: {weights}".format_map(training),
+        "Training": "{} steps on {} pairs; weights: {}".format(*known),
         "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures",
         "Licence of the training data": str(training.get("licence") or "not given"),
         "Seed": str(seed),
