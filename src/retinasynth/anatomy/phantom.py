@@ -111,7 +111,7 @@ def _write(folder: Path, train: int, test: int, size_px: int, seed: int) -> None
 
 def phantom_folder(*, train: int = 40, test: int = 8, size_px: int = 256) -> Path:
     """The embedded phantom set, in the cache folder; made on first use."""
-    folder = cache_folder() / "phantom" / f"recipe{RECIPE}-{train}-{test}-{size_px}px"
+    folder = cache_folder() / "phantom" / f"phantoms-{train}-{test}-{size_px}px-recipe{RECIPE}"
     return fill_once(folder, lambda temporary: _write(temporary, train, test, size_px, seed=0))
 
 
