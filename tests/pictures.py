@@ -1,5 +1,6 @@
 """Small procedural pictures and data sets for the tests."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,21 +28,20 @@ def tiny_photograph(seed: int, height: int = 32, width: int = 32) -> Photograph:
 
 def put_photograph(path: Path, seed: int = 0, height: int = 32, width: int = 32) -> Path:
     """Write `tiny_photograph` to `path` in the format of its suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".png":
-        write_photograph(path, tiny_photograph(seed, height, width))
-    else:
-        Image.fromarray(tiny_photograph(seed, height, width)).save(path)
-    return path
+    return _put(path, tiny_photograph(seed, height, width), write_photograph)
 
 
 def put_mask(path: Path, seed: int = 0, height: int = 32, width: int = 32) -> Path:
     """Write `tiny_mask` to `path` in the format of its suffix."""
+    return _put(path, tiny_mask(seed, height, width), write_mask)
+
+
+def _put(path: Path, picture: np.ndarray, write_png: Callable[[Path, np.ndarray], None]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".png":
-        write_mask(path, tiny_mask(seed, height, width))
+        write_png(path, picture)
     else:
-        Image.fromarray(tiny_mask(seed, height, width)).save(path)
+        Image.fromarray(picture).save(path)
     return path
 
 

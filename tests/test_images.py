@@ -1,3 +1,4 @@
+import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth.errors import ImageError
 from retinasynth.images import (
     draw_panels,
+    encoded,
     mask_as_photograph,
     mask_from_photograph,
     photograph_from_signed,
@@ -360,6 +362,16 @@ def test_metadata_survive_their_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_photograph(tmp_path / "p.png"), tiny_photograph(0))
     write_photograph(tmp_path / "plain.png", tiny_photograph(0))
     assert read_metadata(tmp_path / "plain.png") == {}
+
+
+def test_encoded_pictures_decode_to_themselves() -> None:
+    photograph = resize_photograph(tiny_photograph(0, 4, 4), (32, 32))
+    with Image.open(io.BytesIO(encoded(photograph, "PNG"))) as image:
+        assert image.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(image), photograph)
+    with Image.open(io.BytesIO(encoded(photograph, "JPEG"))) as image:
+        assert image.format == "JPEG"
+        assert 0 < np.abs(np.asarray(image).astype(int) - photograph).mean() < 3
 
 
 @pytest.mark.parametrize("row_titles", [None, ["first", "second"]])

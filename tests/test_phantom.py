@@ -77,6 +77,6 @@ def test_the_set_is_read_back_as_a_data_set(tmp_path):
 
 def test_phantom_is_a_data_set_of_its_own():
     found = find_eyes("phantom")
-    assert [len(found.split(side)) for side in ("train", "test")] == [24, 8]
+    assert [len(found.split(side)) for side in ("train", "test")] == [40, 8]
     before = found.eyes[0].photograph.stat().st_mtime_ns
     assert phantom_folder().joinpath("train/images/phantom_000.png").stat().st_mtime_ns == before

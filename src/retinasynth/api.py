@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retinasynth.config import Settings
-from retinasynth.evaluation.evaluate import evaluate_model
 from retinasynth.evaluation.results import Evaluation
+from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.synthesis.synthesizer import Synthesizer
 from retinasynth.training import trainer
 
@@ -54,5 +54,5 @@ def resume(run: Path | str, *, overrides: Sequence[str] = ()) -> Path:
 
 
 def evaluate(model: Path | str, data: Path | str, out: Path | str, *, seed: int = 0) -> Evaluation:
-    """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.evaluate.evaluate_model`."""
+    """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.subjects.evaluate_model`."""
     return evaluate_model(Path(model), Path(data), Path(out), seed=seed)

@@ -173,24 +173,19 @@ def evaluate(
     seed: Seed = 0,
 ) -> None:
     """Measure how close the pictures are, beside what costs nothing: the mean photograph and the nearest one."""
-    from retinasynth.evaluation import evaluate as evaluation
-    from retinasynth.evaluation.results import formatted
+    from retinasynth.evaluation.results import MEASURE_NAMES, UNITS, figure_text
+    from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 
     if model and data and not (real or fake):
-        result = evaluation.evaluate_model(model, data, out, seed=seed)
+        result = evaluate_model(model, data, out, seed=seed)
     elif real and fake and not (model or data):
-        result = evaluation.evaluate_folders(real, fake, out)
+        result = evaluate_folders(real, fake, out)
     else:
         raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
-    table = Table("", *(f"{name} (95 % interval)" for name in ("MSE", "SSIM", "PSNR")))
-    for who, figures in result.figures.items():
-        table.add_row(
-            who,
-            *(
-                f"{formatted(m, value.mean)} ({formatted(m, value.low)} to {formatted(m, value.high)})"
-                for m, value in figures.items()
-            ),
-        )
+    table = Table("mean (95 % interval)", *(f"{MEASURE_NAMES[m]}{UNITS[m]}" for m in MEASURE_NAMES))
+    for who, measures in {"model": result.source_protocol, **result.baselines}.items():
+        rounded = [[figure_text(name, value) for value in estimate[:3]] for name, estimate in measures.items()]
+        table.add_row(who, *(f"{mean} ({low} to {high})" for mean, low, high in rounded))
     screen.print(table)
     for sentence in result.verdict:
         screen.print(sentence)

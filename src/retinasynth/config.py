@@ -264,8 +264,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "generator": {"filters": 16, "depth": 6, "dropout": 0.0},
         "discriminator": {"filters": 16},
         "training": {
-            "epochs": 12,
-            "ema_decay": 0.98,
+            "epochs": 24,
+            "ema_decay": 0.995,
             "sample_every_steps": 200,
             "checkpoint_every_steps": 200,
         },

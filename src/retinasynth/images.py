@@ -11,10 +11,11 @@ they stay binary. The filter alone moves SSIM by .04, so reports name it.
 """
 
 import contextlib
+import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +140,16 @@ def write_photograph(path: Path, photograph: Photograph, metadata: Mapping[str, 
         chunks.add_itxt(name, text)
     with atomic_path(Path(path)) as temporary:
         Image.fromarray(photograph).save(temporary, format="PNG", pnginfo=chunks)
+
+
+def encoded(photograph: Photograph, format: Literal["PNG", "JPEG"]) -> bytes:  # noqa: A002 - Pillow's word
+    """The bytes of a picture file, for a page that carries its pictures inside; JPEG keeps colour at full size."""
+    buffer = io.BytesIO()
+    if format == "PNG":
+        Image.fromarray(photograph).save(buffer, format, optimize=True)
+    else:
+        Image.fromarray(photograph).save(buffer, format, quality=90, subsampling=0, optimize=True)
+    return buffer.getvalue()
 
 
 def write_mask(path: Path, mask: Mask) -> None:

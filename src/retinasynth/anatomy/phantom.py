@@ -85,7 +85,7 @@ def phantom_eye(seed: int, size_px: int = 256) -> Eye:
     return Eye(f"phantom_{seed:03d}", planes, np.rint(photograph).astype(np.uint8))
 
 
-def write_phantom_set(folder: Path, *, train: int = 24, test: int = 8, size_px: int = 256, seed: int = 0) -> None:
+def write_phantom_set(folder: Path, *, train: int = 40, test: int = 8, size_px: int = 256, seed: int = 0) -> None:
     """Write a data set of phantoms: ``folder/{train,test}/images/NAME.png`` and a folder for each plane beside it.
 
     Args:
@@ -109,9 +109,9 @@ def _write(folder: Path, train: int, test: int, size_px: int, seed: int) -> None
             write_mask(side / plane / f"{eye.name}.png", mask)
 
 
-def phantom_folder(*, train: int = 24, test: int = 8, size_px: int = 256) -> Path:
+def phantom_folder(*, train: int = 40, test: int = 8, size_px: int = 256) -> Path:
     """The embedded phantom set, in the cache folder; made on first use."""
-    folder = cache_folder() / "phantom" / f"recipe{RECIPE}-{train}-{test}-{size_px}px"
+    folder = cache_folder() / "phantom" / f"phantoms-{train}-{test}-{size_px}px-recipe{RECIPE}"
     return fill_once(folder, lambda temporary: _write(temporary, train, test, size_px, seed=0))
 
 

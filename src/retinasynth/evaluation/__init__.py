@@ -1,1 +1,1 @@
-"""How good the pictures are: measures, baselines, intervals, and one report."""
+"""What the pictures are worth: measures with intervals, baselines to beat, and one report."""

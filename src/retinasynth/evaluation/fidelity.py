@@ -1,9 +1,4 @@
-"""The source protocol: MSE, SSIM and PSNR between a generated photograph and the expected one.
-
-Convention: arrays in [-1, 1], 256 x 256, three channels; SSIM is scikit-image's with its defaults (7 x 7 uniform
-window, sample covariance, borders cropped) and data range 2; PSNR has data range 2; the mean is over pictures.
-The same pictures give other figures under other conventions: SSIM .711 becomes .772 when the range is [0, 1].
-"""
+"""How close a generated photograph is to the expected one, by the convention behind the published figures."""
 
 import math
 from typing import NamedTuple
@@ -12,20 +7,32 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from retinasynth import images
-from retinasynth.images import Photograph
+from retinasynth.errors import InputError
+from retinasynth.images import RESIZE_FILTERS, Photograph, resize_photograph, signed_from_photograph
 
 SIZE_PX = 256
-DATA_RANGE = 2.0  # of values in [-1, 1]
-MAX_PSNR_DB = 100.0  # reported for identical pictures, whose PSNR is infinite
-CONVENTION = (
-    "values in [-1, 1], 256 x 256, three channels; scikit-image SSIM with its default 7 x 7 uniform window and data "
-    f"range 2; PSNR with data range 2; mean over pictures; {images.RESIZE_FILTERS}"
-)
+DATA_RANGE = 2.0  # values lie in [-1, 1]
+PSNR_CAP_DB = 100.0  # one value of a picture off by one step of 255 gives 101 dB; equal pictures give infinity
+
+CONVENTIONS = {
+    "value range": "[-1, 1], three channels; figures are computed per picture and then averaged",
+    "size": f"{SIZE_PX} x {SIZE_PX} pixels, whatever the size of the pictures",
+    "resize filters": RESIZE_FILTERS,
+    "MSE": "mean squared error over all pixels and channels; lower is better",
+    "SSIM": "scikit-image structural_similarity with its defaults: uniform 7 x 7 window, sample covariance, "
+    f"mean over channels; data range {DATA_RANGE:g}; higher is better",
+    "PSNR": f"data range {DATA_RANGE:g}, in decibels, at most {PSNR_CAP_DB:g} (equal pictures); higher is better",
+}
 
 
 class Fidelity(NamedTuple):
-    """The three measures of one picture: MSE (lower is closer), SSIM in [-1, 1] and PSNR in dB (higher is closer)."""
+    """The three figures of one picture.
+
+    Attributes:
+        mse: mean squared error of values in [-1, 1]; 0 to 4.
+        ssim: structural similarity; -1 to 1.
+        psnr: peak signal-to-noise ratio in decibels; 0 to `PSNR_CAP_DB`.
+    """
 
     mse: float
     ssim: float
@@ -33,26 +40,38 @@ class Fidelity(NamedTuple):
 
 
 def source_protocol(generated: Photograph, expected: Photograph) -> Fidelity:
-    """MSE, SSIM and PSNR of a pair, in the convention above.
+    """Compare two photographs by the source protocol (see `CONVENTIONS`).
 
     Args:
-        generated: ``uint8 (height, width, 3)``, of any size; resized to 256 x 256.
-        expected: likewise.
+        generated: ``uint8 (height, width, 3)`` of any size.
+        expected: the same; its size may differ, since both are resized to `SIZE_PX`.
 
-    Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment", IEEE TIP 2004 (SSIM).
+    Returns:
+        The figures, all finite: PSNR is capped at `PSNR_CAP_DB`, since equal pictures would give infinity.
+
+    Raises:
+        InputError: one of them is not a photograph.
+
+    Source:
+        Z. Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 13(4),
+        2004, equation 13.
 
     Example:
-        >>> black, grey = np.zeros((256, 256, 3), np.uint8), np.full((256, 256, 3), 51, np.uint8)
-        >>> round(source_protocol(grey, black).mse, 6)  # (-0.6 - -1) ** 2
-        0.16
+        >>> black = np.zeros((300, 280, 3), np.uint8)
+        >>> source_protocol(black, black)
+        Fidelity(mse=0.0, ssim=1.0, psnr=100.0)
     """
-    one, other = _standard(generated), _standard(expected)
-    mse = float(np.mean((one - other) ** 2))
-    ssim = structural_similarity(one, other, data_range=DATA_RANGE, channel_axis=0)  # type: ignore[no-untyped-call]
-    psnr = 10 * math.log10(DATA_RANGE**2 / mse) if mse else MAX_PSNR_DB
-    return Fidelity(mse, float(ssim), min(psnr, MAX_PSNR_DB))
+    got, wanted = _prepared(generated), _prepared(expected)
+    mse = float(np.mean((got - wanted) ** 2))
+    psnr = min(PSNR_CAP_DB, 10 * math.log10(DATA_RANGE**2 / mse)) if mse else PSNR_CAP_DB
+    ssim = float(structural_similarity(got, wanted, channel_axis=0, data_range=DATA_RANGE))  # type: ignore[no-untyped-call]
+    return Fidelity(mse, ssim, psnr)
 
 
-def _standard(photograph: Photograph) -> NDArray[np.float64]:
-    resized = images.resize_photograph(photograph, (SIZE_PX, SIZE_PX))
-    return images.signed_from_photograph(resized).astype(np.float64)
+def _prepared(photograph: Photograph) -> NDArray[np.float64]:
+    if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3:
+        raise InputError(
+            f"A picture is {photograph.dtype} {photograph.shape}", expected="a photograph, uint8 (height, width, 3)"
+        )
+    # float64, because the variances of SSIM are small differences of large sums
+    return signed_from_photograph(resize_photograph(photograph, (SIZE_PX, SIZE_PX))).astype(np.float64)

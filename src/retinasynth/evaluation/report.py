@@ -1,181 +1,292 @@
-"""The report: one HTML file with everything inside, for a reader who was not there."""
+"""One self-contained page: everything an evaluation found, readable without a network and in years to come."""
 
 import base64
+import html
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from PIL import Image
+from numpy.typing import NDArray
 
-import retinasynth
-from retinasynth import images
-from retinasynth.evaluation.fidelity import SIZE_PX, Fidelity
-from retinasynth.evaluation.intervals import Estimate
-from retinasynth.evaluation.results import LABELS, LOWER_IS_BETTER, MEAN_IMAGE, MODEL, NAMES, Evaluation, Row, formatted
-from retinasynth.files import write_text
-from retinasynth.images import Photograph
+from retinasynth.errors import DataError
+from retinasynth.evaluation.results import (
+    CONVENTIONS,
+    LOWER_IS_BETTER,
+    MEASURE_NAMES,
+    Evaluation,
+    Measures,
+    Picture,
+    figure_text,
+    outcome,
+)
+from retinasynth.images import Photograph, encoded
 
-MAX_EXAMPLES = 24
-INK, MODEL_COLOUR, BASELINE_COLOUR = "#8a8580", "#c2410c", "#64748b"  # legible on white and on black
-LOSS_TITLES = {
-    "loss_discriminator_real": "Discriminator, real",
-    "loss_discriminator_generated": "Discriminator, generated",
-    "loss_generator_adversarial": "Generator, adversarial",
-    "loss_generator_l1": "Generator, mean absolute error",
+MOST_SHOWN = 24
+MEAN_TITLE = "Mean photograph"
+ROW_NAMES = {"mean_image": "Mean training photograph", "nearest_train": "Nearest training eye"}
+LOSSES = {
+    "loss_discriminator_real": "on real",
+    "loss_discriminator_generated": "on generated",
+    "loss_generator_adversarial": "adversarial",
+    "loss_generator_l1": "mean absolute error",
+}
+LOSS_PLOTS = {
+    "Discriminator": ("loss_discriminator_real", "loss_discriminator_generated"),
+    "Generator, adversarial": ("loss_generator_adversarial",),
+    "Generator, mean absolute error": ("loss_generator_l1",),
 }
 
+# Plots are drawn in stand-in colours that the style sheet's own replace, so they follow light and dark mode.
+_INK, _MUTED, _RULE, _MODEL, _RIVAL, _WORSE = (f"#01010{digit}" for digit in range(1, 7))
+_COLOURS = {_INK: "ink", _MUTED: "muted", _RULE: "rule", _MODEL: "model", _RIVAL: "rival", _WORSE: "worse"}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text, in the font of the page
+    "font.size": 9.5,
+    "text.color": _INK,
+    "axes.edgecolor": _RULE,
+    "axes.labelcolor": _MUTED,
+    "xtick.color": _RULE,
+    "ytick.color": _RULE,
+    "xtick.labelcolor": _MUTED,
+    "ytick.labelcolor": _MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+}
 
-def write_report(path: Path, evaluation: Evaluation, mean: Photograph | None, training_log: Path | None) -> None:
-    """Write ``report.html``; it asks nothing of the network when it is opened.
+Losses = Mapping[str, NDArray[np.float64]]
+
+
+def read_training_log(path: Path) -> Losses:
+    """The steps and losses of a run's ``metrics.jsonl``.
+
+    A last line without its end is passed over: a run that was killed leaves one.
+
+    Returns:
+        ``step`` and the names of `LOSSES`, each with one value for each record.
+
+    Raises:
+        DataError: the file cannot be read, a line is not a record, or a loss is missing.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a training log ({error})", expected="a metrics.jsonl") from error
+    columns: dict[str, list[float]] = {name: [] for name in ("step", *LOSSES)}
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            for name, column in columns.items():
+                column.append(float(record[name]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}, line {number} is not a training record ({type(error).__name__}: {error})",
+                expected=f"a JSON object with step, {', '.join(LOSSES)}",
+            ) from error
+    return {name: np.array(column) for name, column in columns.items()}
+
+
+def render(evaluation: Evaluation, *, mean: Photograph | None, losses: Losses | None) -> str:
+    """The report as one HTML page that asks for nothing outside itself.
 
     Args:
-        path: the file.
-        evaluation: what to report.
-        mean: the mean training photograph, shown beside the examples.
-        training_log: the ``metrics.jsonl`` of the training, for its loss curves.
+        evaluation: what was found.
+        mean: the mean training photograph, shown beside each picture, or None.
+        losses: what `read_training_log` returns, or None to leave the curves out.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("retinasynth.evaluation", "."), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    shown, chosen_how = _chosen(evaluation.rows)
-    html = environment.get_template("report.html.jinja").render(
-        title=evaluation.about.get("Model") or evaluation.about.get("Generated", "Evaluation"),
-        verdict=evaluation.verdict,
-        table=_table(evaluation),
-        pictures=len(evaluation.rows),
-        eyes=evaluation.figures[MODEL]["mse"].n,
-        examples=[_example(label, row, mean) for label, row in shown],
-        chosen_how=chosen_how,
-        comparison_plot=_comparison_plot(evaluation.rows) if MEAN_IMAGE in evaluation.figures else "",
-        loss_plot=_loss_plot(training_log) if training_log else "",
-        conventions=evaluation.to_json()["conventions"],
-        about=evaluation.about,
-        version=retinasynth.__version__,
+    environment.filters["minus"] = lambda text: re.sub(r"-(?=\d)", "\N{MINUS SIGN}", text)
+    environment.filters["data_uri"] = _data_uri
+    return environment.get_template("report.html.jinja").render(
+        evaluation=evaluation,
+        eyes=len({picture.eye for picture in evaluation.pictures}),
+        measures=MEASURE_NAMES,
+        lower_is_better=LOWER_IS_BETTER,
+        rows=_rows(evaluation),
+        differences=_difference_rows(evaluation),
+        groups=_chosen(evaluation.pictures),
+        mean=None if mean is None else encoded(mean, "JPEG"),
+        mean_title=MEAN_TITLE,
+        figure_text=figure_text,
+        distributions=[_distribution(evaluation.pictures, measure) for measure in MEASURE_NAMES],
+        has_mean="mean_image" in evaluation.baselines,
+        loss_plots=_loss_plots(losses) if losses is not None and losses["step"].size else [],
+        conventions={MEASURE_NAMES.get(name, ROW_NAMES.get(name, name)): text for name, text in CONVENTIONS.items()},
     )
-    write_text(path, html)
 
 
-def _table(evaluation: Evaluation) -> list[dict[str, object]]:
-    """One line for the model and one for each baseline: name, and a cell for each measure."""
-    lines: list[dict[str, object]] = []
-    for who, figures in evaluation.figures.items():
-        cells = []
-        for measure, value in figures.items():
-            difference = evaluation.differences.get(who, {}).get(measure)
-            cells.append(
+def _data_uri(picture: bytes) -> str:
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+# --- The table of measures ---------------------------------------------------------------------------------------
+
+
+def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    rows = [("Model", evaluation.source_protocol)]
+    rows += [(ROW_NAMES[name], measures) for name, measures in evaluation.baselines.items()]
+    return [
+        {"name": name, "n": measures["mse"].n, "cells": [_cell(measure, measures) for measure in MEASURE_NAMES]}
+        for name, measures in rows
+    ]
+
+
+def _cell(measure: str, measures: Measures) -> dict[str, str]:
+    estimate = measures[measure]
+    return {
+        "mean": figure_text(measure, estimate.mean),
+        "low": figure_text(measure, estimate.low),
+        "high": figure_text(measure, estimate.high),
+    }
+
+
+def _difference_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": ROW_NAMES[name].lower(),
+            "cells": [
                 {
-                    "mean": formatted(measure, value.mean),
-                    "low": formatted(measure, value.low),
-                    "high": formatted(measure, value.high),
-                    "difference": _signed(measure, difference) if difference else "",
+                    "mean": figure_text(measure, measures[measure].mean, signed=True),
+                    "low": figure_text(measure, measures[measure].low, signed=True),
+                    "high": figure_text(measure, measures[measure].high, signed=True),
+                    "outcome": outcome(measure, measures[measure]),
                 }
+                for measure in MEASURE_NAMES
+            ],
+        }
+        for name, measures in evaluation.differences.items()
+    ]
+
+
+# --- The pictures ------------------------------------------------------------------------------------------------
+
+
+def _chosen(pictures: Sequence[Picture]) -> list[tuple[str, list[Picture]]]:
+    """At most `MOST_SHOWN` pictures by falling SSIM: a third from the top, the middle and the bottom each."""
+    ranked = sorted(pictures, key=lambda picture: picture.model.ssim, reverse=True)
+    if len(ranked) < 3:
+        return [("By falling SSIM", ranked)]
+    third = MOST_SHOWN // 3
+    if len(ranked) <= MOST_SHOWN:
+        best, middle, worst = ([ranked[index] for index in part] for part in np.array_split(range(len(ranked)), 3))
+    else:
+        start = (len(ranked) - third) // 2
+        best, middle, worst = ranked[:third], ranked[start : start + third], ranked[-third:]
+    return [("Best by SSIM", best), ("Around the median SSIM", middle), ("Worst by SSIM", worst)]
+
+
+# --- The plots ---------------------------------------------------------------------------------------------------
+
+
+def _distribution(pictures: Sequence[Picture], measure: str) -> dict[str, str]:
+    """One row for each picture, sorted by the model's figure: a dot for the model, a ring for the mean photograph."""
+    pairs = sorted(
+        (getattr(picture.model, measure), getattr(picture.baselines.get("mean_image"), measure, None))
+        for picture in pictures
+    )
+    model = np.array([pair[0] for pair in pairs])
+    rows = np.arange(len(pairs))
+    size = float(np.clip(110 / len(pairs), 1.5, 5.5))
+    name = MEASURE_NAMES[measure]
+    direction = "lower" if measure in LOWER_IS_BETTER else "higher"
+    with mpl.rc_context(_STYLE):
+        figure, axes = _panel(f"{name}{' (dB)' if measure == 'psnr' else ''}, {direction} is better")
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.margins(y=0.06)
+        if any(pair[1] is None for pair in pairs):
+            axes.plot(model, rows, "o", color=_MODEL, markersize=size)
+            return {
+                "svg": _svg(figure, f"{name} of each picture, from {_range_text(measure, model)}"),
+                "caption": f"{name}: {_range_text(measure, model)}",
+            }
+        rival = np.array([pair[1] for pair in pairs], dtype=np.float64)
+        won = (model < rival) == (measure in LOWER_IS_BETTER)
+        axes.add_collection(
+            LineCollection(
+                [[(a, row), (b, row)] for a, b, row in zip(model, rival, rows, strict=True)],
+                colors=[_MODEL if better else _WORSE for better in won],
+                linewidths=max(0.6, size / 3),
+                alpha=0.55,
             )
-        name = "This model" if who == MODEL else NAMES[who][0].upper() + NAMES[who][1:]
-        lines.append({"name": name, "is_model": who == MODEL, "cells": cells})
-    return lines
+        )
+        axes.plot(rival, rows, "o", markerfacecolor="none", markeredgecolor=_RIVAL, markersize=size)
+        axes.plot(model[won], rows[won], "o", color=_MODEL, markersize=size)
+        axes.plot(model[~won], rows[~won], "o", color=_WORSE, markersize=size)
+        caption = f"{name}: the model is better in {int(won.sum())} of {len(pairs)} pictures"
+        return {"svg": _svg(figure, f"{caption}. One row for each picture, sorted by the model."), "caption": caption}
 
 
-def _signed(measure: str, difference: Estimate) -> str:
-    mean, low, high = (f"{'+' if value > 0 else ''}{formatted(measure, value)}" for value in difference[:3])
-    return f"{mean} ({low} to {high})"
+def _range_text(measure: str, values: NDArray[np.float64]) -> str:
+    return f"{figure_text(measure, float(values.min()))} to {figure_text(measure, float(values.max()))}"
 
 
-def _chosen(rows: Sequence[Row]) -> tuple[list[tuple[str, Row]], str]:
-    """The examples to show, each with its rank by SSIM: all of them, or a third each of best, middle and worst."""
-    ranked = sorted(rows, key=lambda row: -row.fidelity[MODEL].ssim)
-    labelled = [(f"rank {rank} of {len(ranked)}", row) for rank, row in enumerate(ranked, start=1)]
-    if len(ranked) <= MAX_EXAMPLES:
-        return labelled, "All pictures, from the highest to the lowest SSIM."
-    third = MAX_EXAMPLES // 3
-    middle = (len(ranked) - third) // 2
-    chosen = labelled[:third] + labelled[middle : middle + third] + labelled[-third:]
-    return chosen, f"The {third} best, the {third} in the middle and the {third} worst by SSIM; all are in panels/."
+def _loss_plots(losses: Losses) -> list[dict[str, Any]]:
+    """The four losses in three plots: every record faint, over it the mean over a thirtieth of the run."""
+    window = max(1, losses["step"].size // 30)
+    plots = []
+    with mpl.rc_context(_STYLE):
+        for title, names in LOSS_PLOTS.items():
+            figure, axes = _panel("step")
+            for name, colour in zip(names, (_MODEL, _WORSE), strict=False):
+                axes.plot(losses["step"], losses[name], color=colour, linewidth=0.7, alpha=0.3)
+                smooth = _running_mean(losses[name], window)
+                axes.plot(losses["step"], smooth, color=colour, linewidth=1.6)
+            axes.set_ylim(bottom=0)
+            axes.grid(axis="y", color=_RULE, linewidth=0.6)
+            axes.set_axisbelow(True)
+            ends = "; ".join(
+                f"{LOSSES[name]} ends near {_running_mean(losses[name], window)[-1]:.3g}" for name in names
+            )
+            key = [LOSSES[name] for name in names] if len(names) > 1 else []
+            svg = _svg(figure, f"{title} loss against training step; {ends}")
+            plots.append({"title": title, "key": key, "svg": svg})
+    return plots
 
 
-def _example(label: str, row: Row, mean: Photograph | None) -> dict[str, object]:
-    example, size = row.example, (SIZE_PX, SIZE_PX)
-    pictures = []
-    if example.mask is not None:
-        mask = images.mask_as_photograph(images.resize_mask(example.mask, size))
-        pictures.append({"caption": "Source", "data": _picture(mask, "PNG")})
-    for caption, photograph in (("Generated", example.generated), ("Expected", example.expected)):
-        pictures.append({"caption": caption, "data": _picture(images.resize_photograph(photograph, size), "JPEG")})
-    if mean is not None:
-        pictures.append({"caption": "Mean photograph", "data": _picture(mean, "JPEG")})
-    figures = {LABELS[measure]: formatted(measure, getattr(row.fidelity[MODEL], measure)) for measure in LABELS}
-    return {"name": example.name, "label": label, "pictures": pictures, "figures": figures}
+def _running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """The mean of up to `window` neighbours, fewer at the ends."""
+    ones = np.ones(window)
+    return np.convolve(values, ones, "same") / np.convolve(np.ones_like(values), ones, "same")
 
 
-def _picture(picture: Photograph, kind: str) -> str:
-    """A picture as a data address."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, format=kind, quality=88)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
+def _panel(x_label: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(3.6, 2.7), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlabel(x_label)
+    axes.locator_params(axis="x", nbins=5)
+    axes.tick_params(length=3)
+    return figure, axes
 
 
-# --- Plots -------------------------------------------------------------------------------------------------------
-
-
-def _comparison_plot(rows: Sequence[Row]) -> str:
-    """For each measure, every picture as a line from the mean photograph's figure to the model's."""
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
-    for axes, measure in zip(figure.subplots(1, len(LABELS)), Fidelity._fields, strict=True):
-        for row in rows:
-            pair = [getattr(row.fidelity[who], measure) for who in (MEAN_IMAGE, MODEL)]
-            axes.plot([0, 1], pair, color=INK, linewidth=0.7, alpha=0.6, zorder=1)
-            axes.scatter([0, 1], pair, color=[BASELINE_COLOUR, MODEL_COLOUR], s=22, zorder=2)
-        direction = "lower is closer" if LOWER_IS_BETTER[measure] else "higher is closer"
-        unit = " (dB)" if measure == "psnr" else ""
-        _style(axes, f"{LABELS[measure]}{unit}, {direction}")
-        axes.set_xticks([0, 1], ["mean photograph", "model"])
-        axes.set_xlim(-0.35, 1.35)
-    return _svg(figure)
-
-
-def _loss_plot(training_log: Path) -> str:
-    """The four losses of the training, as logged (faint) and smoothed."""
-    lines = [json.loads(line) for line in training_log.read_text(encoding="utf-8").splitlines()]
-    if not lines:
-        return ""
-    steps = np.array([line["step"] for line in lines])
-    figure = Figure(figsize=(9, 4.4), layout="constrained")
-    for axes, (name, title) in zip(figure.subplots(2, 2).flat, LOSS_TITLES.items(), strict=True):
-        values = np.array([line[name] for line in lines])
-        axes.plot(steps, values, color=INK, linewidth=0.6, alpha=0.5)
-        axes.plot(steps, _smooth(values), color=MODEL_COLOUR, linewidth=1.6)
-        axes.set_ylim(0, np.quantile(values, 0.99) * 1.1 or 1)
-        axes.set_xlabel("step", color=INK, fontsize=8)
-        _style(axes, title)
-    return _svg(figure)
-
-
-def _smooth(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Running mean over a twentieth of the values, with shrinking windows at the ends."""
-    half = max(1, len(values) // 40)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    low = np.maximum(np.arange(len(values)) - half, 0)
-    high = np.minimum(np.arange(len(values)) + half + 1, len(values))
-    smoothed: np.ndarray[tuple[int], np.dtype[np.float64]] = (sums[high] - sums[low]) / (high - low)
-    return smoothed
-
-
-def _style(axes: Axes, title: str) -> None:
-    axes.set_title(title, color=INK, fontsize=9, loc="left")
-    axes.tick_params(colors=INK, labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
-    axes.grid(axis="y", color=INK, alpha=0.2, linewidth=0.5)
-
-
-def _svg(figure: Figure) -> str:
-    """The figure as inline SVG, without the XML declaration and the generator's metadata."""
-    file = io.StringIO()
-    nothing: Mapping[str, None] = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(file, format="svg", transparent=True, metadata=dict(nothing))
-    text = file.getvalue()
-    return text[text.index("<svg") :]
+def _svg(figure: Figure, label: str) -> str:
+    """The figure as an element to stand in a page: no prologue, no metadata, no ids that two plots would share."""
+    text = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    # the salt keeps the ids of one plot the same from run to run, and different from those of its neighbours
+    with mpl.rc_context({"svg.hashsalt": label}):
+        figure.savefig(text, format="svg", transparent=True, metadata=nothing)
+    svg = text.getvalue()
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])
+    svg = re.sub(
+        r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1
+    )
+    for stand_in, name in _COLOURS.items():
+        svg = svg.replace(stand_in, f"var(--{name})")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from retinasynth.anatomy.phantom import phantom_folder
 from retinasynth.config import Settings
-from retinasynth.evaluation.evaluate import evaluate_model
+from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.files import output_folder
 from retinasynth.synthesis.bulk import find_masks, generate_panels, generate_set
 from retinasynth.synthesis.synthesizer import Synthesizer

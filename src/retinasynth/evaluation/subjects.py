@@ -1,0 +1,109 @@
+"""What can be evaluated: a model on the test eyes of a data set, or a folder of pictures against another."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.datasets.pairs import Pairs, load_pairs
+from retinasynth.errors import DataError
+from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
+from retinasynth.evaluation.fidelity import SIZE_PX
+from retinasynth.evaluation.results import Evaluation
+from retinasynth.files import new_folder
+from retinasynth.images import Photograph
+from retinasynth.progress import progress
+from retinasynth.synthesis.synthesizer import Synthesizer
+
+
+def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Evaluation:
+    """Evaluate a model on the test eyes of a data set, with its training eyes as baselines.
+
+    Args:
+        model: a run folder or a model folder; of a run, the loss curves are shown too.
+        data: a data set with a test split.
+        out: a new or empty folder for the results.
+        seed: of the model's dropout; each picture adds its number.
+
+    Raises:
+        DataError: there are no test pairs.
+        ModelError: there is no such model.
+    """
+    synthesizer = Synthesizer.load(model)
+    found = find_eyes(data)
+    train_files, test_files = found.split("train"), found.split("test")
+    if not test_files:
+        raise DataError(
+            f"{data} has no test eyes ({len(train_files)} training eyes)",
+            expected="a test split, which the model has not seen",
+            do="Add a subjects.csv with the columns image, subject and split, or folders train/ and test/",
+        )
+    new_folder(out, what="an evaluation")
+    # The measures want 256 px whatever size the model works at, so each is resized from the file, once.
+    given, test = load_pairs(test_files, synthesizer.config.size_px), load_pairs(test_files, SIZE_PX)
+    train = load_pairs(train_files, SIZE_PX) if train_files else None
+    training = synthesizer.config.training
+    known = (training.get(name, "unknown") for name in ("steps", "pairs", "weights"))
+    about = {
+        "Model": f"{synthesizer.name}, preset {synthesizer.config.preset}",
+        "Training": "{} steps on {} pairs; weights: {}".format(*known),
+        "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures",
+        "Licence of the training data": str(training.get("licence") or "not given"),
+        "Seed": str(seed),
+        "retinasynth": synthesizer.config.retinasynth_version,
+    }
+    log = Path(model) / "metrics.jsonl"
+    return evaluate_examples(
+        _generated(synthesizer, given, test, seed),
+        reference=Reference(train.names, list(train.photographs), list(train.masks)) if train else None,
+        out=out,
+        about=about,
+        training_log=log if log.is_file() else None,
+        title=f"{synthesizer.name} on {found.folder.name}",
+    )
+
+
+def _generated(synthesizer: Synthesizer, given: Pairs, test: Pairs, seed: int) -> Iterator[Example]:
+    with progress("Evaluating", len(test)) as advance:
+        for index, name in enumerate(test.names):
+            mask, expected = np.asarray(test.masks[index]), np.asarray(test.photographs[index])
+            generated = synthesizer.generate(np.asarray(given.masks[index]), seed=seed + index)
+            yield Example(name, test.eyes[index], mask, generated, expected)
+            advance(index + 1, name)
+
+
+def evaluate_folders(real: Path, fake: Path, out: Path) -> Evaluation:
+    """Evaluate a folder of generated photographs against one of real ones, matched by name.
+
+    Args:
+        real: photographs, or any data set.
+        fake: photographs of the same names, or a synthetic set.
+        out: a new or empty folder for the results.
+
+    Raises:
+        DataError: the names do not match, or an eye has no photograph.
+    """
+    real_eyes = {eye.name: eye for eye in find_eyes(real).eyes}
+    fake_eyes = {eye.name: eye for eye in find_eyes(fake).eyes}
+    single = sorted(set(fake_eyes) ^ set(real_eyes))
+    if single:
+        raise DataError(
+            f"{real} and {fake} do not hold the same names: {len(single)} stand in one only, for example {single[0]}",
+            expected="the same file names in both",
+        )
+    new_folder(out, what="an evaluation")
+    examples = (
+        Example(name, real_eyes[name].eye, None, _photograph(fake_eyes[name]), _photograph(real_eyes[name]))
+        for name in sorted(real_eyes)
+    )
+    about = {"Real": Path(real).name, "Generated": Path(fake).name}
+    title = f"{Path(fake).name} against {Path(real).name}"
+    return evaluate_examples(examples, reference=None, out=out, about=about, title=title)
+
+
+def _photograph(files: EyeFiles) -> Photograph:
+    photograph = read_eye(files).photograph
+    if photograph is None:
+        raise DataError(f"{files.name} has no photograph")
+    return photograph
