@@ -112,14 +112,28 @@ def test_imports_are_seen_in_every_spelling(source: str, expected: set[str]) -> 
 
 
 def test_the_front_door_and_the_lowest_floor_do_not_load_torch() -> None:
-    light = ["retinasynth", "retinasynth.cli", *(f"retinasynth.{name}" for name in FLOORS if FLOORS[name] == 0)]
+    light = [
+        "retinasynth",
+        "retinasynth.cli",
+        "retinasynth.datasets.prepare",
+        *(f"retinasynth.{name}" for name in FLOORS if FLOORS[name] == 0),
+    ]
     script = f"""
 import importlib, sys
 for name in {light}:
     importlib.import_module(name)
     heavy = [other for other in ("torch", "lightning_fabric", "matplotlib", "skimage") if other in sys.modules]
     assert not heavy, f"{{name}} loads {{heavy}}"
+from retinasynth import Eye
+assert "torch" not in sys.modules, "Eye loads torch"
 print("light")
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (ran.stdout, ran.stderr) == ("light\n", "")
+
+
+def test_public_names_exist_and_nothing_else_does() -> None:
+    for name in retinasynth.__all__:
+        assert callable(getattr(retinasynth, name))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = retinasynth.nothing
