@@ -166,6 +166,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         config_is(b'{"model_type": "bert"}'),
         r'config\.json is not of a retinasynth model\. Expected: "format": "retinasynth-model"',
     ),
+    "impossible size": (config_has(size_px=-3), r"is incomplete or foreign \(.*needs a multiple of"),
     "later version": (config_has(format_version=2), r"has format version 2\. Expected: version 1\. Use the version"),
     "no version": (config_has(format_version=None), r"has format version None\. Expected: version 1"),
     "unknown key": (config_has(colour="red"), rf"{BAD_CONFIG} \(colour: "),

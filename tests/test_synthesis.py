@@ -52,10 +52,16 @@ def test_size_is_the_models_the_masks_or_the_users(model):
             model.generate(mask, size=size)
 
 
+def test_a_negative_seed_is_refused(model):
+    with pytest.raises(InputError, match="The seed is -1"):
+        model.generate(tiny_mask(1), seed=-1)
+
+
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
         (np.zeros((32, 32), bool), "all black"),
+        (np.where(np.eye(32), np.nan, 1.0), "different values"),
         (np.arange(1024).reshape(32, 32), "1024 different values"),
         (np.ones((2, 3, 4, 5), bool), "has shape"),
         (np.ones((0, 4), bool), "has shape"),

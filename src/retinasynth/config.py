@@ -102,13 +102,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _size_fits_depth(self) -> Self:
-        step = 2**self.generator.depth
-        if self.data.size_px % step:
-            nearest = max(step, round(self.data.size_px / step) * step)
-            raise ValueError(
-                f"data.size_px is {self.data.size_px}, but generator.depth {self.generator.depth} halves it "
-                f"{self.generator.depth} times and needs a multiple of {step}; nearest: {nearest}"
-            )
+        refuse_odd_size(self.data.size_px, self.generator.depth)
         if self.data.size_px < 32:
             raise ValueError(f"data.size_px is {self.data.size_px}, but the discriminator needs at least 32")
         return self
@@ -187,6 +181,17 @@ class Settings(Section):
             value, before = text.strip(), place[leaf]
             place[leaf] = int(value) if isinstance(before, int) and value.isdecimal() else value
         return self.from_mapping(values, origin="--set " + " --set ".join(overrides) if overrides else "the settings")
+
+
+def refuse_odd_size(size_px: int, depth: int) -> None:
+    """Raise ValueError where a generator of this depth cannot halve this size often enough."""
+    step = 2**depth
+    if size_px < step or size_px % step:
+        nearest = max(step, round(size_px / step) * step)
+        raise ValueError(
+            f"data.size_px is {size_px}, but generator.depth {depth} halves it {depth} times and needs a multiple of "
+            f"{step}; nearest: {nearest}"
+        )
 
 
 def flat(settings: Settings) -> dict[str, Any]:

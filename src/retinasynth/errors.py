@@ -31,7 +31,8 @@ class RetinasynthError(Exception):
     def __init__(self, got: str, *, expected: str = "", do: str = "") -> None:
         self.got, self.expected, self.do = got, expected, do
         sentences = [got.rstrip("."), f"Expected: {expected.rstrip('.')}" if expected else "", do.rstrip(".")]
-        super().__init__(". ".join(sentence for sentence in sentences if sentence) + ".")
+        text = ". ".join(sentence for sentence in sentences if sentence)
+        super().__init__(text if text.endswith(("?", "!")) else text + ".")
 
 
 class InputError(RetinasynthError):

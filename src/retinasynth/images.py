@@ -62,8 +62,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
     # Pillow opens 16-bit colour PNG as 8-bit RGB without a word; only the raw mode of its tiles tells.
-    raw_modes = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
-    if ";16" in raw_modes or image.mode.startswith("I") or image.mode == "F":
+    # So does it with colour PPM, whose tiles tell the largest value instead.
+    tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
+    is_deep = any(";16" in str(args) or (codec.startswith("ppm") and args[-1] > 255) for codec, args in tiles)
+    if is_deep or image.mode.startswith("I") or image.mode == "F":
         raise ImageError(
             f"{path} has more than 8 bits per channel (mode {image.mode})",
             expected="8 bits per channel",
@@ -164,8 +166,7 @@ def write_mask(path: Path, mask: Mask) -> None:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The text chunks of a PNG."""
-    with Image.open(path) as image:
-        image.load()
+    with _opened(Path(path)) as image:
         return {str(name): text for name, text in image.info.items() if isinstance(text, str)}
 
 

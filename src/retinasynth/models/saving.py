@@ -4,16 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 import retinasynth
-from retinasynth.config import GeneratorSettings, Section, Settings
+from retinasynth.config import GeneratorSettings, Section, Settings, refuse_odd_size
 from retinasynth.errors import ModelError
 from retinasynth.files import atomic_path, write_json, write_text
 from retinasynth.models.generators import UNetGenerator
@@ -53,6 +53,11 @@ class ModelConfig(Section):
     generator: GeneratorSettings
     conventions: Mapping[str, str] = CONVENTIONS
     training: Mapping[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _size_fits_depth(self) -> Self:
+        refuse_odd_size(self.size_px, self.generator.depth)
+        return self
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ class Synthesizer:
         return [self._generate_one(one, seed, size) for one in what]
 
     def _generate_one(self, what: Drawable, seed: int, size: Size) -> Photograph:
+        if seed < 0:
+            raise InputError(f"The seed is {seed}", expected="0 or more")
         mask = vessels_of(what)
         own = (self.config.size_px, self.config.size_px)
         photograph = generate_photograph(
@@ -126,7 +128,7 @@ def vessels_of(what: Drawable) -> Mask:
             raise InputError(
                 f"The mask has shape {what.shape}", expected="(height, width) or (height, width, channels)"
             )
-        if values.dtype != np.bool_ and len(np.unique(values)) > 2:
+        if np.isnan(values).any() or (values.dtype != np.bool_ and len(np.unique(values)) > 2):
             raise InputError(
                 f"The mask has {len(np.unique(values))} different values", expected="two: background and vessel"
             )
