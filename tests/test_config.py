@@ -15,13 +15,17 @@ from retinasynth.errors import SettingError
 PUBLISHED = {
     "data.size_px": 256,
     "data.mask_channels": 3,
+    "data.appearance": "own",
     "data.flip": False,  # its 80 files are already flipped and rotated
     "data.rotation_deg": 0.0,
+    "generator.architecture": "unet",
     "generator.filters": 64,
     "generator.depth": 8,
     "generator.dropout": 0.5,
     "discriminator.filters": 64,
     "discriminator.norm": "batch",
+    "loss.adversarial_weight": 1.0,
+    "loss.ssim_weight": 0.0,
     "loss.l1_weight": 100.0,
     "optimiser.learning_rate": 0.0002,
     "optimiser.beta1": 0.5,
@@ -67,7 +71,7 @@ def test_the_source_preset_is_the_published_system() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
-    with pytest.raises(SettingError, match=r"no preset 'sorce'; did you mean 'source'.*one of: source, demo"):
+    with pytest.raises(SettingError, match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, demo"):
         Settings.from_preset("sorce")
 
 
@@ -252,14 +256,18 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "data.folder": texts,
     "data.size_px": st.integers(1, 16).map(lambda number: 256 * number),
     "data.mask_channels": st.sampled_from([1, 3]),
+    "data.appearance": st.sampled_from(["own", "expected"]),
     "data.flip": st.booleans(),
     "data.rotation_deg": numbers(0, 180),
     "data.licence": texts,
+    "generator.architecture": st.sampled_from(["unet", "resize"]),
     "generator.filters": st.integers(1, 512),
     "generator.depth": st.integers(2, 8),
     "generator.dropout": numbers(0, 1, open_above=True),
     "discriminator.filters": st.integers(1, 512),
     "discriminator.norm": st.sampled_from(["batch", "none"]),
+    "loss.adversarial_weight": numbers(0, 1e300),
+    "loss.ssim_weight": numbers(0, 1e300),
     "loss.l1_weight": numbers(0, 1e300),
     "optimiser.learning_rate": numbers(0, 1, open_below=True),
     "optimiser.beta1": numbers(0, 1, open_above=True),

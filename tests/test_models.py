@@ -5,17 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pictures import tiny_mask
-from retinasynth.config import DiscriminatorSettings, GeneratorSettings
+from retinasynth.config import DiscriminatorSettings, GeneratorSettings, LossSettings
 from retinasynth.images import photograph_from_signed, signed_from_mask
 from retinasynth.models.discriminators import PatchDiscriminator, SameConvolution
 from retinasynth.models.generation import generate_photograph, mixed_seed
 from retinasynth.models.generators import EncoderStep, UNetGenerator
 from retinasynth.models.layers import AlwaysDropout, BatchNorm, initialise
-from retinasynth.models.losses import discriminator_loss, generator_loss
+from retinasynth.models.losses import discriminator_loss, generator_loss, ssim
 
 # The published networks, one row a layer: channels in, channels out, batch normalisation. The decoder's channels in
 # are those of the step before it beside the skip connection's.
@@ -433,8 +434,10 @@ def test_logits_of_zero_cost_log_two_and_the_discriminator_half_of_both() -> Non
     zeros = torch.zeros(2, 1, 4, 4, dtype=torch.float64)
     judging = discriminator_loss(zeros, zeros)
     assert [value.item() for value in judging] == pytest.approx([math.log(2)] * 3, abs=1e-15)
-    making = generator_loss(zeros, zeros, zeros, 100.0)
-    assert [value.item() for value in making] == pytest.approx([math.log(2), 0, math.log(2)], abs=1e-15)
+    making = generator_loss(zeros, zeros, zeros, LossSettings())
+    assert [value.item() for value in making if value is not None] == pytest.approx(
+        [math.log(2), 0, math.log(2)], abs=1e-15
+    )
 
 
 def test_losses_equal_cross_entropy_after_a_sigmoid() -> None:
@@ -447,10 +450,32 @@ def test_losses_equal_cross_entropy_after_a_sigmoid() -> None:
     torch.testing.assert_close(judging.total, 0.5 * (expected_real + expected_fake), rtol=1e-12, atol=0)
     generated, expected = torch.full((1, 3, 2, 2), 0.5), torch.full((1, 3, 2, 2), -0.25)
     generated[0, 0] = -0.25  # one channel of three is right
-    making = generator_loss(fake, generated.double(), expected.double(), 7.0)
+    making = generator_loss(fake, generated.double(), expected.double(), LossSettings(l1_weight=7))
+    assert making.adversarial is not None
     torch.testing.assert_close(making.adversarial, -torch.log(torch.sigmoid(fake)).mean(), rtol=1e-12, atol=0)
     assert making.l1.item() == pytest.approx(0.5, abs=1e-12)
     assert making.total.item() == pytest.approx(making.adversarial.item() + 3.5, abs=1e-12)
+    half = generator_loss(
+        fake, generated.double(), expected.double(), LossSettings(l1_weight=7, adversarial_weight=0.5)
+    )
+    assert half.total.item() == pytest.approx(0.5 * making.adversarial.item() + 3.5, abs=1e-12)
+    alone = generator_loss(None, generated.double(), expected.double(), LossSettings(l1_weight=7, adversarial_weight=0))
+    assert alone.adversarial is None
+    assert alone.total.item() == pytest.approx(3.5, abs=1e-12)
+
+
+def test_ssim_is_that_of_the_source_protocol_and_is_learnt_from() -> None:
+    random = np.random.default_rng(0)
+    first = random.uniform(-1, 1, (2, 3, 20, 24))
+    second = np.clip(first + random.normal(0, 0.3, first.shape), -1, 1)
+    expected = np.mean(
+        [structural_similarity(a, b, channel_axis=0, data_range=2) for a, b in zip(first, second, strict=True)]
+    )
+    tensors = [torch.from_numpy(values).float() for values in (first, second)]
+    assert ssim(*tensors).item() == pytest.approx(expected, abs=1e-6)
+    settings = LossSettings(l1_weight=3, ssim_weight=2, adversarial_weight=0)
+    total = generator_loss(None, *tensors, settings).total.item()
+    assert total == pytest.approx(3 * np.abs(first - second).mean() + 2 * (1 - expected), abs=1e-5)
 
 
 def test_extreme_logits_stay_finite() -> None:

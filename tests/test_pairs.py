@@ -47,7 +47,7 @@ def numbered_pairs(number: int, size_px: int = SIZE_PX) -> Pairs:
     photographs = np.broadcast_to(np.arange(number, dtype=np.uint8)[:, None, None, None], (number, size_px, size_px, 3))
     masks = np.stack([tiny_mask(seed, size_px, size_px) for seed in range(number)])
     names = tuple(f"eye{seed}" for seed in range(number))
-    return Pairs(names, names, photographs, masks, fingerprint="")
+    return Pairs(names, names, photographs, masks, photographs.mean(axis=0, dtype=np.float32), fingerprint="")
 
 
 def chosen(*overrides: str) -> Settings:
@@ -132,7 +132,7 @@ def test_the_cache_is_below_its_folder(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("RETINASYNTH_CACHE", str(tmp_path / "cache"))
     pairs = load_pairs(files_of(put_set(tmp_path / "set", 2)), SIZE_PX)
     (folder,) = (tmp_path / "cache" / "pairs").iterdir()
-    assert sorted(path.name for path in folder.iterdir()) == ["masks.npy", "pairs.json", "photographs.npy"]
+    assert sorted(path.name for path in folder.iterdir()) == ["masks.npy", "mean.npy", "pairs.json", "photographs.npy"]
     assert not pairs.photographs.flags.writeable  # a memory map that nothing can spoil
 
 
@@ -212,7 +212,7 @@ def test_augmentation_moves_mask_and_photograph_together() -> None:
     masks = numbered_pairs(6).masks
     painted = np.repeat(np.where(masks, np.uint8(255), np.uint8(0))[..., None], 3, axis=3)
     names = tuple("abcdef")
-    pairs = Pairs(names, names, painted, masks, fingerprint="")
+    pairs = Pairs(names, names, painted, masks, painted.mean(axis=0, dtype=np.float32), fingerprint="")
     flips = Settings().with_overrides(["size_px=32", "depth=5", "flip=true"])
     for batch in batches(pairs, flips, epoch=0):
         assert torch.equal(batch.masks, batch.photographs)

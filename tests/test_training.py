@@ -110,7 +110,7 @@ def test_a_step_is_the_published_update(tiny):
     random = torch.Generator().manual_seed(0)
     masks, photographs = (torch.rand((1, channels, 32, 32), generator=random) * 2 - 1 for channels in (1, 3))
 
-    losses = trainer.train_step(fabric, learner, Batch(masks, photographs), 100.0)
+    losses = trainer.train_step(fabric, learner, Batch(masks, photographs), settings.loss)
 
     bce = nn.BCELoss()
     generator, discriminator = twin.generator, twin.discriminator
@@ -128,7 +128,8 @@ def test_a_step_is_the_published_update(tiny):
     adams[0].step()
 
     expected = [real_loss.item(), fake_loss.item(), adversarial.item(), absolute.item()]
-    assert [loss.item() for loss in losses] == pytest.approx(expected, abs=1e-6)
+    assert list(losses) == list(runlog.LOSSES)
+    assert [loss.item() for loss in losses.values()] == pytest.approx(expected, abs=1e-6)
     assert_same_kernels(learner.discriminator.state_dict(), updated)
     assert_same_kernels(learner.generator.state_dict(), generator.state_dict())
 
@@ -356,7 +357,7 @@ def test_nan_stops_the_run_before_anything_bad_is_saved(phantoms, tiny, tmp_path
     def step(fabric, learner, batch, weight):
         steps.append(1)
         result = real_step(fabric, learner, batch, weight)
-        return [torch.tensor(math.nan)] * 4 if len(steps) == 6 else result
+        return dict.fromkeys(result, torch.tensor(math.nan)) if len(steps) == 6 else result
 
     monkeypatch.setattr(trainer, "train_step", step)
     with pytest.raises(TrainingDivergedError, match="Step 6: loss_discriminator_real"):

@@ -17,6 +17,7 @@ from retinasynth.errors import SettingError
 
 Initialisation = Literal["normal", "glorot", "he"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Appearance = Literal["own", "expected"]
 
 
 class Section(BaseModel):
@@ -33,6 +34,11 @@ class DataSettings(Section):
     mask_channels: Literal[1, 3] = Field(
         3, description="channels that the mask is given to the networks in; the source repeats it three times"
     )
+    appearance: Appearance = Field(
+        "own",
+        description="train on photographs as they are, or with the colour and slow illumination of each, which no "
+        "mask tells, replaced by their average over the training photographs (expected)",
+    )
     flip: bool = Field(False, description="augment with left-right and up-down flips, each with probability 1/2")
     rotation_deg: float = Field(0.0, ge=0, le=180, description="augment with rotations up to this angle either way")
     licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
@@ -41,9 +47,18 @@ class DataSettings(Section):
 class GeneratorSettings(Section):
     """The U-Net that turns a mask into a photograph."""
 
+    architecture: Literal["unet", "resize"] = Field(
+        "unet", description="unet is the source's; resize is lighter and enlarges without a checkerboard"
+    )
     filters: int = Field(64, ge=1, le=512, description="channels after the first encoder step")
     depth: int = Field(8, ge=2, le=12, description="stride-2 steps down to the bottleneck; 8 takes 256 px to 1 x 1")
-    dropout: float = Field(0.5, ge=0, lt=1, description="rate in the first three decoder steps, on at generation too")
+    dropout: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="unet: rate in the first three decoder steps, on at generation too; resize: rate of whole channels "
+        "at the bottom, in training alone",
+    )
 
 
 class DiscriminatorSettings(Section):
@@ -54,8 +69,14 @@ class DiscriminatorSettings(Section):
 
 
 class LossSettings(Section):
-    """What the generator minimises: adversarial + l1_weight x mean absolute error."""
+    """What the generator minimises: the weighted sum of the terms below."""
 
+    adversarial_weight: float = Field(
+        1.0, ge=0, description="weight of passing for real with the discriminator; 0 trains without one"
+    )
+    ssim_weight: float = Field(
+        0.0, ge=0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), as the source measures it"
+    )
     l1_weight: float = Field(100.0, ge=0, description="weight of the mean absolute error, on values in [-1, 1]")
 
 
@@ -263,6 +284,15 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 PRESETS: dict[str, dict[str, Any]] = {
     # The published system, every value its own; the field defaults above are these values.
     "source": {},
+    # Ours: light, without a checkerboard, and starting from the mean training photograph.
+    "lean": {
+        "data": {"mask_channels": 1, "appearance": "expected", "flip": True, "rotation_deg": 180},
+        "generator": {"architecture": "resize", "filters": 16, "depth": 6, "dropout": 0.0},
+        "discriminator": {"filters": 32, "norm": "none"},
+        "loss": {"ssim_weight": 20.0},
+        "optimiser": {"learning_rate": 5e-4},
+        "training": {"initialisation": "he", "ema_decay": 0.995},
+    },
     # The same system made small enough to learn the embedded procedural eyes in about a minute.
     "demo": {
         "data": {"size_px": 128, "mask_channels": 1, "flip": True},

@@ -200,8 +200,8 @@ def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
 # --- Value ranges ------------------------------------------------------------------------------------------------
 
 
-def signed_from_photograph(photograph: Photograph) -> Signed:
-    """``uint8 (height, width, 3)`` to ``float32 (3, height, width)`` in [-1, 1].
+def signed_from_photograph(photograph: Photograph | NDArray[np.floating[Any]]) -> Signed:
+    """``uint8 (height, width, 3)`` to ``float32 (3, height, width)`` in [-1, 1]; grey levels need not be whole.
 
     Example:
         >>> signed_from_photograph(np.array([[[0, 51, 255]]], np.uint8)).ravel().tolist()

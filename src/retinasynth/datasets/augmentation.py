@@ -54,7 +54,8 @@ def rotate(picture: Picture, angle_deg: float) -> Picture:
     """Rotate about the centre, counter-clockwise; what comes in from outside is the picture's reflection.
 
     Args:
-        picture: photograph ``uint8 (height, width, 3)`` (bicubic) or mask ``bool (height, width)`` (nearest value).
+        picture: photograph ``uint8 (height, width, 3)`` or ``float32`` of that shape (bicubic), or mask
+            ``bool (height, width)`` (nearest value).
         angle_deg: any angle, in degrees.
 
     Returns:
@@ -69,7 +70,10 @@ def rotate(picture: Picture, angle_deg: float) -> Picture:
     diagonal = math.hypot(height, width)
     rows, columns = (math.ceil((diagonal - side) / 2) + 2 for side in (height, width))
     border = [(rows, rows), (columns, columns), (0, 0)][: picture.ndim]
-    padded = np.pad(picture.astype(np.uint8), border, mode="reflect")
-    resample = Image.Resampling.NEAREST if picture.dtype == np.bool_ else Image.Resampling.BICUBIC
-    rotated = np.asarray(Image.fromarray(padded).rotate(angle_deg, resample))
+    is_float, is_mask = picture.dtype == np.float32, picture.dtype == np.bool_
+    padded = np.pad(picture if is_float else picture.astype(np.uint8), border, mode="reflect")
+    resample = Image.Resampling.NEAREST if is_mask else Image.Resampling.BICUBIC
+    layers = np.moveaxis(padded, -1, 0) if is_float else [padded]  # Pillow's float pictures have one channel
+    turned = [np.asarray(Image.fromarray(layer).rotate(angle_deg, resample)) for layer in layers]
+    rotated = np.stack(turned, axis=-1) if is_float else turned[0]
     return rotated[rows : rows + height, columns : columns + width].astype(picture.dtype)  # type: ignore[return-value]

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retinasynth import images
-from retinasynth.config import Settings
+from retinasynth.anatomy.appearance import at_expected_appearance
+from retinasynth.config import Appearance, Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.layouts import EyeFiles, read_eye
 from retinasynth.errors import DataError, SettingError
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import Mask, Photograph
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 
 class Batch(NamedTuple):
@@ -45,6 +46,7 @@ class Pairs:
         eyes: the physical eye behind each pair.
         photographs: ``uint8 (n, size_px, size_px, 3)``.
         masks: vessels, ``bool (n, size_px, size_px)``.
+        mean: the mean photograph, ``float32 (size_px, size_px, 3)`` in grey levels (0 to 255).
         fingerprint: SHA-256 over names and pixels; the same pairs have it wherever they are kept.
     """
 
@@ -52,6 +54,7 @@ class Pairs:
     eyes: tuple[str, ...]
     photographs: NDArray[np.uint8]
     masks: NDArray[np.bool_]
+    mean: NDArray[np.float32]
     fingerprint: str
 
     def __len__(self) -> int:
@@ -59,12 +62,14 @@ class Pairs:
         return len(self.names)
 
 
-def load_pairs(files: Sequence[EyeFiles], size_px: int) -> Pairs:
+def load_pairs(files: Sequence[EyeFiles], size_px: int, appearance: Appearance = "own") -> Pairs:
     """Decode eyes that have a photograph and a vessel mask, or take them from the cache.
 
     Args:
         files: what `retinasynth.datasets.layouts.find_eyes` found.
         size_px: height and width of the result; photographs are area-averaged, masks take the nearest value.
+        appearance: ``expected`` replaces the colour and slow illumination of each photograph by their average
+            (`retinasynth.anatomy.appearance`).
 
     Raises:
         DataError: an eye has no photograph or no vessel mask.
@@ -74,14 +79,19 @@ def load_pairs(files: Sequence[EyeFiles], size_px: int) -> Pairs:
         if eye.photograph is None or "vessels" not in eye.planes:
             missing = "photograph" if eye.photograph is None else "vessel mask"
             raise DataError(f"{eye.name} has no {missing}", expected="pairs of a vessel mask and a photograph")
-    key = hashlib.sha256(json.dumps([CACHE_FORMAT, size_px, [_stamp(eye) for eye in files]]).encode()).hexdigest()
-    folder = fill_once(cache_folder() / "pairs" / key[:24], lambda temporary: _decode(files, size_px, temporary))
+    key = hashlib.sha256(
+        json.dumps([CACHE_FORMAT, size_px, appearance, [_stamp(eye) for eye in files]]).encode()
+    ).hexdigest()
+    folder = fill_once(
+        cache_folder() / "pairs" / key[:24], lambda temporary: _decode(files, size_px, appearance, temporary)
+    )
     about = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
     return Pairs(
         names=tuple(eye.name for eye in files),
         eyes=tuple(eye.eye for eye in files),
         photographs=np.load(folder / "photographs.npy", mmap_mode="r", allow_pickle=False),
         masks=np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False),
+        mean=np.load(folder / "mean.npy", allow_pickle=False),
         fingerprint=about["fingerprint"],
     )
 
@@ -95,7 +105,7 @@ def _stamp(eye: EyeFiles) -> list[str | int]:
     return stamp
 
 
-def _decode(files: Sequence[EyeFiles], size_px: int, folder: Path) -> None:
+def _decode(files: Sequence[EyeFiles], size_px: int, appearance: Appearance, folder: Path) -> None:
     def decode(eye_files: EyeFiles) -> tuple[Photograph, Mask]:
         eye = read_eye(replace(eye_files, planes={"vessels": eye_files.planes["vessels"]}))
         if eye.photograph is None:
@@ -106,12 +116,15 @@ def _decode(files: Sequence[EyeFiles], size_px: int, folder: Path) -> None:
     with ThreadPoolExecutor(max_workers=4) as pool:
         decoded = list(pool.map(decode, files))
     photographs = np.stack([photograph for photograph, _ in decoded])
+    if appearance == "expected":
+        photographs = at_expected_appearance(photographs)
     masks = np.stack([mask for _, mask in decoded])
     digest = hashlib.sha256(json.dumps([eye.name for eye in files]).encode())
     digest.update(photographs.tobytes())
     digest.update(masks.tobytes())
     np.save(folder / "photographs.npy", photographs)
     np.save(folder / "masks.npy", masks)
+    np.save(folder / "mean.npy", photographs.mean(axis=0, dtype=np.float64).astype(np.float32))
     about = {"fingerprint": digest.hexdigest(), "size_px": size_px, "names": [eye.name for eye in files]}
     (folder / "pairs.json").write_text(json.dumps(about), encoding="utf-8")
 
@@ -165,11 +178,14 @@ def whole_batch(pairs: Pairs, indices: Sequence[int], mask_channels: int) -> Bat
 def _pair(pairs: Pairs, index: int, settings: Settings, epoch: int, position: int) -> tuple[Tensor, Tensor]:
     random = np.random.default_rng([settings.training.seed, epoch, position])
     transform = draw_transform(random, settings.data)
-    mask, photograph = transform(pairs.masks[index]), transform(pairs.photographs[index])
-    return _signed(mask, photograph, settings.data.mask_channels)
+    mask, photograph = pairs.masks[index], pairs.photographs[index]
+    if settings.data.appearance == "own":
+        return _signed(transform(mask), transform(photograph), settings.data.mask_channels)
+    # The eye is turned, not the camera: its aperture and illumination, which the mean holds, stay where they are.
+    return _signed(transform(mask), pairs.mean + transform(photograph - pairs.mean), settings.data.mask_channels)
 
 
-def _signed(mask: Mask, photograph: Photograph, mask_channels: int) -> tuple[Tensor, Tensor]:
+def _signed(mask: Mask, photograph: Photograph | NDArray[np.float32], mask_channels: int) -> tuple[Tensor, Tensor]:
     return (
         torch.from_numpy(images.signed_from_mask(mask, mask_channels)),
         torch.from_numpy(images.signed_from_photograph(photograph)),

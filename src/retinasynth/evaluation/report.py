@@ -39,6 +39,7 @@ LOSSES = {
     "loss_generator_adversarial": "adversarial",
     "loss_generator_l1": "mean absolute error",
 }
+PIXEL_LOSS = "loss_generator_l1"
 LOSS_PLOTS = {
     "Discriminator": ("loss_discriminator_real", "loss_discriminator_generated"),
     "Generator, adversarial": ("loss_generator_adversarial",),
@@ -72,7 +73,8 @@ def read_training_log(path: Path) -> Losses:
     A last line without its end is passed over: a run that was killed leaves one.
 
     Returns:
-        ``step`` and the names of `LOSSES`, each with one value for each record.
+        ``step`` and the names of those of `LOSSES` that the run has (without a discriminator the last alone), each
+        with one value for each record.
 
     Raises:
         DataError: the file cannot be read, a line is not a record, or a loss is missing.
@@ -81,7 +83,8 @@ def read_training_log(path: Path) -> Losses:
         lines = Path(path).read_text(encoding="utf-8").split("\n")[:-1]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a training log ({error})", expected="a metrics.jsonl") from error
-    columns: dict[str, list[float]] = {name: [] for name in ("step", *LOSSES)}
+    alone = lines and not any(name in lines[0] for name in LOSSES if name != PIXEL_LOSS)
+    columns: dict[str, list[float]] = {name: [] for name in ("step", *([PIXEL_LOSS] if alone else LOSSES))}
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
@@ -90,7 +93,7 @@ def read_training_log(path: Path) -> Losses:
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{path}, line {number} is not a training record ({type(error).__name__}: {error})",
-                expected=f"a JSON object with step, {', '.join(LOSSES)}",
+                expected=f"a JSON object with {', '.join(columns)}",
             ) from error
     return {name: np.array(column) for name, column in columns.items()}
 
@@ -243,6 +246,8 @@ def _loss_plots(losses: Losses) -> list[dict[str, Any]]:
     plots = []
     with mpl.rc_context(_STYLE):
         for title, names in LOSS_PLOTS.items():
+            if names[0] not in losses:
+                continue
             figure, axes = _panel("step")
             for name, colour in zip(names, (_MODEL, _WORSE), strict=False):
                 axes.plot(losses["step"], losses[name], color=colour, linewidth=0.7, alpha=0.3)

@@ -22,7 +22,7 @@ from retinasynth.config import Settings
 from retinasynth.datasets.layouts import PHANTOM, find_eyes
 from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs
 from retinasynth.models.discriminators import PatchDiscriminator
-from retinasynth.models.generators import UNetGenerator
+from retinasynth.models.generators import build_generator
 from retinasynth.models.layers import BatchNorm
 from retinasynth.progress import progress
 from retinasynth.training.learner import Learner, choose_precision
@@ -103,14 +103,16 @@ def _time_ours(preset: str, steps: int) -> Timing:
         settings,
         steps,
         device,
-        lambda batch: train_step(fabric, learner, learner.place(batch), settings.loss.l1_weight),
+        lambda batch: train_step(fabric, learner, learner.place(batch), settings.loss),
     )
 
 
 def _time_plain(preset: str, steps: int) -> Timing:
     settings = Settings.from_preset(preset)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    generator = _usual_norms(UNetGenerator(settings.data.mask_channels, settings.generator)).to(device)
+    generator = _usual_norms(
+        build_generator(settings.data.mask_channels, settings.data.size_px, settings.generator)
+    ).to(device)
     discriminator = _usual_norms(PatchDiscriminator(settings.data.mask_channels, settings.discriminator)).to(device)
     adams = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (generator, discriminator)]
     bce, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()

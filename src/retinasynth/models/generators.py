@@ -1,16 +1,30 @@
-"""The generator: a mask in, a photograph out.
+"""The generators: a mask in, a photograph out.
 
-Source: the system described in docs/source.md; Isola, Zhu, Zhou and Efros, "Image-to-Image Translation with
-Conditional Adversarial Networks", CVPR 2017, appendix 6.1.
+`UNetGenerator` is the source's (docs/source.md; Isola, Zhu, Zhou and Efros, "Image-to-Image Translation with
+Conditional Adversarial Networks", CVPR 2017, appendix 6.1). `ResizeGenerator` is ours: lighter, and without the
+source's checkerboard.
 """
+
+import itertools
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from retinasynth.config import GeneratorSettings
 from retinasynth.models.layers import AlwaysDropout, BatchNorm
 
 DROPOUT_STEPS = 3  # decoder steps, from the bottleneck on, that have dropout
+
+
+def build_generator(mask_channels: int, size_px: int, settings: GeneratorSettings) -> nn.Module:
+    """The generator that the settings describe, with PyTorch's own initial weights."""
+    if settings.architecture == "unet":
+        return UNetGenerator(mask_channels, settings)
+    return ResizeGenerator(mask_channels, size_px, settings)
+
+
+# --- The source's ------------------------------------------------------------------------------------------------
 
 
 class UNetGenerator(nn.Module):
@@ -98,3 +112,87 @@ def _halve(before: int, after: int) -> nn.Conv2d:
 
 def _double(before: int, after: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)
+
+
+# --- Without a checkerboard --------------------------------------------------------------------------------------
+
+MAX_WIDENING = 16
+GROUP_CHANNELS = 8
+
+
+class ResizeGenerator(nn.Module):
+    """U-Net that starts from the mean training photograph and adds what the mask tells.
+
+    Transposed convolutions write some pixels more often than others, which shows as a checkerboard (Odena, Dumoulin
+    and Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016); here features are enlarged by repetition and
+    then convolved, so each pixel is written alike. Group normalisation (Wu and He, ECCV 2018) makes a picture
+    independent of its batch. Two channels of coordinates (Liu et al., "CoordConv", NeurIPS 2018) tell it what stands
+    where in the camera's picture.
+
+    Args:
+        mask_channels: channels of the mask.
+        size_px: height and width of the photographs.
+        settings: filters, depth, dropout. Channels double with each halving, up to `MAX_WIDENING` times the filters;
+            dropout removes whole channels at the bottom while training, and never at generation.
+
+    Attributes:
+        canvas: the mean training photograph, signed, ``(3, size_px, size_px)``; `start_from` sets it. It is kept with
+            the weights.
+
+    Shapes: ``(batch, mask_channels, size_px, size_px)`` to ``(batch, 3, size_px, size_px)``. What is added to the
+    canvas is not limited, so values may lie a little outside [-1, 1].
+    """
+
+    canvas: Tensor
+
+    def __init__(self, mask_channels: int, size_px: int, settings: GeneratorSettings) -> None:
+        super().__init__()
+        widths = [settings.filters * min(2**step, MAX_WIDENING) for step in range(settings.depth + 1)]
+        steps = list(itertools.pairwise(widths))
+        self.enter = nn.Sequential(_same(mask_channels + 2, widths[0]), nn.LeakyReLU(0.2))
+        self.encoder = nn.ModuleList(_normalised(_same(fine, coarse, stride=2)) for fine, coarse in steps)
+        self.bottom = nn.Sequential(nn.Dropout2d(settings.dropout), _normalised(_same(widths[-1], widths[-1])))
+        self.decoder = nn.ModuleList(_normalised(_same(coarse + fine, fine)) for fine, coarse in reversed(steps))
+        self.output = _same(widths[0], 3)
+        self.register_buffer("canvas", torch.zeros(3, size_px, size_px))
+
+    def start_from(self, canvas: Tensor) -> None:
+        """Begin as the answer that ignores the mask: this canvas, with nothing added.
+
+        Args:
+            canvas: signed, ``(3, size_px, size_px)``.
+        """
+        self.canvas.copy_(canvas)
+        nn.init.zeros_(self.output.weight)
+
+    def forward(self, mask: Tensor) -> Tensor:
+        """The photograph of a mask; both signed."""
+        features = self.enter(torch.cat([mask, _coordinates(mask)], dim=1))
+        skips = []
+        for down in self.encoder:
+            skips.append(features)
+            features = down(features)
+        features = self.bottom(features)
+        for up, skip in zip(self.decoder, reversed(skips), strict=True):
+            larger = functional.interpolate(features, scale_factor=2, mode="nearest")
+            features = up(torch.cat([larger, skip], dim=1))
+        photograph: Tensor = self.canvas + self.output(features)
+        return photograph
+
+
+def _coordinates(like: Tensor) -> Tensor:
+    """Row and column of each pixel, from -1 to 1: ``(batch, 2, height, width)``."""
+    batch, _, height, width = like.shape
+    rows = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device)
+    columns = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device)
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(batch, 2, height, width)
+
+
+def _same(before: int, after: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1)
+
+
+def _normalised(convolution: nn.Conv2d) -> nn.Sequential:
+    channels = convolution.out_channels
+    norm = nn.GroupNorm(max(1, channels // GROUP_CHANNELS), channels)
+    return nn.Sequential(convolution, norm, nn.LeakyReLU(0.2))

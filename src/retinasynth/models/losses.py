@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from retinasynth.config import LossSettings
+
 
 class DiscriminatorLoss(NamedTuple):
     """Binary cross-entropy on real and on generated photographs, and half of their sum, which is minimised.
@@ -22,9 +24,12 @@ class DiscriminatorLoss(NamedTuple):
 
 
 class GeneratorLoss(NamedTuple):
-    """Adversarial loss, mean absolute error, and ``adversarial + l1_weight x l1``, which is minimised."""
+    """Adversarial loss, mean absolute error, and the weighted sum of all terms, which is minimised.
 
-    adversarial: Tensor
+    `adversarial` is None where the settings give it no weight.
+    """
+
+    adversarial: Tensor | None
     l1: Tensor
     total: Tensor
 
@@ -46,15 +51,53 @@ def discriminator_loss(real_logits: Tensor, generated_logits: Tensor) -> Discrim
     return DiscriminatorLoss(real, generated, (real + generated) / 2)
 
 
-def generator_loss(logits: Tensor, generated: Tensor, expected: Tensor, l1_weight: float) -> GeneratorLoss:
+def generator_loss(logits: Tensor | None, generated: Tensor, expected: Tensor, weights: LossSettings) -> GeneratorLoss:
     """The generator's loss: its photographs should pass for real and equal the expected ones.
 
     Args:
-        logits: the discriminator's logits on the generated photographs.
-        generated: generated photographs, in [-1, 1].
+        logits: the discriminator's logits on the generated photographs; None where there is no discriminator.
+        generated: generated photographs ``(batch, 3, height, width)``, in [-1, 1].
         expected: the real ones of the same masks, in [-1, 1].
-        l1_weight: weight of the mean absolute error.
+        weights: of the terms.
     """
-    adversarial = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
     l1 = functional.l1_loss(generated, expected)
-    return GeneratorLoss(adversarial, l1, adversarial + l1_weight * l1)
+    total = weights.l1_weight * l1
+    adversarial = None
+    if logits is not None:
+        adversarial = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+        total = weights.adversarial_weight * adversarial + total
+    if weights.ssim_weight:
+        total = total + weights.ssim_weight * (1 - ssim(generated, expected))
+    return GeneratorLoss(adversarial, l1, total)
+
+
+SSIM_WINDOW_PX = 7
+
+
+def ssim(generated: Tensor, expected: Tensor) -> Tensor:
+    """Structural similarity as the source measures it, for learning: the mean over batch, channels and windows.
+
+    Uniform 7 x 7 windows that lie inside the picture, sample covariance, data range 2 (scikit-image's defaults). As a
+    loss: Zhao, Gallo, Frosio and Kautz, "Loss Functions for Image Restoration with Neural Networks", IEEE TCI 2017.
+
+    Args:
+        generated: ``(batch, channels, height, width)`` in [-1, 1], at least 7 pixels high and wide.
+        expected: the same.
+
+    Returns:
+        A number in [-1, 1]; 1 for equal pictures.
+    """
+    generated, expected = generated.float(), expected.float()  # small differences of large sums
+    mean_g, mean_e = _window_mean(generated), _window_mean(expected)
+    unbiased = SSIM_WINDOW_PX**2 / (SSIM_WINDOW_PX**2 - 1)
+    variance_g = unbiased * (_window_mean(generated**2) - mean_g**2)
+    variance_e = unbiased * (_window_mean(expected**2) - mean_e**2)
+    covariance = unbiased * (_window_mean(generated * expected) - mean_g * mean_e)
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    luminance = (2 * mean_g * mean_e + c1) / (mean_g**2 + mean_e**2 + c1)
+    structure = (2 * covariance + c2) / (variance_g + variance_e + c2)
+    return (luminance * structure).mean()
+
+
+def _window_mean(values: Tensor) -> Tensor:
+    return functional.avg_pool2d(values, SSIM_WINDOW_PX, stride=1)

@@ -16,7 +16,7 @@ import retinasynth
 from retinasynth.config import GeneratorSettings, Section, Settings, refuse_odd_size
 from retinasynth.errors import ModelError
 from retinasynth.files import atomic_path, write_json, write_text
-from retinasynth.models.generators import UNetGenerator
+from retinasynth.models.generators import build_generator
 
 FORMAT = "retinasynth-model"
 FORMAT_VERSION = 1
@@ -64,7 +64,7 @@ class ModelConfig(Section):
 class Model:
     """A generator with what is needed to run it."""
 
-    network: UNetGenerator
+    network: nn.Module
     config: ModelConfig
 
 
@@ -115,7 +115,7 @@ def load_model(folder: Path) -> Model:
             f"{folder} has no {' and no '.join(missing)}", expected="a folder written by `retinasynth train`"
         )
     config = _read_config(folder / "config.json")
-    network = UNetGenerator(config.mask_channels, config.generator)
+    network = build_generator(config.mask_channels, config.size_px, config.generator)
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError) as error:

@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from retinasynth.config import Settings
 from retinasynth.datasets.pairs import Batch
+from retinasynth.images import signed_from_photograph
 from retinasynth.models.discriminators import PatchDiscriminator
-from retinasynth.models.generators import UNetGenerator
+from retinasynth.models.generators import ResizeGenerator, build_generator
 from retinasynth.models.layers import initialise
 from retinasynth.training.checkpoints import State
 
@@ -29,7 +32,7 @@ class Learner:
         layout: memory layout of the pictures and kernels.
     """
 
-    generator: UNetGenerator
+    generator: nn.Module
     discriminator: PatchDiscriminator
     average: AveragedModel | None
     layout: torch.memory_format
@@ -39,13 +42,29 @@ class Learner:
     discriminator_optimiser: _FabricOptimizer
 
     @classmethod
-    def build(cls, fabric: Fabric, settings: Settings, layout: torch.memory_format = torch.contiguous_format) -> Self:
-        """New networks, drawn from the seed."""
+    def build(
+        cls,
+        fabric: Fabric,
+        settings: Settings,
+        layout: torch.memory_format = torch.contiguous_format,
+        mean: NDArray[np.float32] | None = None,
+    ) -> Self:
+        """New networks, drawn from the seed; a generator that starts from a canvas starts from the mean photograph.
+
+        Args:
+            fabric: that will run them.
+            settings: of the run.
+            layout: memory order of pictures and kernels.
+            mean: the mean training photograph, ``float32 (size_px, size_px, 3)`` in grey levels.
+        """
         torch.manual_seed(settings.training.seed)
-        generator = UNetGenerator(settings.data.mask_channels, settings.generator)
+        generator = build_generator(settings.data.mask_channels, settings.data.size_px, settings.generator)
         discriminator = PatchDiscriminator(settings.data.mask_channels, settings.discriminator)
         for network in (generator, discriminator):
             initialise(network, settings.training.initialisation)
+        if isinstance(generator, ResizeGenerator) and mean is not None:
+            generator.start_from(torch.from_numpy(signed_from_photograph(mean)))
+        for network in (generator, discriminator):
             network.to(fabric.device)
             network.to(memory_format=layout)  # type: ignore[call-overload]  # documented, but not in its overloads
         decay = settings.training.ema_decay

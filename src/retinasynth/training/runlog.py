@@ -16,12 +16,12 @@ from retinasynth.files import explaining_write_errors, write_text
 from retinasynth.images import Photograph
 
 FILE = "metrics.jsonl"
-LOSSES = (
-    "loss_discriminator_real",
-    "loss_discriminator_generated",
-    "loss_generator_adversarial",
-    "loss_generator_l1",
-)
+LOSSES = {  # what is logged, and how the progress line calls it; without a discriminator the last alone
+    "loss_discriminator_real": "D real",
+    "loss_discriminator_generated": "D generated",
+    "loss_generator_adversarial": "G adversarial",
+    "loss_generator_l1": "G L1",
+}
 
 log = logging.getLogger("retinasynth")
 
@@ -120,7 +120,9 @@ class Health:
                 f"Step {step}: {', '.join(bad)} is not a finite number; the last checkpoint is from before it",
                 do="Resume with a lower learning rate in a new run, or with training.precision=fp32",
             )
-        self._totals.append((losses[LOSSES[0]] + losses[LOSSES[1]]) / 2)
+        if "loss_discriminator_real" not in losses:
+            return
+        self._totals.append((losses["loss_discriminator_real"] + losses["loss_discriminator_generated"]) / 2)
         if len(self._totals) < (self._totals.maxlen or 0):
             return
         totals = np.array(self._totals)

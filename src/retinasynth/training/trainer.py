@@ -29,7 +29,7 @@ from torch import nn
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from retinasynth import images
-from retinasynth.config import Settings, flat
+from retinasynth.config import LossSettings, Settings, flat
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs, steps_per_epoch
 from retinasynth.errors import (
@@ -62,36 +62,43 @@ FREE_TO_CHANGE = {
 }
 
 
-def train_step(fabric: Fabric, learner: Learner, batch: Batch, l1_weight: float) -> list[torch.Tensor]:
+def train_step(fabric: Fabric, learner: Learner, batch: Batch, weights: LossSettings) -> dict[str, torch.Tensor]:
     """One update of the discriminator, then one of the generator.
 
     The generator turns the masks into photographs. The discriminator learns to tell these from the real ones of the
     same masks; its loss is halved. Then its weights are frozen, and the generator learns to make photographs that
     pass for real and equal the expected ones. Both updates use the same generated photographs (Isola et al., 3.3).
+    Where passing for real has no weight, there is no discriminator to learn or to ask.
 
     Returns:
-        The four losses that the source logs, in the order of `LOSSES`.
+        The losses that the source logs, by the names of `LOSSES`.
     """
     masks, photographs = batch
     generated = learner.generator_ddp(masks)
+    losses: dict[str, torch.Tensor] = {}
 
-    learner.discriminator.requires_grad_(True)
-    on_real = learner.discriminator_ddp(masks, photographs)
-    on_generated = learner.discriminator_ddp(masks, generated.detach())
-    judging = discriminator_loss(on_real, on_generated)
-    learner.discriminator_optimiser.zero_grad()
-    fabric.backward(judging.total)
-    learner.discriminator_optimiser.step()
+    judged = None
+    if weights.adversarial_weight:
+        learner.discriminator.requires_grad_(True)
+        on_real = learner.discriminator_ddp(masks, photographs)
+        on_generated = learner.discriminator_ddp(masks, generated.detach())
+        judging = discriminator_loss(on_real, on_generated)
+        learner.discriminator_optimiser.zero_grad()
+        fabric.backward(judging.total)
+        learner.discriminator_optimiser.step()
+        losses |= {"loss_discriminator_real": judging.real, "loss_discriminator_generated": judging.generated}
 
-    learner.discriminator.requires_grad_(False)
-    with fabric.no_backward_sync(learner.discriminator_ddp, enabled=fabric.world_size > 1):
-        judged = learner.discriminator_ddp(masks, generated)
-    making = generator_loss(judged, generated, photographs, l1_weight)
+        learner.discriminator.requires_grad_(False)
+        with fabric.no_backward_sync(learner.discriminator_ddp, enabled=fabric.world_size > 1):
+            judged = learner.discriminator_ddp(masks, generated)
+
+    making = generator_loss(judged, generated, photographs, weights)
     learner.generator_optimiser.zero_grad()
     fabric.backward(making.total)
     learner.generator_optimiser.step()
-
-    return [judging.real, judging.generated, making.adversarial, making.l1]
+    if making.adversarial is not None:
+        losses["loss_generator_adversarial"] = making.adversarial
+    return losses | {"loss_generator_l1": making.l1}
 
 
 # --- Starting and resuming ---------------------------------------------------------------------------------------
@@ -163,7 +170,8 @@ def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
     if not train_files:
         raise DataError(f"{data} has no training pairs ({len(test_files)} test pairs)", expected="at least one")
     size_px = settings.data.size_px
-    return load_pairs(train_files, size_px), load_pairs(test_files, size_px) if test_files else None
+    train_pairs = load_pairs(train_files, size_px, settings.data.appearance)
+    return train_pairs, load_pairs(test_files, size_px) if test_files else None
 
 
 def _launch(run: Path, settings: Settings, *, resumed: bool) -> Path:
@@ -202,7 +210,7 @@ def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, precision
     pairs, test_pairs = _load(Path(settings.data.folder), settings)
     epoch_steps = steps_per_epoch(pairs, settings)
     total_steps = training.epochs * epoch_steps
-    learner = Learner.build(fabric, settings, precision.layout)
+    learner = Learner.build(fabric, settings, precision.layout, pairs.mean)
     done = Progress(0, 0.0, pairs.fingerprint, flat(settings))
     if resumed:
         done = replace(read_progress(run), settings=flat(settings))
@@ -223,7 +231,7 @@ def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, precision
         for batch in _all_batches(pairs, settings, range(done.step, total_steps), fabric.global_rank):
             waited = time.perf_counter() - started
             torch.manual_seed(mixed_seed([training.seed, done.step, fabric.global_rank]))  # of the dropout
-            losses = train_step(fabric, learner, learner.place(batch), settings.loss.l1_weight)
+            losses = train_step(fabric, learner, learner.place(batch), settings.loss)
             if learner.average:
                 learner.average.update_parameters(learner.generator)
             took = time.perf_counter() - started
@@ -233,7 +241,7 @@ def _run(fabric: Fabric, run: Path, settings: Settings, resumed: bool, precision
             last = step == total_steps
             stopping = not last and _any_process(fabric, stop.is_set())
             if step % training.log_every_steps == 0 or last:
-                values = {name: loss.item() for name, loss in zip(LOSSES, losses, strict=True)}
+                values = {name: loss.item() for name, loss in losses.items()}
                 health.check(step, values)
                 epoch = step / epoch_steps
                 log.add(step, {"epoch": epoch, **values, "seconds": took, "data_wait_seconds": waited})
@@ -307,8 +315,7 @@ def _any_process(fabric: Fabric, flag: bool) -> bool:
 
 
 def _short(values: dict[str, float]) -> str:
-    real, generated, adversarial, l1 = (values[name] for name in LOSSES)
-    return f"D real {real:.3f} generated {generated:.3f}  G adversarial {adversarial:.3f} L1 {l1:.4f}"
+    return "  ".join(f"{LOSSES[name]} {value:.3f}" for name, value in values.items())
 
 
 @contextmanager
