@@ -37,6 +37,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".
 MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can claim to hold far more
 RESIZE_FILTERS = "photographs: area average (Pillow BOX); masks: nearest"
 
+_HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
 # Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
 _FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
@@ -90,14 +91,15 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 @contextlib.contextmanager
-def _bytes_of(path: Path, most: int = 3 * MAX_PIXELS + 1024) -> Iterator[IO[bytes]]:
-    """The file, unpacked into memory where it is packed; at most `most` bytes, since gzip makes 1000 of one."""
+def _bytes_of(path: Path, *, only_head: bool = False) -> Iterator[IO[bytes]]:
+    """The file; a packed one, or only its head, unpacked into memory, with a limit, since gzip makes 1000 bytes of one."""
     if not path.name.lower().endswith(_PACKED):
         with path.open("rb") as file:
             yield file
         return
+    most = _HEAD_BYTES if only_head else 3 * MAX_PIXELS + _HEAD_BYTES
     with gzip.open(path) as packed:
-        unpacked = packed.read(most + 1)
+        unpacked = packed.read(most if only_head else most + 1)
     if len(unpacked) > most:
         raise _too_large(path, f"unpacks to more than {most // 10**6} MB")
     yield io.BytesIO(unpacked)
@@ -210,8 +212,7 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     try:
         path = Path(path)
-        packed = path.name.lower().endswith(_PACKED)
-        with gzip.open(path) if packed else path.open("rb") as file, warnings.catch_warnings():
+        with _bytes_of(path, only_head=True) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
             image = Image.open(file, formats=_FORMATS)
             return image.height, image.width
