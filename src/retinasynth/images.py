@@ -92,7 +92,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 @contextlib.contextmanager
 def _bytes_of(path: Path, *, only_head: bool = False) -> Iterator[IO[bytes]]:
-    """The file; a packed one, or only its head, unpacked into memory, with a limit, since gzip makes 1000 bytes of one."""
+    """The file; a packed one, or its head, unpacked into memory, with a limit, since gzip makes 1000 bytes of one."""
     if not path.name.lower().endswith(_PACKED):
         with path.open("rb") as file:
             yield file
