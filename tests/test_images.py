@@ -195,10 +195,8 @@ def test_a_letterbox_keeps_circles_round_and_photograph_and_mask_together(size: 
 @pytest.mark.parametrize("size", [(48, 48), (120, 256), (244, 280)])
 def test_the_bars_of_a_letterbox_are_cut_off_again(size: tuple[int, int]) -> None:
     height, width = size
-    ramp = (
-        np.linspace(60, 200, height)[:, np.newaxis, np.newaxis] + np.linspace(0, 50, width)[np.newaxis, :, np.newaxis]
-    )
-    photograph = np.repeat(ramp, 3, axis=2).astype(np.uint8)
+    ramp = np.add.outer(np.linspace(60, 200, height), np.linspace(0, 50, width))
+    photograph = np.repeat(ramp[..., np.newaxis], 3, axis=2).astype(np.uint8)
     back = unsquare_photograph(square_photograph(photograph, 64, "letterbox"), size, "letterbox")
     assert back.shape == photograph.shape
     margin = 2 * max(size) // 64 + 1  # where the filter sees the bars
@@ -359,16 +357,16 @@ def test_exif_rotation_is_applied(orientation: int, tmp_path: Path) -> None:
 # --- Files: what is refused ---
 
 
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def png_by_hand(path: Path, *, colour_type: int, values: NDArray[np.uint16]) -> Path:
     """A 16-bit PNG of `values` (height, width, channels), with nothing but the chunks that the format demands."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     height, width, _ = values.shape
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
 
@@ -407,9 +405,8 @@ def test_sixteen_bit_ppm_is_refused(magic: str, tmp_path: Path) -> None:
 
 def png_that_claims(path: Path, height: int, width: int) -> Path:
     """A few bytes that say they are a picture of that size."""
-    kind, header = b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + kind + header + struct.pack(">I", zlib.crc32(kind + header))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0" * 64)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"")))
     return path
 
 
@@ -421,9 +418,11 @@ def test_an_enormous_picture_is_refused_before_it_is_decoded(height: int, width:
             read(path)
 
 
-def test_a_large_picture_is_not_taken_for_an_enormous_one(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="damaged or cut short"):
-        read_photograph(png_that_claims(tmp_path / "large.png", 10_000, 10_000))
+def test_the_limit_is_of_the_number_of_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 30 * 40)
+    assert read_photograph(put_photograph(tmp_path / "p.png", height=40, width=30)).shape == (40, 30, 3)
+    with pytest.raises(ImageError, match=r"q\.png claims to be 30 x 41 px"):
+        read_photograph(put_photograph(tmp_path / "q.png", height=30, width=41))
 
 
 def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -545,7 +544,7 @@ def test_masks_with_soft_edges_are_masks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(saved(grey, tmp_path / "m.jpg", quality=80)), mask)
     smooth = saved(grey.resize((100, 100), Image.Resampling.BICUBIC), tmp_path / "smooth.png")
     with Image.open(smooth) as image:
-        assert len(image.getcolors()) > 20
+        assert len(image.getcolors()) > 5
     expected = np.asarray(grey.resize((100, 100), Image.Resampling.BICUBIC)) > 127
     np.testing.assert_array_equal(read_mask(smooth), expected)
 

@@ -41,7 +41,7 @@ _HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
 # Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
 _FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
-_MOST_SHADES = 0.3  # a photograph has over .5; a vessel mask reduced to 256 px with a smooth filter up to .2
+_MOST_SHADES = 0.3  # photographs have over .65; vessel masks reduced to 128 px with a smooth filter at most .15
 
 
 # --- Files -------------------------------------------------------------------------------------------------------
