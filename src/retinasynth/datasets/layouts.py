@@ -42,7 +42,17 @@ from retinasynth.images import (
     stem_of,
 )
 
-__all__ = ["PHANTOM", "SUBJECTS_COLUMNS", "SUBJECTS_FILE", "DataSet", "EyeFiles", "Split", "find_eyes", "read_eye"]
+__all__ = [
+    "PHANTOM",
+    "SUBJECTS_COLUMNS",
+    "SUBJECTS_FILE",
+    "DataSet",
+    "EyeFiles",
+    "Split",
+    "find_eyes",
+    "fit_mask",
+    "read_eye",
+]
 
 PHANTOM = "phantom"
 
@@ -138,12 +148,17 @@ def read_eye(files: EyeFiles) -> Eye:
     if reference is None:
         raise DataError(f"{files.name} has neither a photograph nor a mask")
     height, width = (next(iter(planes.values())) if photograph is None else photograph).shape[:2]
-    fitted = {plane: _fit(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
+    fitted = {plane: fit_mask(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
     return Eye(files.name, fitted | empty, photograph)
 
 
-def _fit(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
+def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
+    """The mask of `path` at the size of its photograph, as `read_eye` has it.
+
+    Raises:
+        DataError: its shape differs from that of the photograph `reference` by more than 2 %.
+    """
     (height, width), (mask_height, mask_width) = size, mask.shape
     if abs((mask_width / mask_height) / (width / height) - 1) > _ASPECT_TOLERANCE:
         raise DataError(
@@ -175,7 +190,7 @@ def _recognised(folder: Path) -> tuple[Path, Found] | None:
         if found is not None:
             return folder, found
         inside = [path for path in folders_in(folder).values() if path.name != "__MACOSX"]
-        if len(inside) != 1 or pictures_in(folder):
+        if len(inside) != 1:
             return None
         folder = inside[0]
     return None
