@@ -14,6 +14,7 @@ from retinasynth.errors import SettingError
 # What the publication fixes; beta2, the seed and all that does not change a step are Adam's and ours.
 PUBLISHED = {
     "data.size_px": 256,
+    "data.resize": "stretch",
     "data.mask_channels": 3,
     "data.appearance": "own",
     "data.flip": False,  # its 80 files are already flipped and rotated
@@ -255,6 +256,7 @@ def numbers(least: float, most: float, *, open_below: bool = False, open_above: 
 VALID: dict[str, st.SearchStrategy[Any]] = {
     "data.folder": texts,
     "data.size_px": st.integers(1, 16).map(lambda number: 256 * number),
+    "data.resize": st.sampled_from(["stretch", "letterbox"]),
     "data.mask_channels": st.sampled_from([1, 3]),
     "data.appearance": st.sampled_from(["own", "expected"]),
     "data.flip": st.booleans(),

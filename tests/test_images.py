@@ -1,5 +1,7 @@
+import gzip
 import io
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
+from retinasynth import images
 from retinasynth.errors import ImageError
 from retinasynth.images import (
     draw_panels,
     encoded,
+    is_picture,
     mask_as_photograph,
     mask_from_photograph,
     photograph_from_signed,
@@ -25,6 +29,10 @@ from retinasynth.images import (
     resize_photograph,
     signed_from_mask,
     signed_from_photograph,
+    square_mask,
+    square_photograph,
+    stem_of,
+    unsquare_photograph,
     write_mask,
     write_photograph,
 )
@@ -150,6 +158,63 @@ def test_the_same_size_is_left_alone() -> None:
     assert resize_mask(mask, (32, 32)) is mask
 
 
+# --- Squares ---
+
+SHAPES = [(48, 48), (30, 64), (64, 31), (61, 70), (1, 9)]
+
+
+@pytest.mark.parametrize("size", SHAPES)
+def test_a_letterbox_is_the_picture_in_the_middle_of_a_black_square(size: tuple[int, int]) -> None:
+    (height, width), side = size, max(size)
+    photograph = np.random.default_rng(0).integers(1, 256, (height, width, 3)).astype(np.uint8)
+    square = square_photograph(photograph, side, "letterbox")
+    top, left = (side - height) // 2, (side - width) // 2
+    expected = np.zeros((side, side, 3), np.uint8)
+    expected[top : top + height, left : left + width] = photograph
+    np.testing.assert_array_equal(square, expected)
+    np.testing.assert_array_equal(square_mask(photograph[..., 0] > 0, side, "letterbox"), expected[..., 0] > 0)
+    np.testing.assert_array_equal(unsquare_photograph(square, size, "letterbox"), photograph)
+
+
+@pytest.mark.parametrize("size", SHAPES[:-1])
+def test_a_letterbox_keeps_circles_round_and_photograph_and_mask_together(size: tuple[int, int]) -> None:
+    height, width = size[0] * 4, size[1] * 4
+    y, x = np.mgrid[:height, :width] + 0.5
+    disc = np.hypot(y - height / 2, x - width / 2) < min(size)
+    for resize in ("letterbox", "stretch"):
+        mask = square_mask(disc, 64, resize)
+        photograph = square_photograph(mask_as_photograph(disc), 64, resize)[..., 0] > 127
+        assert np.mean(mask != photograph) < 0.01
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        extent = np.array([np.ptp(rows), np.ptp(columns)]) + 1
+        wanted = 128 * min(size) / np.array([max(size)] * 2 if resize == "letterbox" else size) / 4
+        np.testing.assert_allclose(extent, wanted, rtol=0, atol=1.5)
+        np.testing.assert_allclose([rows.mean(), columns.mean()], 31.5, rtol=0, atol=1)  # in the middle
+
+
+@pytest.mark.parametrize("size", [(48, 48), (120, 256), (244, 280)])
+def test_the_bars_of_a_letterbox_are_cut_off_again(size: tuple[int, int]) -> None:
+    height, width = size
+    ramp = np.add.outer(np.linspace(60, 200, height), np.linspace(0, 50, width))
+    photograph = np.repeat(ramp[..., np.newaxis], 3, axis=2).astype(np.uint8)
+    back = unsquare_photograph(square_photograph(photograph, 64, "letterbox"), size, "letterbox")
+    assert back.shape == photograph.shape
+    margin = 2 * max(size) // 64 + 1  # where the filter sees the bars
+    inner = np.s_[margin:-margin, margin:-margin]
+    assert np.abs(back[inner].astype(int) - photograph[inner]).max() <= 4
+    assert back.min() > 20  # no bar is left
+
+
+def test_stretching_is_resizing() -> None:
+    photograph, mask = tiny_photograph(0, 30, 64), tiny_mask(0, 30, 64)
+    np.testing.assert_array_equal(square_photograph(photograph, 32), resize_photograph(photograph, (32, 32)))
+    np.testing.assert_array_equal(square_mask(mask, 32), resize_mask(mask, (32, 32)))
+    np.testing.assert_array_equal(
+        unsquare_photograph(square_photograph(photograph, 32), (30, 64)),
+        resize_photograph(resize_photograph(photograph, (32, 32)), (30, 64)),
+    )
+
+
 # --- Files: what is accepted ---
 
 
@@ -203,15 +268,24 @@ def test_masks_of_every_kind_are_read_alike(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_mask(saved(image, tmp_path / name)), mask, err_msg=name)
 
 
-def test_alpha_is_dropped_and_grey_repeated(tmp_path: Path) -> None:
+def on_black(colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return colour.astype(np.float64) * alpha[..., np.newaxis] / 255
+
+
+def test_photographs_are_laid_on_black_and_grey_repeated(tmp_path: Path) -> None:
     colour, grey = tiny_photograph(0), tiny_photograph(0)[..., 0]
     alpha = np.linspace(0, 255, 32 * 32).reshape(32, 32).astype(np.uint8)
     transparent = Image.fromarray(np.dstack([colour, alpha]))
-    np.testing.assert_array_equal(read_photograph(saved(transparent, tmp_path / "rgba.png")), colour)
+    read = read_photograph(saved(transparent, tmp_path / "rgba.png"))
+    np.testing.assert_allclose(read, on_black(colour, alpha), rtol=0, atol=1)
     repeated = np.repeat(grey[..., np.newaxis], 3, axis=2)
     np.testing.assert_array_equal(read_photograph(saved(Image.fromarray(grey), tmp_path / "l.png")), repeated)
     both = Image.merge("LA", [Image.fromarray(grey), Image.fromarray(alpha)])
-    np.testing.assert_array_equal(read_photograph(saved(both, tmp_path / "la.png")), repeated)
+    np.testing.assert_allclose(
+        read_photograph(saved(both, tmp_path / "la.png")), on_black(repeated, alpha), rtol=0, atol=1
+    )
+    opaque = Image.fromarray(np.dstack([colour, np.full_like(alpha, 255)]))
+    np.testing.assert_array_equal(read_photograph(saved(opaque, tmp_path / "opaque.png")), colour)
 
 
 def test_a_palette_is_looked_up_also_where_it_is_transparent(tmp_path: Path) -> None:
@@ -219,9 +293,42 @@ def test_a_palette_is_looked_up_also_where_it_is_transparent(tmp_path: Path) -> 
     numbers = np.random.default_rng(0).integers(0, 3, (8, 9)).astype(np.uint8)
     image = Image.fromarray(numbers)
     image.putpalette(colours.ravel().tolist())
-    for name, options in {"opaque.png": {}, "transparent.png": {"transparency": bytes([0, 128, 255])}}.items():
-        path = saved(image, tmp_path / name, **options)
-        np.testing.assert_array_equal(read_photograph(path), colours[numbers], err_msg=name)
+    np.testing.assert_array_equal(read_photograph(saved(image, tmp_path / "opaque.png")), colours[numbers])
+    opacity = np.array([0, 128, 255], np.uint8)
+    path = saved(image, tmp_path / "transparent.png", transparency=opacity.tobytes())
+    np.testing.assert_allclose(read_photograph(path), on_black(colours[numbers], opacity[numbers]), rtol=0, atol=1)
+
+
+def test_the_opacity_of_a_mask_counts_only_where_there_is_nothing_else(tmp_path: Path) -> None:
+    mask, other = tiny_mask(0), tiny_mask(1)
+    drawn, opacity = mask_as_photograph(mask)[..., 0], mask_as_photograph(other)[..., 0]
+    both = Image.merge("LA", [Image.fromarray(drawn), Image.fromarray(opacity)])
+    np.testing.assert_array_equal(read_mask(saved(both, tmp_path / "both.png")), mask)
+    for value in (0, 90, 255):  # black, grey and white ink on nothing
+        ink = Image.merge("LA", [Image.new("L", (32, 32), value), Image.fromarray(opacity)])
+        np.testing.assert_array_equal(read_mask(saved(ink, tmp_path / "ink.png")), other, err_msg=str(value))
+    white = Image.merge("LA", [Image.new("L", (32, 32), 255), Image.new("L", (32, 32), 255)])
+    assert read_mask(saved(white, tmp_path / "white.png")).all()
+
+
+@pytest.mark.parametrize("suffix", [".ppm.gz", ".PPM.GZ", ".pgm.gz"])
+def test_packed_pictures_are_read(suffix: str, tmp_path: Path) -> None:
+    photograph, content = tiny_photograph(0, 20, 30), io.BytesIO()
+    Image.fromarray(photograph).save(content, "PPM")
+    path = tmp_path / f"im0001.ah{suffix}"
+    path.write_bytes(gzip.compress(content.getvalue()))
+    np.testing.assert_array_equal(read_photograph(path), photograph)
+    assert read_size(path) == (20, 30)
+    assert (is_picture(path), stem_of(path)) == (True, "im0001.ah")
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("a.png", "a"), ("a.b.JPG", "a.b"), ("im.gz", None), (".a.png", None), ("._a.ppm.gz", None)]
+)
+def test_pictures_are_known_by_their_names(name: str, stem: str | None) -> None:
+    assert is_picture(Path("folder") / name) == (stem is not None)
+    if stem is not None:
+        assert stem_of(Path("folder") / name) == stem
 
 
 # What the EXIF orientations ask for, so that the picture stands upright.
@@ -250,16 +357,16 @@ def test_exif_rotation_is_applied(orientation: int, tmp_path: Path) -> None:
 # --- Files: what is refused ---
 
 
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def png_by_hand(path: Path, *, colour_type: int, values: NDArray[np.uint16]) -> Path:
     """A 16-bit PNG of `values` (height, width, channels), with nothing but the chunks that the format demands."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     height, width, _ = values.shape
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
 
@@ -294,6 +401,77 @@ def test_sixteen_bit_ppm_is_refused(magic: str, tmp_path: Path) -> None:
     (tmp_path / "deep.ppm").write_bytes(f"{magic}\n2 2\n65535\n".encode() + values.tobytes())
     with pytest.raises(ImageError, match=r"deep\.ppm has more than 8 bits"):
         read_photograph(tmp_path / "deep.ppm")
+
+
+def png_that_claims(path: Path, height: int, width: int) -> Path:
+    """A few bytes that say they are a picture of that size."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"")))
+    return path
+
+
+@pytest.mark.parametrize(("height", "width"), [(10_001, 10_000), (12_000, 12_000), (60_000, 60_000)])
+def test_an_enormous_picture_is_refused_before_it_is_decoded(height: int, width: int, tmp_path: Path) -> None:
+    path = png_that_claims(tmp_path / "bomb.png", height, width)
+    for read in (read_photograph, read_mask):
+        with pytest.raises(ImageError, match=r"bomb\.png claims to be .*Expected: at most 100 million pixels\. Remove"):
+            read(path)
+
+
+def test_the_limit_is_of_the_number_of_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 30 * 40)
+    assert read_photograph(put_photograph(tmp_path / "p.png", height=40, width=30)).shape == (40, 30, 3)
+    with pytest.raises(ImageError, match=r"q\.png claims to be 30 x 41 px"):
+        read_photograph(put_photograph(tmp_path / "q.png", height=30, width=41))
+
+
+def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 1_000_000)
+    path = tmp_path / "bomb.ppm.gz"
+    with gzip.open(path, "wb") as packed:
+        packed.write(b"P6 10 10 255\n")
+        for _ in range(64):
+            packed.write(bytes(2**20))
+    assert path.stat().st_size < 10**5
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match=r"bomb\.ppm\.gz unpacks to more than 3 MB"):
+            read_photograph(path)
+        assert read_size(path) == (10, 10)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 10**6  # not the 64 MB that it would unpack to
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_packed_file_that_claims_to_be_enormous_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "liar.ppm.gz"
+    path.write_bytes(gzip.compress(b"P6 100000 100000 255\n" + bytes(100)))
+    with pytest.raises(ImageError, match=r"liar\.ppm\.gz claims to be far larger than a photograph"):
+        read_photograph(path)
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.5, 0.02])
+def test_a_packed_file_cut_short_is_refused(kept: float, tmp_path: Path) -> None:
+    content, path = io.BytesIO(), tmp_path / "p.ppm.gz"
+    Image.fromarray(tiny_photograph(0, 64, 64)).save(content, "PPM")
+    path.write_bytes(gzip.compress(content.getvalue()))
+    with pytest.raises(ImageError, match=r"p\.ppm\.gz is (damaged or cut short|not a picture)"):
+        read_photograph(cut(path, kept))
+    path.write_bytes(b"P6 not packed at all")
+    with pytest.raises(ImageError, match=r"p\.ppm\.gz is damaged"):
+        read_photograph(path)
+    path.write_bytes(gzip.compress(content.getvalue())[:40] + bytes(400))
+    with pytest.raises(ImageError, match=r"p\.ppm\.gz is damaged"):
+        read_photograph(path)
+
+
+def test_no_other_format_hides_behind_a_known_name(tmp_path: Path) -> None:
+    saved(Image.fromarray(tiny_photograph(0)), tmp_path / "p.webp")
+    (tmp_path / "p.webp").rename(tmp_path / "p.png")
+    (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n")
+    for name in ("p.png", "script.png"):
+        with pytest.raises(ImageError, match=rf"{name} is not a picture that can be read"):
+            read_photograph(tmp_path / name)
 
 
 def cut(path: Path, share: float) -> Path:
@@ -339,6 +517,46 @@ def test_a_black_mask_is_refused_unless_it_may_be_empty(tmp_path: Path) -> None:
     empty = read_mask(tmp_path / "black.png", allow_empty=True)
     assert empty.shape == (5, 6)
     assert not empty.any()
+
+
+def test_a_photograph_is_no_mask(tmp_path: Path) -> None:
+    for name in ("colour.png", "colour.jpg", "grey.png"):
+        picture = Image.fromarray(tiny_photograph(0)).convert("L" if name.startswith("grey") else "RGB")
+        path = saved(picture, tmp_path / name)
+        with pytest.raises(ImageError, match=rf"{name} is not binary: \d+% of its pixels .*swap the two folders"):
+            read_mask(path)
+    red = np.clip(tiny_photograph(0) + np.array([200, 0, 0]), 0, 255).astype(np.uint8)  # saturated, as many are
+    with pytest.raises(ImageError, match="is not binary"):
+        read_mask(saved(Image.fromarray(red), tmp_path / "red.png"))
+
+
+def test_numbered_labels_are_no_mask(tmp_path: Path) -> None:
+    labels = np.zeros((16, 16), np.uint8)
+    labels[4:8], labels[8:10] = 1, 2
+    path = saved(Image.fromarray(labels), tmp_path / "labels.png")
+    with pytest.raises(ImageError, match=r"has 3 values from 0 to 2\. Expected: a mask.*one file for each label"):
+        read_mask(path, allow_empty=True)
+
+
+def test_masks_with_soft_edges_are_masks(tmp_path: Path) -> None:
+    mask = np.kron(tiny_mask(0, 64, 64), np.ones((4, 4), np.bool_))
+    grey = Image.fromarray(mask_as_photograph(mask)[..., 0])
+    np.testing.assert_array_equal(read_mask(saved(grey, tmp_path / "m.jpg", quality=80)), mask)
+    smooth = saved(grey.resize((100, 100), Image.Resampling.BICUBIC), tmp_path / "smooth.png")
+    with Image.open(smooth) as image:
+        assert len(image.getcolors()) > 5
+    expected = np.asarray(grey.resize((100, 100), Image.Resampling.BICUBIC)) > 127
+    np.testing.assert_array_equal(read_mask(smooth), expected)
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (76, 0, 0), (0, 0, 1), (128, 128, 128), (255, 255, 0)])
+def test_two_colours_are_a_mask_whichever_they_are(colour: tuple[int, int, int], tmp_path: Path) -> None:
+    mask = tiny_mask(0)
+    for mode in ("P", "RGB", "RGBA"):
+        image = Image.fromarray(mask.astype(np.uint8))
+        image.putpalette([0, 0, 0, *colour])
+        path = saved(image.convert(mode), tmp_path / f"{mode}.tif", compression="tiff_lzw")
+        np.testing.assert_array_equal(read_mask(path), mask, err_msg=mode)
 
 
 def test_a_size_is_read_from_the_header_alone(tmp_path: Path) -> None:

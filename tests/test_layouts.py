@@ -188,7 +188,6 @@ def test_two_folders_under_their_usual_names(tmp_path: Path, photographs: str, m
 def test_two_folders_match_after_removing_endings(tmp_path: Path) -> None:
     put_photograph(tmp_path / "training" / "images" / "21_training.tif")
     put_mask(tmp_path / "training" / "1st_manual" / "21_manual1.gif", seed=21)
-    put_mask(tmp_path / "training" / "mask" / "21_training_mask.gif")
     put_photograph(tmp_path / "testing" / "images" / "01_TEST.tif")
     put_mask(tmp_path / "testing" / "1st_manual" / "01_manual1.gif", seed=1)
     found = find_eyes(tmp_path)
@@ -203,9 +202,8 @@ def test_two_folders_match_after_removing_endings(tmp_path: Path) -> None:
 def test_the_field_of_view_is_not_taken_for_missing_vessels(tmp_path: Path) -> None:
     put_pairs(tmp_path / "training", "images", "1st_manual", ["21"])
     put_pairs(tmp_path / "test", "images", "mask", ["01"])
-    found = find_eyes(tmp_path, allow_unpaired=True)
-    assert [files.name for files in found.eyes] == ["21"]
-    assert found.unpaired == (tmp_path / "test" / "images" / "01.png",)
+    found = find_eyes(tmp_path)
+    assert [(files.name, set(files.planes)) for files in found.eyes] == [("01", {"fov"}), ("21", {"vessels"})]
 
 
 def test_planes_beside_two_folders_are_not_lost(tmp_path: Path) -> None:
@@ -416,9 +414,34 @@ def test_a_file_where_a_folder_is_expected(tmp_path: Path) -> None:
 def test_an_empty_folder_and_one_of_other_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no pictures in a known layout and no folders"):
         find_eyes(tmp_path)
-    put_photograph(tmp_path / "DRIVE" / "deeper" / "a.png")
-    with pytest.raises(DataError, match="its folders are: DRIVE"):
+    put_photograph(tmp_path / "one" / "two" / "a.png")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(DataError, match="its folders are: one, other"):
         find_eyes(tmp_path)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3, 4])
+def test_a_set_is_found_inside_folders_that_hold_nothing_else(depth: int, tmp_path: Path) -> None:
+    inside = tmp_path.joinpath(*["unpacked"] * depth)
+    put_pairs(inside, "images", "masks", ["a", "b"])
+    (inside / "subjects.csv").write_text("image,subject,split\na,ann,test\nb,bob,train\n")
+    for noise in ("__MACOSX", ".hidden"):
+        (tmp_path / noise).mkdir()
+    if depth > 3:
+        with pytest.raises(DataError, match="no pictures in a known layout"):
+            find_eyes(tmp_path)
+        return
+    found = find_eyes(tmp_path)
+    assert (found.folder, found.layout) == (tmp_path, "two folders")
+    assert [(files.subject, files.split) for files in found.eyes] == [("ann", "test"), ("bob", "train")]
+    (tmp_path / "subjects.csv").write_text("image,subject\na,eve\nb,bob\n")  # the outer one is the user's
+    assert {files.subject for files in find_eyes(tmp_path).eyes} == {"eve", "bob"}
+
+
+def test_pictures_beside_a_folder_keep_it_closed(tmp_path: Path) -> None:
+    put_photograph(tmp_path / "a.png")
+    put_pairs(tmp_path / "more", "images", "masks", ["b"])
+    assert [files.name for files in find_eyes(tmp_path).eyes] == ["a"]
 
 
 @pytest.mark.parametrize("masks", ["masks", "vessels", "disc"])
@@ -508,6 +531,20 @@ def test_a_mask_of_the_same_shape_is_resized_to_its_photograph(tmp_path: Path) -
     put_photograph(tmp_path / "images" / "a.png", height=50, width=100)
     put_mask(tmp_path / "vessels" / "a.png", height=100, width=202)  # 1 % off
     assert read_eye(one(tmp_path, "a")).planes["vessels"].shape == (50, 100)
+
+
+def test_eyes_of_different_sizes_and_shapes_are_each_read_at_their_own(tmp_path: Path) -> None:
+    sizes = {"a": (32, 32), "b": (40, 64), "c": (99, 33)}
+    for name, (height, width) in sizes.items():
+        put_photograph(tmp_path / "images" / f"{name}.png", height=height, width=width)
+        put_mask(tmp_path / "masks" / f"{name}.png", height=height, width=width)
+    assert {files.name: read_eye(files).size for files in find_eyes(tmp_path).eyes} == sizes
+
+
+def test_folders_that_were_swapped_are_noticed(tmp_path: Path) -> None:
+    put_pairs(tmp_path, "masks", "images", ["a"])
+    with pytest.raises(ImageError, match=r"masks/a\.png is not binary: .*Expected: a mask, .*swap the two folders"):
+        read_eye(one(tmp_path, "a"))
 
 
 @pytest.mark.parametrize("width", [97, 103])

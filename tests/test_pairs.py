@@ -90,6 +90,20 @@ def test_another_size_is_resized_photographs_by_area_and_masks_by_the_nearest(tm
     np.testing.assert_array_equal(pairs.masks[0], tiny_mask(0)[1::2, 1::2])
 
 
+def test_other_shapes_are_stretched_or_letterboxed_and_cached_apart(tmp_path: Path) -> None:
+    photograph = put_photograph(tmp_path / "images" / "a.png", height=20, width=40)
+    put_mask(tmp_path / "masks" / "a.png", height=20, width=40)
+    files = find_eyes(photograph.parent.parent).eyes
+    made = {resize: load_pairs(files, 40, resize) for resize in ("stretch", "letterbox", "stretch")}
+    np.testing.assert_array_equal(
+        made["stretch"].photographs[0], resize_photograph(tiny_photograph(0, 20, 40), (40, 40))
+    )
+    np.testing.assert_array_equal(made["letterbox"].photographs[0][10:30], tiny_photograph(0, 20, 40))
+    np.testing.assert_array_equal(made["letterbox"].masks[0], np.pad(tiny_mask(0, 20, 40), ((10, 10), (0, 0))))
+    assert made["stretch"].fingerprint != made["letterbox"].fingerprint
+    assert load_pairs(files, 40).fingerprint == made["stretch"].fingerprint
+
+
 def test_the_second_time_nothing_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, decoded = files_of(put_set(tmp_path, 3)), count_decoded(monkeypatch)
     first = load_pairs(files, SIZE_PX)

@@ -81,6 +81,15 @@ def test_the_configuration_holds_all_that_loading_needs(folder: Path) -> None:
     assert set(values["conventions"]) == {"input", "output", "generation"}
 
 
+def test_a_model_remembers_how_other_shapes_became_square(folder: Path, tmp_path: Path) -> None:
+    assert load_model(folder).config.resize == "stretch"
+    save_model(tmp_path / "boxed", network(), SETTINGS.with_overrides(["resize=letterbox"]), {})
+    assert load_model(tmp_path / "boxed").config.resize == "letterbox"
+    assert "square by: letterbox" in (tmp_path / "boxed" / "README.md").read_text()
+    put_config(folder, resize=None)  # as models were written before there was a choice
+    assert load_model(folder).config.resize == "stretch"
+
+
 def test_the_model_card_names_data_licence_and_limits(folder: Path) -> None:
     card = (folder / "README.md").read_text()
     assert all(text in card for text in ("steps: 12", "data: procedural", "licence: CC BY 4.0", "not for diagnosis"))

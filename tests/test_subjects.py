@@ -1,11 +1,13 @@
 """Evaluating a run, a model folder, and two folders of pictures."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from pictures import put_photograph
+from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
+from published import put_drive
 from retinasynth import images
 from retinasynth.errors import DataError, OutputError
 from retinasynth.evaluation.evaluate import Example
@@ -41,6 +43,30 @@ def test_pictures_are_generated_as_for_users_and_expected_at_256_px(trained, pha
         assert np.array_equal(example.expected, expected)
         generated = Synthesizer.load(trained).generate(files[1], seed=5 + number)
         assert np.array_equal(example.generated, generated)
+
+
+def test_a_letterboxed_model_is_measured_without_its_bars(trained, tmp_path, monkeypatch):
+    for side, number in (("train", 0), ("test", 1)):
+        put_photograph(tmp_path / "set" / side / "images" / f"{number}.png", seed=number, height=40, width=80)
+        put_mask(tmp_path / "set" / side / "masks" / f"{number}.png", seed=number, height=40, width=80)
+    boxed = shutil.copytree(trained / "model", tmp_path / "boxed")
+    config = json.loads((boxed / "config.json").read_text())
+    (boxed / "config.json").write_text(json.dumps(config | {"resize": "letterbox"}))
+    seen: list[Example] = []
+    monkeypatch.setattr(
+        "retinasynth.evaluation.subjects.evaluate_examples", lambda examples, **_: seen.extend(examples)
+    )
+    evaluate_model(boxed, tmp_path / "set", tmp_path / "evaluation", seed=5)
+    generated = Synthesizer.load(boxed).generate(tiny_mask(1, 40, 80), seed=5, size="mask")
+    assert generated.shape == (40, 80, 3)
+    assert np.array_equal(seen[0].generated, generated)
+    assert np.array_equal(seen[0].expected, images.resize_photograph(tiny_photograph(1, 40, 80), (256, 256)))
+
+
+def test_test_photographs_without_masks_are_refused(trained, tmp_path):
+    with pytest.raises(DataError, match=r"test photographs in .* have no vessel masks"):
+        evaluate_model(trained, put_drive(tmp_path / "set", test_vessels=False), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_set_without_test_eyes_is_refused(trained, tmp_path):

@@ -4,14 +4,16 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
-from pictures import put_mask, tiny_mask
+from pictures import put_mask, put_photograph, tiny_mask
 from retinasynth import images
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.errors import DataError, ImageError, InputError, OutputError
-from retinasynth.synthesis import Synthesizer, bulk
+from retinasynth.models.saving import Model
+from retinasynth.synthesis import Synthesizer, bulk, synthesizer
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,62 @@ def test_size_is_the_models_the_masks_or_the_users(model):
     for size in (5, 10_000, "large"):
         with pytest.raises(InputError, match="size is"):
             model.generate(mask, size=size)
+
+
+@pytest.fixture
+def echoes(model, monkeypatch):
+    """Models that draw the mask they are given, stretched and letterboxed."""
+    monkeypatch.setattr(synthesizer, "generate_photograph", _echo)
+    made = {}
+    for resize in ("stretch", "letterbox"):
+        config = model.config.model_copy(update={"resize": resize})
+        made[resize] = Synthesizer(Model(nn.Identity(), config), resize)
+    return made
+
+
+def _echo(_, mask, *, mask_channels, seed):
+    assert (mask.shape, mask_channels, seed) == ((32, 32), 1, 0)
+    return images.mask_as_photograph(mask)
+
+
+def test_a_letterboxed_model_is_given_a_letterbox_and_its_bars_are_cut_off(echoes):
+    boxed = echoes["letterbox"]
+    mask = np.zeros((40, 80), bool)
+    mask[8:32, 20:60] = True
+    np.testing.assert_array_equal(boxed.generate(mask)[..., 0] > 127, images.square_mask(mask, 32, "letterbox"))
+    own = boxed.generate(mask, size="mask")
+    assert own.shape == (40, 80, 3)
+    assert np.mean((own[..., 0] > 127) != mask) < 0.03
+    assert boxed.generate(mask, size=64).shape == (64, 64, 3)
+    # without its rule, the same model would draw the box too high or too wide
+    assert np.mean((images.resize_photograph(boxed.generate(mask), (40, 80))[..., 0] > 127) != mask) > 0.1
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+@pytest.mark.parametrize("size", ["model", "mask", 48])
+def test_the_labels_of_a_set_lie_over_its_photographs(echoes, resize, size, tmp_path):
+    mask = np.kron(tiny_mask(3, 20, 40), np.ones((4, 4), bool))
+    images.write_mask(tmp_path / "a.png", mask)
+    bulk.generate_set(echoes[resize], [("a", tmp_path / "a.png")], tmp_path / "out", seed=0, size=size)
+    photograph = images.read_photograph(tmp_path / "out" / "images" / "a.png")
+    label = images.read_mask(tmp_path / "out" / "vessels" / "a.png")
+    assert photograph.shape[:2] == label.shape
+    drawn = photograph[..., 0] > 127
+    assert np.count_nonzero(drawn & label) > 0.7 * np.count_nonzero(label)
+    np.testing.assert_array_equal(label, echoes[resize].label(mask, size))
+
+
+def test_panels_of_a_letterboxed_model_are_letterboxed_throughout(echoes, tmp_path, monkeypatch):
+    put_photograph(tmp_path / "images" / "a.png", height=20, width=40)
+    put_mask(tmp_path / "masks" / "a.png", height=20, width=40)
+    rows = []
+    draw = images.draw_panels
+    monkeypatch.setattr(images, "draw_panels", lambda panel, *titles: rows.extend(panel) or draw(panel, *titles))
+    bulk.generate_panels(echoes["letterbox"], tmp_path, tmp_path / "panels", count=1, seed=0)
+    source, generated, expected = rows[0]
+    np.testing.assert_array_equal(source, generated)
+    assert not expected[:8].any()  # the bars
+    assert expected[8:24].any(axis=(1, 2)).all()
 
 
 def test_a_negative_seed_is_refused(model):

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from conftest import TINY
+from published import put_drive
 from retinasynth.config import Settings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import Batch, batches, load_pairs
@@ -334,6 +335,13 @@ def test_full_disk_keeps_the_last_checkpoint(phantoms, tiny, trained, tmp_path, 
     assert checkpoints.read_progress(run).step == 6
     trainer.resume(run)
     assert_same_run(run, trained)
+
+
+def test_a_newer_copy_of_drive_is_trained_on_without_its_test_vessels(tiny, tmp_path):
+    data = put_drive(tmp_path / "DRIVE", test_vessels=False)
+    run = trainer.train(data, tmp_path / "run", tiny.with_overrides(["epochs=1", "batch_size=10", "resize=letterbox"]))
+    about = json.loads((run / "model" / "config.json").read_text())
+    assert (about["resize"], about["training"]["pairs"]) == ("letterbox", 20)
 
 
 def test_train_refuses_a_folder_with_something_in_it(phantoms, tiny, tmp_path):

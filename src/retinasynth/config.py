@@ -18,6 +18,7 @@ from retinasynth.errors import SettingError
 Initialisation = Literal["normal", "glorot", "he"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Appearance = Literal["own", "expected"]
+Resize = Literal["stretch", "letterbox"]
 
 
 class Section(BaseModel):
@@ -31,6 +32,11 @@ class DataSettings(Section):
 
     folder: str = Field("", description="folder of the pairs; `--data` sets it")
     size_px: int = Field(256, ge=16, le=4096, description="height and width that every pair is resized to")
+    resize: Resize = Field(
+        "stretch",
+        description="how other shapes become square: stretched, as in the source, or letterboxed (black bars, which "
+        "`generate --size mask` cuts off again)",
+    )
     mask_channels: Literal[1, 3] = Field(
         3, description="channels that the mask is given to the networks in; the source repeats it three times"
     )

@@ -7,20 +7,24 @@
 - *Unit* values lie in [0, 1].
 
 Photographs shrink by area averaging (Pillow BOX) and grow by BICUBIC; masks always take the NEAREST value, so that
-they stay binary. The filter alone moves SSIM by .04, so reports name it.
+they stay binary. The filter alone moves SSIM by .04, so reports name it. Other shapes become square by stretching, or
+by a letterbox: black bars (False in masks) on the short sides, then the same filters.
 """
 
 import contextlib
+import gzip
 import io
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from retinasynth.config import Resize
 from retinasynth.errors import ImageError
 from retinasynth.files import atomic_path
 
@@ -28,13 +32,34 @@ Photograph = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Signed = NDArray[np.float32]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".bmp")
+_PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", *_PACKED)
+MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can claim to hold far more
 RESIZE_FILTERS = "photographs: area average (Pillow BOX); masks: nearest"
 
+_HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
+# Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+_MOST_SHADES = 0.3  # photographs have over .65; vessel masks reduced to 128 px with a smooth filter at most .15
 
 
 # --- Files -------------------------------------------------------------------------------------------------------
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name of a file is that of a picture that can be read; hidden files are not."""
+    return not path.name.startswith(".") and path.name.lower().endswith(SUFFIXES)
+
+
+def stem_of(path: Path) -> str:
+    """The name of a picture file without its suffix, which may have two parts.
+
+    Example:
+        >>> stem_of(Path("labels-ah/im0001.ah.ppm.gz"))
+        'im0001.ah'
+    """
+    return Path(path.stem).stem if path.name.lower().endswith(_PACKED) else path.stem
 
 
 @contextlib.contextmanager
@@ -45,8 +70,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     if path.is_dir():
         raise ImageError(f"{path} is a folder", expected="a picture file")
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with _bytes_of(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
+            image = Image.open(file, formats=_FORMATS)
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_large(path, f"claims to be {image.height} x {image.width} px")
             _refuse_other_than_eight_bit(path, image)
             image.load()
             yield ImageOps.exif_transpose(image)
@@ -54,10 +82,35 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise ImageError(
             f"{path} is not a picture that can be read", expected=f"one of: {' '.join(SUFFIXES)}"
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, "claims to be far larger than a photograph") from error
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
         raise ImageError(
             f"{path} is damaged or cut short ({error})", do="Copy or download the file again, or remove it"
         ) from error
+
+
+@contextlib.contextmanager
+def _bytes_of(path: Path, *, only_head: bool = False) -> Iterator[IO[bytes]]:
+    """The file; a packed one, or its head, unpacked into memory, with a limit, since gzip makes 1000 bytes of one."""
+    if not path.name.lower().endswith(_PACKED):
+        with path.open("rb") as file:
+            yield file
+        return
+    most = _HEAD_BYTES if only_head else 3 * MAX_PIXELS + _HEAD_BYTES
+    with gzip.open(path) as packed:
+        unpacked = packed.read(most if only_head else most + 1)
+    if len(unpacked) > most:
+        raise _too_large(path, f"unpacks to more than {most // 10**6} MB")
+    yield io.BytesIO(unpacked)
+
+
+def _too_large(path: Path, what: str) -> ImageError:
+    return ImageError(
+        f"{path} {what}",
+        expected=f"at most {MAX_PIXELS // 10**6} million pixels",
+        do="Remove the file if it is not a photograph, else reduce it first",
+    )
 
 
 def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
@@ -82,20 +135,25 @@ def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
 def read_photograph(path: Path) -> Photograph:
     """The photograph in a file.
 
-    Greyscale is repeated in three channels, a palette looked up, an alpha channel dropped, EXIF rotation applied.
+    Greyscale is repeated in three channels, a palette looked up, transparency laid on black, EXIF rotation applied.
 
     Returns:
         ``uint8 (height, width, 3)``.
 
     Raises:
-        ImageError: the file is missing, damaged, or stored in CMYK or with more than 8 bits.
+        ImageError: the file is missing, damaged, enormous, or stored in CMYK or with more than 8 bits.
     """
     with _opened(Path(path)) as image:
-        return np.asarray(image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB"))
+        if image.has_transparency_data:
+            picture = image.convert("RGBA")
+            return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))
+        return np.asarray(image.convert("RGB"))
 
 
 def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
-    """The mask in a file: True where the brightest channel is over half of the range (0-1 or 0-255).
+    """The mask in a file, as `mask_from_photograph` sees it.
+
+    Transparency is ignored, unless all the rest is of one colour and it alone can be the mask.
 
     Args:
         path: the file; 1-bit, palette, greyscale or colour.
@@ -105,9 +163,15 @@ def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
         ``bool (height, width)``.
 
     Raises:
-        ImageError: the file cannot be read as 8-bit, or the mask is empty and that is not allowed.
+        ImageError: the file cannot be read as 8-bit, is not binary, or is empty and that is not allowed.
     """
-    mask = mask_from_photograph(read_photograph(path))
+    with _opened(Path(path)) as image:
+        layers = np.asarray(image.convert("RGBA"))
+    picture, alpha = layers[..., :3], layers[..., 3:]
+    if np.ptp(alpha) and not np.ptp(picture, axis=(0, 1)).any():
+        picture = alpha
+    _refuse_shades(path, picture)
+    mask = mask_from_photograph(picture)
     if not (allow_empty or mask.any()):
         raise ImageError(
             f"{path} is all black",
@@ -117,6 +181,29 @@ def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
     return mask
 
 
+def _refuse_shades(path: Path, picture: Photograph) -> None:
+    """Raise where a picture is no mask: one mostly of shades, or one of several values that are all dark.
+
+    A mask that was resized smoothly or stored as JPEG has shades too, but only along its edges.
+    """
+    values = np.flatnonzero(np.bincount(picture.max(axis=2).ravel()))
+    if len(values) <= 2:
+        return
+    shades = float(np.mean(((picture > 31) & (picture < 224)).any(axis=2)))
+    if shades > _MOST_SHADES:
+        raise ImageError(
+            f"{path} is not binary: {shades:.0%} of its pixels are neither nearly black nor nearly white",
+            expected="a mask, black and white",
+            do="If photographs lie in the folder of the masks, swap the two folders",
+        )
+    if values[-1] < 128:
+        raise ImageError(
+            f"{path} is not binary: it has {len(values)} values from {values[0]} to {values[-1]}",
+            expected="a mask, black and white (0 and 255, or 0 and 1)",
+            do="Store one file for each label",
+        )
+
+
 def read_size(path: Path) -> tuple[int, int]:
     """Height and width of the picture in a file, as stored, from its header alone (no pixel is decoded).
 
@@ -124,10 +211,12 @@ def read_size(path: Path) -> tuple[int, int]:
         ImageError: the file is missing or not a picture.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        path = Path(path)
+        with _bytes_of(path, only_head=True) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
+            image = Image.open(file, formats=_FORMATS)
             return image.height, image.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
         raise ImageError(f"{path} cannot be opened as a picture ({error})") from error
 
 
@@ -197,6 +286,42 @@ def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
     return np.asarray(resized, dtype=np.bool_)
 
 
+def square_photograph(photograph: Photograph, size_px: int, resize: Resize = "stretch") -> Photograph:
+    """Make a square of `size_px`: by stretching, or by black bars on the short sides (letterbox) before resizing.
+
+    Example:
+        >>> white = np.full((2, 4, 3), 255, np.uint8)
+        >>> square_photograph(white, 4, "letterbox")[..., 0].tolist()
+        [[0, 0, 0, 0], [255, 255, 255, 255], [255, 255, 255, 255], [0, 0, 0, 0]]
+    """
+    if resize == "letterbox":
+        photograph = np.pad(photograph, (*_bars(photograph.shape[:2]), (0, 0)))
+    return resize_photograph(photograph, (size_px, size_px))
+
+
+def square_mask(mask: Mask, size_px: int, resize: Resize = "stretch") -> Mask:
+    """The mask over what `square_photograph` makes."""
+    if resize == "letterbox":
+        mask = np.pad(mask, _bars(mask.shape))
+    return resize_mask(mask, (size_px, size_px))
+
+
+def unsquare_photograph(square: Photograph, size: tuple[int, int], resize: Resize = "stretch") -> Photograph:
+    """What `square_photograph` made a square of, back at its ``(height, width)``; bars are cut off again."""
+    if resize == "stretch":
+        return resize_photograph(square, size)
+    height, width = size
+    (top, _), (left, _) = _bars(size)
+    whole = resize_photograph(square, (max(size), max(size)))
+    return whole[top : top + height, left : left + width]
+
+
+def _bars(size: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What a letterbox adds above and below, left and right."""
+    rows, columns = (max(size) - side for side in size)
+    return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
+
+
 # --- Value ranges ------------------------------------------------------------------------------------------------
 
 
@@ -227,14 +352,18 @@ def mask_as_photograph(mask: Mask) -> Photograph:
 
 
 def mask_from_photograph(picture: Photograph) -> Mask:
-    """A black and white picture as a mask: True where the brightest channel is over half of its range (0-1 or 0-255).
+    """A picture of two colours as a mask: True where the brightest channel has the higher of its two values.
+
+    Of one value, all is True unless it is 0; of several, as after a smooth filter or in a JPEG file, those over 127.
 
     Example:
         >>> mask_from_photograph(mask_as_photograph(np.array([[True, False]]))).tolist()
         [[True, False]]
     """
     values = picture.max(axis=2)
-    mask: Mask = values > (0 if values.max() <= 1 else 127)
+    lowest, highest = int(values.min()), int(values.max())
+    is_two_valued = bool(((values == lowest) | (values == highest)).all())
+    mask: Mask = values > (0 if lowest == highest else lowest if is_two_valued else 127)
     return mask
 
 

@@ -1,25 +1,35 @@
 """Finding the eyes in a folder, whichever of the usual layouts it has.
 
-Each layout is one function in `LAYOUTS`, tried in that order: it returns what it `_Found`, or None when the folder is
-not of its kind. What holds for all layouts comes after it and is written once: names that are unique, the published
-splits of CHASE_DB1 and HRF, the user's ``subjects.csv``, and an 80/20 split by subject where nothing else is known.
-
-Files belong together when their stems agree, if need be after dropping endings such as ``_manual1`` or ``_mask``.
+Each layout is one function in `LAYOUTS`, tried in that order: it returns what it `Found`, or None when the folder is
+not of its kind. What holds for all layouts is written once: names in `matching`, people and splits in `splits`.
 """
 
-import csv
-import hashlib
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from retinasynth.anatomy import PLANES, Eye
+from retinasynth.anatomy import Eye
 from retinasynth.anatomy.phantom import phantom_folder
+from retinasynth.datasets.matching import (
+    PHOTOGRAPH_FOLDERS,
+    PLANE_FOLDERS,
+    SPLIT_FOLDERS,
+    VESSEL_FOLDERS,
+    EyeFiles,
+    Found,
+    Split,
+    alone,
+    folders_in,
+    label_maps,
+    matched,
+    photograph_folder,
+    pictures_in,
+    sides_of,
+)
+from retinasynth.datasets.splits import CHASEDB1, SUBJECTS_COLUMNS, SUBJECTS_FILE, with_people_and_split
 from retinasynth.errors import DataError, ImageError
 from retinasynth.images import (
     SUFFIXES,
@@ -29,63 +39,33 @@ from retinasynth.images import (
     read_photograph,
     read_size,
     resize_mask,
+    stem_of,
 )
 
-Split = Literal["train", "test"]
+__all__ = [
+    "PHANTOM",
+    "SUBJECTS_COLUMNS",
+    "SUBJECTS_FILE",
+    "DataSet",
+    "EyeFiles",
+    "Split",
+    "find_eyes",
+    "fit_mask",
+    "read_eye",
+]
 
 PHANTOM = "phantom"
-SUBJECTS_FILE = "subjects.csv"
-SUBJECTS_COLUMNS = ("image", "subject", "eye", "split", "transformation")
-
-# Names of folders, compared by `_plain`; in the order of preference where a set has several of a kind: DRIVE and HRF
-# keep the field of view in `mask` beside the vessels in `1st_manual` or `manual1`.
-_SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = {"train": ("train", "training"), "test": ("test", "testing")}
-_PHOTOGRAPH_FOLDERS = (
-    *("images", "image", "photographs", "photograph", "photos", "photo"),
-    *("fundus", "retina", "originals", "original", "imgs", "img"),
-)
-_VESSEL_FOLDERS = (
-    *("vessels", "vessel", "1stmanual", "manual1", "manual", "groundtruth", "gt", "annotations", "annotation"),
-    *("labels", "label", "segmentations", "segmentation", "masks", "mask"),
-)
-_PLANE_FOLDERS = {plane.replace("_", ""): plane for plane in PLANES}
-
-_ENDING = re.compile(
-    r"(?<=.)(?:_(?:1stHO|2ndHO|manual[12]?|masks?|OD|training|test|vessels?|seg|segmentation|labels?|gt|fov))+$",
-    re.IGNORECASE,
-)
-_SECOND_OBSERVER = re.compile(r"_(?:2ndHO|manual2)$", re.IGNORECASE)
-_CHASEDB1 = re.compile(r"Image_(?P<number>\d\d)[LR]")
-_HRF = re.compile(r"(?P<number>\d\d)_(?:h|g|dr)")
 
 _NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
 _ASPECT_TOLERANCE = 0.02
-_TEST_SHARE = 0.2
+_WRAPPINGS = 3  # folders with nothing but one folder that may lie around a set, as left by unpacking
 
-
-@dataclass(frozen=True)
-class EyeFiles:
-    """Where the photograph and the label planes of one eye are.
-
-    Attributes:
-        name: unique within the set; the file name of the photograph without suffix, with ``train_`` or ``test_``
-            before it where both splits use the same file names.
-        photograph: its file; None for label maps without photographs.
-        planes: mask files by plane name; empty for an unlabelled photograph.
-        eye: shared by all files that were made from one physical eye.
-        subject: shared by both eyes of a person where the layout tells, else `eye`.
-        split: the side it is on.
-        side_by_side: one file holds the photograph in its left half and the vessels in its right half; then
-            `photograph` and ``planes["vessels"]`` are that file.
-    """
-
-    name: str
-    photograph: Path | None
-    planes: Mapping[str, Path]
-    eye: str
-    subject: str
-    split: Split
-    side_by_side: bool = False
+_FOV_OF_DRIVE_OR_HRF = re.compile(r"\d+_(?:training|test|h|g|dr)_mask", re.IGNORECASE)
+_FIVES = re.compile(r"\d+_[ADGN]")
+_STARE = re.compile(r"im\d{4}(?P<observer>\.ah|\.vk)?")
+_IDRID = re.compile(r"IDRiD_\d+")
+_IDRID_PARTS = ("segmentation", "diseasegrading", "localization")
+_LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 
 
 @dataclass(frozen=True)
@@ -94,8 +74,8 @@ class DataSet:
 
     Attributes:
         folder: where they are.
-        layout: which layout was recognised: ``"kaggle"``, ``"chasedb1"``, ``"planes"``, ``"two folders"``,
-            ``"side by side"`` or ``"photographs"``.
+        layout: which layout was recognised: ``"kaggle"``, ``"idrid"``, ``"chasedb1"``, ``"drive"``, ``"hrf"``,
+            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"`` or ``"photographs"``.
         eyes: sorted by name.
         unpaired: files left out because their partner is missing.
     """
@@ -119,8 +99,8 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
     the last word for the images it names.
 
     Args:
-        folder: the data set, or ``phantom`` for the embedded procedural one. Hidden files and files that are not
-            pictures are ignored.
+        folder: the data set, or ``phantom`` for the embedded procedural one. It may lie in folders that hold nothing
+            else. Hidden files and files that are not pictures are ignored.
         allow_unpaired: leave out photographs and masks whose partner is missing instead of refusing the set.
 
     Raises:
@@ -135,24 +115,18 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
     if not folder.is_dir():
         raise DataError(f"{folder} is a file", expected="a folder of pictures", do="Name the folder that holds it")
     try:
-        found = next((found for look in LAYOUTS if (found := look(folder)) is not None), None)
+        recognised = _recognised(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror or error})", do="Check its permissions") from error
-    if found is None:
+    if recognised is None:
         raise _nothing_found(folder)
+    place, found = recognised
     if found.unpaired and not allow_unpaired:
         raise _has_unpaired(folder, found.unpaired)
     if not found.eyes:
         raise DataError(f"{folder}: no photograph has a mask", expected="pairs of a photograph and a mask")
-    found = _with_distinct_names(_with_published_split(found))
-    split_known = {files.name for files in found.eyes} if found.has_split else set()
-    eyes = found.eyes
-    if (folder / SUBJECTS_FILE).is_file():
-        rows = _read_subjects(folder / SUBJECTS_FILE, found)
-        eyes = [_with_row(files, rows.get(files.name, {})) for files in eyes]
-        split_known |= {name for name, row in rows.items() if row.get("split")}
-        _refuse_subject_on_both_sides(folder, [files for files in eyes if files.name in split_known])
-    eyes = _split_by_subject(eyes, split_known)
+    tables = (table for table in (folder / SUBJECTS_FILE, place / SUBJECTS_FILE) if table.is_file())
+    eyes = with_people_and_split(_with_empty_lesions(found), next(tables, None))
     return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), tuple(found.unpaired))
 
 
@@ -163,7 +137,7 @@ def read_eye(files: EyeFiles) -> Eye:
     2 %, as when photographs were published at a reduced size.
 
     Raises:
-        ImageError: a file is damaged, or the mask of the vessels or of the field of view is empty.
+        ImageError: a file is damaged or not binary, or the mask of the vessels or of the field of view is empty.
         DataError: a mask has another shape than its photograph, or a side-by-side picture cannot be halved.
     """
     if files.side_by_side:
@@ -174,11 +148,17 @@ def read_eye(files: EyeFiles) -> Eye:
     if reference is None:
         raise DataError(f"{files.name} has neither a photograph nor a mask")
     height, width = (next(iter(planes.values())) if photograph is None else photograph).shape[:2]
-    fitted = {plane: _fit(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
-    return Eye(files.name, fitted, photograph)
+    fitted = {plane: fit_mask(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
+    empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
+    return Eye(files.name, fitted | empty, photograph)
 
 
-def _fit(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
+def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
+    """The mask of `path` at the size of its photograph, as `read_eye` has it.
+
+    Raises:
+        DataError: its shape differs from that of the photograph `reference` by more than 2 %.
+    """
     (height, width), (mask_height, mask_width) = size, mask.shape
     if abs((mask_width / mask_height) / (width / height) - 1) > _ASPECT_TOLERANCE:
         raise DataError(
@@ -203,38 +183,52 @@ def _read_side_by_side(files: EyeFiles) -> Eye:
     return Eye(files.name, {"vessels": mask}, picture[:, : width // 2])
 
 
+def _recognised(folder: Path) -> tuple[Path, Found] | None:
+    """What a layout made of the folder, or of the only one in it where unpacking left one in another; and of which."""
+    for _ in range(_WRAPPINGS + 1):
+        found = next((found for look in LAYOUTS if (found := look(folder)) is not None), None)
+        if found is not None:
+            return folder, found
+        inside = [path for path in folders_in(folder).values() if path.name != "__MACOSX"]
+        if len(inside) != 1:
+            return None
+        folder = inside[0]
+    return None
+
+
+def _with_empty_lesions(found: Found) -> Found:
+    """The eyes of IDRiD with the lesions they have none of: there, and only there, an absent file means none."""
+    if not all(_IDRID.fullmatch(files.name) for files in found.eyes):
+        return found
+    eyes = []
+    for files in found.eyes:
+        drawn = {plane for other in found.eyes if other.split == files.split for plane in other.planes}
+        none = tuple(plane for plane in _LESIONS if plane in drawn and plane not in files.planes)
+        eyes.append(replace(files, empty_planes=none))
+    return replace(found, eyes=eyes)
+
+
 # --- Layouts -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What a layout made of a folder; names and splits are still provisional.
-
-    Where `has_split` is False, the `split` of the eyes means nothing yet.
-    """
-
-    layout: str
-    eyes: list[EyeFiles]
-    unpaired: list[Path]
-    has_split: bool
-
-
-def _kaggle(folder: Path) -> _Found | None:
+def _kaggle(folder: Path) -> Found | None:
     """``Data/{train,test}/{image,mask}/0.png ...``, the "Retina Blood Vessel" set; `folder` may be ``Data`` itself.
 
     Its 80 training files are 20 eyes, four versions of each in a row (original, two flips, a rotation): file n comes
     from eye n // 4. A random split of the 80 therefore leaks; ``eye`` and ``subject`` tell which files go together.
     """
     root = folder / "Data" if (folder / "Data").is_dir() else folder
-    sides = [(split, root / split / "image", root / split / "mask") for split in _SPLIT_FOLDERS]
+    sides = [(split, root / split / "image", root / split / "mask") for split in SPLIT_FOLDERS]
     eyes: list[EyeFiles] = []
     unpaired: list[Path] = []
     for split, photographs, masks in sides:
         if photographs.is_dir() and masks.is_dir():
-            more, without = _matched(split, _pictures(photographs), {"vessels": _pictures(masks)}, needs_vessels=True)
+            more, without = matched(
+                split, pictures_in(photographs), {"vessels": pictures_in(masks)}, needs_vessels=True
+            )
             eyes += _by_four(more) if split == "train" else more
             unpaired += without
-    return _Found("kaggle", eyes, unpaired, has_split=True) if eyes or unpaired else None
+    return Found("kaggle", eyes, unpaired, has_split=True) if eyes or unpaired else None
 
 
 def _by_four(eyes: list[EyeFiles]) -> list[EyeFiles]:
@@ -244,18 +238,71 @@ def _by_four(eyes: list[EyeFiles]) -> list[EyeFiles]:
     return [replace(files, eye=origin, subject=origin) for files, origin in zip(eyes, origins, strict=True)]
 
 
-def _chasedb1(folder: Path) -> _Found | None:
+def _chasedb1(folder: Path) -> Found | None:
     """CHASE_DB1 as published: ``Image_01L.jpg``, ``Image_01L_1stHO.png``, ``Image_01L_2ndHO.png`` in one folder."""
-    pictures = _pictures(folder)
-    photographs = [path for path in pictures if _CHASEDB1.fullmatch(path.stem)]
+    pictures = pictures_in(folder)
+    photographs = [path for path in pictures if CHASEDB1.fullmatch(path.stem)]
     masks = [path for path in pictures if path.stem.lower().endswith("_1stho")]
     if not (photographs and masks):
         return None
-    eyes, unpaired = _matched("train", photographs, {"vessels": masks}, needs_vessels=True)
-    return _Found("chasedb1", eyes, unpaired, has_split=False)
+    eyes, unpaired = matched("train", photographs, {"vessels": masks}, needs_vessels=True)
+    return Found("chasedb1", eyes, unpaired, has_split=False)
 
 
-def _planes(folder: Path) -> _Found | None:
+def _idrid(folder: Path) -> Found | None:
+    """IDRiD as published: ``A. Segmentation/1. Original Images/a. Training Set/IDRiD_01.jpg`` and so on.
+
+    Beside the originals, ``2. All Segmentation Groundtruths/a. Training Set/1. Microaneurysms/IDRiD_01_MA.tif``. The
+    parts on grading and localisation have photographs alone. `folder` may hold all parts (the first of `_IDRID_PARTS`
+    is taken) or be one of them.
+    """
+    parts = folders_in(folder)
+    inside = folders_in(next((parts[part] for part in _IDRID_PARTS if part in parts), folder))
+    if "originalimages" not in inside:
+        return None
+    truths = inside.get("allsegmentationgroundtruths")
+    truth_of = {} if truths is None else dict(sides_of(truths))
+    eyes: list[EyeFiles] = []
+    unpaired: list[Path] = []
+    sides = sides_of(inside["originalimages"])
+    for split, side in sides:
+        folders = folders_in(truth_of[split]) if split in truth_of else {}
+        masks = {plane: pictures_in(folders[key]) for key, plane in PLANE_FOLDERS.items() if key in folders}
+        more, without = matched(split or "train", pictures_in(side), masks, needs_vessels=False)
+        eyes += more
+        unpaired += without
+    return Found("idrid", eyes, unpaired, has_split=sides[0][0] is not None) if eyes or unpaired else None
+
+
+def _drive_or_hrf(folder: Path) -> Found | None:
+    """DRIVE and HRF as published: ``images``, ``1st_manual`` or ``manual1``, and in ``mask`` the field of view.
+
+    DRIVE has them under ``training`` and ``test``; its newer copies have no vessels in ``test``, whose eyes are then
+    found without. A ``mask`` with the names of these sets is the field of view also where no vessels are at all.
+    """
+    sides = sides_of(folder)
+    inside = [folders_in(side) for _, side in sides]
+    names = {name for folders in inside for name in folders}
+    if not {"images", "mask"} <= names:
+        return None
+    vessels_key = next((key for key in ("1stmanual", "manual1") if key in names), None)
+    fovs = [path for folders in inside if "mask" in folders for path in pictures_in(folders["mask"])]
+    if vessels_key is None and not (fovs and all(_FOV_OF_DRIVE_OR_HRF.fullmatch(stem_of(path)) for path in fovs)):
+        return None
+    eyes: list[EyeFiles] = []
+    unpaired: list[Path] = []
+    for (split, _), folders in zip(sides, inside, strict=True):
+        keys = {"vessels": vessels_key, "fov": "mask"}
+        masks = {plane: pictures_in(folders[key]) for plane, key in keys.items() if key in folders}
+        photographs = pictures_in(folders["images"]) if "images" in folders else []
+        more, without = matched(split or "train", photographs, masks, needs_vessels="vessels" in masks)
+        eyes += more
+        unpaired += without
+    is_drive = vessels_key == "1stmanual" or sides[0][0] is not None
+    return Found("drive" if is_drive else "hrf", eyes, unpaired, has_split=sides[0][0] is not None)
+
+
+def _planes(folder: Path) -> Found | None:
     """Photographs (``images/``) and folders named after planes (``vessels/``, ``disc/``), perhaps in train and test.
 
     Other folders are ignored. A missing file means that this plane of this eye is unknown; a mask without photograph
@@ -263,65 +310,85 @@ def _planes(folder: Path) -> _Found | None:
     """
     eyes: list[EyeFiles] = []
     unpaired: list[Path] = []
-    sides = _sides(folder)
+    sides = sides_of(folder)
     for split, side in sides:
-        folders = _folders(side)
-        if "vessels" not in folders and any(key in folders for key in _VESSEL_FOLDERS):
+        folders = folders_in(side)
+        if "vessels" not in folders and any(key in folders for key in VESSEL_FOLDERS):
             return None  # the vessels have another name: two folders, perhaps with more planes beside them
-        masks = {plane: _pictures(folders[key]) for key, plane in _PLANE_FOLDERS.items() if key in folders}
-        place = _photograph_folder(folders)
-        photographs = _pictures(place or side)
+        masks = {plane: pictures_in(folders[key]) for key, plane in PLANE_FOLDERS.items() if key in folders}
+        place = photograph_folder(folders)
+        photographs = pictures_in(place or side)
         if photographs or place:
-            more, without = _matched(split or "train", photographs, masks, needs_vessels=False)
+            more, without = matched(split or "train", photographs, masks, needs_vessels=False)
         else:
-            more, without = _label_maps(split or "train", masks), []
+            more, without = label_maps(split or "train", masks), []
         eyes += more
         unpaired += without
     if not (unpaired or any(files.planes for files in eyes)):
         return None
-    return _Found("planes", eyes, unpaired, has_split=sides[0][0] is not None)
+    return Found("planes", eyes, unpaired, has_split=sides[0][0] is not None)
 
 
-def _two_folders(folder: Path) -> _Found | None:
+def _two_folders(folder: Path) -> Found | None:
     """A folder of photographs and one of vessel masks under any of their usual names, perhaps in train and test.
 
-    Other planes may stand beside them. A photograph without vessels, or a mask without photograph, is unpaired.
+    Other planes may stand beside them. A photograph without vessels, or a mask without photograph, is unpaired. FIVES
+    as published is of this kind: ``{train,test}/{Original,Ground truth}/1_A.png``.
     """
-    sides = _sides(folder)
-    names = {name for _, side in sides for name in _folders(side)}
+    sides = sides_of(folder)
+    names = {name for _, side in sides for name in folders_in(side)}
     # One choice for both sides, so that the field of view in `mask` is not taken for vessels where these are missing.
-    photograph_key = next((key for key in _PHOTOGRAPH_FOLDERS if key in names), None)
-    vessels_key = next((key for key in _VESSEL_FOLDERS if key in names), None)
+    photograph_key = next((key for key in PHOTOGRAPH_FOLDERS if key in names), None)
+    vessels_key = next((key for key in VESSEL_FOLDERS if key in names), None)
     if photograph_key is None or vessels_key is None:
         return None
     eyes: list[EyeFiles] = []
     unpaired: list[Path] = []
     for split, side in sides:
-        folders = _folders(side)
-        keys = {plane: key for key, plane in _PLANE_FOLDERS.items() if key in folders} | {"vessels": vessels_key}
-        masks = {plane: _pictures(folders[key]) for plane, key in keys.items() if key in folders}
-        photographs = _pictures(folders[photograph_key]) if photograph_key in folders else []
-        more, without = _matched(split or "train", photographs, masks, needs_vessels=True)
+        folders = folders_in(side)
+        keys = {plane: key for key, plane in PLANE_FOLDERS.items() if key in folders} | {"vessels": vessels_key}
+        masks = {plane: pictures_in(folders[key]) for plane, key in keys.items() if key in folders}
+        photographs = pictures_in(folders[photograph_key]) if photograph_key in folders else []
+        more, without = matched(split or "train", photographs, masks, needs_vessels=True)
         eyes += more
         unpaired += without
-    return _Found("two folders", eyes, unpaired, has_split=sides[0][0] is not None) if eyes or unpaired else None
+    is_fives = photograph_key == "original" and all(_FIVES.fullmatch(files.name) for files in eyes)
+    layout = "fives" if is_fives else "two folders"
+    return Found(layout, eyes, unpaired, has_split=sides[0][0] is not None) if eyes or unpaired else None
 
 
-def _side_by_side(folder: Path) -> _Found | None:
+def _stare(folder: Path) -> Found | None:
+    """STARE as published: ``im0001.ppm.gz``, ``im0001.ah.ppm.gz`` and ``im0001.vk.ppm.gz``, in one folder or several.
+
+    The vessels are those of the first observer (``ah``), and of the second only where the first is missing altogether.
+    """
+    pictures = [path for place in (folder, *folders_in(folder).values()) for path in pictures_in(place)]
+    named = [(path, match["observer"]) for path in pictures if (match := _STARE.fullmatch(stem_of(path)))]
+    of: dict[str | None, list[Path]] = {None: [], ".ah": [], ".vk": []}
+    for path, observer in named:
+        of[observer].append(path)
+    masks = of[".ah"] or of[".vk"]
+    if not (of[None] and masks):
+        return None
+    eyes, unpaired = matched("train", of[None], {"vessels": masks}, needs_vessels=True)
+    return Found("stare", eyes, unpaired, has_split=False)
+
+
+def _side_by_side(folder: Path) -> Found | None:
     """Pictures twice as wide as high, photograph left and vessels right, perhaps in train and test.
 
     The right half of the first one decides: at least 95 % of its pixels are nearly black or white. A file that cannot
     be read has no say here; `read_eye` tells what is wrong with it.
     """
-    sides = _sides(folder)
-    pictures = [(split or "train", path) for split, side in sides for path in _pictures(side)]
+    sides = sides_of(folder)
+    pictures = [(split or "train", path) for split, side in sides for path in pictures_in(side)]
     if not all(_is_twice_as_wide(path) for _, path in pictures):
         return None
     verdicts = (_right_half_is_binary(path) for _, path in pictures)
     if not next((verdict for verdict in verdicts if verdict is not None), False):
         return None
-    eyes = [replace(_alone(path, split), planes={"vessels": path}, side_by_side=True) for split, path in pictures]
-    return _Found("side by side", eyes, [], has_split=sides[0][0] is not None)
+    eyes = [replace(alone(path, split), planes={"vessels": path}, side_by_side=True) for split, path in pictures]
+    return Found("side by side", eyes, [], has_split=sides[0][0] is not None)
 
 
 def _is_twice_as_wide(path: Path) -> bool:
@@ -341,140 +408,30 @@ def _right_half_is_binary(path: Path) -> bool | None:
     return bool(np.mean((right.max(axis=2) < 32) | (right.min(axis=2) > 223)) >= 0.95)
 
 
-def _photographs(folder: Path) -> _Found | None:
+def _photographs(folder: Path) -> Found | None:
     """Photographs alone: pictures in the folder, in its ``images/``, or in either under train and test."""
-    sides = _sides(folder)
+    sides = sides_of(folder)
     eyes = []
     for split, side in sides:
-        pictures = _pictures(_photograph_folder(_folders(side)) or side)
-        eyes += [_alone(path, split or "train") for path in pictures or _pictures(side)]
-    return _Found("photographs", eyes, [], has_split=sides[0][0] is not None) if eyes else None
+        pictures = pictures_in(photograph_folder(folders_in(side)) or side)
+        eyes += [alone(path, split or "train") for path in pictures or pictures_in(side)]
+    return Found("photographs", eyes, [], has_split=sides[0][0] is not None) if eyes else None
 
 
-LAYOUTS: tuple[Callable[[Path], _Found | None], ...] = (
+LAYOUTS: tuple[Callable[[Path], Found | None], ...] = (
     _kaggle,
+    _idrid,
     _chasedb1,
+    _drive_or_hrf,
     _planes,
     _two_folders,
+    _stare,
     _side_by_side,
     _photographs,  # last: it takes any picture
 )
 
 
-# --- Files and folders -------------------------------------------------------------------------------------------
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[ _-]", "", name.lower())
-
-
-def _folders(folder: Path) -> dict[str, Path]:
-    """The folders in a folder by plain name: lower case, without blanks, underscores and hyphens."""
-    return {_plain(path.name): path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
-
-
-def _photograph_folder(folders: Mapping[str, Path]) -> Path | None:
-    return next((folders[key] for key in _PHOTOGRAPH_FOLDERS if key in folders), None)
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
-    ]
-
-
-def _sides(folder: Path) -> list[tuple[Split | None, Path]]:
-    """The train and test folders of a set where it has them, else the folder itself."""
-    folders = _folders(folder)
-    sides: list[tuple[Split | None, Path]] = [
-        (split, folders[name]) for split, names in _SPLIT_FOLDERS.items() for name in names if name in folders
-    ]
-    return sides or [(None, folder)]
-
-
-def _key(path: Path) -> str:
-    return _ENDING.sub("", path.stem).lower()
-
-
-def _alone(photograph: Path, split: Split) -> EyeFiles:
-    return EyeFiles(photograph.stem, photograph, {}, photograph.stem, photograph.stem, split)
-
-
-def _matched(
-    split: Split, photographs: Sequence[Path], masks: Mapping[str, Sequence[Path]], *, needs_vessels: bool
-) -> tuple[list[EyeFiles], list[Path]]:
-    """The photographs with their masks, and the files without partner.
-
-    Raises:
-        DataError: there are photographs and masks of a plane, but none match.
-    """
-    planes: dict[Path, dict[str, Path]] = {photograph: {} for photograph in photographs}
-    unpaired: list[Path] = []
-    for plane, paths in masks.items():
-        partners, without = _partners(photographs, paths)
-        if photographs and paths and not partners:
-            raise DataError(
-                f"No photograph in {photographs[0].parent} matches a mask in {paths[0].parent}: photographs are named "
-                f"{_examples(photographs)}, masks {_examples(paths)}",
-                expected="the same name for a photograph and its mask, apart from endings such as _manual1 or _mask",
-                do="Rename one side",
-            )
-        unpaired += without
-        for photograph, mask in partners.items():
-            planes[photograph][plane] = mask
-    if needs_vessels:
-        unpaired += [photograph for photograph, found in planes.items() if "vessels" not in found]
-    eyes = [
-        replace(_alone(photograph, split), planes=found)
-        for photograph, found in planes.items()
-        if "vessels" in found or not needs_vessels
-    ]
-    return eyes, unpaired
-
-
-def _partners(photographs: Sequence[Path], masks: Sequence[Path]) -> tuple[dict[Path, Path], list[Path]]:
-    """The mask of each photograph that has one, and the masks without photograph.
-
-    The whole stem decides before the stem without endings. A second observer's mask counts where there is no first.
-    """
-    by_stem = {path.stem.lower(): path for path in photographs}
-    keys = Counter(map(_key, photographs))
-    by_key = {_key(path): path for path in photographs if keys[_key(path)] == 1}
-    partners: dict[Path, Path] = {}
-    without: list[Path] = []
-    for mask in sorted(masks, key=lambda path: bool(_SECOND_OBSERVER.search(path.stem))):
-        photograph = by_stem.get(mask.stem.lower()) or by_key.get(_key(mask))
-        if photograph is None:
-            without.append(mask)
-        elif photograph not in partners:
-            partners[photograph] = mask
-        elif not _SECOND_OBSERVER.search(mask.stem):
-            raise _two_masks(photograph.stem, partners[photograph], mask)
-    return partners, without
-
-
-def _label_maps(split: Split, masks: Mapping[str, Sequence[Path]]) -> list[EyeFiles]:
-    """Eyes without photographs, one for each name among the masks."""
-    by_key: dict[str, dict[str, Path]] = {}
-    for plane, paths in masks.items():
-        for path in sorted(paths, key=lambda path: bool(_SECOND_OBSERVER.search(path.stem))):
-            first = by_key.setdefault(_key(path), {}).setdefault(plane, path)
-            if first is not path and not _SECOND_OBSERVER.search(path.stem):
-                raise _two_masks(_key(path), first, path)
-    names = {key: _ENDING.sub("", next(iter(planes.values())).stem) for key, planes in by_key.items()}
-    return [EyeFiles(names[key], None, planes, names[key], names[key], split) for key, planes in by_key.items()]
-
-
-def _two_masks(stem: str, first: Path, second: Path) -> DataError:
-    return DataError(
-        f"{stem} has two masks: {first} and {second}", expected="one mask of a kind", do="Remove one of them"
-    )
-
-
-def _examples(paths: Sequence[Path]) -> str:
-    return ", ".join(repr(path.stem) for path in paths[:2])
+# --- Mistakes --------------------------------------------------------------------------------------------------------
 
 
 def _nothing_found(folder: Path) -> DataError:
@@ -495,133 +452,3 @@ def _has_unpaired(folder: Path, unpaired: Sequence[Path]) -> DataError:
         expected="a mask for each photograph and a photograph for each mask",
         do="Add or remove files, or allow unpaired ones to be left out",
     )
-
-
-# --- Names, subjects, splits -------------------------------------------------------------------------------------
-
-
-def _with_published_split(found: _Found) -> _Found:
-    """Subjects, and where the layout has none the split, of CHASE_DB1 and HRF, told by the names of all files.
-
-    CHASE_DB1: ``Image_01L`` is the left eye of child 01; children 11 to 14 (the last 8 of 28 files) are test.
-    HRF: ``01_h``, ``01_g``, ``01_dr`` are different people; numbers 11 to 15 of each group are test.
-    """
-    chase = [_CHASEDB1.fullmatch(files.name) for files in found.eyes]
-    matches = chase if all(chase) else [_HRF.fullmatch(files.name) for files in found.eyes]
-    eyes = []
-    for files, match in zip(found.eyes, matches, strict=True):
-        if match is None:
-            return found
-        split: Split = "test" if int(match["number"]) > 10 else "train"
-        known = replace(files, split=files.split if found.has_split else split)
-        eyes.append(replace(known, eye=files.name[-3:], subject=match["number"]) if all(chase) else known)
-    return replace(found, eyes=eyes, has_split=True)
-
-
-def _with_distinct_names(found: _Found) -> _Found:
-    """Names with their split before them where train and test use the same ones.
-
-    Raises:
-        DataError: two files of one side have the same name apart from suffix or case.
-    """
-    eyes = found.eyes
-    if len({files.name.lower() for files in eyes}) < len(eyes):
-        eyes = [_renamed(files, f"{files.split}_{files.name}") for files in eyes]
-    seen: dict[str, EyeFiles] = {}
-    for files in eyes:
-        twin = seen.setdefault(files.name.lower(), files)
-        if twin is not files:
-            raise DataError(
-                f"{twin.photograph} and {files.photograph} have the same name",
-                expected="names that differ in more than suffix and case",
-                do="Rename or remove one of them",
-            )
-    return replace(found, eyes=eyes)
-
-
-def _renamed(files: EyeFiles, name: str) -> EyeFiles:
-    is_own_eye, is_own_subject = files.eye == files.name, files.subject == files.name
-    return replace(
-        files,
-        name=name,
-        eye=name if is_own_eye else files.eye,
-        subject=name if is_own_subject else files.subject,
-    )
-
-
-def _read_subjects(path: Path, found: _Found) -> dict[str, dict[str, str]]:
-    """The rows of ``subjects.csv`` by the name of the eye they speak of.
-
-    Raises:
-        DataError: a column is missing or unknown, a row is incomplete, or an image is unknown, ambiguous or repeated.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets write a byte order mark
-        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read ({error})", expected="comma-separated text in UTF-8") from error
-    columns_are_known = set(header) <= set(SUBJECTS_COLUMNS) and len(set(header)) == len(header)
-    if not (columns_are_known and {"image", "subject"} <= set(header)):
-        raise DataError(
-            f"{path} has the columns {', '.join(header) or '(none)'}",
-            expected="image, subject and perhaps eye, split, transformation",
-            do="Correct its first line",
-        )
-    names: dict[str, set[str]] = {}
-    for files in found.eyes:
-        file = files.photograph or next(iter(files.planes.values()))
-        for spelling in (files.name, file.stem, file.name):
-            names.setdefault(spelling, set()).add(files.name)
-    left_out = {spelling for file in found.unpaired for spelling in (file.stem, file.name)}
-    by_name: dict[str, dict[str, str]] = {}
-    for cells in rows:
-        row = dict(zip(header, cells, strict=False))
-        if len(cells) != len(header) or not (row["image"] and row["subject"]):
-            raise DataError(f"{path}: a row is incomplete: {','.join(cells)}", expected=",".join(header))
-        if row.get("split", "") not in ("", "train", "test"):
-            raise DataError(f"{path}: image {row['image']} has the split {row['split']!r}", expected="train or test")
-        known = names.get(row["image"], set())
-        if not known and row["image"] in left_out:
-            continue
-        if len(known) != 1 or known & by_name.keys():
-            reason = "is named twice" if len(known) == 1 else "stands for several" if known else "does not exist"
-            raise DataError(
-                f"{path}: image {row['image']} {reason}",
-                expected=f"one row for an image, by its name, such as {sorted(known)[0] if known else min(names)}",
-                do="Correct the row or remove it",
-            )
-        by_name[known.pop()] = row
-    return by_name
-
-
-def _with_row(files: EyeFiles, row: Mapping[str, str]) -> EyeFiles:
-    split = row.get("split")
-    return replace(
-        files,
-        subject=row.get("subject") or files.subject,
-        eye=row.get("eye") or files.eye,
-        split="train" if split == "train" else "test" if split == "test" else files.split,
-    )
-
-
-def _refuse_subject_on_both_sides(folder: Path, eyes: Sequence[EyeFiles]) -> None:
-    sides = {split: {files.subject for files in eyes if files.split == split} for split in _SPLIT_FOLDERS}
-    both = sorted(sides["train"] & sides["test"])
-    if both:
-        raise DataError(
-            f"{folder / SUBJECTS_FILE}: {len(both)} subject(s) are in train and in test: {', '.join(both[:5])}",
-            expected="all eyes of a person on one side, else the test measures memory",
-            do="Give these images one split in the column split",
-        )
-
-
-def _split_by_subject(eyes: Sequence[EyeFiles], split_known: set[str]) -> list[EyeFiles]:
-    """The eyes, those outside `split_known` (names) on the side of their subject, or 80/20 by subject."""
-    side: dict[str, Split] = {files.subject: files.split for files in eyes if files.name in split_known}
-    rest = sorted(
-        {files.subject for files in eyes} - side.keys(), key=lambda subject: hashlib.sha256(subject.encode()).digest()
-    )
-    tests = max(1, round(_TEST_SHARE * len(rest))) if len(rest) > 1 else 0
-    for number, subject in enumerate(rest):
-        side[subject] = "test" if number < tests else "train"
-    return [files if files.name in split_known else replace(files, split=side[files.subject]) for files in eyes]

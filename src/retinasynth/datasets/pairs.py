@@ -20,14 +20,14 @@ from torch import Tensor
 
 from retinasynth import images
 from retinasynth.anatomy.appearance import at_expected_appearance
-from retinasynth.config import Appearance, Settings
+from retinasynth.config import Appearance, Resize, Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.layouts import EyeFiles, read_eye
 from retinasynth.errors import DataError, SettingError
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import Mask, Photograph
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 
 
 class Batch(NamedTuple):
@@ -62,12 +62,15 @@ class Pairs:
         return len(self.names)
 
 
-def load_pairs(files: Sequence[EyeFiles], size_px: int, appearance: Appearance = "own") -> Pairs:
+def load_pairs(
+    files: Sequence[EyeFiles], size_px: int, resize: Resize = "stretch", appearance: Appearance = "own"
+) -> Pairs:
     """Decode eyes that have a photograph and a vessel mask, or take them from the cache.
 
     Args:
         files: what `retinasynth.datasets.layouts.find_eyes` found.
         size_px: height and width of the result; photographs are area-averaged, masks take the nearest value.
+        resize: how other shapes become square.
         appearance: ``expected`` replaces the colour and slow illumination of each photograph by their average
             (`retinasynth.anatomy.appearance`).
 
@@ -79,11 +82,10 @@ def load_pairs(files: Sequence[EyeFiles], size_px: int, appearance: Appearance =
         if eye.photograph is None or "vessels" not in eye.planes:
             missing = "photograph" if eye.photograph is None else "vessel mask"
             raise DataError(f"{eye.name} has no {missing}", expected="pairs of a vessel mask and a photograph")
-    key = hashlib.sha256(
-        json.dumps([CACHE_FORMAT, size_px, appearance, [_stamp(eye) for eye in files]]).encode()
-    ).hexdigest()
+    wanted = json.dumps([CACHE_FORMAT, size_px, resize, appearance, [_stamp(eye) for eye in files]])
     folder = fill_once(
-        cache_folder() / "pairs" / key[:24], lambda temporary: _decode(files, size_px, appearance, temporary)
+        cache_folder() / "pairs" / hashlib.sha256(wanted.encode()).hexdigest()[:24],
+        lambda temporary: _decode(files, size_px, resize, appearance, temporary),
     )
     about = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
     return Pairs(
@@ -105,13 +107,13 @@ def _stamp(eye: EyeFiles) -> list[str | int]:
     return stamp
 
 
-def _decode(files: Sequence[EyeFiles], size_px: int, appearance: Appearance, folder: Path) -> None:
+def _decode(files: Sequence[EyeFiles], size_px: int, resize: Resize, appearance: Appearance, folder: Path) -> None:
     def decode(eye_files: EyeFiles) -> tuple[Photograph, Mask]:
-        eye = read_eye(replace(eye_files, planes={"vessels": eye_files.planes["vessels"]}))
+        eye = read_eye(replace(eye_files, planes={"vessels": eye_files.planes["vessels"]}, empty_planes=()))
         if eye.photograph is None:
             raise DataError(f"{eye_files.name} has no photograph")
-        size = (size_px, size_px)
-        return images.resize_photograph(eye.photograph, size), images.resize_mask(eye.planes["vessels"], size)
+        photograph = images.square_photograph(eye.photograph, size_px, resize)
+        return photograph, images.square_mask(eye.planes["vessels"], size_px, resize)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         decoded = list(pool.map(decode, files))

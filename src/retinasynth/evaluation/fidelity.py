@@ -29,9 +29,9 @@ CONVENTIONS = {
     "SSIM": "scikit-image structural_similarity with its defaults: uniform 7 x 7 window, sample covariance, "
     f"mean over channels; data range {DATA_RANGE:g}; higher is better",
     "PSNR": f"data range {DATA_RANGE:g}, in decibels, at most {PSNR_CAP_DB:g} (equal pictures); higher is better",
-    "inside the field of view": "values in [0, 1]; SSIM with a gaussian window of deviation 1.5, population covariance, "
-    "data range 1, averaged over the pixels inside; PSNR from the squared error inside, data range 1; the field of view "
-    "is found in the expected photograph",
+    "inside the field of view": "values in [0, 1]; SSIM with a gaussian window of deviation 1.5, population "
+    "covariance, data range 1, averaged over the pixels inside; PSNR from the squared error inside, data range 1; the "
+    "field of view is found in the expected photograph",
 }
 
 

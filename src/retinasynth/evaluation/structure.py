@@ -1,4 +1,4 @@
-"""Are the vessels of a picture where the mask says? Found again by a filter, not by a network that was trained on any."""
+"""Are the vessels of a picture where the mask says? Found again by a filter, which was trained on none."""
 
 import numpy as np
 from numpy.typing import NDArray

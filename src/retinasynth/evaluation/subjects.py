@@ -1,6 +1,6 @@
 """What can be evaluated: a model on the test eyes of a data set, or a folder of pictures against another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,12 @@ def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Eval
             expected="a test split, which the model has not seen",
             do="Add a subjects.csv with the columns image, subject and split, or folders train/ and test/",
         )
+    if not any("vessels" in files.planes for files in test_files):
+        raise DataError(f"The test photographs in {data} have no vessel masks", expected="pairs of both")
     new_folder(out, what="an evaluation")
-    # The measures want 256 px whatever size the model works at, so each is resized from the file, once.
-    given, test = load_pairs(test_files, synthesizer.config.size_px), load_pairs(test_files, SIZE_PX)
+    # The measures want 256 px whatever size the model works at, so each is resized from the file, once; stretched
+    # for every model, since the black bars of a letterbox are easy to be right about.
+    test = load_pairs(test_files, SIZE_PX)
     train = load_pairs(train_files, SIZE_PX) if train_files else None
     training = synthesizer.config.training
     known = (training.get(name, "unknown") for name in ("steps", "pairs", "weights"))
@@ -55,7 +58,7 @@ def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Eval
     }
     log = Path(model) / "metrics.jsonl"
     return evaluate_examples(
-        _generated(synthesizer, given, test, seed),
+        _generated(synthesizer, test_files, test, seed),
         reference=Reference(train.names, list(train.photographs), list(train.masks)) if train else None,
         out=out,
         about=about,
@@ -64,11 +67,16 @@ def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Eval
     )
 
 
-def _generated(synthesizer: Synthesizer, given: Pairs, test: Pairs, seed: int) -> Iterator[Example]:
+def _generated(synthesizer: Synthesizer, files: Sequence[EyeFiles], test: Pairs, seed: int) -> Iterator[Example]:
+    config = synthesizer.config
+    given = load_pairs(files, config.size_px) if config.resize == "stretch" else None
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.masks[index]), np.asarray(test.photographs[index])
-            generated = synthesizer.generate(np.asarray(given.masks[index]), seed=seed + index)
+            if given is not None:
+                generated = synthesizer.generate(np.asarray(given.masks[index]), seed=seed + index)
+            else:  # from the whole mask, so that the bars can be cut off again
+                generated = synthesizer.generate(read_eye(files[index]), seed=seed + index, size="mask")
             yield Example(name, test.eyes[index], mask, generated, expected)
             advance(index + 1, name)
 

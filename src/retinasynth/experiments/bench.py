@@ -144,7 +144,7 @@ def _usual_norms(network: nn.Module) -> nn.Module:
 
 
 def _time(settings: Settings, steps: int, device: torch.device, step: Callable[[Batch], object]) -> Timing:
-    pairs = load_pairs(find_eyes(Path(PHANTOM)).split("train"), settings.data.size_px)
+    pairs = load_pairs(find_eyes(Path(PHANTOM)).split("train"), settings.data.size_px, settings.data.resize)
     took, waited = [], []
     started = time.perf_counter()
     for number, batch in zip(range(WARM_UP_STEPS + steps), _endless(pairs, settings), strict=False):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import retinasynth
-from retinasynth.config import GeneratorSettings, Section, Settings, refuse_odd_size
+from retinasynth.config import GeneratorSettings, Resize, Section, Settings, refuse_odd_size
 from retinasynth.errors import ModelError
 from retinasynth.files import atomic_path, write_json, write_text
 from retinasynth.models.generators import build_generator
@@ -36,6 +36,7 @@ class ModelConfig(Section):
         retinasynth_version: that wrote it.
         preset: the preset that training started from.
         size_px: height and width that the generator was trained at.
+        resize: how other shapes became square.
         mask_channels: channels that the mask is repeated in.
         generator: its shape.
         conventions: of the values in and out, in words.
@@ -49,6 +50,7 @@ class ModelConfig(Section):
     retinasynth_version: str = retinasynth.__version__
     preset: str
     size_px: int
+    resize: Resize = "stretch"  # of models from before there was a choice
     mask_channels: int
     generator: GeneratorSettings
     conventions: Mapping[str, str] = CONVENTIONS
@@ -88,6 +90,7 @@ def save_model(folder: Path, network: nn.Module, settings: Settings, training: M
     config = ModelConfig(
         preset=settings.preset,
         size_px=settings.data.size_px,
+        resize=settings.data.resize,
         mask_channels=settings.data.mask_channels,
         generator=settings.generator,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
@@ -166,6 +169,7 @@ retinasynth generate --model THIS_FOLDER --masks masks/ --out pictures/
 
 ## Conventions
 - in: {config.conventions["input"]}
+- other shapes become square by: {config.resize}
 - out: {config.conventions["output"]}
 - {config.conventions["generation"]}
 

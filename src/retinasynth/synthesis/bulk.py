@@ -42,13 +42,11 @@ def find_masks(path: Path) -> list[tuple[str, Path]]:
     """
     path = Path(path)
     if path.is_file():
-        return [(path.stem, path)]
+        return [(images.stem_of(path), path)]
     if path.is_dir():
-        files = sorted(
-            file for file in path.iterdir() if file.suffix.lower() in images.SUFFIXES and not file.name.startswith(".")
-        )
+        files = sorted(file for file in path.iterdir() if images.is_picture(file))
         if files:
-            return _distinct([(file.stem, file) for file in files])
+            return _distinct([(images.stem_of(file), file) for file in files])
         eyes = [(eye.name, eye.planes["vessels"]) for eye in find_eyes(path).eyes if "vessels" in eye.planes]
         if eyes:
             return eyes
@@ -101,10 +99,9 @@ def generate_set(model: Synthesizer, masks: Sequence[tuple[str, Path]], out: Pat
         for number, (name, path) in enumerate(masks):
             own_seed = seed + number
             photograph = model.generate(path, seed=own_seed, size=size)
-            height, width = photograph.shape[:2]
             picture_file, mask_file = out / "images" / f"{name}.png", out / "vessels" / f"{name}.png"
             images.write_photograph(picture_file, photograph, model.provenance(own_seed))
-            images.write_mask(mask_file, images.resize_mask(images.read_mask(path), (height, width)))
+            images.write_mask(mask_file, model.label(images.read_mask(path), size))
             line = {
                 "name": name,
                 "seed": own_seed,
@@ -145,11 +142,10 @@ def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, se
         if eye.photograph is None:
             raise DataError(f"{eye.name} has no photograph")
         generated = model.generate(eye, seed=seed)
-        size = (generated.shape[0], generated.shape[1])
         row = [
-            images.mask_as_photograph(images.resize_mask(eye.planes["vessels"], size)),
+            images.mask_as_photograph(model.label(eye.planes["vessels"], "model")),
             generated,
-            images.resize_photograph(eye.photograph, size),
+            images.square_photograph(eye.photograph, model.config.size_px, model.config.resize),
         ]
         panel = images.draw_panels([row], ["source", "generated", "expected"], [eye.name])
         images.write_photograph(out / f"panel_{eye.name}.png", panel, model.provenance(seed))

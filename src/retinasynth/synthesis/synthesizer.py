@@ -66,7 +66,8 @@ class Synthesizer:
         """The photograph of an eye, or of each in a list.
 
         The same eye and seed give the same photograph, alone or in a list. Masks of another size are resized by the
-        nearest value to the size that the model was trained at.
+        nearest value to the size that the model was trained at; other shapes are stretched or letterboxed, as the
+        pictures were that it was trained on. The black bars of a letterbox are cut off again at size ``"mask"``.
 
         Args:
             what: an `Eye` with vessels, a vessel mask ``bool (height, width)`` (also 0-1 or 0-255), the path of one,
@@ -89,18 +90,22 @@ class Synthesizer:
         if seed < 0:
             raise InputError(f"The seed is {seed}", expected="0 or more")
         mask = vessels_of(what)
-        own = (self.config.size_px, self.config.size_px)
-        photograph = generate_photograph(
-            self._network, images.resize_mask(mask, own), mask_channels=self.config.mask_channels, seed=seed
-        )
+        given = images.square_mask(mask, self.config.size_px, self.config.resize)
+        photograph = generate_photograph(self._network, given, mask_channels=self.config.mask_channels, seed=seed)
         if size == "model":
             return photograph
         if size == "mask":
             height, width = mask.shape
-            return images.resize_photograph(photograph, (height, width))
+            return images.unsquare_photograph(photograph, (height, width), self.config.resize)
         if not isinstance(size, int) or not 16 <= size <= 8192:
             raise InputError(f"size is {size!r}", expected="'model', 'mask', or 16 to 8192 pixels")
         return images.resize_photograph(photograph, (size, size))
+
+    def label(self, mask: Mask, size: Size) -> Mask:
+        """A mask as it lies over the photograph that `generate` makes of it at `size`."""
+        if size == "mask":
+            return mask
+        return images.square_mask(mask, self.config.size_px if size == "model" else size, self.config.resize)
 
     def provenance(self, seed: int) -> dict[str, str]:
         """What the metadata of a picture made by this model say."""

@@ -169,9 +169,11 @@ def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
     train_files, test_files = found.split("train"), found.split("test")
     if not train_files:
         raise DataError(f"{data} has no training pairs ({len(test_files)} test pairs)", expected="at least one")
-    size_px = settings.data.size_px
-    train_pairs = load_pairs(train_files, size_px, settings.data.appearance)
-    return train_pairs, load_pairs(test_files, size_px) if test_files else None
+    if not any("vessels" in files.planes for files in test_files):  # as in newer copies of DRIVE
+        test_files = ()
+    size_px, resize = settings.data.size_px, settings.data.resize
+    train_pairs = load_pairs(train_files, size_px, resize, settings.data.appearance)
+    return train_pairs, load_pairs(test_files, size_px, resize) if test_files else None
 
 
 def _launch(run: Path, settings: Settings, *, resumed: bool) -> Path:
