@@ -1,15 +1,20 @@
 """Photographs that show the same retina, whatever was done to one of them: turned, mirrored, cut, scaled, recoded.
 
-1. `sketch` reduces a photograph to its vessels: the green channel, evened out, with corners described by rings around
-   them. The Fourier coefficients of a ring turn with the picture, so products of neighbouring rings do not change, and
-   a mirror image conjugates them. One comparison therefore serves every rotation and both mirror states.
-2. `find_twins` compares all corners with all others. Pairs of photographs with several similar corners are candidates.
-3. A candidate counts only when one similarity transform takes the vessels of one picture onto those of the other.
+1. `sketch` reduces a photograph to its vessels (the green channel, evened out) and describes corners by the rings around
+   them. When a picture turns, the Fourier coefficients of a ring turn their phases alike, so the products of
+   neighbouring rings stay the same; a mirror image conjugates them. One comparison serves all rotations and mirrors.
+2. `find_twins` compares the corners of all pictures. Two that share several similar corners are candidates.
+3. A candidate counts when one map takes the vessels of one picture onto those of the other, and they correlate.
+
+The thresholds were set on CHASE_DB1, HRF and IDRiD and copies of their photographs: pictures of different eyes
+correlate by at most .3 after the best map, copies by .7 and more.
 """
 
-from collections.abc import Callable, Sequence
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +22,41 @@ from scipy import ndimage
 
 from retinasynth.images import Photograph, resize_photograph
 
-_Plane = NDArray[np.float32]
+MIN_CORRELATION = 0.5
+MIN_OVERLAP = 0.25  # of the smaller picture
+THREADS = min(4, os.cpu_count() or 1)  # what is slow here runs outside Python's lock
 
-_SIDE_PX = 256  # of the longer side of the visible part
-_SCALES = (1.0, 0.78, 0.61)  # of that; a crop shows the same corner at another scale
-_CORNERS = 64  # described at each scale
-_RINGS_PX = (3.0, 5.5, 8.5, 12.0, 16.0, 20.5)
-_ANGLES = 32
-_HARMONICS = 6
-_SIMILAR = 0.90  # cosine of two corners
-_INLIER_PX = 4.0
+_SIDE_PX = 256  # longer side of the visible part; all lengths in pixels below are of this picture
+_DARK = 24  # of 255: outside of the field of view
+# A crop shows the same corner larger, so corners are described in reduced pictures too: (scale, how many).
+_LEVELS = ((1.0, 96), (0.78, 60), (0.61, 36))
+_FULL = _LEVELS[0][1]
+_RINGS_PX = np.array([4.0, 8.0, 12.5, 17.5, 23.0, 29.0])
+_TURN = np.exp(2j * np.pi * np.arange(32) / 32)
+_HARMONICS = 5
+_SIMILAR = 0.83  # cosine between two corners
+_MIN_CORNERS = 4
+_MAX_MATCHES = 80
+_NEAR_PX = 4.0
+_BLOCK = 64  # pictures compared with one at once: what fits the processor's cache
+
+_Plane = NDArray[np.float32]
+_Points = NDArray[np.complex128]  # x + iy
 
 
 @dataclass(frozen=True)
 class Sketch:
-    plane: _Plane
+    """What is kept of a photograph.
+
+    Attributes:
+        vessels: evened green channel, mean 0 and deviation about 1 everywhere, 0 outside; half of the size above.
+        inside: where `vessels` means anything.
+        corners: their places x + iy, ``complex (192,)``; 96 at full size, then the reduced ones.
+        even: the part of their description that a mirror image keeps, ``(192, 31)``; zeros where there are fewer.
+        odd: the part that it negates, ``(192, 25)``.
+    """
+
+    vessels: _Plane
     inside: NDArray[np.bool_]
     corners: NDArray[np.complex64]
     even: _Plane
@@ -40,174 +65,233 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Twins:
+    """Two photographs of the same retina.
+
+    Attributes:
+        first: index of one.
+        second: index of the other, larger than `first`.
+        correlation: of their vessels where they overlap, at most 1.
+        is_mirrored: one is a mirror image of the other.
+    """
+
     first: int
     second: int
     correlation: float
     is_mirrored: bool
-    rotation_deg: float
-    scale: float
-    n: int
-    overlap: float
+
+
+# --- One photograph ----------------------------------------------------------------------------------------------
 
 
 def sketch(photograph: Photograph) -> Sketch:
-    green, inside = _visible(photograph)
-    plane = _evened(green, inside)
-    found = [_described(plane, inside, scale) for scale in _SCALES]
-    corners, even, odd = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Sketch(plane, inside, corners, even, odd)
+    """Reduce a photograph, ``uint8 (height, width, 3)`` of any size, to what `find_twins` compares."""
+    visible = _visible(photograph)
+    inside = ndimage.binary_opening(visible.max(axis=2) > _DARK, iterations=2)
+    inside = ndimage.binary_erosion(inside, iterations=5, border_value=1)
+    plane = evened(visible[..., 1].astype(np.float32), inside, 8.0)
+    corners, even, odd = (
+        np.concatenate(parts) for parts in zip(*(_described(plane, inside, *level) for level in _LEVELS), strict=True)
+    )
+    return Sketch(ndimage.gaussian_filter(plane, 1.0)[::2, ::2], inside[::2, ::2], corners, even, odd)
 
 
-def _visible(photograph: Photograph):
-    height, width = photograph.shape[:2]
-    scale = 2 * _SIDE_PX / max(height, width)
-    if scale < 1:
-        photograph = resize_photograph(photograph, (max(1, round(height * scale)), max(1, round(width * scale))))
-    bright = photograph.max(axis=2) > 24
+def evened(green: _Plane, inside: NDArray[np.bool_], reach_px: float) -> _Plane:
+    """A channel without its light: local mean 0 and local deviation about 1 within `inside`, 0 outside.
+
+    Args:
+        green: ``float32 (height, width)``.
+        inside: the field of view.
+        reach_px: deviation of the Gaussian window; several vessel widths.
+    """
+    weight = inside.astype(np.float32)
+    share = np.maximum(ndimage.gaussian_filter(weight, reach_px), 1e-3)
+    fine = ndimage.gaussian_filter(green, 1.0)
+    centred = (fine - ndimage.gaussian_filter(fine * weight, reach_px) / share) * weight
+    deviation = np.sqrt(ndimage.gaussian_filter(centred**2, reach_px) / share)
+    typical = float(np.median(deviation[inside])) if inside.any() else 1.0
+    # Half of the typical deviation in the divisor: where there is nothing, noise is not blown up to look like vessels.
+    plane: _Plane = np.clip(centred / (deviation + 0.5 * typical + 0.25), -3, 3)
+    return plane
+
+
+def _visible(photograph: Photograph) -> Photograph:
+    """The part that is not dark, its longer side `_SIDE_PX` long."""
+    small = _with_longer_side(photograph, 2 * _SIDE_PX)
+    bright = small.max(axis=2) > _DARK
     rows, columns = (np.flatnonzero(bright.mean(axis=axis) > 0.05) for axis in (1, 0))
     if len(rows) > 16 and len(columns) > 16:
-        photograph = photograph[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        small = small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return _with_longer_side(small, _SIDE_PX, grow=True)
+
+
+def _with_longer_side(photograph: Photograph, side_px: int, *, grow: bool = False) -> Photograph:
     height, width = photograph.shape[:2]
-    scale = _SIDE_PX / max(height, width)
-    photograph = resize_photograph(photograph, (max(16, round(height * scale)), max(16, round(width * scale))))
-    inside = ndimage.binary_opening(photograph.max(axis=2) > 24, iterations=2)
-    inside = ndimage.binary_erosion(inside, iterations=5, border_value=1)
-    return photograph[..., 1].astype(np.float32), inside
+    scale = side_px / max(height, width)
+    if scale >= 1 and not grow:
+        return photograph
+    return resize_photograph(photograph, (max(16, round(height * scale)), max(16, round(width * scale))))
 
 
-def _evened(green, inside):
-    """local mean 0, deviation 1, vessels dark; 0 outside."""
-    weight = inside.astype(np.float32)
-    def mean(values):
-        return ndimage.gaussian_filter(values * weight, 8.0) / np.maximum(share, 1e-3)
-    share = ndimage.gaussian_filter(weight, 8.0)
-    fine = ndimage.gaussian_filter(green, 1.0)
-    centred = (fine - mean(fine)) * weight
-    deviation = np.sqrt(np.maximum(mean(centred**2), 0))
-    typical = np.median(deviation[inside]) if inside.any() else 1.0
-    return np.clip(centred / (deviation + 0.5 * typical + 0.25), -3, 3)
-
-
-_TURN = np.exp(2j * np.pi * np.arange(_ANGLES) / _ANGLES)
-
-
-def _described(plane, inside, scale):
+def _described(
+    plane: _Plane, inside: NDArray[np.bool_], scale: float, count: int
+) -> tuple[NDArray[np.complex64], _Plane, _Plane]:
+    """Places and descriptions of the `count` strongest corners: extremes of the determinant of the Hessian."""
+    within = inside.astype(np.float32)
     if scale < 1:
-        plane, inside_s = (ndimage.zoom(one.astype(np.float32), scale, order=1) for one in (ndimage.gaussian_filter(plane, 0.5 / scale), inside))
-    else:
-        inside_s = inside.astype(np.float32)
-    smooth = ndimage.gaussian_filter(plane, 2.0)
-    down, right = np.gradient(smooth)
-    (dd, dr), (_, rr) = np.gradient(down), np.gradient(right)
-    strength = np.abs(dd * rr - dr * dr)
-    strength[ndimage.minimum_filter(inside_s, 7) < 0.5] = 0
-    peaks = (strength == ndimage.maximum_filter(strength, 7)) & (strength > 0)
-    rows, columns = np.nonzero(peaks)
-    best = np.argsort(-strength[rows, columns])[:_CORNERS]
-    rows, columns = rows[best], columns[best]
-    centre = columns + 1j * rows
-    points = centre[:, None, None] + np.array(_RINGS_PX)[:, None] * _TURN
-    values = ndimage.map_coordinates(ndimage.gaussian_filter(plane, 1.0), [points.imag, points.real], order=1)
-    waves = np.fft.rfft(values, axis=2)[..., :_HARMONICS] / _ANGLES
+        plane = ndimage.zoom(ndimage.gaussian_filter(plane, 0.5 / scale), scale, order=1)
+        within = ndimage.zoom(within, scale, order=1)
+    down, right = np.gradient(ndimage.gaussian_filter(plane, 2.0))
+    (down_down, down_right), right_right = np.gradient(down), np.gradient(right, axis=1)
+    strength = np.abs(down_down * right_right - down_right**2)
+    strength[ndimage.minimum_filter(within, 7) < 0.5] = 0
+    rows, columns = np.nonzero((strength == ndimage.maximum_filter(strength, 7)) & (strength > 0))
+    strongest = np.argsort(-strength[rows, columns])[:count]
+    places = (columns + 1j * rows)[strongest]
+    rings = places[:, None, None] + _RINGS_PX[:, None] * _TURN
+    values = ndimage.map_coordinates(ndimage.gaussian_filter(plane, 1.0), [rings.imag, rings.real], order=1)
+    waves = np.fft.rfft(values, axis=2)[..., : _HARMONICS + 1] / len(_TURN)
     inner, outer = waves[:, :-1, 1:], waves[:, 1:, 1:]
-    product = inner * outer.conj() / np.sqrt(np.abs(inner * outer) + 1e-9)
-    even = np.concatenate([waves[:, :, 0].real, product.real.reshape(len(values), -1)], 1)
-    odd = product.imag.reshape(len(values), -1)
-    norm = np.sqrt((even**2).sum(1) + (odd**2).sum(1))[:, None] + 1e-6
-    padding = ((0, _CORNERS - len(values)), (0, 0))
+    product = (inner * outer.conj() / np.sqrt(np.abs(inner * outer) + 1e-9)).reshape(len(places), -1)
+    even, odd = np.concatenate([waves[:, :, 0].real, product.real], axis=1), product.imag
+    length = np.sqrt((even**2).sum(axis=1) + (odd**2).sum(axis=1))[:, None] + 1e-6
+    padding = ((0, count - len(places)), (0, 0))
     return (
-        np.pad(centre / scale, padding[0]).astype(np.complex64),
-        np.pad(even / norm, padding).astype(np.float32),
-        np.pad(odd / norm, padding).astype(np.float32),
+        np.pad(places / scale, padding[0]).astype(np.complex64),
+        np.pad(even / length, padding).astype(np.float32),
+        np.pad(odd / length, padding).astype(np.float32),
     )
 
 
-def find_twins(sketches: Sequence[Sketch], advance=None) -> list[Twins]:
-    even, odd = (np.stack([getattr(one, part) for one in sketches]) for part in ("even", "odd"))
-    count, corners, dims = even.shape
-    tables = [part.reshape(count, corners, -1) for part in (even, odd)]
+# --- All pairs ---------------------------------------------------------------------------------------------------
+
+
+def find_twins(sketches: Sequence[Sketch], advance: Callable[[int], None] = lambda _: None) -> list[Twins]:
+    """All pairs of photographs that show the same retina, sorted.
+
+    Args:
+        sketches: of the photographs.
+        advance: called with the number of photographs that were compared with all after them.
+    """
+    if not sketches:
+        return []
+    even = np.stack([one.even for one in sketches])
+    odd = np.stack([one.odd for one in sketches])
+
+    def twins_of(first: int) -> list[Twins]:
+        matches = _matches(first, even, odd)
+        verified = (_verified(sketches, first, *match) for match in matches)
+        return [twins for twins in verified if twins is not None]
+
     found = []
-    for i in range(count - 1):
-        hits: dict[tuple[int, bool], list] = {}
-        for first in range(i + 1, count, _BLOCK):
-            last = min(first + _BLOCK, count)
-            for mine, theirs in ((slice(None), slice(0, _CORNERS)), (slice(0, _CORNERS), slice(_CORNERS, None))):
-                e = even[i, mine] @ even[first:last, theirs].reshape(-1, dims).T
-                o = odd[i, mine] @ odd[first:last, theirs].reshape(-1, odd.shape[2]).T
-                np.add(e, np.abs(o), out=e)
-                q, c = np.divmod(np.flatnonzero(e > _SIMILAR), e.shape[1])
-                width = (theirs.stop or corners) - theirs.start
-                which = c // width
-                state = o[q, c] < 0
-                key = which * 2 + state
-                order = np.argsort(key, kind="stable")
-                edges = np.flatnonzero(np.diff(key[order], prepend=-1))
-                for group in np.split(order, edges[1:]):
-                    if len(group):
-                        k = int(key[group[0]])
-                        hits.setdefault((first + k // 2, bool(k % 2)), []).append(
-                            (sketches[i].corners[mine][q[group]], sketches[first + k // 2].corners[theirs][c[group] % width], e[q[group], c[group]])
-                        )
-        for (j, mirrored), parts in hits.items():
-            here, there, score = (np.concatenate(x) for x in zip(*parts, strict=True))
-            if len(here) < _VOTES:
-                continue
-            t = _register(here, there.conj() if mirrored else there, score)
-            if t is None:
-                continue
-            a, b, n = t
-            r, ov = _correlation(sketches[i], sketches[j], a, b, mirrored)
-            found.append(Twins(i, j, r, mirrored, float(np.degrees(np.angle(a))), float(abs(a)), n, ov))
-        if advance:
-            advance(i)
-    return found
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done, twins in enumerate(pool.map(twins_of, range(len(sketches))), start=1):
+            found += twins
+            advance(done)
+    return sorted(found, key=lambda twins: (twins.first, twins.second))
 
-_BLOCK = 64
-_VOTES = 4
 
-def _register(here, there, score):
-    keep = np.argsort(-score)[:80]
-    here, there = here[keep], there[keep]
-    _, first = np.unique(np.round(np.stack([here, there]) / 8), axis=1, return_index=True)
-    here, there = here[first], there[first]
-    p, q = np.triu_indices(len(here), 1)
-    span = there[p] - there[q]
-    far = np.abs(span) > 25
-    p, q, span = p[far], q[far], span[far]
-    turn = (here[p] - here[q]) / span
-    ok = (np.abs(turn) > 0.4) & (np.abs(turn) < 2.5)
-    p, turn = p[ok], turn[ok]
-    if not len(p):
+def _matches(
+    first: int, even: _Plane, odd: _Plane
+) -> Iterator[tuple[int, bool, NDArray[np.intp], NDArray[np.intp], _Plane]]:
+    """Later pictures that share corners with this one: index, mirrored or not, corners here, corners there, cosines.
+
+    Reduced corners are compared with full ones alone: two reduced ones say again what the full ones said.
+    """
+    corners = even.shape[1]
+    for start in range(first + 1, len(even), _BLOCK):
+        keys, here, there, cosines = [], [], [], []
+        for mine, theirs in ((slice(0, corners), slice(0, _FULL)), (slice(0, _FULL), slice(_FULL, corners))):
+            width = theirs.stop - theirs.start
+            same = even[first, mine] @ even[start : start + _BLOCK, theirs].reshape(-1, even.shape[2]).T
+            turned = odd[first, mine] @ odd[start : start + _BLOCK, theirs].reshape(-1, odd.shape[2]).T
+            same += np.abs(turned)  # the better of the two mirror states, same + turned and same - turned
+            row, column = np.divmod(np.flatnonzero(same > _SIMILAR), same.shape[1])
+            keys.append(2 * (column // width) + (turned[row, column] < 0))
+            here.append(row)
+            there.append(theirs.start + column % width)
+            cosines.append(same[row, column])
+        key = np.concatenate(keys)
+        order = np.argsort(key, kind="stable")
+        which, begin, count = np.unique(key[order], return_index=True, return_counts=True)
+        of_all = [np.concatenate(parts)[order] for parts in (here, there, cosines)]
+        for one, at, many in zip(which, begin, count, strict=True):
+            if many >= _MIN_CORNERS:
+                some = slice(at, at + many)
+                yield start + int(one) // 2, bool(one % 2), *(part[some] for part in of_all)
+
+
+def _verified(
+    sketches: Sequence[Sketch],
+    first: int,
+    second: int,
+    is_mirrored: bool,
+    here: NDArray[np.intp],
+    there: NDArray[np.intp],
+    cosines: _Plane,
+) -> Twins | None:
+    best = np.argsort(-cosines)[:_MAX_MATCHES]
+    one, other = sketches[first], sketches[second]
+    goals = one.corners[here[best]].astype(np.complex128)
+    places = other.corners[there[best]].astype(np.complex128)
+    affine = _fitted(places.conj() if is_mirrored else places, goals)
+    if affine is None:
         return None
-    shift = here[p] - turn * there[p]
-    near = np.abs(turn[:, None] * there + shift[:, None] - here) < _INLIER_PX * np.maximum(1, np.abs(turn))[:, None]
-    counts = near.sum(1)
-    best = counts.argmax()
-    if counts[best] < _VOTES:
+    if is_mirrored:
+        affine[:, 1] *= -1  # back from the conjugate: y is negated before the map
+    correlation = _correlation(one, other, affine)
+    return Twins(first, second, round(correlation, 3), is_mirrored) if correlation >= MIN_CORRELATION else None
+
+
+def _fitted(places: _Points, goals: _Points) -> NDArray[np.float64] | None:
+    """The map of most `places` to their `goals`, ``(2, 3)`` for (x, y, 1); None where fewer than four agree.
+
+    Every two matches propose a similarity transform, and the one with the most agreement wins; where enough agree,
+    an affine map follows their differences, for pictures that were squeezed to a square.
+    """
+    cells = np.rint(goals / 8) * (1 << 12) + np.rint(places / 8)  # matches of one corner at several scales count once
+    _, distinct = np.unique(cells, return_index=True)
+    places, goals = places[distinct], goals[distinct]
+    if len(places) < _MIN_CORNERS:
         return None
-    inl = near[best]
-    h, t = here[inl], there[inl]
-    hm, tm = h.mean(), t.mean()
-    a = ((h - hm) * (t - tm).conj()).sum() / (np.abs(t - tm) ** 2).sum()
-    return complex(a), complex(hm - a * tm), int(counts[best])
+    one, two = np.triu_indices(len(places), 1)
+    span = places[one] - places[two]
+    turn = (goals[one] - goals[two]) / np.where(np.abs(span) > 25, span, 1e-9)  # too close says nothing of the angle
+    sane = (np.abs(turn) > 0.4) & (np.abs(turn) < 2.5)
+    if not sane.any():
+        return None
+    turn, shift = turn[sane], goals[one[sane]] - turn[sane] * places[one[sane]]
+    agree = np.abs(turn[:, None] * places + shift[:, None] - goals) < _NEAR_PX
+    winner = agree.sum(axis=1).argmax()
+    inliers = agree[winner]
+    if inliers.sum() < _MIN_CORNERS:
+        return None
+    turn, shift = turn[winner], shift[winner]
+    affine = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    basis = np.stack([places.real, places.imag, np.ones(len(places))], axis=1)
+    wanted = np.stack([goals.real, goals.imag], axis=1)
+    for _ in range(3):
+        if inliers.sum() < 6:
+            break
+        affine = np.linalg.lstsq(basis[inliers], wanted[inliers], rcond=None)[0].T
+        inliers = np.hypot(*(basis @ affine.T - wanted).T) < _NEAR_PX
+    return affine
 
 
-def _correlation(first: Sketch, second: Sketch, a, b, mirrored):
-    """NCC of second warped to first. position in first = a * z2 + b (z2 conj if mirrored)"""
-    # inverse: z2 = (z1 - b)/a ; conj if mirrored
-    inv = 1 / a
-    s = -1 if mirrored else 1
-    # z2 = inv*(x+iy) - inv*b ; x2 = Re, y2 = s*Im
-    m = np.array([[s * inv.real, s * inv.imag], [-inv.imag, inv.real]])  # rows (y2, x2) of cols (y1, x1)
-    off = np.array([s * (-inv * b).imag, (-inv * b).real])
-    shape = first.plane.shape
-    warped = ndimage.affine_transform(second.plane, m, off, shape, order=1)
-    inside = ndimage.affine_transform(second.inside.astype(np.float32), m, off, shape, order=1) > 0.5
-    both = inside & first.inside
-    n = both.sum()
-    if n < 500:
-        return 0.0, 0.0
-    x, y = first.plane[both], warped[both]
+def _correlation(one: Sketch, other: Sketch, affine: NDArray[np.float64]) -> float:
+    """Correlation of the vessels of `one` with those of `other` mapped onto it; 0 where they hardly overlap."""
+    turn = affine[:, :2]
+    if not 0.1 < abs(np.linalg.det(turn)) < 10:
+        return 0.0
+    back = np.linalg.inv(turn)
+    offset = -back @ affine[:, 2] / 2  # the planes are half as large
+    # ndimage wants rows before columns, and asks where in `other` a pixel of `one` comes from.
+    matrix, offset = back[::-1, ::-1], offset[::-1]
+    mapped = ndimage.affine_transform(other.vessels, matrix, offset, one.vessels.shape, order=1)
+    inside = ndimage.affine_transform(other.inside.astype(np.float32), matrix, offset, one.vessels.shape, order=1)
+    both = (inside > 0.5) & one.inside
+    smaller = min(one.inside.sum(), other.inside.sum() * abs(np.linalg.det(turn)))
+    if both.sum() < max(200, MIN_OVERLAP * smaller):
+        return 0.0
+    x, y = one.vessels[both], mapped[both]
     x, y = x - x.mean(), y - y.mean()
-    r = float((x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum() + 1e-9))
-    return r, float(n / first.inside.sum())
+    return float((x * y).sum() / math.sqrt((x**2).sum() * (y**2).sum() + 1e-9))
