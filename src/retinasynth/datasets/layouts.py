@@ -174,11 +174,16 @@ def read_eye(files: EyeFiles) -> Eye:
     if reference is None:
         raise DataError(f"{files.name} has neither a photograph nor a mask")
     height, width = (next(iter(planes.values())) if photograph is None else photograph).shape[:2]
-    fitted = {plane: _fit(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
+    fitted = {plane: fit_mask(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
     return Eye(files.name, fitted, photograph)
 
 
-def _fit(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
+def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
+    """The mask of `path` at the size of its photograph, as `read_eye` has it.
+
+    Raises:
+        DataError: its shape differs from that of the photograph `reference` by more than 2 %.
+    """
     (height, width), (mask_height, mask_width) = size, mask.shape
     if abs((mask_width / mask_height) / (width / height) - 1) > _ASPECT_TOLERANCE:
         raise DataError(

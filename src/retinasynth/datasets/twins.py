@@ -38,7 +38,7 @@ _SIMILAR = 0.83  # cosine between two corners
 _MIN_CORNERS = 4
 _MAX_MATCHES = 80
 _NEAR_PX = 4.0
-_BLOCK = 64  # pictures compared with one at once: what fits the processor's cache
+_BLOCK = 32  # pictures compared with one at once: what fits the processor's cache
 
 _Plane = NDArray[np.float32]
 _Points = NDArray[np.complex128]  # x + iy
@@ -86,13 +86,19 @@ class Twins:
 def sketch(photograph: Photograph) -> Sketch:
     """Reduce a photograph, ``uint8 (height, width, 3)`` of any size, to what `find_twins` compares."""
     visible = _visible(photograph)
-    inside = ndimage.binary_opening(visible.max(axis=2) > _DARK, iterations=2)
+    inside = ndimage.binary_opening(brightest(visible) > _DARK, iterations=2)
     inside = ndimage.binary_erosion(inside, iterations=5, border_value=1)
     plane = evened(visible[..., 1].astype(np.float32), inside, 8.0)
     corners, even, odd = (
         np.concatenate(parts) for parts in zip(*(_described(plane, inside, *level) for level in _LEVELS), strict=True)
     )
     return Sketch(ndimage.gaussian_filter(plane, 1.0)[::2, ::2], inside[::2, ::2], corners, even, odd)
+
+
+def brightest(photograph: Photograph) -> NDArray[np.uint8]:
+    """The largest channel of each pixel; a tenth of the time of ``max(axis=2)``."""
+    largest: NDArray[np.uint8] = np.maximum(np.maximum(photograph[..., 0], photograph[..., 1]), photograph[..., 2])
+    return largest
 
 
 def evened(green: _Plane, inside: NDArray[np.bool_], reach_px: float) -> _Plane:
@@ -117,7 +123,7 @@ def evened(green: _Plane, inside: NDArray[np.bool_], reach_px: float) -> _Plane:
 def _visible(photograph: Photograph) -> Photograph:
     """The part that is not dark, its longer side `_SIDE_PX` long."""
     small = _with_longer_side(photograph, 2 * _SIDE_PX)
-    bright = small.max(axis=2) > _DARK
+    bright = brightest(small) > _DARK
     rows, columns = (np.flatnonzero(bright.mean(axis=axis) > 0.05) for axis in (1, 0))
     if len(rows) > 16 and len(columns) > 16:
         small = small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -204,9 +210,10 @@ def _matches(
             width = theirs.stop - theirs.start
             same = even[first, mine] @ even[start : start + _BLOCK, theirs].reshape(-1, even.shape[2]).T
             turned = odd[first, mine] @ odd[start : start + _BLOCK, theirs].reshape(-1, odd.shape[2]).T
-            same += np.abs(turned)  # the better of the two mirror states, same + turned and same - turned
+            is_mirrored = turned < 0
+            same += np.abs(turned, out=turned)  # the better of the two mirror states, same + turned and same - turned
             row, column = np.divmod(np.flatnonzero(same > _SIMILAR), same.shape[1])
-            keys.append(2 * (column // width) + (turned[row, column] < 0))
+            keys.append(2 * (column // width) + is_mirrored[row, column])
             here.append(row)
             there.append(theirs.start + column % width)
             cosines.append(same[row, column])
