@@ -5,19 +5,19 @@ to 1.19 (in local deviations of the evened green channel); for masks of other ey
 most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, fit_mask, read_eye
-from retinasynth.datasets.twins import Sketch, Twins, brightest, evened, find_twins, sketch
+from retinasynth.datasets.layouts import DataSet, EyeFiles, Split, find_eyes, fit_mask, read_eye
+from retinasynth.datasets.twins import THREADS, Sketch, Twins, brightest, evened, find_twins, sketch
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.images import Mask, Photograph, mask_from_photograph, read_photograph, resize_mask, resize_photograph
 from retinasynth.progress import progress
@@ -90,7 +90,7 @@ def inspect_data(folder: Path, *, quiet: bool = False) -> Inspection:
         return report
     _count(report, found)
     sketches: dict[str, Sketch] = {}
-    with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(_threads()) as pool:
+    with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
         looks = pool.map(lambda files: _Look(files, found.folder), found.eyes)
         for done, look in enumerate(looks, start=1):
             look.add_to(report)
@@ -109,16 +109,12 @@ def inspect_data(folder: Path, *, quiet: bool = False) -> Inspection:
     return report
 
 
-def _threads() -> int:
-    return min(4, os.cpu_count() or 1)  # decoding and filtering run outside Python's lock
-
-
 def _count(report: Inspection, found: DataSet) -> None:
     report.layout = found.layout
     labelled = [files for files in found.eyes if files.photograph is not None and "vessels" in files.planes]
     report.pairs = len(labelled)
-    for split in ("train", "test"):
-        side = found.split(split)  # type: ignore[arg-type]
+    for split in get_args(Split):
+        side = found.split(split)
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
     report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
     if not labelled:

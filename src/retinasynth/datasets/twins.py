@@ -1,8 +1,8 @@
 """Photographs that show the same retina, whatever was done to one of them: turned, mirrored, cut, scaled, recoded.
 
-1. `sketch` reduces a photograph to its vessels (the green channel, evened out) and describes corners by the rings around
-   them. When a picture turns, the Fourier coefficients of a ring turn their phases alike, so the products of
-   neighbouring rings stay the same; a mirror image conjugates them. One comparison serves all rotations and mirrors.
+1. `sketch` reduces a photograph to its vessels (the green channel, evened out) and describes corners by the rings
+   around them. When a picture turns, the Fourier coefficients of all rings turn alike, so products of neighbouring
+   rings stay the same; a mirror image conjugates them. One comparison serves all rotations and mirrors.
 2. `find_twins` compares the corners of all pictures. Two that share several similar corners are candidates.
 3. A candidate counts when one map takes the vessels of one picture onto those of the other, and they correlate.
 
@@ -220,11 +220,11 @@ def _matches(
         key = np.concatenate(keys)
         order = np.argsort(key, kind="stable")
         which, begin, count = np.unique(key[order], return_index=True, return_counts=True)
-        of_all = [np.concatenate(parts)[order] for parts in (here, there, cosines)]
+        mine_of, theirs_of, cosine_of = (np.concatenate(parts)[order] for parts in (here, there, cosines))
         for one, at, many in zip(which, begin, count, strict=True):
             if many >= _MIN_CORNERS:
                 some = slice(at, at + many)
-                yield start + int(one) // 2, bool(one % 2), *(part[some] for part in of_all)
+                yield start + int(one) // 2, bool(one % 2), mine_of[some], theirs_of[some], cosine_of[some]
 
 
 def _verified(
