@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from retinasynth.datasets.layouts import DataSet, EyeFiles, Split, find_eyes, fit_mask, read_eye
+from retinasynth.datasets.layouts import DataSet, EyeFiles, Split, find_eyes, fit_mask
 from retinasynth.datasets.twins import THREADS, Sketch, Twins, brightest, evened, find_twins, sketch
-from retinasynth.errors import DataError, ImageError, InputError
+from retinasynth.errors import DataError, ImageError
 from retinasynth.images import Mask, Photograph, mask_from_photograph, read_photograph, resize_mask, resize_photograph
 from retinasynth.progress import progress
 
@@ -174,9 +174,7 @@ class _Look:
         path = self.files.planes["vessels"]
         try:
             picture = read_photograph(path)
-            if picture.shape[1] % 2:
-                read_eye(self.files)  # says why it cannot be halved
-        except InputError as error:
+        except ImageError as error:
             self.found.unreadable.append({"file": _relative(path, self.folder), "reason": str(error)})
             return {}
         half = picture.shape[1] // 2

@@ -157,7 +157,8 @@ def _described(
     values = ndimage.map_coordinates(ndimage.gaussian_filter(plane, 1.0), [rings.imag, rings.real], order=1)
     waves = np.fft.rfft(values, axis=2)[..., : _HARMONICS + 1] / len(_TURN)
     inner, outer = waves[:, :-1, 1:], waves[:, 1:, 1:]
-    product = (inner * outer.conj() / np.sqrt(np.abs(inner * outer) + 1e-9)).reshape(len(places), -1)
+    product = inner * outer.conj() / np.sqrt(np.abs(inner * outer) + 1e-9)
+    product = product.reshape(len(places), inner.shape[1] * _HARMONICS)
     even, odd = np.concatenate([waves[:, :, 0].real, product.real], axis=1), product.imag
     length = np.sqrt((even**2).sum(axis=1) + (odd**2).sum(axis=1))[:, None] + 1e-6
     padding = ((0, count - len(places)), (0, 0))
