@@ -206,8 +206,6 @@ class _Look:
 
 def _grey_share(picture: Photograph) -> float:
     values = brightest(picture)
-    if values.max() <= 1:
-        return 0.0
     return float(np.mean((values > 31) & (values < 224)))
 
 
