@@ -78,6 +78,8 @@ def test_versions_that_are_declared_as_one_eye_are_no_duplicates(folder: Path, t
     report = look(tmp_path / "made")
     assert report.problems == []
     assert report.split["train"] == {"files": 12, "eyes": 3}
+    if side_by_side:
+        return
     (tmp_path / "made" / "subjects.csv").unlink()
     groups = look(tmp_path / "made").duplicates
     assert sorted(map(len, groups)) == [4, 4, 4]
@@ -277,19 +279,19 @@ def test_different_eyes_and_pictures_without_vessels_are_no_twins() -> None:
     random = np.random.default_rng(0)
     plain = [np.full((200, 200, 3), value, np.uint8) for value in (0, 0, 90, 90, 255)]
     noise = [random.integers(0, 255, (200, 200, 3)).astype(np.uint8) for _ in range(2)]
-    others = [photograph_of(phantom_eye(seed, 192)) for seed in range(50, 62)]
+    others = [photograph_of(phantom_eye(seed, 192)) for seed in range(50, 58)]
     assert find_twins([sketch(picture) for picture in plain + noise + others]) == []
     assert find_twins([]) == []
 
 
 def test_twins_in_more_than_one_block_are_all_found() -> None:
-    pictures = [photograph_of(phantom_eye(seed, 128)) for seed in range(20)]
+    pictures = [photograph_of(phantom_eye(seed, 128)) for seed in range(10)]
     sketches = [sketch(picture) for picture in pictures]
     seen: list[int] = []
     found = find_twins(sketches * 4, seen.append)
-    expected = {(i, j) for i in range(80) for j in range(i + 1, 80) if (j - i) % 20 == 0}
+    expected = {(i, j) for i in range(40) for j in range(i + 1, 40) if (j - i) % 10 == 0}
     assert {(twins.first, twins.second) for twins in found} == expected
-    assert seen == list(range(1, 81))
+    assert seen == list(range(1, 41))
 
 
 def test_a_leak_is_named_with_both_sides(folder: Path, eyes: list[Eye]) -> None:
