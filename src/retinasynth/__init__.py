@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from retinasynth.anatomy import Eye
-    from retinasynth.api import evaluate, load, resume, train
+    from retinasynth.api import evaluate, inspect, load, resume, train
 
 __version__ = "0.1.0"
-__all__ = ["Eye", "evaluate", "load", "resume", "train"]
+__all__ = ["Eye", "evaluate", "inspect", "load", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retinasynth.config import Settings
+from retinasynth.datasets.inspection import Inspection, inspect_data
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.synthesis.synthesizer import Synthesizer
 from retinasynth.training import trainer
+
+
+def inspect(data: Path | str) -> Inspection:
+    """Say what is wrong with a data set; see `retinasynth.datasets.inspection.inspect_data`.
+
+    Args:
+        data: a data set in any known layout, or ``"phantom"``.
+    """
+    return inspect_data(Path(data))
 
 
 def load(model: Path | str) -> Synthesizer:

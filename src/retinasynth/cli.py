@@ -71,6 +71,43 @@ def demo(
     screen.print(f"Done. Open [bold]{made / 'evaluation' / 'report.html'}[/]", soft_wrap=True)
 
 
+@data_app.command("inspect")
+def data_inspect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Say what is wrong with a data set before training hides it; exit code 1 when there is a problem.
+
+    Reads every file and compares all photographs: damaged files, masks that do not fit, the same retina on both sides
+    of the split, also turned, mirrored, cut or scaled.
+    """
+    import dataclasses
+    import json
+
+    from retinasynth.datasets.inspection import inspect_data
+
+    found = inspect_data(folder)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
+        raise typer.Exit(0 if found.ok else 1)
+    if found.split:
+        screen.print(f"Layout: {found.layout}; {found.pairs} pairs", highlight=False)
+        table = Table("", "files", "eyes")
+        for split, counts in found.split.items():
+            table.add_row(split, str(counts["files"]), str(counts["eyes"]))
+        screen.print(table)
+    if found.sizes:
+        sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
+        more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""
+        screen.print(f"Photographs (width x height): {', '.join(sizes[:5])}{more}", highlight=False, soft_wrap=True)
+    for note in found.notes:
+        screen.print(_plain(note), highlight=False, soft_wrap=True)
+    for problem in found.problems:
+        screen.print(f"[bold red]Problem:[/] {_plain(problem)}.", highlight=False, soft_wrap=True)
+    screen.print("Nothing wrong was found." if found.ok else f"{len(found.problems)} problem(s).", highlight=False)
+    raise typer.Exit(0 if found.ok else 1)
+
+
 @data_app.command("prepare")
 def data_prepare(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout.")],
