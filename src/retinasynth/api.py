@@ -63,6 +63,8 @@ def resume(run: Path | str, *, overrides: Sequence[str] = ()) -> Path:
     return trainer.resume(Path(run), overrides)
 
 
-def evaluate(model: Path | str, data: Path | str, out: Path | str, *, seed: int = 0) -> Evaluation:
+def evaluate(
+    model: Path | str, data: Path | str, out: Path | str, *, against: Path | str | None = None, seed: int = 0
+) -> Evaluation:
     """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.subjects.evaluate_model`."""
-    return evaluate_model(Path(model), Path(data), Path(out), seed=seed)
+    return evaluate_model(Path(model), Path(data), Path(out), against=Path(against) if against else None, seed=seed)

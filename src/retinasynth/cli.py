@@ -207,6 +207,9 @@ def evaluate(
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set whose test eyes judge it.")] = None,
     real: Annotated[Path | None, typer.Option(metavar="DIR", help="Instead: real photographs ...")] = None,
     fake: Annotated[Path | None, typer.Option(metavar="DIR", help="... and generated ones of the same names.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="With --model: another model, compared picture by picture.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Measure how close the pictures are, beside what costs nothing: the mean photograph and the nearest one."""
@@ -214,15 +217,17 @@ def evaluate(
     from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 
     if model and data and not (real or fake):
-        result = evaluate_model(model, data, out, seed=seed)
-    elif real and fake and not (model or data):
+        result = evaluate_model(model, data, out, against=against, seed=seed)
+    elif real and fake and not (model or data or against):
         result = evaluate_folders(real, fake, out)
     else:
         raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
-    table = Table("mean (95 % interval)", *(f"{MEASURE_NAMES[m]}{UNITS[m]}" for m in MEASURE_NAMES))
-    for who, measures in {"model": result.source_protocol, **result.baselines}.items():
-        rounded = [[figure_text(name, value) for value in estimate[:3]] for name, estimate in measures.items()]
-        table.add_row(who, *(f"{mean} ({low} to {high})" for mean, low, high in rounded))
+    answers = {"model": result.measures, **result.baselines}
+    table = Table("mean (95 % interval)", *answers)
+    for name in result.measures:
+        rounded = [[figure_text(name, value) for value in measures[name][:3]] for measures in answers.values()]
+        row = (f"{mean} ({low} to {high})" for mean, low, high in rounded)
+        table.add_row(f"{MEASURE_NAMES[name]}{UNITS.get(name, '')}", *row)
     screen.print(table)
     for sentence in result.verdict:
         screen.print(sentence)

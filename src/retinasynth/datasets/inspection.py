@@ -19,7 +19,15 @@ from scipy import ndimage, sparse
 from retinasynth.datasets.layouts import DataSet, EyeFiles, Split, find_eyes, fit_mask
 from retinasynth.datasets.twins import THREADS, Sketch, Twins, brightest, evened, find_twins, sketch
 from retinasynth.errors import DataError, ImageError
-from retinasynth.images import Mask, Photograph, mask_from_photograph, read_photograph, resize_mask, resize_photograph
+from retinasynth.images import (
+    Mask,
+    Photograph,
+    mask_from_photograph,
+    read_mask,
+    read_photograph,
+    resize_mask,
+    resize_photograph,
+)
 from retinasynth.progress import progress
 
 MIN_FIT = 0.4
@@ -186,7 +194,11 @@ class _Look:
         grey = _grey_share(picture)
         if grey > MAX_GREY:
             self.found.not_binary.append({"file": name, "grey": round(grey, 4)})
-        mask = mask_from_photograph(picture)
+        try:
+            mask = mask_from_photograph(picture) if self.files.side_by_side else read_mask(path, allow_empty=True)
+        except ImageError as error:
+            self.found.unreadable.append({"file": name, "reason": str(error)})
+            return
         if not mask.any():
             if plane in ("vessels", "fov"):
                 self.found.empty.append(name)
@@ -206,6 +218,8 @@ class _Look:
 
 def _grey_share(picture: Photograph) -> float:
     values = brightest(picture)
+    if len(np.unique(values)) <= 2:  # two colours are a mask, whichever they are
+        return 0.0
     return float(np.mean((values > 31) & (values < 224)))
 
 

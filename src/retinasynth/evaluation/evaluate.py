@@ -2,15 +2,20 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from retinasynth.errors import DataError
+import numpy as np
+
+from retinasynth.anatomy.field_of_view import find_field_of_view
+from retinasynth.errors import DataError, ImageError
 from retinasynth.evaluation.baselines import mean_image, nearest_train
-from retinasynth.evaluation.fidelity import SIZE_PX, Fidelity, source_protocol
+from retinasynth.evaluation.fidelity import SIZE_PX, source_protocol, strict
 from retinasynth.evaluation.report import read_training_log, render
-from retinasynth.evaluation.results import BASELINE_NAMES, Evaluation, Picture, summarise
+from retinasynth.evaluation.results import BASELINE_NAMES, Evaluation, Figures, Picture, summarise
+from retinasynth.evaluation.structure import vessels_found
 from retinasynth.files import output_folder, write_json, write_text
 from retinasynth.images import (
     Mask,
@@ -36,6 +41,7 @@ class Example:
         mask: the vessel mask it was made from, ``bool (height, width)``, or None where it is not known.
         generated: ``uint8 (height, width, 3)``.
         expected: ``uint8 (height, width, 3)``; its size may differ.
+        other: what another model generated from the same mask, or None.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Example:
     mask: Mask | None = field(repr=False)
     generated: Photograph = field(repr=False)
     expected: Photograph = field(repr=False)
+    other: Photograph | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -124,14 +131,18 @@ def evaluate_examples(
     for example in examples:
         _check_name(example.name, names)
         names.add(example.name)
-        model = source_protocol(example.generated, example.expected)
-        baselines: dict[str, Fidelity] = {}
+        measured = _Measured(example)
+        model = measured.figures(example.generated)
+        baselines: dict[str, Figures] = {}
         if reference is not None and mean is not None:
-            baselines["mean_image"] = source_protocol(mean, example.expected)
+            baselines["mean_image"] = measured.figures(mean)
             if example.mask is not None and reference.masks is not None:
                 nearest = reference.photographs[nearest_train(example.mask, reference.masks)]
-                baselines["nearest_train"] = source_protocol(nearest, example.expected)
-        pictures.append(Picture(example.name, example.eye, model, baselines, _views(example)))
+                baselines["nearest_train"] = measured.figures(nearest)
+        if example.other is not None:
+            baselines["other_model"] = measured.figures(example.other)
+        views = _views(example)
+        pictures.append(Picture(example.name, example.eye, model, baselines, views, measured.vessels(example.expected)))
         _write_panel(out / "panels" / f"{example.name}.png", example, model)
     if not pictures:
         raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
@@ -141,6 +152,29 @@ def evaluate_examples(
     write_text(out / "pictures.csv", _table(evaluation))
     write_text(out / "report.html", render(evaluation, mean=mean, losses=losses))
     return evaluation
+
+
+class _Measured:
+    """What answers to one example are measured against: its photograph, field of view and vessels, at `SIZE_PX`."""
+
+    def __init__(self, example: Example) -> None:
+        self.expected = example.expected
+        try:
+            self.field_of_view = find_field_of_view(resize_photograph(example.expected, _SIZE))
+        except ImageError:  # black: the source protocol still has an answer
+            self.field_of_view = np.zeros(_SIZE, np.bool_)
+        self.mask = None if example.mask is None else resize_mask(example.mask, _SIZE)
+
+    def figures(self, answer: Photograph) -> Figures:
+        if not self.field_of_view.any():
+            return Figures(*source_protocol(answer, self.expected))
+        inside = strict(answer, self.expected, self.field_of_view)
+        return Figures(*source_protocol(answer, self.expected), *inside, self.vessels(answer))
+
+    def vessels(self, answer: Photograph) -> float:
+        if self.mask is None:
+            return math.nan
+        return vessels_found(resize_photograph(answer, _SIZE), self.mask, self.field_of_view)
 
 
 def _check_name(name: str, taken: set[str]) -> None:
@@ -161,7 +195,7 @@ def _views(example: Example) -> dict[str, bytes]:
     return views
 
 
-def _write_panel(path: Path, example: Example, model: Fidelity) -> None:
+def _write_panel(path: Path, example: Example, model: Figures) -> None:
     size = (example.generated.shape[0], example.generated.shape[1])
     pictures = {"Generated": example.generated, "Expected": resize_photograph(example.expected, size)}
     if example.mask is not None:
@@ -176,10 +210,10 @@ def _table(evaluation: Evaluation) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["name", "eye", *Fidelity._fields]
-        + [f"{baseline}_{measure}" for baseline in BASELINE_NAMES for measure in Fidelity._fields]
+        ["name", "eye", *Figures._fields]
+        + [f"{baseline}_{measure}" for baseline in BASELINE_NAMES for measure in Figures._fields]
     )
-    absent = ("",) * len(Fidelity._fields)
+    absent = ("",) * len(Figures._fields)
     for picture in evaluation.pictures:
         answers = [figure for name in BASELINE_NAMES for figure in picture.baselines.get(name, absent)]
         writer.writerow([picture.name, picture.eye, *picture.model, *answers])

@@ -22,6 +22,7 @@ from retinasynth.evaluation.results import (
     CONVENTIONS,
     LOWER_IS_BETTER,
     MEASURE_NAMES,
+    UNITS,
     Evaluation,
     Measures,
     Picture,
@@ -32,7 +33,11 @@ from retinasynth.images import Photograph, encoded
 
 MOST_SHOWN = 24
 MEAN_TITLE = "Mean photograph"
-ROW_NAMES = {"mean_image": "Mean training photograph", "nearest_train": "Nearest training eye"}
+ROW_NAMES = {
+    "mean_image": "Mean training photograph",
+    "nearest_train": "Nearest training eye",
+    "other_model": "The other model",
+}
 LOSSES = {
     "loss_discriminator_real": "on real",
     "loss_discriminator_generated": "on generated",
@@ -118,7 +123,8 @@ def render(evaluation: Evaluation, *, mean: Photograph | None, losses: Losses | 
     return environment.get_template("report.html.jinja").render(
         evaluation=evaluation,
         eyes=len({picture.eye for picture in evaluation.pictures}),
-        measures=MEASURE_NAMES,
+        measures={name: MEASURE_NAMES[name] for name in evaluation.measures},
+        units=UNITS,
         lower_is_better=LOWER_IS_BETTER,
         rows=_rows(evaluation),
         differences=_difference_rows(evaluation),
@@ -126,7 +132,7 @@ def render(evaluation: Evaluation, *, mean: Photograph | None, losses: Losses | 
         mean=None if mean is None else encoded(mean, "JPEG"),
         mean_title=MEAN_TITLE,
         figure_text=figure_text,
-        distributions=[_distribution(evaluation.pictures, measure) for measure in MEASURE_NAMES],
+        distributions=[_distribution(evaluation.pictures, measure) for measure in evaluation.measures],
         has_mean="mean_image" in evaluation.baselines,
         loss_plots=_loss_plots(losses) if losses is not None and losses["step"].size else [],
         conventions={MEASURE_NAMES.get(name, ROW_NAMES.get(name, name)): text for name, text in CONVENTIONS.items()},
@@ -142,10 +148,10 @@ def _data_uri(picture: bytes) -> str:
 
 
 def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    rows = [("Model", evaluation.source_protocol)]
+    rows = [("Model", evaluation.measures)]
     rows += [(ROW_NAMES[name], measures) for name, measures in evaluation.baselines.items()]
     return [
-        {"name": name, "n": measures["mse"].n, "cells": [_cell(measure, measures) for measure in MEASURE_NAMES]}
+        {"name": name, "n": measures["mse"].n, "cells": [_cell(measure, measures) for measure in evaluation.measures]}
         for name, measures in rows
     ]
 
@@ -170,7 +176,7 @@ def _difference_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                     "high": figure_text(measure, measures[measure].high, signed=True),
                     "outcome": outcome(measure, measures[measure]),
                 }
-                for measure in MEASURE_NAMES
+                for measure in evaluation.measures
             ],
         }
         for name, measures in evaluation.differences.items()
@@ -209,7 +215,7 @@ def _distribution(pictures: Sequence[Picture], measure: str) -> dict[str, str]:
     name = MEASURE_NAMES[measure]
     direction = "lower" if measure in LOWER_IS_BETTER else "higher"
     with mpl.rc_context(_STYLE):
-        figure, axes = _panel(f"{name}{' (dB)' if measure == 'psnr' else ''}, {direction} is better")
+        figure, axes = _panel(f"{name}{' (dB)' if measure in UNITS else ''}, {direction} is better")
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.margins(y=0.06)

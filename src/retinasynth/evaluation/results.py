@@ -1,36 +1,67 @@
 """What an evaluation found, and what may be said of it in plain words."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from retinasynth.evaluation import fidelity, intervals
-from retinasynth.evaluation.fidelity import Fidelity
+from retinasynth.evaluation import fidelity, intervals, structure
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
 
-Measures = dict[str, Estimate]  # by the names of `Fidelity`
+Measures = dict[str, Estimate]  # by the names of `Figures`
 Outcome = Literal["better", "worse", "undecided"]
 
-MEASURE_NAMES = {"mse": "MSE", "ssim": "SSIM", "psnr": "PSNR"}
-DECIMALS = {"mse": 4, "ssim": 4, "psnr": 2}
-UNITS = {"mse": "", "ssim": "", "psnr": " dB"}
+MEASURE_NAMES = {
+    "mse": "MSE",
+    "ssim": "SSIM",
+    "psnr": "PSNR",
+    "fov_ssim": "SSIM in view",
+    "fov_psnr": "PSNR in view",
+    "vessels": "vessels",
+}
+DECIMALS = {"psnr": 2, "fov_psnr": 2}  # 4 for the others
+UNITS = {"psnr": " dB", "fov_psnr": " dB"}
 LOWER_IS_BETTER = {"mse"}
+SOURCE_PROTOCOL = ("mse", "ssim", "psnr")
 BASELINE_NAMES = {
     "mean_image": "the mean training photograph, which ignores the mask",
     "nearest_train": "the photograph of the training eye with the nearest mask, which is only looked up",
+    "other_model": "the other model",
 }
 _LEVEL = f"{100 * intervals.LEVEL:g} %"
 CONVENTIONS = {
     **fidelity.CONVENTIONS,
+    **structure.CONVENTIONS,
     "intervals": f"{_LEVEL} percentile bootstrap of the mean over eyes, {intervals.RESAMPLES} resamples, "
     f"seed {intervals.SEED}; pictures of one eye are drawn together. With fewer than about ten eyes such intervals "
     "are too narrow",
     "differences": "model minus baseline, paired by picture",
     "mean_image": "the mean of the training photographs at that size, the same answer for every mask",
     "nearest_train": "the photograph of the training eye whose vessel mask has the highest Dice overlap",
+    "other_model": "the model that `--against` names, on the same masks",
     "what these figures miss": "vessels and fine texture make up little of the squared error of a fundus photograph, "
     "most of which is colour and illumination that a vessel mask does not tell",
 }
+
+
+class Figures(NamedTuple):
+    """All figures of one picture; not a number where one could not be measured.
+
+    Attributes:
+        mse: of the source protocol, as `ssim` and `psnr` (`retinasynth.evaluation.fidelity.source_protocol`).
+        ssim: likewise.
+        psnr: likewise.
+        fov_ssim: inside the field of view, as `fov_psnr` (`retinasynth.evaluation.fidelity.strict`).
+        fov_psnr: likewise.
+        vessels: found again where the mask says (`retinasynth.evaluation.structure.vessels_found`).
+    """
+
+    mse: float
+    ssim: float
+    psnr: float
+    fov_ssim: float = math.nan
+    fov_psnr: float = math.nan
+    vessels: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -41,15 +72,17 @@ class Picture:
         name: what its files are called, without suffix.
         eye: the eye or person it shows.
         model: the figures of the generated photograph.
+        vessels_in_expected: the vessels found again in the real photograph: what can be reached.
         baselines: the figures of each baseline that could answer for this picture.
         views: encoded pictures for the report, by the title above them.
     """
 
     name: str
     eye: str
-    model: Fidelity
-    baselines: Mapping[str, Fidelity]
+    model: Figures
+    baselines: Mapping[str, Figures]
     views: Mapping[str, bytes] = field(repr=False)
+    vessels_in_expected: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -60,7 +93,8 @@ class Evaluation:
         title: heading of the report.
         about: where the pictures come from: model, data, command, settings, seed, version.
         pictures: every picture with its figures.
-        source_protocol: the measures of the model.
+        measures: of the model; those that every picture has.
+        vessels_in_expected: the same measure of the real photographs, or None where it was not measured.
         baselines: the same measures of each baseline.
         differences: model minus baseline, paired.
         verdict: plain sentences, the answer first.
@@ -69,10 +103,16 @@ class Evaluation:
     title: str
     about: Mapping[str, str]
     pictures: Sequence[Picture] = field(repr=False)
-    source_protocol: Measures
+    measures: Measures
+    vessels_in_expected: Estimate | None
     baselines: dict[str, Measures]
     differences: dict[str, Measures]
     verdict: list[str]
+
+    @property
+    def source_protocol(self) -> Measures:
+        """The three measures behind the published figures."""
+        return {name: self.measures[name] for name in SOURCE_PROTOCOL}
 
     def to_json(self) -> dict[str, Any]:
         """What ``evaluation.json`` holds; every figure is ``{mean, low, high, n}``."""
@@ -80,11 +120,18 @@ class Evaluation:
             "title": self.title,
             "verdict": self.verdict,
             "source_protocol": _plain(self.source_protocol),
+            "fov": _plain({name[4:]: self.measures[name] for name in self.measures if name.startswith("fov_")}),
+            "structure": _plain(self._structure),
             "baselines": {name: _plain(measures) for name, measures in self.baselines.items()},
             "differences": {name: _plain(measures) for name, measures in self.differences.items()},
             "conventions": CONVENTIONS,
             "about": dict(self.about),
         }
+
+    @property
+    def _structure(self) -> Measures:
+        found = {"vessels": self.measures["vessels"]} if "vessels" in self.measures else {}
+        return found | ({"vessels_in_expected": self.vessels_in_expected} if self.vessels_in_expected else {})
 
 
 def _plain(measures: Measures) -> dict[str, dict[str, float | int]]:
@@ -98,9 +145,10 @@ def summarise(title: str, pictures: Sequence[Picture], about: Mapping[str, str])
     """
     eyes = [picture.eye for picture in pictures]
 
-    def measured(figures: Callable[[Picture], Fidelity]) -> dict[str, list[float]]:
+    def measured(figures: Callable[[Picture], Figures]) -> dict[str, list[float]]:
         columns = zip(*(figures(picture) for picture in pictures), strict=True)
-        return {name: list(column) for name, column in zip(Fidelity._fields, columns, strict=True)}
+        named = {name: list(column) for name, column in zip(Figures._fields, columns, strict=True)}
+        return {name: column for name, column in named.items() if not any(map(math.isnan, column))}
 
     model = measured(lambda picture: picture.model)
     answers = {
@@ -108,17 +156,23 @@ def summarise(title: str, pictures: Sequence[Picture], about: Mapping[str, str])
         for baseline in BASELINE_NAMES
         if all(baseline in picture.baselines for picture in pictures)
     }
-    source_protocol = {name: bootstrap_mean(values, groups=eyes) for name, values in model.items()}
+    measures = {name: bootstrap_mean(values, groups=eyes) for name, values in model.items()}
     baselines = {
         baseline: {name: bootstrap_mean(values, groups=eyes) for name, values in columns.items()}
         for baseline, columns in answers.items()
     }
     differences = {
-        baseline: {name: bootstrap_difference(model[name], values, groups=eyes) for name, values in columns.items()}
+        baseline: {
+            name: bootstrap_difference(model[name], values, groups=eyes)
+            for name, values in columns.items()
+            if name in model
+        }
         for baseline, columns in answers.items()
     }
-    verdict = _verdict(source_protocol, baselines, differences, eyes=len(set(eyes)))
-    return Evaluation(title, about, pictures, source_protocol, baselines, differences, verdict)
+    verdict = _verdict(measures, baselines, differences, eyes=len(set(eyes)))
+    real = [picture.vessels_in_expected for picture in pictures]
+    vessels = None if any(map(math.isnan, real)) else bootstrap_mean(real, groups=eyes)
+    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, verdict)
 
 
 def outcome(measure: str, difference: Estimate) -> Outcome:
@@ -140,7 +194,7 @@ def figure_text(measure: str, value: float, *, signed: bool = False) -> str:
         >>> figure_text("mse", 0.06634), figure_text("psnr", 0.456, signed=True)
         ('0.0663', '+0.46')
     """
-    return f"{value:{'+' if signed else ''}.{DECIMALS[measure]}f}"
+    return f"{value:{'+' if signed else ''}.{DECIMALS.get(measure, 4)}f}"
 
 
 # --- The verdict -------------------------------------------------------------------------------------------------
@@ -163,7 +217,7 @@ def _verdict(
             + "."
             for result, measures in _by_outcome(differences[baseline]).items()
         ]
-    if "nearest_train" not in baselines:
+    if "mean_image" in baselines and "nearest_train" not in baselines:
         why = "since not every picture and training eye has a mask"
         sentences.append(f"The baseline of the nearest training eye was left out, {why}.")
     return sentences
@@ -201,7 +255,7 @@ def _against(measure: str, model: Estimate, rival: Estimate, difference: Estimat
     change, low, high = (figure_text(measure, figure, signed=True) for figure in difference[:3])
     return (
         f"{MEASURE_NAMES[measure]} {figure_text(measure, model.mean)} against "
-        f"{figure_text(measure, rival.mean)}{UNITS[measure]} "
+        f"{figure_text(measure, rival.mean)}{UNITS.get(measure, '')} "
         f"(difference {change}, {_LEVEL} interval {low} to {high})"
     )
 

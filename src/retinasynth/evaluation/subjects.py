@@ -1,5 +1,6 @@
 """What can be evaluated: a model on the test eyes of a data set, or a folder of pictures against another."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,25 +13,27 @@ from retinasynth.evaluation.evaluate import Example, Reference, evaluate_example
 from retinasynth.evaluation.fidelity import SIZE_PX
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.files import new_folder
-from retinasynth.images import Photograph
+from retinasynth.images import Mask, Photograph
 from retinasynth.progress import progress
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 
-def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Evaluation:
+def evaluate_model(model: Path, data: Path, out: Path, *, against: Path | None = None, seed: int = 0) -> Evaluation:
     """Evaluate a model on the test eyes of a data set, with its training eyes as baselines.
 
     Args:
         model: a run folder or a model folder; of a run, the loss curves are shown too.
         data: a data set with a test split.
         out: a new or empty folder for the results.
-        seed: of the model's dropout; each picture adds its number.
+        against: another model, which is compared with the first picture by picture.
+        seed: of the models' dropout; each picture adds its number.
 
     Raises:
         DataError: there are no test pairs.
         ModelError: there is no such model.
     """
     synthesizer = Synthesizer.load(model)
+    other = Synthesizer.load(against) if against else None
     found = find_eyes(data)
     train_files, test_files = found.split("train"), found.split("test")
     if not test_files:
@@ -51,6 +54,7 @@ def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Eval
     about = {
         "Model": f"{synthesizer.name}, preset {synthesizer.config.preset}",
         "Training": "{} steps on {} pairs; weights: {}".format(*known),
+        **({"The other model": f"{other.name}, preset {other.config.preset}"} if other else {}),
         "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures",
         "Licence of the training data": str(training.get("licence") or "not given"),
         "Seed": str(seed),
@@ -58,7 +62,7 @@ def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Eval
     }
     log = Path(model) / "metrics.jsonl"
     return evaluate_examples(
-        _generated(synthesizer, test_files, test, seed),
+        _examples(synthesizer, other, test_files, test, seed),
         reference=Reference(train.names, list(train.photographs), list(train.masks)) if train else None,
         out=out,
         about=about,
@@ -67,18 +71,25 @@ def evaluate_model(model: Path, data: Path, out: Path, *, seed: int = 0) -> Eval
     )
 
 
-def _generated(synthesizer: Synthesizer, files: Sequence[EyeFiles], test: Pairs, seed: int) -> Iterator[Example]:
-    config = synthesizer.config
-    given = load_pairs(files, config.size_px) if config.resize == "stretch" else None
+def _examples(
+    model: Synthesizer, other: Synthesizer | None, files: Sequence[EyeFiles], test: Pairs, seed: int
+) -> Iterator[Example]:
+    answers = _generated(model, files, seed)
+    others = _generated(other, files, seed) if other else itertools.repeat(None)
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.masks[index]), np.asarray(test.photographs[index])
-            if given is not None:
-                generated = synthesizer.generate(np.asarray(given.masks[index]), seed=seed + index)
-            else:  # from the whole mask, so that the bars can be cut off again
-                generated = synthesizer.generate(read_eye(files[index]), seed=seed + index, size="mask")
-            yield Example(name, test.eyes[index], mask, generated, expected)
+            yield Example(name, test.eyes[index], mask, next(answers), expected, next(others))
             advance(index + 1, name)
+
+
+def _generated(model: Synthesizer, files: Sequence[EyeFiles], seed: int) -> Iterator[Photograph]:
+    if model.config.resize == "stretch":
+        for index, mask in enumerate(load_pairs(files, model.config.size_px).masks):
+            yield model.generate(np.asarray(mask), seed=seed + index)
+    else:  # from the whole mask, so that the bars can be cut off again
+        for index, eye in enumerate(files):
+            yield model.generate(read_eye(eye), seed=seed + index, size="mask")
 
 
 def evaluate_folders(real: Path, fake: Path, out: Path) -> Evaluation:
@@ -102,12 +113,22 @@ def evaluate_folders(real: Path, fake: Path, out: Path) -> Evaluation:
         )
     new_folder(out, what="an evaluation")
     examples = (
-        Example(name, real_eyes[name].eye, None, _photograph(fake_eyes[name]), _photograph(real_eyes[name]))
+        Example(
+            name,
+            real_eyes[name].eye,
+            _vessels(real_eyes[name]),
+            _photograph(fake_eyes[name]),
+            _photograph(real_eyes[name]),
+        )
         for name in sorted(real_eyes)
     )
     about = {"Real": Path(real).name, "Generated": Path(fake).name}
     title = f"{Path(fake).name} against {Path(real).name}"
     return evaluate_examples(examples, reference=None, out=out, about=about, title=title)
+
+
+def _vessels(files: EyeFiles) -> Mask | None:
+    return read_eye(files).planes.get("vessels")
 
 
 def _photograph(files: EyeFiles) -> Photograph:
