@@ -13,10 +13,10 @@ from PIL import Image
 
 from retinasynth.errors import DataError, OutputError
 from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
-from retinasynth.evaluation.fidelity import Fidelity, source_protocol
+from retinasynth.evaluation.fidelity import source_protocol
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference
 from retinasynth.evaluation.report import read_training_log
-from retinasynth.evaluation.results import Picture, outcome, summarise
+from retinasynth.evaluation.results import Figures, Picture, outcome, summarise
 from retinasynth.images import read_metadata, read_photograph
 
 ABOUT = {"Model": "a <b>bold</b> model", "Command": 'retinasynth evaluate --out "here" & there', "Seed": "0"}
@@ -102,8 +102,15 @@ def test_the_json_holds_every_figure_with_its_interval(finished):
     written = json.loads((out / "evaluation.json").read_text())
     assert written == evaluation.to_json()
     assert list(written["baselines"]) == list(written["differences"]) == ["mean_image", "nearest_train"]
-    for measures in (written["source_protocol"], *written["baselines"].values(), *written["differences"].values()):
-        assert list(measures) == ["mse", "ssim", "psnr"]
+    all_six = ["mse", "ssim", "psnr", "fov_ssim", "fov_psnr", "vessels"]
+    for names, measures in (
+        (["mse", "ssim", "psnr"], written["source_protocol"]),
+        (["ssim", "psnr"], written["fov"]),
+        (["vessels", "vessels_in_expected"], written["structure"]),
+        *((all_six, measures) for measures in written["baselines"].values()),
+        *((all_six, measures) for measures in written["differences"].values()),
+    ):
+        assert list(measures) == names
         for figure in measures.values():
             assert list(figure) == ["mean", "low", "high", "n"]
             assert figure["low"] < figure["mean"] < figure["high"]
@@ -172,7 +179,8 @@ def test_panels_show_source_generated_and_expected_and_say_that_they_are_synthet
 def test_a_model_that_is_better_is_said_to_beat_the_baselines(finished):
     _, evaluation = finished
     assert evaluation.verdict[0] == (
-        "The model beats the mean training photograph, which ignores the mask, on MSE, SSIM and PSNR."
+        "The model beats the mean training photograph, which ignores the mask, on MSE, SSIM, PSNR, SSIM in "
+        "view, PSNR in view and vessels."
     )
     assert all("beats" in sentence and "not" not in sentence for sentence in evaluation.verdict)
     assert "nearest mask" in evaluation.verdict[2]
@@ -183,11 +191,12 @@ def test_a_model_that_is_worse_is_said_not_to_beat_them_with_its_figures(tmp_pat
     model, rival = evaluation.source_protocol["mse"], evaluation.baselines["mean_image"]["mse"]
     assert evaluation.verdict[0].startswith("The model does not beat the mean training photograph, which ignores the")
     assert evaluation.verdict[1].startswith(
-        "On MSE, SSIM and PSNR the model does not beat the mean training photograph, which ignores the mask; "
+        "On MSE, SSIM, PSNR, SSIM in view and PSNR in view the model does not beat the mean training photograph, "
+        "which ignores the mask; "
         f"it is worse: MSE {model.mean:.4f} against {rival.mean:.4f} (difference +{model.mean - rival.mean:.4f}, "
         "95 % interval +"
     )
-    assert not any("beats" in sentence for sentence in evaluation.verdict)
+    assert not any("beats" in sentence for sentence in evaluation.verdict if "vessels" not in sentence)
 
 
 def test_a_difference_that_may_be_chance_is_said_to_be_undecided(tmp_path, reference):
@@ -200,7 +209,7 @@ def test_a_difference_that_may_be_chance_is_said_to_be_undecided(tmp_path, refer
 
 def test_measures_that_disagree_are_told_apart_and_bad_news_comes_first():
     def picture(number, ssim):
-        model, rival = Fidelity(0.07 + 0.001 * number, ssim, 18.0), Fidelity(0.06, 0.7, 18.4 + 0.1 * number)
+        model, rival = Figures(0.07 + 0.001 * number, ssim, 18.0), Figures(0.06, 0.7, 18.4 + 0.1 * number)
         return Picture(str(number), str(number), model, {"mean_image": rival}, {})
 
     better = summarise("t", [picture(number, 0.8 + 0.01 * number) for number in range(5)], {})
@@ -349,12 +358,12 @@ def test_pictures_in_the_report_are_described_and_near_the_originals(finished):
 def test_the_plots_count_the_pictures_and_the_loss_curves_are_there_only_with_a_log(finished, tmp_path, reference):
     page = Page((finished[0] / "report.html").read_text())
     labels = [svg["aria-label"] for svg in page.all("svg")]
-    assert len(labels) == 3 + 3
+    assert len(labels) == 6 + 3
     for loss in ("on real", "on generated", "adversarial", "mean absolute error"):
-        assert any(f"{loss} ends near" in label for label in labels[3:])
+        assert any(f"{loss} ends near" in label for label in labels[6:])
     run(tmp_path, lambda number, photograph: photograph if number else 255 - photograph, reference, count=3)
     assert "PSNR: the model is better in 2 of 3 pictures" in (tmp_path / "report.html").read_text()
-    assert len(Page((tmp_path / "report.html").read_text()).all("svg")) == 3
+    assert len(Page((tmp_path / "report.html").read_text()).all("svg")) == 6
 
 
 def test_no_more_than_24_pictures_are_shown_from_both_ends_and_the_middle(tmp_path):

@@ -143,9 +143,10 @@ def test_side_by_side_pictures_are_halved_and_a_damaged_one_is_listed(tmp_path: 
 def test_empty_and_grey_masks_are_listed(folder: Path, eyes: list[Eye]) -> None:
     write_mask(folder / "train" / "vessels" / "a.png", np.zeros((SIZE, SIZE), np.bool_))
     grey = eyes[1].planes["vessels"] * np.uint8(150)
+    grey[0, 0] = 255
     Image.fromarray(grey).save(folder / "train" / "vessels" / "b.png")
-    zero_and_one = eyes[2].planes["vessels"].astype(np.uint8)
-    Image.fromarray(zero_and_one).save(folder / "train" / "vessels" / "c.png")
+    for file, eye, white in (("train/vessels/c", 2, 1), ("test/vessels/d", 3, 150)):  # any two values are a mask
+        Image.fromarray(eyes[eye].planes["vessels"] * np.uint8(white)).save(folder / f"{file}.png")
     report = look(folder)
     share = round(float(eyes[1].planes["vessels"].mean()), 4)
     assert findings(report) == {

@@ -1,6 +1,7 @@
 import itertools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pictures import tiny_mask
-from retinasynth.config import DiscriminatorSettings, GeneratorSettings, LossSettings
+from retinasynth.config import DiscriminatorSettings, GeneratorSettings, LossSettings, Settings
 from retinasynth.images import photograph_from_signed, signed_from_mask
 from retinasynth.models.discriminators import PatchDiscriminator, SameConvolution
 from retinasynth.models.generation import generate_photograph, mixed_seed
-from retinasynth.models.generators import EncoderStep, UNetGenerator
+from retinasynth.models.generators import EncoderStep, ResizeGenerator, UNetGenerator, build_generator
 from retinasynth.models.layers import AlwaysDropout, BatchNorm, initialise
 from retinasynth.models.losses import discriminator_loss, generator_loss, ssim
 
@@ -486,3 +487,54 @@ def test_extreme_logits_stay_finite() -> None:
     wrong.total.backward()
     assert torch.isfinite(sure.grad).all()
     assert sure.grad.abs().sum() > 0
+
+
+# --- The generator without a checkerboard ---
+
+
+def resize_generator(size_px: int = 32, **changes: Any) -> ResizeGenerator:
+    torch.manual_seed(0)
+    settings = GeneratorSettings(architecture="resize", filters=8, depth=3, dropout=0.3, **changes)
+    made = build_generator(1, size_px, settings)
+    assert isinstance(made, ResizeGenerator)
+    return made.eval()
+
+
+def test_the_resize_generator_of_lean_has_a_few_million_weights() -> None:
+    lean = Settings.from_preset("lean")
+    generator = build_generator(lean.data.mask_channels, lean.data.size_px, lean.generator)
+    assert sum(weight.numel() for weight in generator.parameters()) == 5_114_851
+
+
+def test_it_begins_as_the_canvas_whatever_the_mask_and_learns_from_there() -> None:
+    generator = resize_generator()
+    canvas = torch.rand(3, 32, 32) * 2 - 1
+    generator.start_from(canvas)
+    mask = torch.sign(torch.randn(2, 1, 32, 32))
+    torch.testing.assert_close(generator(mask), canvas.expand(2, 3, 32, 32), rtol=0, atol=0)
+    generator(mask).sum().backward()
+    assert generator.output.weight.grad is not None
+    assert generator.output.weight.grad.abs().sum() > 0
+
+
+def test_a_picture_depends_on_its_mask_and_not_on_its_batch() -> None:
+    generator = resize_generator()
+    masks = torch.sign(torch.randn(3, 1, 32, 32))
+    together = generator(masks)
+    torch.testing.assert_close(together[1:2], generator(masks[1:2]), rtol=1e-4, atol=1e-5)
+    assert (together[0] - together[1]).abs().max() > 1e-3
+
+
+def test_it_has_no_checkerboard_where_the_source_has_one() -> None:
+    """Of an even mask, untrained: the share of the spectrum at the highest frequency of rows and columns."""
+
+    def checkerboard(generator: nn.Module) -> float:
+        with torch.no_grad():
+            picture = generator.eval()(torch.full((1, 1, 64, 64), -1.0))[0].mean(dim=0)[16:48, 16:48]
+        spectrum = torch.fft.fft2(picture - picture.mean()).abs()
+        return float((spectrum[16, 0] + spectrum[0, 16] + spectrum[16, 16]) / spectrum.sum())
+
+    torch.manual_seed(0)
+    source = UNetGenerator(1, GeneratorSettings(filters=8, depth=3, dropout=0))
+    assert checkerboard(resize_generator(64)) < 0.01
+    assert checkerboard(source) > 0.05

@@ -52,7 +52,8 @@ def find_field_of_view(photograph: Photograph) -> Mask:
     scale = WORKING_SIZE_PX / max(height, width)
     small = (max(1, round(height * scale)), max(1, round(width * scale)))
     working = resize_photograph(photograph, small) if scale < 1 else photograph
-    brightness = ndimage.gaussian_filter(working.max(axis=2).astype(np.float64), 1)
+    noise_px = max(working.shape) / WORKING_SIZE_PX
+    brightness = ndimage.gaussian_filter(working.max(axis=2).astype(np.float64), noise_px)
     if brightness.max() < 16 or (np.ptp(brightness) < 4 and brightness.max() < 40):
         raise ImageError("The picture is black", expected="a fundus photograph")
     found = _find(brightness)

@@ -163,7 +163,8 @@ class ResizeGenerator(nn.Module):
             canvas: signed, ``(3, size_px, size_px)``.
         """
         self.canvas.copy_(canvas)
-        nn.init.zeros_(self.output.weight)
+        for parameter in self.output.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, mask: Tensor) -> Tensor:
         """The photograph of a mask; both signed."""
