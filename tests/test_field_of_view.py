@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retinasynth.anatomy.appearance import at_expected_appearance, draw_field, fit_field
+from retinasynth.anatomy.appearance import at_expected_appearance, draw_field, fit_field, mean_photograph
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import ImageError
 
@@ -104,3 +104,13 @@ def test_the_expected_appearance_has_the_mean_colours_and_keeps_the_vessels_and_
     assert np.array_equal(even[:, ~inner], np.stack([dark, bright])[:, ~inner])
     assert even[0, 58, 60, 1].astype(int) - even[0, 62, 60, 1] > 30
     assert np.abs(even[1, 58, 60].astype(int) - even[1, 62, 60]).max() <= 4
+
+
+def test_the_mean_photograph_loses_the_trace_of_blocks_and_keeps_its_edges():
+    trace = np.where(np.arange(64) % 2, 1, 0)[:, None, None]
+    photographs = np.zeros((3, 64, 64, 3), np.uint8)
+    photographs[:, :, 20:] = 100 + 20 * np.arange(3)[:, None, None, None] + trace
+    mean = mean_photograph(photographs)
+    assert np.ptp(mean[1:-1, 22:]) < 1e-4
+    assert mean[10, 19].max() == 0
+    assert mean[10, 20] == pytest.approx(120.5, abs=0.51)

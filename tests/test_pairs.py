@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
+from retinasynth.anatomy.appearance import MOST_SMOOTHED
 from retinasynth.config import Settings
 from retinasynth.datasets import pairs as module
 from retinasynth.datasets.layouts import EyeFiles, find_eyes
@@ -268,3 +269,44 @@ def test_too_few_pairs_for_a_step_are_refused(batch_size: int, devices: int) -> 
     with pytest.raises(SettingError, match="One step takes 6 pairs"):
         next(batches(numbered_pairs(5), settings, epoch=0))
     assert steps_per_epoch(numbered_pairs(6), settings) == 1
+
+
+# --- The expected appearance ---
+
+
+def test_at_the_expected_appearance_the_eye_is_turned_and_the_camera_is_not() -> None:
+    vignette = np.linspace(40, 90, SIZE_PX, dtype=np.float32)[:, None, None] + np.zeros((1, SIZE_PX, 3), np.float32)
+    masks = np.stack([tiny_mask(seed, SIZE_PX, SIZE_PX) for seed in range(6)])
+    # Each photograph is the camera's illumination, darker by 30 where there are vessels.
+    photographs = (vignette - 30 * masks[..., None]).astype(np.uint8)
+    pairs = Pairs(*[tuple("abcdef")] * 2, photographs, masks, vignette, fingerprint="")
+    turned, own = (
+        next(
+            batches(
+                pairs,
+                chosen("mask_channels=1", "rotation_deg=180", f"appearance={appearance}", "batch_size=6"),
+                epoch=0,
+            )
+        )
+        for appearance in ("expected", "own")
+    )
+    assert torch.equal(turned.masks, own.masks)
+    outside = (turned.masks < 0).expand(6, 3, SIZE_PX, SIZE_PX)
+    expected = torch.from_numpy(vignette).permute(2, 0, 1)[None].expand(6, -1, -1, -1)
+    levels = (turned.photographs + 1) * 127.5
+    assert ((levels - expected)[outside].abs() < 5).float().mean() > 0.9  # but where the edge of a vessel is smoothed
+    assert (levels - expected)[~outside].mean() < -15
+    assert (((own.photographs + 1) * 127.5 - expected)[outside].abs() < 5).float().mean() < 0.6
+
+
+def test_both_appearances_are_cached_apart_and_have_one_mean(tmp_path: Path) -> None:
+    from retinasynth.anatomy.phantom import write_phantom_set
+
+    write_phantom_set(tmp_path / "set", train=4, test=0, size_px=64)
+    own, expected = (load_pairs(files_of(tmp_path / "set"), 64, appearance=which) for which in ("own", "expected"))
+    assert own.fingerprint != expected.fingerprint
+    for pairs in (own, expected):
+        np.testing.assert_allclose(pairs.mean, pairs.photographs.mean(axis=0), atol=MOST_SMOOTHED)
+    assert np.abs(own.mean - expected.mean).mean() < 1
+    colours = [pairs.photographs.mean(axis=(1, 2)).std(axis=0).mean() for pairs in (own, expected)]
+    assert colours[1] < 0.3 * colours[0]

@@ -9,7 +9,7 @@ import pytest
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from published import put_drive
 from retinasynth import images
-from retinasynth.errors import DataError, OutputError
+from retinasynth.errors import DataError, ModelError, OutputError
 from retinasynth.evaluation.evaluate import Example
 from retinasynth.evaluation.fidelity import PSNR_CAP_DB
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
@@ -86,3 +86,32 @@ def test_folders_are_matched_by_name(tmp_path):
     (tmp_path / "fake" / "2.png").rename(tmp_path / "fake" / "3.png")
     with pytest.raises(DataError, match="2 stand in one only, for example 2"):
         evaluate_folders(tmp_path / "real", tmp_path / "fake", tmp_path / "again")
+
+
+def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, tiny, tmp_path):
+    from retinasynth.training.trainer import train
+
+    itself = evaluate_model(trained, phantoms, tmp_path / "itself", against=trained)
+    assert list(itself.baselines) == ["mean_image", "nearest_train", "other_model"]
+    assert itself.baselines["other_model"] == itself.measures
+    assert all(tuple(one)[:3] == (0, 0, 0) for one in itself.differences["other_model"].values())
+    assert itself.peaks["other_model"] == itself.peaks["model"] if itself.peaks else True
+
+    larger = ["size_px=64", "epochs=1", "training.seed=3"]
+    rival = train(phantoms, tmp_path / "rival", tiny.with_overrides(larger))
+    found = evaluate_model(trained, phantoms, tmp_path / "found", against=rival)
+    alone = evaluate_model(rival, phantoms, tmp_path / "alone")
+    assert found.measures == itself.measures
+    assert found.baselines["other_model"] == alone.measures
+    assert found.differences["other_model"]["psnr"].mean == pytest.approx(
+        found.measures["psnr"].mean - alone.measures["psnr"].mean
+    )
+    page = (tmp_path / "found" / "report.html").read_text()
+    assert "The other model" in page
+    assert found.about["The other model"] == "rival, preset demo"
+
+
+def test_another_model_that_is_missing_is_refused_before_anything_is_written(trained, phantoms, tmp_path):
+    with pytest.raises(ModelError, match="nowhere"):
+        evaluate_model(trained, phantoms, tmp_path / "out", against=tmp_path / "nowhere")
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,54 @@ def test_two_trainings_with_one_seed_are_equal_and_with_another_differ(trained, 
     assert_same_run(trainer.train(phantoms, tmp_path / "again", tiny), trained)
     other = trainer.train(phantoms, tmp_path / "other", tiny.with_overrides(["training.seed=1"]))
     assert log_of(other) != log_of(trained)
+
+
+# --- The preset "lean" ---
+
+
+@pytest.fixture(scope="module")
+def lean() -> Settings:
+    own = ("flip=", "rotation_deg=", "generator.dropout=")
+    tiny = [setting for setting in TINY if not setting.startswith(own)]
+    return Settings.from_preset("lean").with_overrides([*tiny, "generator.dropout=0.3"])
+
+
+@pytest.fixture(scope="module")
+def lean_trained(phantoms, lean, tmp_path_factory):
+    return trainer.train(phantoms, tmp_path_factory.mktemp("lean") / "undisturbed", lean)
+
+
+def test_a_killed_lean_run_is_resumed_bit_identically(lean_trained, phantoms, lean, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    real_step, steps = trainer.train_step, []
+
+    def step(*arguments):
+        steps.append(1)
+        if len(steps) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real_step(*arguments)
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    with pytest.raises(InterruptedRunError):
+        trainer.train(phantoms, run, lean)
+    trainer.resume(run)
+    assert_same_run(run, lean_trained)
+
+
+def test_lean_starts_from_the_mean_photograph_and_keeps_it_with_its_weights(lean_trained, phantoms, tmp_path):
+    pairs = load_pairs(find_eyes(phantoms).split("train"), 32, appearance="expected")
+    canvas = load_file(lean_trained / "model" / "model.safetensors")["canvas"]
+    np.testing.assert_allclose((canvas.permute(1, 2, 0).numpy() + 1) * 127.5, pairs.mean, atol=0.01)
+    mask = np.asarray(pairs.masks[0])
+    generated = Synthesizer.load(lean_trained).generate(mask)
+    shutil.copytree(lean_trained / "model", tmp_path / "moved")
+    assert np.array_equal(Synthesizer.load(tmp_path / "moved").generate(mask), generated)
+
+
+def test_without_adversarial_weight_no_discriminator_learns(phantoms, lean, tmp_path):
+    run = trainer.train(phantoms, tmp_path / "run", lean.with_overrides(["adversarial_weight=0", "epochs=1"]))
+    assert {name for line in log_of(run) for name in line if name.startswith("loss")} == {"loss_generator_l1"}
+    assert not any(name.startswith("discriminator_adam") for name in load_file(run / checkpoints.FILE))
 
 
 # --- One step ----------------------------------------------------------------------------------------------------

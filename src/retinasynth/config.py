@@ -71,7 +71,11 @@ class DiscriminatorSettings(Section):
     """The PatchGAN that judges a mask and a photograph together."""
 
     filters: int = Field(64, ge=1, le=512, description="channels after the first step")
-    norm: Literal["batch", "none"] = Field("batch", description="normalisation in all steps but the first and last")
+    norm: Literal["batch", "spectral", "none"] = Field(
+        "batch",
+        description="batch: normalisation in all steps but the first and last; spectral: kernels of norm 1 (Miyato, "
+        "2018), so that it cannot run away from few pictures",
+    )
 
 
 class LossSettings(Section):
@@ -294,7 +298,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "lean": {
         "data": {"mask_channels": 1, "appearance": "expected", "flip": True, "rotation_deg": 180},
         "generator": {"architecture": "resize", "filters": 16, "depth": 6, "dropout": 0.0},
-        "discriminator": {"filters": 32, "norm": "none"},
+        "discriminator": {"filters": 16, "norm": "spectral"},
         "loss": {"ssim_weight": 20.0},
         "optimiser": {"learning_rate": 5e-4},
         "training": {"initialisation": "he", "ema_decay": 0.995},

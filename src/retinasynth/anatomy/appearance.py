@@ -13,11 +13,13 @@ Goldbaum, IEEE TMI 22(8), 2003, fit one to find the disc.)
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.images import Mask, Photograph
 
 DEGREE = 2
+MOST_SMOOTHED = 1.5
 
 Field = NDArray[np.float64]  # (terms, 3): the coefficients, in grey levels
 
@@ -42,6 +44,27 @@ def at_expected_appearance(photographs: NDArray[np.uint8]) -> NDArray[np.uint8]:
         change = np.where(view[..., None], draw_field(expected - field, view.shape), 0)
         changed[index] = np.clip(np.rint(photograph + change), 0, 255)
     return changed
+
+
+def mean_photograph(photographs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The mean of photographs of one camera, without the faint pattern of 2 pixels that their compression leaves.
+
+    Blocks of JPEG lie in the same place in each photograph. Resized, they become a pattern far below one grey level,
+    which noise hides in a photograph but nothing hides in a mean. It is smoothed away (weights 1, 2, 1), but not the
+    rim of the field of view and other edges, where that would change more than `MOST_SMOOTHED` grey levels.
+
+    Args:
+        photographs: ``uint8 (n, height, width, 3)``.
+
+    Returns:
+        ``float32 (height, width, 3)``, in grey levels (0 to 255).
+    """
+    mean = photographs.mean(axis=0, dtype=np.float64)
+    smooth = mean
+    for axis in (0, 1):
+        smooth = ndimage.convolve1d(smooth, (0.25, 0.5, 0.25), axis=axis, mode="nearest")
+    chosen: NDArray[np.float64] = np.where(np.abs(smooth - mean) <= MOST_SMOOTHED, smooth, mean)
+    return chosen.astype(np.float32)
 
 
 def fit_field(photograph: Photograph, field_of_view: Mask) -> Field:

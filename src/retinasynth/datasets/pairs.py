@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retinasynth import images
-from retinasynth.anatomy.appearance import at_expected_appearance
+from retinasynth.anatomy.appearance import at_expected_appearance, mean_photograph
 from retinasynth.config import Appearance, Resize, Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.layouts import EyeFiles, read_eye
@@ -27,7 +27,7 @@ from retinasynth.errors import DataError, SettingError
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import Mask, Photograph
 
-CACHE_FORMAT = 3
+CACHE_FORMAT = 4
 
 
 class Batch(NamedTuple):
@@ -46,7 +46,8 @@ class Pairs:
         eyes: the physical eye behind each pair.
         photographs: ``uint8 (n, size_px, size_px, 3)``.
         masks: vessels, ``bool (n, size_px, size_px)``.
-        mean: the mean photograph, ``float32 (size_px, size_px, 3)`` in grey levels (0 to 255).
+        mean: their mean (`retinasynth.anatomy.appearance.mean_photograph`), ``float32 (size_px, size_px, 3)`` in grey
+            levels (0 to 255).
         fingerprint: SHA-256 over names and pixels; the same pairs have it wherever they are kept.
     """
 
@@ -126,7 +127,7 @@ def _decode(files: Sequence[EyeFiles], size_px: int, resize: Resize, appearance:
     digest.update(masks.tobytes())
     np.save(folder / "photographs.npy", photographs)
     np.save(folder / "masks.npy", masks)
-    np.save(folder / "mean.npy", photographs.mean(axis=0, dtype=np.float64).astype(np.float32))
+    np.save(folder / "mean.npy", mean_photograph(photographs))
     about = {"fingerprint": digest.hexdigest(), "size_px": size_px, "names": [eye.name for eye in files]}
     (folder / "pairs.json").write_text(json.dumps(about), encoding="utf-8")
 

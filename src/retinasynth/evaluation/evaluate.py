@@ -15,6 +15,7 @@ from retinasynth.evaluation.baselines import mean_image, nearest_train
 from retinasynth.evaluation.fidelity import SIZE_PX, source_protocol, strict
 from retinasynth.evaluation.report import read_training_log, render
 from retinasynth.evaluation.results import BASELINE_NAMES, Evaluation, Figures, Picture, summarise
+from retinasynth.evaluation.spectrum import Spectra
 from retinasynth.evaluation.structure import vessels_found
 from retinasynth.files import output_folder, write_json, write_text
 from retinasynth.images import (
@@ -128,6 +129,7 @@ def evaluate_examples(
 
     pictures: list[Picture] = []
     names: set[str] = set()
+    spectra = Spectra()
     for example in examples:
         _check_name(example.name, names)
         names.add(example.name)
@@ -141,16 +143,17 @@ def evaluate_examples(
                 baselines["nearest_train"] = measured.figures(nearest)
         if example.other is not None:
             baselines["other_model"] = measured.figures(example.other)
+        spectra.add(example.generated, example.expected, example.other)
         views = _views(example)
         pictures.append(Picture(example.name, example.eye, model, baselines, views, measured.vessels(example.expected)))
         _write_panel(out / "panels" / f"{example.name}.png", example, model)
     if not pictures:
         raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
 
-    evaluation = summarise(title, pictures, about)
+    evaluation = summarise(title, pictures, about, spectra.peaks())
     write_json(out / "evaluation.json", evaluation.to_json())
     write_text(out / "pictures.csv", _table(evaluation))
-    write_text(out / "report.html", render(evaluation, mean=mean, losses=losses))
+    write_text(out / "report.html", render(evaluation, mean=mean, losses=losses, spectra=spectra.drawn()))
     return evaluation
 
 

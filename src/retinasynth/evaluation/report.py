@@ -34,6 +34,8 @@ from retinasynth.images import Photograph, encoded
 MOST_SHOWN = 24
 MEAN_TITLE = "Mean photograph"
 ROW_NAMES = {
+    "model": "Generated photographs",
+    "expected": "Real photographs",
     "mean_image": "Mean training photograph",
     "nearest_train": "Nearest training eye",
     "other_model": "The other model",
@@ -103,13 +105,20 @@ def read_training_log(path: Path) -> Losses:
     return {name: np.array(column) for name, column in columns.items()}
 
 
-def render(evaluation: Evaluation, *, mean: Photograph | None, losses: Losses | None) -> str:
+def render(
+    evaluation: Evaluation,
+    *,
+    mean: Photograph | None,
+    losses: Losses | None,
+    spectra: Mapping[str, Photograph] | None = None,
+) -> str:
     """The report as one HTML page that asks for nothing outside itself.
 
     Args:
         evaluation: what was found.
         mean: the mean training photograph, shown beside each picture, or None.
         losses: what `read_training_log` returns, or None to leave the curves out.
+        spectra: mean spectra as pictures, by the names of `Evaluation.peaks`.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -132,6 +141,10 @@ def render(evaluation: Evaluation, *, mean: Photograph | None, losses: Losses | 
         mean=None if mean is None else encoded(mean, "JPEG"),
         mean_title=MEAN_TITLE,
         figure_text=figure_text,
+        spectra=[
+            (ROW_NAMES.get(name, name), encoded(picture, "PNG"), evaluation.peaks[name])
+            for name, picture in (spectra or {}).items()
+        ],
         distributions=[_distribution(evaluation.pictures, measure) for measure in evaluation.measures],
         has_mean="mean_image" in evaluation.baselines,
         loss_plots=_loss_plots(losses) if losses is not None and losses["step"].size else [],

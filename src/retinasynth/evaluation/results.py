@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from retinasynth.evaluation import fidelity, intervals, structure
+from retinasynth.evaluation import fidelity, intervals, spectrum, structure
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.evaluation.spectrum import Peak
 
 Measures = dict[str, Estimate]  # by the names of `Figures`
 Outcome = Literal["better", "worse", "undecided"]
@@ -32,6 +33,7 @@ _LEVEL = f"{100 * intervals.LEVEL:g} %"
 CONVENTIONS = {
     **fidelity.CONVENTIONS,
     **structure.CONVENTIONS,
+    **spectrum.CONVENTIONS,
     "intervals": f"{_LEVEL} percentile bootstrap of the mean over eyes, {intervals.RESAMPLES} resamples, "
     f"seed {intervals.SEED}; pictures of one eye are drawn together. With fewer than about ten eyes such intervals "
     "are too narrow",
@@ -97,6 +99,8 @@ class Evaluation:
         vessels_in_expected: the same measure of the real photographs, or None where it was not measured.
         baselines: the same measures of each baseline.
         differences: model minus baseline, paired.
+        peaks: the highest peak in the mean spectrum of the model (``model``), of the real photographs (``expected``)
+            and of the other model; empty where the pictures are of several sizes.
         verdict: plain sentences, the answer first.
     """
 
@@ -107,6 +111,7 @@ class Evaluation:
     vessels_in_expected: Estimate | None
     baselines: dict[str, Measures]
     differences: dict[str, Measures]
+    peaks: Mapping[str, Peak]
     verdict: list[str]
 
     @property
@@ -122,6 +127,7 @@ class Evaluation:
             "source_protocol": _plain(self.source_protocol),
             "fov": _plain({name[4:]: self.measures[name] for name in self.measures if name.startswith("fov_")}),
             "structure": _plain(self._structure),
+            "spectrum": {name: peak.to_json() for name, peak in self.peaks.items()},
             "baselines": {name: _plain(measures) for name, measures in self.baselines.items()},
             "differences": {name: _plain(measures) for name, measures in self.differences.items()},
             "conventions": CONVENTIONS,
@@ -138,8 +144,10 @@ def _plain(measures: Measures) -> dict[str, dict[str, float | int]]:
     return {name: estimate.to_json() for name, estimate in measures.items()}
 
 
-def summarise(title: str, pictures: Sequence[Picture], about: Mapping[str, str]) -> Evaluation:
-    """Means, intervals and verdict over at least one picture.
+def summarise(
+    title: str, pictures: Sequence[Picture], about: Mapping[str, str], peaks: Mapping[str, Peak] | None = None
+) -> Evaluation:
+    """Means, intervals and verdict over at least one picture, with the peaks of their spectra.
 
     A baseline counts only where it answers for every picture, so that all means are over the same pictures.
     """
@@ -169,10 +177,10 @@ def summarise(title: str, pictures: Sequence[Picture], about: Mapping[str, str])
         }
         for baseline, columns in answers.items()
     }
-    verdict = _verdict(measures, baselines, differences, eyes=len(set(eyes)))
+    verdict = _verdict(measures, baselines, differences, eyes=len(set(eyes))) + _on_peaks(peaks or {})
     real = [picture.vessels_in_expected for picture in pictures]
     vessels = None if any(map(math.isnan, real)) else bootstrap_mean(real, groups=eyes)
-    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, verdict)
+    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, peaks or {}, verdict)
 
 
 def outcome(measure: str, difference: Estimate) -> Outcome:
@@ -221,6 +229,19 @@ def _verdict(
         why = "since not every picture and training eye has a mask"
         sentences.append(f"The baseline of the nearest training eye was left out, {why}.")
     return sentences
+
+
+def _on_peaks(peaks: Mapping[str, Peak]) -> list[str]:
+    if "model" not in peaks:
+        return []
+    model, real = peaks["model"], peaks["expected"]
+    figures = (
+        f"highest peak of the mean spectrum {model.height_db:.1f} dB at a period of {model.period_text}, real "
+        f"photographs {real.height_db:.1f} dB, limit of chance {model.limit_db:.1f} dB"
+    )
+    if model.is_pattern(real):
+        return [f"The generated photographs carry a periodic pattern, the trace of the network's grid: {figures}."]
+    return [f"The generated photographs carry no periodic pattern: {figures}."]
 
 
 _SHORT_CLAIMS: dict[Outcome, str] = {

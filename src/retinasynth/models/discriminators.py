@@ -6,6 +6,7 @@ Source: the system described in docs/source.md; Isola et al., CVPR 2017, appendi
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
 
 from retinasynth.config import DiscriminatorSettings
 from retinasynth.models.layers import BatchNorm
@@ -27,18 +28,23 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, mask_channels: int, settings: DiscriminatorSettings) -> None:
         super().__init__()
+        self.norm = settings.norm
         f = settings.filters
         layers: list[nn.Module] = []
         before = mask_channels + 3
         for step, after in enumerate((f, 2 * f, 4 * f, 8 * f, 8 * f)):
             stride = 2 if step < 4 else 1
-            layers.append(SameConvolution(before, after, stride))
+            layers.append(self._convolution(before, after, stride))
             if step > 0 and settings.norm == "batch":
                 layers.append(BatchNorm(after))
             layers.append(nn.LeakyReLU(0.2))
             before = after
-        layers.append(SameConvolution(before, 1, stride=1))
+        layers.append(self._convolution(before, 1, stride=1))
         self.layers = nn.Sequential(*layers)
+
+    def _convolution(self, before: int, after: int, stride: int) -> nn.Module:
+        convolution = SameConvolution(before, after, stride)
+        return spectral_norm(convolution) if self.norm == "spectral" else convolution
 
     def forward(self, mask: Tensor, photograph: Tensor) -> Tensor:
         """Logits of "real", one for each patch."""

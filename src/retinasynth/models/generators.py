@@ -124,10 +124,10 @@ class ResizeGenerator(nn.Module):
     """U-Net that starts from the mean training photograph and adds what the mask tells.
 
     Transposed convolutions write some pixels more often than others, which shows as a checkerboard (Odena, Dumoulin
-    and Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016); here features are enlarged by repetition and
-    then convolved, so each pixel is written alike. Group normalisation (Wu and He, ECCV 2018) makes a picture
-    independent of its batch. Two channels of coordinates (Liu et al., "CoordConv", NeurIPS 2018) tell it what stands
-    where in the camera's picture.
+    and Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016); here features are enlarged linearly, so each
+    pixel is written alike and a ramp stays a ramp. Group normalisation (Wu and He, ECCV 2018)
+    makes a picture independent of its batch. Two channels of coordinates (Liu et al., "CoordConv", NeurIPS 2018) tell
+    it what stands where in the camera's picture.
 
     Args:
         mask_channels: channels of the mask.
@@ -152,7 +152,7 @@ class ResizeGenerator(nn.Module):
         self.enter = nn.Sequential(_same(mask_channels + 2, widths[0]), nn.LeakyReLU(0.2))
         self.encoder = nn.ModuleList(_normalised(_same(fine, coarse, stride=2)) for fine, coarse in steps)
         self.bottom = nn.Sequential(nn.Dropout2d(settings.dropout), _normalised(_same(widths[-1], widths[-1])))
-        self.decoder = nn.ModuleList(_normalised(_same(coarse + fine, fine)) for fine, coarse in reversed(steps))
+        self.decoder = nn.ModuleList(_Joining(coarse, fine) for fine, coarse in reversed(steps))
         self.output = _same(widths[0], 3)
         self.register_buffer("canvas", torch.zeros(3, size_px, size_px))
 
@@ -175,10 +175,25 @@ class ResizeGenerator(nn.Module):
             features = down(features)
         features = self.bottom(features)
         for up, skip in zip(self.decoder, reversed(skips), strict=True):
-            larger = functional.interpolate(features, scale_factor=2, mode="nearest")
-            features = up(torch.cat([larger, skip], dim=1))
+            features = up(features, skip)
         photograph: Tensor = self.canvas + self.output(features)
         return photograph
+
+
+class _Joining(nn.Module):
+    """One decoder step: coarse features, convolved and enlarged, meet the fine ones of the skip."""
+
+    def __init__(self, coarse: int, fine: int) -> None:
+        super().__init__()
+        self.coarse = _same(coarse, fine)
+        self.fine = _same(fine, fine)
+        self.normalised = _norm_and_activation(fine)
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """``(batch, coarse, h, w)`` and the skip ``(batch, fine, 2h, 2w)`` to ``(batch, fine, 2h, 2w)``."""
+        enlarged = functional.interpolate(self.coarse(features), scale_factor=2, mode="bilinear")
+        joined: Tensor = self.normalised(enlarged + self.fine(skip))
+        return joined
 
 
 def _coordinates(like: Tensor) -> Tensor:
@@ -194,6 +209,8 @@ def _same(before: int, after: int, stride: int = 1) -> nn.Conv2d:
 
 
 def _normalised(convolution: nn.Conv2d) -> nn.Sequential:
-    channels = convolution.out_channels
-    norm = nn.GroupNorm(max(1, channels // GROUP_CHANNELS), channels)
-    return nn.Sequential(convolution, norm, nn.LeakyReLU(0.2))
+    return nn.Sequential(convolution, *_norm_and_activation(convolution.out_channels))
+
+
+def _norm_and_activation(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.GroupNorm(max(1, channels // GROUP_CHANNELS), channels), nn.LeakyReLU(0.2))

@@ -52,12 +52,13 @@ def initialise(network: nn.Module, scheme: Initialisation) -> None:
     for module in network.modules():
         if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             continue
+        weight = dict(module.named_parameters()).get("parametrizations.weight.original", module.weight)
         if scheme == "normal":
-            nn.init.normal_(module.weight, 0.0, 0.02)
+            nn.init.normal_(weight, 0.0, 0.02)
         elif scheme == "glorot":
-            nn.init.xavier_uniform_(module.weight)
+            nn.init.xavier_uniform_(weight)
         else:  # PyTorch stores transposed kernels as (in, out, ...), so their inputs are its "fan out"
             transposed = isinstance(module, nn.ConvTranspose2d)
-            nn.init.kaiming_uniform_(module.weight, mode="fan_out" if transposed else "fan_in", nonlinearity="relu")
+            nn.init.kaiming_uniform_(weight, mode="fan_out" if transposed else "fan_in", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
