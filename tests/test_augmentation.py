@@ -186,3 +186,11 @@ def test_the_same_random_state_draws_the_same_and_settings_do_not_shift_it() -> 
     assert drawn(both, seed=3) != drawn(both, seed=4)
     angles = [[transform.rotation_deg for transform in drawn(chosen, seed=3)] for chosen in (both, rotation_alone)]
     assert angles[0] == angles[1]
+
+
+def test_label_planes_turn_as_each_alone() -> None:
+    planes = np.random.default_rng(0).random((20, 24, 5)) < 0.3
+    turned = rotate(planes, 33.0)
+    assert (turned.shape, turned.dtype) == (planes.shape, np.bool_)
+    for plane in range(5):
+        np.testing.assert_array_equal(turned[..., plane], rotate(planes[..., plane], 33.0))

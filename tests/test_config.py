@@ -15,6 +15,7 @@ from retinasynth.errors import SettingError
 PUBLISHED = {
     "data.size_px": 256,
     "data.resize": "stretch",
+    "data.planes": "vessels",
     "data.mask_channels": 3,
     "data.appearance": "own",
     "data.flip": False,  # its 80 files are already flipped and rotated
@@ -134,7 +135,7 @@ def test_every_spelling_of_a_small_number_is_one(spelling: str, tmp_path: Path) 
         ("loss: {l1_weight: .nan}", r"loss\.l1_weight is nan, but input should be a finite number"),
         (
             "discriminator: {norm: instance}",
-            r"discriminator\.norm is 'instance', but input should be 'batch' or 'none'",
+            r"discriminator\.norm is 'instance', but input should be 'batch', 'spectral' or 'none'",
         ),
     ],
 )
@@ -257,6 +258,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "data.folder": texts,
     "data.size_px": st.integers(1, 16).map(lambda number: 256 * number),
     "data.resize": st.sampled_from(["stretch", "letterbox"]),
+    "data.planes": st.sampled_from(["vessels", "disc"]),
     "data.mask_channels": st.sampled_from([1, 3]),
     "data.appearance": st.sampled_from(["own", "expected"]),
     "data.flip": st.booleans(),

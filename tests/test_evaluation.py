@@ -182,7 +182,8 @@ def test_a_model_that_is_better_is_said_to_beat_the_baselines(finished):
         "The model beats the mean training photograph, which ignores the mask, on MSE, SSIM, PSNR, SSIM in "
         "view, PSNR in view and vessels."
     )
-    assert all("beats" in sentence and "not" not in sentence for sentence in evaluation.verdict)
+    assert all("beats" in sentence and "not" not in sentence for sentence in evaluation.verdict[:-1])
+    assert evaluation.verdict[-1].startswith("The generated photographs carry no periodic pattern")
     assert "nearest mask" in evaluation.verdict[2]
 
 
@@ -240,7 +241,9 @@ def test_the_outcome_depends_on_the_direction_of_the_measure(measure, low, high,
 
 def test_one_eye_decides_nothing(tmp_path, reference):
     evaluation = run(tmp_path, lambda _, photograph: photograph, reference, count=2)
-    assert evaluation.verdict == ["All pictures are of one eye, which cannot tell whether the model beats a baseline."]
+    assert evaluation.verdict[:-1] == [
+        "All pictures are of one eye, which cannot tell whether the model beats a baseline."
+    ]
     assert '<span class="outcome' not in (tmp_path / "report.html").read_text()
 
 
@@ -339,13 +342,15 @@ def test_names_and_settings_cannot_become_markup(finished, tmp_path):
     )
     page = Page((tmp_path / "report.html").read_text())
     assert not [attributes for _, attributes in page.tags if "onerror" in attributes]
-    assert [image["alt"] for image in page.all("img")] == [f"Generated of {name}", f"Expected of {name}"]
+    assert [image["alt"] for image in page.all("img")[:2]] == [f"Generated of {name}", f"Expected of {name}"]
 
 
 def test_pictures_in_the_report_are_described_and_near_the_originals(finished):
     page = Page((finished[0] / "report.html").read_text())
     images = page.all("img")
-    assert len(images) == 6 * 4
+    assert [image["alt"] for image in images[6 * 4 :]] == [
+        f"Mean spectrum: {whose} photographs" for whose in ("generated", "real")
+    ]
     assert all(image["alt"] for image in images)
     shown = {image["alt"]: image["src"].partition(",")[2] for image in images}
     expected = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["Expected of eye-2"]))))
@@ -390,7 +395,7 @@ def test_without_reference_the_figures_are_said_to_stand_alone(tmp_path):
     page = Page((tmp_path / "report.html").read_text())
     assert "Model minus" not in page.text
     assert "Mean photograph" not in page.text
-    assert len(page.all("img")) == 6 * 3
+    assert len(page.all("img")) == 6 * 3 + 2
     row = table(tmp_path)[0]
     assert row["mean_image_mse"] == row["nearest_train_psnr"] == ""
 
@@ -405,7 +410,7 @@ def test_one_missing_mask_leaves_the_nearest_eye_out_and_says_so(tmp_path, refer
         reference = Reference.of((str(number), eye(number)[1], masks[number]) for number in range(5))
     evaluation = evaluate_examples(six, reference=reference, out=tmp_path, about={}, title="t")
     assert list(evaluation.baselines) == ["mean_image"]
-    assert evaluation.verdict[-1].startswith("The baseline of the nearest training eye was left out")
+    assert evaluation.verdict[-2].startswith("The baseline of the nearest training eye was left out")
 
 
 def test_generated_and_expected_may_differ_in_size(tmp_path):
@@ -484,3 +489,13 @@ def test_a_missing_log_is_an_error_and_an_empty_one_gives_no_curves(tmp_path):
         title="t",
     )
     assert "Training losses" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_checkerboard_is_seen_and_said(tmp_path):
+    board = 6 * (np.indices((64, 64)).sum(axis=0) % 2)[..., None].astype(np.uint8)
+    evaluation = run(tmp_path, lambda _, photograph: np.clip(photograph, 0, 249) + board, None)
+    assert evaluation.verdict[-1].startswith("The generated photographs carry a periodic pattern")
+    assert "2 px in rows and 2 px in columns" in evaluation.verdict[-1]
+    spectrum = json.loads((tmp_path / "evaluation.json").read_text())["spectrum"]
+    assert spectrum["model"]["cycles"] == [0.5, 0.5]
+    assert spectrum["model"]["height_db"] > spectrum["expected"]["height_db"] + 10

@@ -18,6 +18,7 @@ from retinasynth.images import (
     draw_panels,
     encoded,
     is_picture,
+    labels_as_photograph,
     mask_as_photograph,
     mask_from_photograph,
     photograph_from_signed,
@@ -27,7 +28,7 @@ from retinasynth.images import (
     read_size,
     resize_mask,
     resize_photograph,
-    signed_from_mask,
+    signed_from_labels,
     signed_from_photograph,
     square_mask,
     square_photograph,
@@ -75,7 +76,7 @@ def test_signed_values_are_rounded_to_the_nearest_and_clipped() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_masks_become_minus_one_and_one(channels: int) -> None:
     mask = tiny_mask(0, 20, 24)
-    signed = signed_from_mask(mask, channels)
+    signed = signed_from_labels(mask[..., None], channels)
     assert (signed.shape, signed.dtype) == ((channels, 20, 24), np.float32)
     for plane in signed:
         assert set(np.unique(plane)) == {-1.0, 1.0}
@@ -611,3 +612,14 @@ def test_panels_show_every_picture_whole(row_titles: list[str] | None) -> None:
     head = sheet[: corners[0][0]]
     assert head.min() < 100  # the titles
     assert (sheet[0] == 255).all()
+
+
+def test_label_planes_are_shown_in_one_picture_the_first_on_top() -> None:
+    first, second, third = (np.zeros((4, 4), np.bool_) for _ in range(3))
+    first[0], second[:2], third[:3] = True, True, True
+    picture = labels_as_photograph(np.stack([first, second, third], axis=-1))
+    assert (picture[0] == 255).all()
+    colours = [tuple(picture[row, 0].tolist()) for row in (1, 2, 3)]
+    assert len(set(colours)) == 3
+    assert colours[2] == (0, 0, 0)
+    np.testing.assert_array_equal(labels_as_photograph(first[..., None]), mask_as_photograph(first))

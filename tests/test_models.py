@@ -14,7 +14,7 @@ from pictures import tiny_mask
 from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.config import DiscriminatorSettings, GeneratorSettings, LossSettings, Settings
 from retinasynth.evaluation.spectrum import MeanSpectrum, Peak
-from retinasynth.images import photograph_from_signed, signed_from_mask
+from retinasynth.images import photograph_from_signed, signed_from_labels
 from retinasynth.models.discriminators import PatchDiscriminator, SameConvolution
 from retinasynth.models.generation import generate_photograph, mixed_seed
 from retinasynth.models.generators import EncoderStep, ResizeGenerator, UNetGenerator, build_generator
@@ -358,19 +358,19 @@ def test_the_source_drops_half(source_generator: UNetGenerator) -> None:
 def test_the_seed_alone_decides_the_picture() -> None:
     network, mask = small_generator(), tiny_mask(0)
     torch.manual_seed(1)
-    first = generate_photograph(network, mask, mask_channels=1, seed=7)
+    first = generate_photograph(network, mask[..., None], channels=1, seed=7)
     torch.manual_seed(2)
-    assert np.array_equal(first, generate_photograph(network, mask, mask_channels=1, seed=7))
-    assert not np.array_equal(first, generate_photograph(network, mask, mask_channels=1, seed=8))
+    assert np.array_equal(first, generate_photograph(network, mask[..., None], channels=1, seed=7))
+    assert not np.array_equal(first, generate_photograph(network, mask[..., None], channels=1, seed=8))
     assert (first.shape, first.dtype) == ((32, 32, 3), np.uint8)
 
 
 def test_without_dropout_the_seed_does_not_matter_and_the_picture_is_the_networks() -> None:
     network, mask = small_generator(dropout=0.0, mask_channels=3), tiny_mask(0)
     with torch.inference_mode():
-        expected = network(torch.from_numpy(signed_from_mask(mask, 3))[None])[0].numpy()
+        expected = network(torch.from_numpy(signed_from_labels(mask[..., None], 3))[None])[0].numpy()
     for seed in (0, 1):
-        generated = generate_photograph(network, mask, mask_channels=3, seed=seed)
+        generated = generate_photograph(network, mask[..., None], channels=3, seed=seed)
         np.testing.assert_array_equal(generated, photograph_from_signed(expected))
 
 
@@ -380,12 +380,12 @@ def test_generating_leaves_the_caller_as_it_was(training: bool) -> None:
     modes: list[bool] = []
     network.bottleneck.register_forward_hook(lambda layer, _given, _result: modes.append(layer.training))
     state = torch.get_rng_state()
-    generate_photograph(network, tiny_mask(0), mask_channels=1, seed=7)
+    generate_photograph(network, tiny_mask(0)[..., None], channels=1, seed=7)
     assert modes == [False]
     assert torch.equal(torch.get_rng_state(), state)
     assert {part.training for part in network.modules()} == {training}
     with pytest.raises(RuntimeError):  # the network takes one channel
-        generate_photograph(network, tiny_mask(0), mask_channels=3, seed=7)
+        generate_photograph(network, tiny_mask(0)[..., None], channels=3, seed=7)
     assert torch.equal(torch.get_rng_state(), state)
     assert {part.training for part in network.modules()} == {training}
 
@@ -535,7 +535,7 @@ def test_it_leaves_no_grid_in_its_pictures_where_the_source_does() -> None:
     def peak(generator: nn.Module) -> Peak:
         spectrum = MeanSpectrum()
         for seed in range(4):
-            mask = signed_from_mask(phantom_eye(seed, 128).planes["vessels"], 1)
+            mask = signed_from_labels(phantom_eye(seed, 128).planes["vessels"][..., None], 1)
             with torch.no_grad():
                 drawn = generator(torch.from_numpy(mask)[None])[0]
             spectrum.add(photograph_from_signed((drawn / drawn.abs().max()).numpy()))

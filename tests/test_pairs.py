@@ -48,7 +48,9 @@ def numbered_pairs(number: int, size_px: int = SIZE_PX) -> Pairs:
     photographs = np.broadcast_to(np.arange(number, dtype=np.uint8)[:, None, None, None], (number, size_px, size_px, 3))
     masks = np.stack([tiny_mask(seed, size_px, size_px) for seed in range(number)])
     names = tuple(f"eye{seed}" for seed in range(number))
-    return Pairs(names, names, photographs, masks, photographs.mean(axis=0, dtype=np.float32), fingerprint="")
+    return Pairs(
+        names, names, photographs, masks[..., None], photographs.mean(axis=0, dtype=np.float32), fingerprint=""
+    )
 
 
 def chosen(*overrides: str) -> Settings:
@@ -79,16 +81,16 @@ def test_pairs_are_decoded_as_they_are_stored(tmp_path: Path) -> None:
     assert len(pairs) == 3
     assert pairs.names == pairs.eyes == ("eye0", "eye1", "eye2")
     assert (pairs.photographs.shape, pairs.photographs.dtype) == ((3, SIZE_PX, SIZE_PX, 3), np.uint8)
-    assert (pairs.masks.shape, pairs.masks.dtype) == ((3, SIZE_PX, SIZE_PX), np.bool_)
+    assert (pairs.labels.shape, pairs.labels.dtype) == ((3, SIZE_PX, SIZE_PX, 1), np.bool_)
     for seed in range(3):
         np.testing.assert_array_equal(pairs.photographs[seed], tiny_photograph(seed))
-        np.testing.assert_array_equal(pairs.masks[seed], tiny_mask(seed))
+        np.testing.assert_array_equal(pairs.labels[seed, ..., 0], tiny_mask(seed))
 
 
 def test_another_size_is_resized_photographs_by_area_and_masks_by_the_nearest(tmp_path: Path) -> None:
     pairs = load_pairs(files_of(put_set(tmp_path, 1)), 16)
     np.testing.assert_array_equal(pairs.photographs[0], resize_photograph(tiny_photograph(0), (16, 16)))
-    np.testing.assert_array_equal(pairs.masks[0], tiny_mask(0)[1::2, 1::2])
+    np.testing.assert_array_equal(pairs.labels[0, ..., 0], tiny_mask(0)[1::2, 1::2])
 
 
 def test_other_shapes_are_stretched_or_letterboxed_and_cached_apart(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_other_shapes_are_stretched_or_letterboxed_and_cached_apart(tmp_path: Pa
         made["stretch"].photographs[0], resize_photograph(tiny_photograph(0, 20, 40), (40, 40))
     )
     np.testing.assert_array_equal(made["letterbox"].photographs[0][10:30], tiny_photograph(0, 20, 40))
-    np.testing.assert_array_equal(made["letterbox"].masks[0], np.pad(tiny_mask(0, 20, 40), ((10, 10), (0, 0))))
+    np.testing.assert_array_equal(made["letterbox"].labels[0, ..., 0], np.pad(tiny_mask(0, 20, 40), ((10, 10), (0, 0))))
     assert made["stretch"].fingerprint != made["letterbox"].fingerprint
     assert load_pairs(files, 40).fingerprint == made["stretch"].fingerprint
 
@@ -112,7 +114,7 @@ def test_the_second_time_nothing_is_decoded(tmp_path: Path, monkeypatch: pytest.
     second = load_pairs(files, SIZE_PX)
     assert len(decoded) == 3
     np.testing.assert_array_equal(first.photographs, second.photographs)
-    np.testing.assert_array_equal(first.masks, second.masks)
+    np.testing.assert_array_equal(first.labels, second.labels)
     assert (first.names, first.eyes, first.fingerprint) == (second.names, second.eyes, second.fingerprint)
 
 
@@ -147,7 +149,7 @@ def test_the_cache_is_below_its_folder(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("RETINASYNTH_CACHE", str(tmp_path / "cache"))
     pairs = load_pairs(files_of(put_set(tmp_path / "set", 2)), SIZE_PX)
     (folder,) = (tmp_path / "cache" / "pairs").iterdir()
-    assert sorted(path.name for path in folder.iterdir()) == ["masks.npy", "mean.npy", "pairs.json", "photographs.npy"]
+    assert sorted(path.name for path in folder.iterdir()) == ["labels.npy", "mean.npy", "pairs.json", "photographs.npy"]
     assert not pairs.photographs.flags.writeable  # a memory map that nothing can spoil
 
 
@@ -168,11 +170,13 @@ def test_an_eye_without_mask_or_photograph_is_refused(tmp_path: Path) -> None:
     photograph, mask = put_photograph(tmp_path / "p.png"), put_mask(tmp_path / "m.png")
     whole = EyeFiles("whole", photograph, {"vessels": mask}, "whole", "whole", "train")
     for eye, missing in (
-        (EyeFiles("left", photograph, {}, "left", "left", "train"), "vessel mask"),
-        (EyeFiles("left", photograph, {"disc": mask}, "left", "left", "train"), "vessel mask"),
+        (EyeFiles("left", photograph, {}, "left", "left", "train"), "mask of its vessels"),
+        (EyeFiles("left", photograph, {"disc": mask}, "left", "left", "train"), "mask of its vessels"),
         (EyeFiles("left", None, {"vessels": mask}, "left", "left", "train"), "photograph"),
     ):
-        with pytest.raises(DataError, match=rf"left has no {missing}\. Expected: pairs of a vessel mask and"):
+        with pytest.raises(
+            DataError, match=rf"left has no {missing}\. Expected: pairs of a photograph and its vessels"
+        ):
             load_pairs([whole, eye], SIZE_PX)
 
 
@@ -204,16 +208,16 @@ def test_batches_are_signed_pairs() -> None:
     plain = Settings().with_overrides(["size_px=32", "depth=5", "mask_channels=1"])
     for batch in batches(pairs, plain, epoch=0):
         index = numbers(batch)[0]
-        expected = torch.from_numpy(np.where(pairs.masks[index], 1.0, -1.0)).float()
+        expected = torch.from_numpy(np.where(pairs.labels[index, ..., 0], 1.0, -1.0)).float()
         assert torch.equal(batch.masks, expected[None, None])
-        assert_equal([batch], [whole_batch(pairs, [index], mask_channels=1)])
+        assert_equal([batch], [whole_batch(pairs, [index], channels=1)])
 
 
 def test_a_chosen_batch_is_not_augmented() -> None:
     pairs = numbered_pairs(5)
-    batch = whole_batch(pairs, [3, 0], mask_channels=1)
+    batch = whole_batch(pairs, [3, 0], channels=1)
     assert numbers(batch) == [3, 0]
-    np.testing.assert_array_equal(batch.masks[:, 0].numpy() > 0, pairs.masks[[3, 0]])
+    np.testing.assert_array_equal(batch.masks[:, 0].numpy() > 0, pairs.labels[[3, 0], ..., 0])
 
 
 def test_augmentation_differs_from_epoch_to_epoch_and_is_replayed() -> None:
@@ -224,10 +228,10 @@ def test_augmentation_differs_from_epoch_to_epoch_and_is_replayed() -> None:
 
 
 def test_augmentation_moves_mask_and_photograph_together() -> None:
-    masks = numbered_pairs(6).masks
+    masks = numbered_pairs(6).labels[..., 0]
     painted = np.repeat(np.where(masks, np.uint8(255), np.uint8(0))[..., None], 3, axis=3)
     names = tuple("abcdef")
-    pairs = Pairs(names, names, painted, masks, painted.mean(axis=0, dtype=np.float32), fingerprint="")
+    pairs = Pairs(names, names, painted, masks[..., None], painted.mean(axis=0, dtype=np.float32), fingerprint="")
     flips = Settings().with_overrides(["size_px=32", "depth=5", "flip=true"])
     for batch in batches(pairs, flips, epoch=0):
         assert torch.equal(batch.masks, batch.photographs)
@@ -279,7 +283,7 @@ def test_at_the_expected_appearance_the_eye_is_turned_and_the_camera_is_not() ->
     masks = np.stack([tiny_mask(seed, SIZE_PX, SIZE_PX) for seed in range(6)])
     # Each photograph is the camera's illumination, darker by 30 where there are vessels.
     photographs = (vignette - 30 * masks[..., None]).astype(np.uint8)
-    pairs = Pairs(*[tuple("abcdef")] * 2, photographs, masks, vignette, fingerprint="")
+    pairs = Pairs(*[tuple("abcdef")] * 2, photographs, masks[..., None], vignette, fingerprint="")
     turned, own = (
         next(
             batches(

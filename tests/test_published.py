@@ -68,7 +68,7 @@ def test_a_newer_copy_of_drive_has_test_eyes_without_vessels(tmp_path: Path) -> 
     found = find_eyes(put_drive(tmp_path, test_vessels=False))
     assert (found.layout, len(found.split("train")), len(found.split("test"))) == ("drive", 20, 20)
     assert {tuple(files.planes) for files in found.split("test")} == {("fov",)}
-    with pytest.raises(DataError, match="01_test has no vessel mask"):
+    with pytest.raises(DataError, match="01_test has no mask of its vessels"):
         load_pairs(found.split("test"), 32)
 
 

@@ -57,8 +57,10 @@ def put_config(folder: Path, **changes: Any) -> None:
 def test_a_loaded_model_makes_the_same_photographs(folder: Path) -> None:
     loaded, mask = load_model(folder), tiny_mask(0)
     for seed in (0, 5):
-        expected = generate_photograph(network(), mask, mask_channels=1, seed=seed)
-        np.testing.assert_array_equal(generate_photograph(loaded.network, mask, mask_channels=1, seed=seed), expected)
+        expected = generate_photograph(network(), mask[..., None], channels=1, seed=seed)
+        np.testing.assert_array_equal(
+            generate_photograph(loaded.network, mask[..., None], channels=1, seed=seed), expected
+        )
         assert expected.std() > 5
     assert not loaded.network.training
 
@@ -100,9 +102,9 @@ def test_channels_last_weights_are_saved_as_they_are(tmp_path: Path) -> None:
     other = network().to(memory_format=torch.channels_last)
     save_model(tmp_path, other, SETTINGS, {})
     mask = tiny_mask(0)
-    expected = generate_photograph(network(), mask, mask_channels=1, seed=0)
+    expected = generate_photograph(network(), mask[..., None], channels=1, seed=0)
     np.testing.assert_array_equal(
-        generate_photograph(load_model(tmp_path).network, mask, mask_channels=1, seed=0), expected
+        generate_photograph(load_model(tmp_path).network, mask[..., None], channels=1, seed=0), expected
     )
 
 

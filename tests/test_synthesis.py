@@ -65,9 +65,9 @@ def echoes(model, monkeypatch):
     return made
 
 
-def _echo(_, mask, *, mask_channels, seed):
-    assert (mask.shape, mask_channels, seed) == ((32, 32), 1, 0)
-    return images.mask_as_photograph(mask)
+def _echo(_, labels, *, channels, seed):
+    assert (labels.shape, channels, seed) == ((32, 32, 1), 1, 0)
+    return images.labels_as_photograph(labels)
 
 
 def test_a_letterboxed_model_is_given_a_letterbox_and_its_bars_are_cut_off(echoes):
@@ -88,7 +88,7 @@ def test_a_letterboxed_model_is_given_a_letterbox_and_its_bars_are_cut_off(echoe
 def test_the_labels_of_a_set_lie_over_its_photographs(echoes, resize, size, tmp_path):
     mask = np.kron(tiny_mask(3, 20, 40), np.ones((4, 4), bool))
     images.write_mask(tmp_path / "a.png", mask)
-    bulk.generate_set(echoes[resize], [("a", tmp_path / "a.png")], tmp_path / "out", seed=0, size=size)
+    bulk.generate_set(echoes[resize], bulk.find_masks(tmp_path / "a.png"), tmp_path / "out", seed=0, size=size)
     photograph = images.read_photograph(tmp_path / "out" / "images" / "a.png")
     label = images.read_mask(tmp_path / "out" / "vessels" / "a.png")
     assert photograph.shape[:2] == label.shape
@@ -123,7 +123,7 @@ def test_a_negative_seed_is_refused(model):
         (np.arange(1024).reshape(32, 32), "1024 different values"),
         (np.ones((2, 3, 4, 5), bool), "has shape"),
         (np.ones((0, 4), bool), "has shape"),
-        (Eye("blind", {"disc": np.ones((8, 8), bool)}), "has no plane 'vessels'"),
+        (Eye("blind", {"disc": np.ones((8, 8), bool)}), "has no plane vessels"),
     ],
 )
 def test_what_is_no_mask_is_refused(mask, message, model):
@@ -132,11 +132,11 @@ def test_what_is_no_mask_is_refused(mask, message, model):
 
 
 def test_a_set_has_pictures_labels_and_a_manifest(model, tmp_path):
-    masks = [(name, put_mask(tmp_path / "in" / f"{name}.png", seed, 40, 48)) for seed, name in enumerate("abc")]
-    bulk.generate_set(model, masks, tmp_path / "out", seed=10, size="mask")
+    masks = {name: put_mask(tmp_path / "in" / f"{name}.png", seed, 40, 48) for seed, name in enumerate("abc")}
+    bulk.generate_set(model, bulk.find_masks(tmp_path / "in"), tmp_path / "out", seed=10, size="mask")
     lines = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()]
     assert [(line["name"], line["seed"]) for line in lines] == [("a", 10), ("b", 11), ("c", 12)]
-    for line, (name, path) in zip(lines, masks, strict=True):
+    for line, (name, path) in zip(lines, masks.items(), strict=True):
         picture = tmp_path / "out" / "images" / f"{name}.png"
         assert np.array_equal(images.read_photograph(picture), model.generate(path, seed=line["seed"], size="mask"))
         assert np.array_equal(images.read_mask(tmp_path / "out" / "vessels" / f"{name}.png"), images.read_mask(path))
@@ -148,12 +148,10 @@ def test_a_set_has_pictures_labels_and_a_manifest(model, tmp_path):
 
 
 def test_a_bad_mask_stops_a_set_before_it_begins(model, tmp_path):
-    good = put_mask(tmp_path / "in" / "a.png")
+    put_mask(tmp_path / "in" / "a.png")
     images.write_mask(tmp_path / "in" / "b.png", np.zeros((8, 8), bool))
     with pytest.raises(ImageError, match=r"b\.png is all black"):
-        bulk.generate_set(
-            model, [("a", good), ("b", tmp_path / "in" / "b.png")], tmp_path / "out", seed=0, size="model"
-        )
+        bulk.generate_set(model, bulk.find_masks(tmp_path / "in"), tmp_path / "out", seed=0, size="model")
     assert not (tmp_path / "out").exists()
 
 
@@ -166,14 +164,14 @@ def test_nothing_is_overwritten(model, tmp_path):
     with pytest.raises(OutputError, match="not a PNG"):
         bulk.generate_picture(model, mask, tmp_path / "out.jpg", seed=0, size="model")
     with pytest.raises(OutputError, match="not empty"):
-        bulk.generate_set(model, [("a", mask)], tmp_path, seed=0, size="model")
+        bulk.generate_set(model, bulk.find_masks(mask), tmp_path, seed=0, size="model")
 
 
 def test_masks_are_found_in_files_folders_and_sets(phantoms, tmp_path):
     one = put_mask(tmp_path / "masks" / "one.png")
     put_mask(tmp_path / "masks" / "two.png")
-    assert bulk.find_masks(one) == [("one", one)]
-    assert [name for name, _ in bulk.find_masks(tmp_path / "masks")] == ["one", "two"]
+    assert [(eye.name, eye.planes) for eye in bulk.find_masks(one)] == [("one", {"vessels": one})]
+    assert [eye.name for eye in bulk.find_masks(tmp_path / "masks")] == ["one", "two"]
     assert len(bulk.find_masks(phantoms)) == 6
     Image.fromarray(tiny_mask(1)).save(tmp_path / "masks" / "one.gif")
     with pytest.raises(DataError, match="Several masks are called one"):
@@ -187,3 +185,69 @@ def test_panels_show_random_test_eyes(model, phantoms, tmp_path):
     assert sorted(names) == ["phantom_004", "phantom_005"]
     assert {path.name for path in (tmp_path / "panels").iterdir()} == {f"panel_{name}.png" for name in names}
     assert bulk.generate_panels(model, phantoms, tmp_path / "one", count=1, seed=1) == names[:1]
+
+
+# --- Several planes ---
+
+
+@pytest.fixture(scope="module")
+def disc_set(tmp_path_factory):
+    """Pairs with vessels and disc; one eye without its disc."""
+    folder = tmp_path_factory.mktemp("planes") / "set"
+    for side, numbers in (("train", range(3)), ("test", (3, 4))):
+        for number in numbers:
+            put_photograph(folder / side / "images" / f"{number}.png", seed=number)
+            put_mask(folder / side / "vessels" / f"{number}.png", seed=number)
+            if number != 4:
+                put_mask(folder / side / "disc" / f"{number}.png", seed=number + 50)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def disc_model(disc_set, tiny, tmp_path_factory):
+    from retinasynth.training.trainer import train
+
+    run = tmp_path_factory.mktemp("disc") / "run"
+    return Synthesizer.load(train(disc_set, run, tiny.with_overrides(["planes=vessels, disc", "epochs=2"])))
+
+
+def test_a_model_of_two_planes_is_shown_both(disc_model):
+    assert disc_model.config.planes == ("vessels", "disc")
+    vessels, disc = tiny_mask(0), tiny_mask(50)
+    eye = Eye("both", {"disc": disc, "vessels": vessels, "fov": np.ones((32, 32), bool)})
+    photograph = disc_model.generate(eye)
+    swapped = disc_model.generate(Eye("swapped", {"disc": vessels, "vessels": disc}))
+    without = disc_model.generate(Eye("none", {"disc": np.zeros_like(disc), "vessels": vessels}))
+    assert not np.array_equal(photograph, swapped)
+    assert not np.array_equal(photograph, without)
+
+
+def test_a_model_of_two_planes_refuses_one(disc_model, tmp_path):
+    with pytest.raises(InputError, match="single mask was given to run, which makes photographs from vessels, disc"):
+        disc_model.generate(tiny_mask(0))
+    with pytest.raises(InputError, match="Eye half has no plane disc"):
+        disc_model.generate(Eye("half", {"vessels": tiny_mask(0)}))
+    put_mask(tmp_path / "masks" / "a.png")
+    with pytest.raises(DataError, match=r"No eye in .* has all of: vessels, disc"):
+        bulk.find_masks(tmp_path / "masks", disc_model.config.planes)
+
+
+def test_a_set_of_two_planes_has_both_and_leaves_out_who_has_one(disc_model, disc_set, tmp_path):
+    bulk.generate_set(
+        disc_model, bulk.find_masks(disc_set, disc_model.config.planes), tmp_path / "out", seed=0, size="mask"
+    )
+    made = find_eyes(tmp_path / "out").eyes
+    assert [eye.name for eye in made] == ["0", "1", "2", "3"]
+    assert all(eye.planes.keys() == {"vessels", "disc"} for eye in made)
+    line = json.loads((tmp_path / "out" / "manifest.jsonl").read_text().splitlines()[0])
+    assert line["sha256"].keys() == {"image", "vessels", "disc"}
+    assert bulk.generate_panels(disc_model, disc_set, tmp_path / "panels", count=5, seed=0) == ["3"]
+
+
+def test_a_set_of_two_planes_is_trained_on_only_where_all_eyes_have_both(disc_set, tiny, tmp_path):
+    from retinasynth.training.trainer import train
+
+    with pytest.raises(
+        DataError, match=r"0 has no mask of its cup\. Expected: pairs of a photograph and its vessels, cup"
+    ):
+        train(disc_set, tmp_path / "run", tiny.with_overrides(["planes=vessels,cup"]))

@@ -83,7 +83,7 @@ def test_training_changes_the_weights_and_learns(phantoms, tiny, tmp_path):
 def test_samples_show_exactly_what_users_get(trained, phantoms, tiny):
     model = Synthesizer.load(trained)
     pairs = load_pairs(find_eyes(phantoms).split("test"), 32)
-    rows = [model.generate(np.asarray(pairs.masks[index]), seed=tiny.training.seed) for index in range(2)]
+    rows = [model.generate(np.asarray(pairs.labels[index, ..., 0]), seed=tiny.training.seed) for index in range(2)]
     sheet = np.asarray(Image.open(trained / "samples" / "step_000012.png"))
     places = [
         tuple(sheet[y : y + 32, x : x + 32].tobytes() == row.tobytes() for row in rows)
@@ -136,7 +136,7 @@ def test_lean_starts_from_the_mean_photograph_and_keeps_it_with_its_weights(lean
     pairs = load_pairs(find_eyes(phantoms).split("train"), 32, appearance="expected")
     canvas = load_file(lean_trained / "model" / "model.safetensors")["canvas"]
     np.testing.assert_allclose((canvas.permute(1, 2, 0).numpy() + 1) * 127.5, pairs.mean, atol=0.01)
-    mask = np.asarray(pairs.masks[0])
+    mask = np.asarray(pairs.labels[0, ..., 0])
     generated = Synthesizer.load(lean_trained).generate(mask)
     shutil.copytree(lean_trained / "model", tmp_path / "moved")
     assert np.array_equal(Synthesizer.load(tmp_path / "moved").generate(mask), generated)

@@ -196,7 +196,8 @@ def generate(
         if masks.is_file() and out.suffix:
             bulk.generate_picture(synthesizer, masks, out, seed=seed, size=chosen)
         else:
-            bulk.generate_set(synthesizer, bulk.find_masks(masks), out, seed=seed, size=chosen)
+            eyes = bulk.find_masks(masks, synthesizer.config.planes)
+            bulk.generate_set(synthesizer, eyes, out, seed=seed, size=chosen)
         screen.print(f"Done: {out}", soft_wrap=True)
 
 

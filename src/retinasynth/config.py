@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from retinasynth.errors import SettingError
 
@@ -19,6 +19,19 @@ Initialisation = Literal["normal", "glorot", "he"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Appearance = Literal["own", "expected"]
 Resize = Literal["stretch", "letterbox"]
+Plane = Literal[
+    "vessels",
+    "arteries",
+    "veins",
+    "disc",
+    "cup",
+    "fovea",
+    "fov",
+    "microaneurysms",
+    "haemorrhages",
+    "hard_exudates",
+    "soft_exudates",
+]
 
 
 class Section(BaseModel):
@@ -37,8 +50,13 @@ class DataSettings(Section):
         description="how other shapes become square: stretched, as in the source, or letterboxed (black bars, which "
         "`generate --size mask` cuts off again)",
     )
+    planes: tuple[Plane, ...] = Field(
+        ("vessels",),
+        min_length=1,
+        description="label planes that the photograph is made from, one channel each; several with commas between",
+    )
     mask_channels: Literal[1, 3] = Field(
-        3, description="channels that the mask is given to the networks in; the source repeats it three times"
+        3, description="channels that a single plane is given to the networks in; the source repeats it three times"
     )
     appearance: Appearance = Field(
         "own",
@@ -48,6 +66,37 @@ class DataSettings(Section):
     flip: bool = Field(False, description="augment with left-right and up-down flips, each with probability 1/2")
     rotation_deg: float = Field(0.0, ge=0, le=180, description="augment with rotations up to this angle either way")
     licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
+
+    @property
+    def label_channels(self) -> int:
+        """Channels of what the networks are shown."""
+        return label_channels(self.planes, self.mask_channels)
+
+    @field_validator("planes", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _planes_are_channels(self) -> Self:
+        if len(set(self.planes)) < len(self.planes):
+            raise ValueError(f"data.planes names a plane twice: {', '.join(self.planes)}")
+        if len(self.planes) > 1 and self.mask_channels != 1:
+            raise ValueError(
+                f"data.mask_channels is {self.mask_channels}, but only a single plane can be repeated and data.planes "
+                f"has {len(self.planes)}; set mask_channels=1"
+            )
+        return self
+
+
+def label_channels(planes: Sequence[str], mask_channels: int) -> int:
+    """Channels of what a network is shown: one for each plane, or a single one repeated.
+
+    Example:
+        >>> label_channels(["vessels"], 3), label_channels(["vessels", "disc"], 1)
+        (3, 2)
+    """
+    return len(planes) if len(planes) > 1 else mask_channels
 
 
 class GeneratorSettings(Section):
@@ -226,15 +275,15 @@ def refuse_odd_size(size_px: int, depth: int) -> None:
 
 
 def flat(settings: Settings) -> dict[str, Any]:
-    """All settings as ``section.name: value``, in their order.
+    """All settings as ``section.name: value``, in their order; planes as `--set` takes them, with commas between.
 
     Example:
         >>> flat(Settings())["loss.l1_weight"]
         100.0
     """
     return {
-        f"{section}.{name}" if isinstance(values, dict) else section: value
-        for section, values in settings.model_dump().items()
+        f"{section}.{name}" if isinstance(values, dict) else section: ",".join(value) if name == "planes" else value
+        for section, values in settings.model_dump(mode="json").items()
         for name, value in (values.items() if isinstance(values, dict) else [(section, values)])
     }
 

@@ -30,6 +30,8 @@ from retinasynth.files import atomic_path
 
 Photograph = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Labels = NDArray[np.bool_]  # several masks of one size: (height, width, planes)
+_TINTS = ((205, 150, 40), (70, 120, 190), (60, 150, 110), (170, 80, 130))  # of label planes after the first
 Signed = NDArray[np.float32]
 
 _PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
@@ -335,9 +337,17 @@ def signed_from_photograph(photograph: Photograph | NDArray[np.floating[Any]]) -
     return np.ascontiguousarray(photograph.transpose(2, 0, 1), dtype=np.float32) / np.float32(127.5) - np.float32(1)
 
 
-def signed_from_mask(mask: Mask, channels: int) -> Signed:
-    """``bool (height, width)`` to ``float32 (channels, height, width)`` of -1 and 1, repeated in every channel."""
-    return np.repeat(np.where(mask, np.float32(1), np.float32(-1))[np.newaxis], channels, axis=0)
+def signed_from_labels(labels: Labels, channels: int) -> Signed:
+    """``bool (height, width, planes)`` to ``float32 (channels, height, width)`` of -1 and 1.
+
+    Each plane is a channel; a single one is repeated in all.
+
+    Example:
+        >>> signed_from_labels(np.array([[[True, False]]]), 2).ravel().tolist()
+        [1.0, -1.0]
+    """
+    signed = np.where(labels, np.float32(1), np.float32(-1)).transpose(2, 0, 1)
+    return np.repeat(signed, channels, axis=0) if len(signed) == 1 else signed
 
 
 def photograph_from_signed(signed: NDArray[np.floating[Any]]) -> Photograph:
@@ -349,6 +359,22 @@ def photograph_from_signed(signed: NDArray[np.floating[Any]]) -> Photograph:
 def mask_as_photograph(mask: Mask) -> Photograph:
     """A mask as a black and white picture, ``uint8 (height, width, 3)``."""
     return np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[..., np.newaxis], 3, axis=2)
+
+
+def labels_as_photograph(labels: Labels) -> Photograph:
+    """Label planes as one picture: the first is white, each further one tints what lies in it.
+
+    Args:
+        labels: ``bool (height, width, planes)``.
+
+    Returns:
+        ``uint8 (height, width, 3)``; of a single plane the same as `mask_as_photograph`.
+    """
+    picture = np.zeros((*labels.shape[:2], 3), np.uint8)
+    for plane in reversed(range(1, labels.shape[2])):
+        picture[labels[..., plane]] = _TINTS[(plane - 1) % len(_TINTS)]
+    picture[labels[..., 0]] = 255
+    return picture
 
 
 def mask_from_photograph(picture: Photograph) -> Mask:

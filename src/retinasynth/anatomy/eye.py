@@ -2,23 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
+from retinasynth.config import Plane
 from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph
 
-PLANES = (
-    "vessels",
-    "arteries",
-    "veins",
-    "disc",
-    "cup",
-    "fovea",
-    "fov",
-    "microaneurysms",
-    "haemorrhages",
-    "hard_exudates",
-    "soft_exudates",
-)
+PLANES: tuple[str, ...] = get_args(Plane)
 
 
 @dataclass(frozen=True)

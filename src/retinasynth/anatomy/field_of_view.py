@@ -42,8 +42,8 @@ def find_field_of_view(photograph: Photograph) -> Mask:
         ImageError: the picture is black, or of one colour.
 
     Example:
-        >>> rows, columns = np.mgrid[:100, :120]
-        >>> disc = (rows - 50) ** 2 + (columns - 60) ** 2 < 40**2
+        >>> rows, columns = np.mgrid[:200, :240]
+        >>> disc = (rows - 100) ** 2 + (columns - 120) ** 2 < 80**2
         >>> found = find_field_of_view((disc[..., None] * np.array([200, 90, 30])).astype(np.uint8))
         >>> bool((found ^ disc).mean() < 0.01)
         True

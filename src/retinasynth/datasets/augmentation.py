@@ -55,7 +55,7 @@ def rotate(picture: Picture, angle_deg: float) -> Picture:
 
     Args:
         picture: photograph ``uint8 (height, width, 3)`` or ``float32`` of that shape (bicubic), or mask
-            ``bool (height, width)`` (nearest value).
+            ``bool (height, width)`` or label planes ``bool (height, width, planes)`` (nearest value).
         angle_deg: any angle, in degrees.
 
     Returns:
@@ -73,7 +73,8 @@ def rotate(picture: Picture, angle_deg: float) -> Picture:
     is_float, is_mask = picture.dtype == np.float32, picture.dtype == np.bool_
     padded = np.pad(picture if is_float else picture.astype(np.uint8), border, mode="reflect")
     resample = Image.Resampling.NEAREST if is_mask else Image.Resampling.BICUBIC
-    layers = np.moveaxis(padded, -1, 0) if is_float else [padded]  # Pillow's float pictures have one channel
+    is_layered = picture.ndim == 3 and (is_float or is_mask)  # of which Pillow takes one layer at a time
+    layers = np.moveaxis(padded, -1, 0) if is_layered else [padded]
     turned = [np.asarray(Image.fromarray(layer).rotate(angle_deg, resample)) for layer in layers]
-    rotated = np.stack(turned, axis=-1) if is_float else turned[0]
+    rotated = np.stack(turned, axis=-1) if is_layered else turned[0]
     return rotated[rows : rows + height, columns : columns + width].astype(picture.dtype)  # type: ignore[return-value]

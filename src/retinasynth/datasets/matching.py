@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from retinasynth.anatomy import PLANES
 from retinasynth.errors import DataError
@@ -71,6 +71,18 @@ class EyeFiles:
     split: Split
     empty_planes: tuple[str, ...] = ()
     side_by_side: bool = False
+
+    def has(self, planes: Sequence[str]) -> bool:
+        """Whether all of these planes are known, if only to be empty."""
+        return set(planes) <= {*self.planes, *self.empty_planes}
+
+    def with_planes_alone(self, planes: Sequence[str]) -> Self:
+        """The same eye without its other planes."""
+        return replace(
+            self,
+            planes={plane: path for plane, path in self.planes.items() if plane in planes},
+            empty_planes=tuple(plane for plane in self.empty_planes if plane in planes),
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,19 +19,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retinasynth import images
+from retinasynth.anatomy import Eye
 from retinasynth.anatomy.appearance import at_expected_appearance, mean_photograph
 from retinasynth.config import Appearance, Resize, Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.layouts import EyeFiles, read_eye
 from retinasynth.errors import DataError, SettingError
 from retinasynth.files import cache_folder, fill_once
-from retinasynth.images import Mask, Photograph
+from retinasynth.images import Labels, Photograph
 
-CACHE_FORMAT = 4
+CACHE_FORMAT = 5
 
 
 class Batch(NamedTuple):
-    """Signed tensors in [-1, 1]: masks ``(batch, mask_channels, s, s)`` and photographs ``(batch, 3, s, s)``."""
+    """Signed tensors in [-1, 1]: label masks ``(batch, channels, s, s)`` and photographs ``(batch, 3, s, s)``."""
 
     masks: Tensor
     photographs: Tensor
@@ -45,7 +46,7 @@ class Pairs:
         names: of the pairs.
         eyes: the physical eye behind each pair.
         photographs: ``uint8 (n, size_px, size_px, 3)``.
-        masks: vessels, ``bool (n, size_px, size_px)``.
+        labels: the label planes, ``bool (n, size_px, size_px, planes)``.
         mean: their mean (`retinasynth.anatomy.appearance.mean_photograph`), ``float32 (size_px, size_px, 3)`` in grey
             levels (0 to 255).
         fingerprint: SHA-256 over names and pixels; the same pairs have it wherever they are kept.
@@ -54,7 +55,7 @@ class Pairs:
     names: tuple[str, ...]
     eyes: tuple[str, ...]
     photographs: NDArray[np.uint8]
-    masks: NDArray[np.bool_]
+    labels: NDArray[np.bool_]
     mean: NDArray[np.float32]
     fingerprint: str
 
@@ -64,9 +65,13 @@ class Pairs:
 
 
 def load_pairs(
-    files: Sequence[EyeFiles], size_px: int, resize: Resize = "stretch", appearance: Appearance = "own"
+    files: Sequence[EyeFiles],
+    size_px: int,
+    resize: Resize = "stretch",
+    appearance: Appearance = "own",
+    planes: Sequence[str] = ("vessels",),
 ) -> Pairs:
-    """Decode eyes that have a photograph and a vessel mask, or take them from the cache.
+    """Decode eyes that have a photograph and the label planes, or take them from the cache.
 
     Args:
         files: what `retinasynth.datasets.layouts.find_eyes` found.
@@ -74,62 +79,80 @@ def load_pairs(
         resize: how other shapes become square.
         appearance: ``expected`` replaces the colour and slow illumination of each photograph by their average
             (`retinasynth.anatomy.appearance`).
+        planes: which label planes, in which order.
 
     Raises:
-        DataError: an eye has no photograph or no vessel mask.
+        DataError: an eye has no photograph, or not all planes.
         ImageError: a picture cannot be used.
     """
     for eye in files:
-        if eye.photograph is None or "vessels" not in eye.planes:
-            missing = "photograph" if eye.photograph is None else "vessel mask"
-            raise DataError(f"{eye.name} has no {missing}", expected="pairs of a vessel mask and a photograph")
-    wanted = json.dumps([CACHE_FORMAT, size_px, resize, appearance, [_stamp(eye) for eye in files]])
+        missing = [] if eye.photograph else ["photograph"]
+        missing += [f"mask of its {plane}" for plane in planes if not eye.has([plane])]
+        if missing:
+            raise DataError(
+                f"{eye.name} has no {' and no '.join(missing)}",
+                expected=f"pairs of a photograph and its {', '.join(planes)}",
+                do="An empty mask says that an eye has none of something; a missing one says nothing",
+            )
+    wanted = json.dumps([CACHE_FORMAT, size_px, resize, appearance, *planes, [_stamp(eye, planes) for eye in files]])
     folder = fill_once(
         cache_folder() / "pairs" / hashlib.sha256(wanted.encode()).hexdigest()[:24],
-        lambda temporary: _decode(files, size_px, resize, appearance, temporary),
+        lambda temporary: _decode(files, size_px, resize, appearance, planes, temporary),
     )
     about = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
     return Pairs(
         names=tuple(eye.name for eye in files),
         eyes=tuple(eye.eye for eye in files),
         photographs=np.load(folder / "photographs.npy", mmap_mode="r", allow_pickle=False),
-        masks=np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False),
+        labels=np.load(folder / "labels.npy", mmap_mode="r", allow_pickle=False),
         mean=np.load(folder / "mean.npy", allow_pickle=False),
         fingerprint=about["fingerprint"],
     )
 
 
-def _stamp(eye: EyeFiles) -> list[str | int]:
-    stamp: list[str | int] = [eye.name, eye.side_by_side]
-    for path in (eye.photograph, eye.planes["vessels"]):
+def _stamp(eye: EyeFiles, planes: Sequence[str]) -> list[str | int]:
+    stamp: list[str | int] = [eye.name, eye.side_by_side, *eye.empty_planes]
+    for path in (eye.photograph, *eye.with_planes_alone(planes).planes.values()):
         if path is not None:
             status = path.stat()
             stamp += [str(path.resolve()), status.st_size, status.st_mtime_ns]
     return stamp
 
 
-def _decode(files: Sequence[EyeFiles], size_px: int, resize: Resize, appearance: Appearance, folder: Path) -> None:
-    def decode(eye_files: EyeFiles) -> tuple[Photograph, Mask]:
-        eye = read_eye(replace(eye_files, planes={"vessels": eye_files.planes["vessels"]}, empty_planes=()))
+def _decode(
+    files: Sequence[EyeFiles],
+    size_px: int,
+    resize: Resize,
+    appearance: Appearance,
+    planes: Sequence[str],
+    folder: Path,
+) -> None:
+    def decode(eye_files: EyeFiles) -> tuple[Photograph, Labels]:
+        eye = read_eye(eye_files.with_planes_alone(planes))
         if eye.photograph is None:
             raise DataError(f"{eye_files.name} has no photograph")
         photograph = images.square_photograph(eye.photograph, size_px, resize)
-        return photograph, images.square_mask(eye.planes["vessels"], size_px, resize)
+        return photograph, labels_of(eye, planes, size_px, resize)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         decoded = list(pool.map(decode, files))
     photographs = np.stack([photograph for photograph, _ in decoded])
     if appearance == "expected":
         photographs = at_expected_appearance(photographs)
-    masks = np.stack([mask for _, mask in decoded])
+    labels = np.stack([one for _, one in decoded])
     digest = hashlib.sha256(json.dumps([eye.name for eye in files]).encode())
     digest.update(photographs.tobytes())
-    digest.update(masks.tobytes())
+    digest.update(labels.tobytes())
     np.save(folder / "photographs.npy", photographs)
-    np.save(folder / "masks.npy", masks)
+    np.save(folder / "labels.npy", labels)
     np.save(folder / "mean.npy", mean_photograph(photographs))
     about = {"fingerprint": digest.hexdigest(), "size_px": size_px, "names": [eye.name for eye in files]}
     (folder / "pairs.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def labels_of(eye: Eye, planes: Sequence[str], size_px: int, resize: Resize) -> Labels:
+    """The chosen planes of an eye as a network is shown them: ``bool (size_px, size_px, planes)``."""
+    return np.stack([images.square_mask(eye.planes[plane], size_px, resize) for plane in planes], axis=-1)
 
 
 def steps_per_epoch(pairs: Pairs, settings: Settings) -> int:
@@ -173,24 +196,24 @@ def batches(pairs: Pairs, settings: Settings, *, epoch: int, first_step: int = 0
             yield batch
 
 
-def whole_batch(pairs: Pairs, indices: Sequence[int], mask_channels: int) -> Batch:
+def whole_batch(pairs: Pairs, indices: Sequence[int], channels: int) -> Batch:
     """Chosen pairs as they are, without augmentation."""
-    return _stack([_signed(pairs.masks[i], pairs.photographs[i], mask_channels) for i in indices])
+    return _stack([_signed(pairs.labels[i], pairs.photographs[i], channels) for i in indices])
 
 
 def _pair(pairs: Pairs, index: int, settings: Settings, epoch: int, position: int) -> tuple[Tensor, Tensor]:
     random = np.random.default_rng([settings.training.seed, epoch, position])
     transform = draw_transform(random, settings.data)
-    mask, photograph = pairs.masks[index], pairs.photographs[index]
+    labels, photograph = transform(pairs.labels[index]), pairs.photographs[index]
     if settings.data.appearance == "own":
-        return _signed(transform(mask), transform(photograph), settings.data.mask_channels)
+        return _signed(labels, transform(photograph), settings.data.label_channels)
     # The eye is turned, not the camera: its aperture and illumination, which the mean holds, stay where they are.
-    return _signed(transform(mask), pairs.mean + transform(photograph - pairs.mean), settings.data.mask_channels)
+    return _signed(labels, pairs.mean + transform(photograph - pairs.mean), settings.data.label_channels)
 
 
-def _signed(mask: Mask, photograph: Photograph | NDArray[np.float32], mask_channels: int) -> tuple[Tensor, Tensor]:
+def _signed(labels: Labels, photograph: Photograph | NDArray[np.float32], channels: int) -> tuple[Tensor, Tensor]:
     return (
-        torch.from_numpy(images.signed_from_mask(mask, mask_channels)),
+        torch.from_numpy(images.signed_from_labels(labels, channels)),
         torch.from_numpy(images.signed_from_photograph(photograph)),
     )
 

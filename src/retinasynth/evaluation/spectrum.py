@@ -20,6 +20,7 @@ from retinasynth.images import Photograph, resize_photograph
 MIN_SIDE_PX = 64
 PERIOD_PX = 8  # the grid of three doublings; those of two and one are part of it
 CHANCE = 0.01
+MARGIN_DB = 3.0
 _RING = (4, 9)  # distance in frequency steps of the surroundings that a peak is measured against
 _POINTS = (PERIOD_PX**2 + 4) // 2 - 1  # of the grid in half of the plane, without the mean
 
@@ -44,8 +45,8 @@ class Peak(NamedTuple):
     limit_db: float
 
     def is_pattern(self, real: "Peak | None" = None) -> bool:
-        """Whether it is more than chance and, where that is given, more than photographs have themselves."""
-        return self.height_db > max(self.limit_db, real.height_db if real else 0)
+        """Whether it is more than chance and, where that is given, clearly more than photographs have themselves."""
+        return self.height_db > max(self.limit_db, real.height_db + MARGIN_DB if real else 0)
 
     @property
     def period_text(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from retinasynth.anatomy import Eye
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import Pairs, load_pairs
 from retinasynth.errors import DataError
@@ -63,7 +64,7 @@ def evaluate_model(model: Path, data: Path, out: Path, *, against: Path | None =
     log = Path(model) / "metrics.jsonl"
     return evaluate_examples(
         _examples(synthesizer, other, test_files, test, seed),
-        reference=Reference(train.names, list(train.photographs), list(train.masks)) if train else None,
+        reference=Reference(train.names, list(train.photographs), list(train.labels[..., 0])) if train else None,
         out=out,
         about=about,
         training_log=log if log.is_file() else None,
@@ -78,18 +79,20 @@ def _examples(
     others = _generated(other, files, seed) if other else itertools.repeat(None)
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
-            mask, expected = np.asarray(test.masks[index]), np.asarray(test.photographs[index])
+            mask, expected = np.asarray(test.labels[index, ..., 0]), np.asarray(test.photographs[index])
             yield Example(name, test.eyes[index], mask, next(answers), expected, next(others))
             advance(index + 1, name)
 
 
 def _generated(model: Synthesizer, files: Sequence[EyeFiles], seed: int) -> Iterator[Photograph]:
     if model.config.resize == "stretch":
-        for index, mask in enumerate(load_pairs(files, model.config.size_px).masks):
-            yield model.generate(np.asarray(mask), seed=seed + index)
+        planes = model.config.planes
+        for index, labels in enumerate(load_pairs(files, model.config.size_px, planes=planes).labels):
+            eye = Eye(files[index].name, {plane: labels[..., number] for number, plane in enumerate(planes)})
+            yield model.generate(eye, seed=seed + index)
     else:  # from the whole mask, so that the bars can be cut off again
-        for index, eye in enumerate(files):
-            yield model.generate(read_eye(eye), seed=seed + index, size="mask")
+        for index, one in enumerate(files):
+            yield model.generate(read_eye(one), seed=seed + index, size="mask")
 
 
 def evaluate_folders(real: Path, fake: Path, out: Path) -> Evaluation:

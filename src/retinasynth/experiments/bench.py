@@ -111,9 +111,9 @@ def _time_plain(preset: str, steps: int) -> Timing:
     settings = Settings.from_preset(preset)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     generator = _usual_norms(
-        build_generator(settings.data.mask_channels, settings.data.size_px, settings.generator)
+        build_generator(settings.data.label_channels, settings.data.size_px, settings.generator)
     ).to(device)
-    discriminator = _usual_norms(PatchDiscriminator(settings.data.mask_channels, settings.discriminator)).to(device)
+    discriminator = _usual_norms(PatchDiscriminator(settings.data.label_channels, settings.discriminator)).to(device)
     adams = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (generator, discriminator)]
     bce, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
 

@@ -8,26 +8,26 @@ import torch
 from torch import nn
 
 from retinasynth import images
-from retinasynth.images import Mask, Photograph
+from retinasynth.images import Labels, Photograph
 
 
-def generate_photograph(network: nn.Module, mask: Mask, *, mask_channels: int, seed: int) -> Photograph:
-    """The photograph of one mask, as the source generates.
+def generate_photograph(network: nn.Module, labels: Labels, *, channels: int, seed: int) -> Photograph:
+    """The photograph of one label map, as the source generates.
 
     Batch normalisation uses the statistics of the picture itself and dropout stays on, drawn from `seed`. Pictures
     are generated one by one, so none depends on its neighbours, and the caller's random state is left as it was.
 
     Args:
         network: a generator, on any device; its mode is put back afterwards.
-        mask: ``bool (size, size)``, of the size that the network was made for.
-        mask_channels: channels that the mask is repeated in.
+        labels: ``bool (size, size, planes)``, of the size and planes that the network was made for.
+        channels: that the network takes; a single plane is repeated in all.
         seed: of the dropout.
 
     Returns:
         ``uint8 (size, size, 3)``.
     """
     weight = next(network.parameters())
-    signed = torch.from_numpy(images.signed_from_mask(mask, mask_channels)).to(weight)
+    signed = torch.from_numpy(images.signed_from_labels(labels, channels)).to(weight)
     with _evaluation_mode(network), torch.inference_mode(), seeded(seed, device=weight.device):
         generated = network(signed[None])[0]
     return images.photograph_from_signed(generated.float().cpu().numpy())

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import retinasynth
-from retinasynth.config import GeneratorSettings, Resize, Section, Settings, refuse_odd_size
+from retinasynth.config import GeneratorSettings, Plane, Resize, Section, Settings, label_channels, refuse_odd_size
 from retinasynth.errors import ModelError
 from retinasynth.files import atomic_path, write_json, write_text
 from retinasynth.models.generators import build_generator
@@ -21,9 +21,11 @@ from retinasynth.models.generators import build_generator
 FORMAT = "retinasynth-model"
 FORMAT_VERSION = 1
 CONVENTIONS = {
-    "input": "vessel mask, -1 outside and 1 on vessels, float32 (batch, mask_channels, size_px, size_px)",
-    "output": "RGB photograph, -1 black to 1 white, float32 (batch, 3, size_px, size_px)",
-    "generation": "batch normalisation with each picture's own statistics; dropout on, seeded",
+    "input": "label masks, -1 outside and 1 inside, float32 (batch, channels, size_px, size_px): one channel for each "
+    "plane in the order of `planes`, or a single plane repeated in `mask_channels`",
+    "output": "RGB photograph, -1 black to 1 white, float32 (batch, 3, size_px, size_px); values beyond are cut off",
+    "generation": "unet: batch normalisation with each picture's own statistics, dropout on and seeded; resize: group "
+    "normalisation, no dropout, so the seed changes nothing",
 }
 
 
@@ -37,7 +39,8 @@ class ModelConfig(Section):
         preset: the preset that training started from.
         size_px: height and width that the generator was trained at.
         resize: how other shapes became square.
-        mask_channels: channels that the mask is repeated in.
+        planes: label planes that a photograph is made from, in the order of the channels.
+        mask_channels: channels that a single plane is repeated in.
         generator: its shape.
         conventions: of the values in and out, in words.
         training: where it comes from: steps, epochs, number of pairs, data, licence, seed.
@@ -51,10 +54,16 @@ class ModelConfig(Section):
     preset: str
     size_px: int
     resize: Resize = "stretch"  # of models from before there was a choice
+    planes: tuple[Plane, ...] = ("vessels",)  # of models from before there was a choice
     mask_channels: int
     generator: GeneratorSettings
     conventions: Mapping[str, str] = CONVENTIONS
     training: Mapping[str, Any] = {}
+
+    @property
+    def label_channels(self) -> int:
+        """Channels of what the generator is shown."""
+        return label_channels(self.planes, self.mask_channels)
 
     @model_validator(mode="after")
     def _size_fits_depth(self) -> Self:
@@ -91,6 +100,7 @@ def save_model(folder: Path, network: nn.Module, settings: Settings, training: M
         preset=settings.preset,
         size_px=settings.data.size_px,
         resize=settings.data.resize,
+        planes=settings.data.planes,
         mask_channels=settings.data.mask_channels,
         generator=settings.generator,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
@@ -118,7 +128,7 @@ def load_model(folder: Path) -> Model:
             f"{folder} has no {' and no '.join(missing)}", expected="a folder written by `retinasynth train`"
         )
     config = _read_config(folder / "config.json")
-    network = build_generator(config.mask_channels, config.size_px, config.generator)
+    network = build_generator(config.label_channels, config.size_px, config.generator)
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError) as error:
@@ -155,10 +165,10 @@ def _model_card(config: ModelConfig) -> str:
     facts = "\n".join(
         f"- {name.replace('_', ' ')}: {value}" for name, value in config.training.items() if value not in ("", None)
     )
-    return f"""# A retinasynth generator: vessel mask to fundus photograph
+    return f"""# A retinasynth generator: {", ".join(config.planes)} to fundus photograph
 
-Preset `{config.preset}`, {config.size_px} x {config.size_px} pixels, U-Net of depth {config.generator.depth} with \
-{config.generator.filters} filters. Written by retinasynth {config.retinasynth_version}.
+Preset `{config.preset}`, {config.size_px} x {config.size_px} pixels, U-Net ({config.generator.architecture}) of depth \
+{config.generator.depth} with {config.generator.filters} filters. Written by retinasynth {config.retinasynth_version}.
 
 ```
 retinasynth generate --model THIS_FOLDER --masks masks/ --out pictures/

@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from retinasynth import images
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import DataError, OutputError, SettingError
 from retinasynth.files import explaining_write_errors, new_folder, output_folder
 from retinasynth.progress import progress
@@ -34,32 +36,49 @@ def parse_size(text: str) -> Size:
         raise SettingError(f"--size is {text!r}", expected="model, mask, or a number of pixels") from error
 
 
-def find_masks(path: Path) -> list[tuple[str, Path]]:
-    """Name and file of every mask: one file, a folder of mask files, or the ``vessels`` of a data set.
+def find_masks(path: Path, planes: Sequence[str] = ("vessels",)) -> list[EyeFiles]:
+    """The label planes of every eye: of a single plane one file or a folder of files, else a data set.
+
+    Args:
+        path: where they are.
+        planes: that are wanted; of a data set, eyes without one of them are left out.
 
     Raises:
-        DataError: there is nothing there, or nothing that is a mask.
+        DataError: there is nothing there, or nothing with these planes.
     """
     path = Path(path)
-    if path.is_file():
-        return [(images.stem_of(path), path)]
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if images.is_picture(file))
-        if files:
-            return _distinct([(images.stem_of(file), file) for file in files])
-        eyes = [(eye.name, eye.planes["vessels"]) for eye in find_eyes(path).eyes if "vessels" in eye.planes]
-        if eyes:
-            return eyes
-        raise DataError(f"{path} has photographs but no vessel masks", expected="a mask file, or a folder of masks")
-    raise DataError(f"{path} does not exist", expected="a mask file, or a folder of masks")
+    if not path.exists():
+        raise DataError(f"{path} does not exist", expected="a mask file, a folder of masks, or a data set")
+    if len(planes) == 1:
+        found = [path] if path.is_file() else sorted(file for file in path.iterdir() if images.is_picture(file))
+        if found:
+            return _distinct([_mask_file(file, planes[0]) for file in found])
+    eyes = [
+        eye if eye.side_by_side else replace(eye.with_planes_alone(planes), photograph=None)
+        for eye in find_eyes(path).eyes
+        if eye.has(planes)
+    ]
+    if not eyes:
+        raise DataError(
+            f"No eye in {path} has all of: {', '.join(planes)}",
+            expected="a folder for each of these planes"
+            if len(planes) > 1
+            else "a mask file, a folder of masks, or a data set",
+        )
+    return eyes
 
 
-def _distinct(named: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    names = [name for name, _ in named]
+def _mask_file(file: Path, plane: str) -> EyeFiles:
+    name = images.stem_of(file)
+    return EyeFiles(name, photograph=None, planes={plane: file}, eye=name, subject=name, split="train")
+
+
+def _distinct(eyes: list[EyeFiles]) -> list[EyeFiles]:
+    names = [eye.name for eye in eyes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"Several masks are called {twice[0]}", expected="file names that differ before the suffix")
-    return named
+    return eyes
 
 
 def generate_picture(model: Synthesizer, mask: Path, out: Path, *, seed: int, size: Size) -> None:
@@ -75,15 +94,15 @@ def generate_picture(model: Synthesizer, mask: Path, out: Path, *, seed: int, si
     images.write_photograph(out, model.generate(mask, seed=seed, size=size), model.provenance(seed))
 
 
-def generate_set(model: Synthesizer, masks: Sequence[tuple[str, Path]], out: Path, *, seed: int, size: Size) -> None:
-    """Generate a synthetic set: ``images/``, ``vessels/`` of the same size, and ``manifest.jsonl``.
+def generate_set(model: Synthesizer, masks: Sequence[EyeFiles], out: Path, *, seed: int, size: Size) -> None:
+    """Generate a synthetic set: ``images/``, masks of the same size in ``vessels/`` and so on, and ``manifest.jsonl``.
 
     Every mask is read before the first picture is generated, so a bad one stops the command before it writes. Each
     eye has its own seed, ``seed + its number``, so any picture can be made again alone.
 
     Args:
         model: the generator.
-        masks: name and file of each.
+        masks: what `find_masks` finds for the planes of the model.
         out: a new or empty folder.
         seed: of the first eye.
         size: of the photographs; see `Synthesizer.generate`.
@@ -92,27 +111,31 @@ def generate_set(model: Synthesizer, masks: Sequence[tuple[str, Path]], out: Pat
         ImageError: a mask cannot be used.
         OutputError: `out` has something in it or cannot be written; pictures already made are complete.
     """
-    for _, path in masks:
-        images.read_mask(path)
+    for files in masks:
+        read_eye(files)
     out = new_folder(out, what="a synthetic set")
     with progress("Generating", len(masks)) as advance:
-        for number, (name, path) in enumerate(masks):
+        for number, files in enumerate(masks):
             own_seed = seed + number
-            photograph = model.generate(path, seed=own_seed, size=size)
-            picture_file, mask_file = out / "images" / f"{name}.png", out / "vessels" / f"{name}.png"
-            images.write_photograph(picture_file, photograph, model.provenance(own_seed))
-            images.write_mask(mask_file, model.label(images.read_mask(path), size))
+            eye = read_eye(files)
+            written = {"image": out / "images" / f"{eye.name}.png"}
+            images.write_photograph(
+                written["image"], model.generate(eye, seed=own_seed, size=size), model.provenance(own_seed)
+            )
+            for plane in model.config.planes:
+                written[plane] = out / plane / f"{eye.name}.png"
+                images.write_mask(written[plane], model.label(eye.planes[plane], size))
             line = {
-                "name": name,
+                "name": eye.name,
                 "seed": own_seed,
                 "model": model.name,
                 "retinasynth": model.config.retinasynth_version,
                 "licence_of_training_data": model.config.training.get("licence", ""),
-                "sha256": {"image": _sha256(picture_file), "vessels": _sha256(mask_file)},
+                "sha256": {what: _sha256(file) for what, file in written.items()},
             }
             with explaining_write_errors(out / MANIFEST), (out / MANIFEST).open("a", encoding="utf-8") as manifest:
                 manifest.write(json.dumps(line) + "\n")
-            advance(number + 1, name)
+            advance(number + 1, eye.name)
 
 
 def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, seed: int) -> list[str]:
@@ -132,9 +155,10 @@ def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, se
         DataError: there are no labelled eyes.
     """
     found = find_eyes(data)
-    eyes = _labelled(found.split("test")) or _labelled(found.eyes)
+    planes = model.config.planes
+    eyes = _labelled(found.split("test"), planes) or _labelled(found.eyes, planes)
     if not eyes:
-        raise DataError(f"{data} has no pairs of a photograph and a vessel mask")
+        raise DataError(f"{data} has no pairs of a photograph and its {', '.join(planes)}")
     chosen = np.random.default_rng(seed).permutation(len(eyes))[:count]
     out = output_folder(out)
     for index in chosen:
@@ -143,7 +167,7 @@ def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, se
             raise DataError(f"{eye.name} has no photograph")
         generated = model.generate(eye, seed=seed)
         row = [
-            images.mask_as_photograph(model.label(eye.planes["vessels"], "model")),
+            images.labels_as_photograph(labels_of(eye, planes, model.config.size_px, model.config.resize)),
             generated,
             images.square_photograph(eye.photograph, model.config.size_px, model.config.resize),
         ]
@@ -152,8 +176,8 @@ def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, se
     return [eyes[index].name for index in chosen]
 
 
-def _labelled(eyes: Sequence[EyeFiles]) -> list[EyeFiles]:
-    return [eye for eye in eyes if eye.photograph is not None and "vessels" in eye.planes]
+def _labelled(eyes: Sequence[EyeFiles], planes: Sequence[str]) -> list[EyeFiles]:
+    return [eye for eye in eyes if eye.photograph is not None and eye.has(planes)]
 
 
 def _sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from retinasynth import images
 from retinasynth.anatomy import Eye
+from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import InputError, ModelError
 from retinasynth.images import Mask, Photograph
 from retinasynth.models.generation import generate_photograph
@@ -70,8 +71,8 @@ class Synthesizer:
         pictures were that it was trained on. The black bars of a letterbox are cut off again at size ``"mask"``.
 
         Args:
-            what: an `Eye` with vessels, a vessel mask ``bool (height, width)`` (also 0-1 or 0-255), the path of one,
-                or a list of these.
+            what: an `Eye` with the planes of the model, or a list of these. For a model of a single plane also its
+                mask ``bool (height, width)`` (or 0-1, or 0-255), or the path of one.
             seed: of the model's dropout; a model without dropout does not depend on it.
             size: of the photograph: ``"model"`` for the model's own, ``"mask"`` for that of the mask, or pixels of
                 a square.
@@ -89,17 +90,36 @@ class Synthesizer:
     def _generate_one(self, what: Drawable, seed: int, size: Size) -> Photograph:
         if seed < 0:
             raise InputError(f"The seed is {seed}", expected="0 or more")
-        mask = vessels_of(what)
-        given = images.square_mask(mask, self.config.size_px, self.config.resize)
-        photograph = generate_photograph(self._network, given, mask_channels=self.config.mask_channels, seed=seed)
+        eye = self._eye(what)
+        labels = labels_of(eye, self.config.planes, self.config.size_px, self.config.resize)
+        photograph = generate_photograph(self._network, labels, channels=self.config.label_channels, seed=seed)
         if size == "model":
             return photograph
         if size == "mask":
-            height, width = mask.shape
-            return images.unsquare_photograph(photograph, (height, width), self.config.resize)
+            return images.unsquare_photograph(photograph, eye.size, self.config.resize)
         if not isinstance(size, int) or not 16 <= size <= 8192:
             raise InputError(f"size is {size!r}", expected="'model', 'mask', or 16 to 8192 pixels")
         return images.resize_photograph(photograph, (size, size))
+
+    def _eye(self, what: Drawable) -> Eye:
+        """What was given, as an eye with the planes of the model, checked."""
+        planes = self.config.planes
+        if isinstance(what, Eye):
+            missing = [plane for plane in planes if plane not in what.planes]
+            if missing:
+                raise InputError(
+                    f"Eye {what.name} has no plane {' and no '.join(missing)}",
+                    expected=f"an eye with what the model is made from: {', '.join(planes)}",
+                )
+            if not what.planes[planes[0]].any():
+                raise InputError(f"Eye {what.name} has an empty plane {planes[0]}", expected="some pixels in it")
+            return what
+        if len(planes) > 1:
+            raise InputError(
+                f"A single mask was given to {self.name}, which makes photographs from {', '.join(planes)}",
+                expected="an Eye with these planes, or a data set that has a folder for each",
+            )
+        return Eye("mask", {planes[0]: mask_of(what)})
 
     def label(self, mask: Mask, size: Size) -> Mask:
         """A mask as it lies over the photograph that `generate` makes of it at `size`."""
@@ -117,16 +137,12 @@ class Synthesizer:
         }
 
 
-def vessels_of(what: Drawable) -> Mask:
-    """The vessel mask of an eye, an array or a file, checked.
+def mask_of(what: Mask | Path | str) -> Mask:
+    """The mask in an array or a file, checked.
 
     Raises:
-        InputError: there is none, it is empty, or it is not a binary picture.
+        InputError: it is empty, or not a binary picture.
     """
-    if isinstance(what, Eye):
-        if "vessels" not in what.planes:
-            raise InputError(f"Eye {what.name} has no plane 'vessels'", expected="an eye with a vessel mask")
-        return _not_empty(what.planes["vessels"], f"Eye {what.name}")
     if isinstance(what, np.ndarray):
         values = what.max(axis=2) if what.ndim == 3 else what
         if values.ndim != 2 or 0 in values.shape:
@@ -137,11 +153,8 @@ def vessels_of(what: Drawable) -> Mask:
             raise InputError(
                 f"The mask has {len(np.unique(values))} different values", expected="two: background and vessel"
             )
-        return _not_empty(np.asarray(values > 0), "The mask")
+        mask = np.asarray(values > 0)
+        if not mask.any():
+            raise InputError("The mask is all black", expected="a mask with some white pixels")
+        return mask
     return images.read_mask(Path(what))
-
-
-def _not_empty(mask: Mask, name: str) -> Mask:
-    if not mask.any():
-        raise InputError(f"{name} is all black", expected="a mask with some vessel pixels")
-    return mask

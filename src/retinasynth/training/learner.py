@@ -58,8 +58,8 @@ class Learner:
             mean: the mean training photograph, ``float32 (size_px, size_px, 3)`` in grey levels.
         """
         torch.manual_seed(settings.training.seed)
-        generator = build_generator(settings.data.mask_channels, settings.data.size_px, settings.generator)
-        discriminator = PatchDiscriminator(settings.data.mask_channels, settings.discriminator)
+        generator = build_generator(settings.data.label_channels, settings.data.size_px, settings.generator)
+        discriminator = PatchDiscriminator(settings.data.label_channels, settings.discriminator)
         for network in (generator, discriminator):
             initialise(network, settings.training.initialisation)
         if isinstance(generator, ResizeGenerator) and mean is not None:

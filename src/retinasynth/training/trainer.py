@@ -169,11 +169,12 @@ def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
     train_files, test_files = found.split("train"), found.split("test")
     if not train_files:
         raise DataError(f"{data} has no training pairs ({len(test_files)} test pairs)", expected="at least one")
-    if not any("vessels" in files.planes for files in test_files):  # as in newer copies of DRIVE
-        test_files = ()
-    size_px, resize = settings.data.size_px, settings.data.resize
-    train_pairs = load_pairs(train_files, size_px, resize, settings.data.appearance)
-    return train_pairs, load_pairs(test_files, size_px, resize) if test_files else None
+    chosen = settings.data
+    test_files = tuple(files for files in test_files if files.photograph and files.has(chosen.planes))
+    train_pairs = load_pairs(train_files, chosen.size_px, chosen.resize, chosen.appearance, chosen.planes)
+    if not test_files:  # as in newer copies of DRIVE, whose test vessels are not published
+        return train_pairs, None
+    return train_pairs, load_pairs(test_files, chosen.size_px, chosen.resize, planes=chosen.planes)
 
 
 def _launch(run: Path, settings: Settings, *, resumed: bool) -> Path:
@@ -292,11 +293,11 @@ def sample_grid(network: nn.Module, pairs: Pairs, settings: Settings) -> images.
     """The first few pairs as rows of source, generated and expected, generated as for users, each with its seed."""
     rows = []
     for index in range(min(SAMPLES, len(pairs))):
-        mask, expected = np.asarray(pairs.masks[index]), np.asarray(pairs.photographs[index])
+        labels, expected = np.asarray(pairs.labels[index]), np.asarray(pairs.photographs[index])
         generated = generate_photograph(
-            network, mask, mask_channels=settings.data.mask_channels, seed=settings.training.seed
+            network, labels, channels=settings.data.label_channels, seed=settings.training.seed
         )
-        rows.append([images.mask_as_photograph(mask), generated, expected])
+        rows.append([images.labels_as_photograph(labels), generated, expected])
     return images.draw_panels(rows, ["source", "generated", "expected"], list(pairs.names[: len(rows)]))
 
 
