@@ -1,5 +1,6 @@
 """The commands as users type them: every one has help and stands in the docs; wrong input gets one clear error."""
 
+import json
 import runpy
 import subprocess
 import sys
@@ -235,6 +236,11 @@ def test_bench_reports_a_ratio_of_what_it_measured():
     from retinasynth.experiments.bench import run_bench
 
     result = run_bench(preset="demo", turns=1, steps=2)
-    assert result.ratio == pytest.approx(result.ours[0].seconds / result.plain[0].seconds)
-    assert 0 <= result.ours[0].data_wait < 1
-    assert result.ours[0].memory_mib > 100
+    ours, plain = result.ours[0], result.plain[0]
+    written = json.loads(json.dumps(result.to_json()))
+    assert written["step_ratio"] == pytest.approx(plain.step_seconds / ours.step_seconds)
+    assert written["picture_ratio"] == pytest.approx(plain.picture_seconds / ours.picture_seconds)
+    assert written["pictures_per_second"] == pytest.approx(1 / ours.picture_seconds)
+    assert 0 < ours.picture_seconds < ours.step_seconds
+    assert 0 <= written["data_wait"] < 1
+    assert written["ours"][0]["memory_mib"] > 100

@@ -17,7 +17,13 @@ from retinasynth.evaluation.spectrum import MeanSpectrum, Peak
 from retinasynth.images import photograph_from_signed, signed_from_labels
 from retinasynth.models.discriminators import PatchDiscriminator, SameConvolution
 from retinasynth.models.generation import generate_photograph, mixed_seed
-from retinasynth.models.generators import EncoderStep, ResizeGenerator, UNetGenerator, build_generator
+from retinasynth.models.generators import (
+    DoublingConvolution,
+    EncoderStep,
+    ResizeGenerator,
+    UNetGenerator,
+    build_generator,
+)
 from retinasynth.models.layers import AlwaysDropout, BatchNorm, initialise
 from retinasynth.models.losses import discriminator_loss, generator_loss, ssim
 
@@ -558,3 +564,30 @@ def test_a_spectrally_normalised_discriminator_has_kernels_of_norm_one() -> None
             bound = math.sqrt(6 / (layer.in_channels * 16))
             assert original.abs().max() <= bound
             assert original.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.15)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 9])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_doubling_is_a_transposed_convolution_at_every_size(size: int, layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    ours = DoublingConvolution(6, 4).to(memory_format=layout)  # type: ignore[call-overload]
+    plain = nn.ConvTranspose2d(6, 4, kernel_size=4, stride=2, padding=1)
+    plain.load_state_dict(ours.state_dict())
+    features = torch.randn(3, 6, size, size)
+    torch.testing.assert_close(ours(features), plain(features), rtol=1e-5, atol=1e-5)
+    ours(features).square().sum().backward()
+    plain(features).square().sum().backward()
+    assert ours.weight.grad is not None
+    torch.testing.assert_close(ours.weight.grad, plain.weight.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_generation_in_bf16_is_that_in_fp32_within_a_few_grey_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network, labels = small_generator(dropout=0.0, filters=8), tiny_mask(0)[..., None]
+    initialise(network, "he")
+    exact = generate_photograph(network, labels, channels=1, seed=0)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    half = generate_photograph(network, labels, channels=1, seed=0)
+    assert half.dtype == np.uint8
+    difference = np.abs(half.astype(int) - exact)
+    assert 0 < difference.mean() < 4

@@ -260,19 +260,35 @@ def settings(
 def bench(
     preset: Annotated[str, typer.Option(help="Whose networks and sizes to take.")] = "source",
     turns: Annotated[int, typer.Option(min=1, help="Turns of each of the two.")] = 3,
-    steps: Annotated[int, typer.Option(min=1, help="Timed steps in a turn.")] = 10,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps, and pictures, in a turn.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
-    """Time a training step against plain PyTorch, as a ratio, taking turns in one run."""
+    """Time training and generation against plain PyTorch, as ratios, taking turns in one run."""
+    import json
+
     from retinasynth.experiments.bench import run_bench
 
     result = run_bench(preset=preset, turns=turns, steps=steps)
-    table = Table("", "seconds a step, by turn", "waiting for data", "peak memory")
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), indent=2, allow_nan=False))
+        return
+    table = Table("by turn", "seconds a step", "waiting for data", "seconds a picture", "peak memory")
     for name, timings in (("retinasynth", result.ours), ("plain PyTorch", result.plain)):
-        seconds = ", ".join(f"{one.seconds:.3f}" for one in timings)
-        waiting = f"{max(one.data_wait for one in timings):.1%}"
-        table.add_row(name, seconds, waiting, f"{max(one.memory_mib for one in timings):.0f} MiB")
+        table.add_row(
+            name,
+            ", ".join(f"{one.step_seconds:.3f}" for one in timings),
+            f"{max(one.data_wait for one in timings):.1%}",
+            ", ".join(f"{one.picture_seconds:.3f}" for one in timings),
+            f"{max(one.memory_mib for one in timings):.0f} MiB"
+            + (f", GPU {max(one.gpu_memory_mib for one in timings):.0f} MiB" if timings[0].gpu_memory_mib else ""),
+        )
     screen.print(table)
-    screen.print(f"A step of retinasynth takes {result.ratio:.2f} of plain PyTorch's time (median of the turns).")
+    screen.print(
+        f"Training is {result.step_ratio:.2f} times as fast as plain PyTorch, generation {result.picture_ratio:.2f} "
+        f"times ({result.pictures_per_second:.1f} pictures a second); medians of the turns. "
+        + ", ".join(result.machine.values()),
+        soft_wrap=True,
+    )
 
 
 def main() -> None:

@@ -1,29 +1,36 @@
-"""How fast a training step is: this package against plain PyTorch, as a ratio, in one run.
+"""How fast a training step and a generated picture are: this package against plain PyTorch, as ratios, in one run.
 
-The two take turns in fresh processes on the same machine, so that what else runs there slows both.
+Both do the same arithmetic, and they take turns in fresh processes on the same machine, so that what else runs there
+slows both.
 """
 
 import itertools
 import multiprocessing
 import os
+import platform
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+import retinasynth
 from retinasynth.config import Settings
 from retinasynth.datasets.layouts import PHANTOM, find_eyes
 from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs
 from retinasynth.models.discriminators import PatchDiscriminator
-from retinasynth.models.generators import build_generator
+from retinasynth.models.generation import generate_photograph, move_for_generation
+from retinasynth.models.generators import DoublingConvolution, build_generator
 from retinasynth.models.layers import BatchNorm
+from retinasynth.models.losses import ssim
 from retinasynth.progress import progress
 from retinasynth.training.learner import Learner, choose_precision
 from retinasynth.training.trainer import train_step
@@ -34,37 +41,84 @@ HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 
 @dataclass(frozen=True)
 class Timing:
-    """Of one turn: median seconds of a step, the share of it spent waiting for data, and peak memory in MiB."""
+    """Of one turn.
 
-    seconds: float
+    Attributes:
+        step_seconds: median of a training step.
+        data_wait: share of the steps spent waiting for data.
+        picture_seconds: median of a generated picture, from a mask in memory to a photograph in memory.
+        memory_mib: peak of the process.
+        gpu_memory_mib: peak on the GPU; 0 without one.
+    """
+
+    step_seconds: float
     data_wait: float
+    picture_seconds: float
     memory_mib: float
+    gpu_memory_mib: float
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """All turns of both."""
+    """All turns of both.
 
+    Attributes:
+        preset: whose networks and sizes.
+        ours: this package.
+        plain: plain PyTorch.
+        machine: what it ran on, and with what.
+    """
+
+    preset: str
     ours: tuple[Timing, ...]
     plain: tuple[Timing, ...]
+    machine: dict[str, str]
 
     @property
-    def ratio(self) -> float:
-        """Our time over that of plain PyTorch, the median of the turns."""
+    def step_ratio(self) -> float:
+        """Time of plain PyTorch's training step over ours, the median of the turns."""
+        return self._ratio(lambda timing: timing.step_seconds)
+
+    @property
+    def picture_ratio(self) -> float:
+        """Time of plain PyTorch's generated picture over ours, the median of the turns."""
+        return self._ratio(lambda timing: timing.picture_seconds)
+
+    @property
+    def pictures_per_second(self) -> float:
+        """That we generate, the median of the turns."""
+        return 1 / statistics.median(timing.picture_seconds for timing in self.ours)
+
+    def _ratio(self, seconds: Callable[[Timing], float]) -> float:
         return statistics.median(
-            ours.seconds / plain.seconds for ours, plain in zip(self.ours, self.plain, strict=True)
+            seconds(plain) / seconds(ours) for ours, plain in zip(self.ours, self.plain, strict=True)
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: the ratios first, then every turn."""
+        return {
+            "preset": self.preset,
+            "step_ratio": self.step_ratio,
+            "picture_ratio": self.picture_ratio,
+            "pictures_per_second": self.pictures_per_second,
+            "data_wait": max(timing.data_wait for timing in self.ours),
+            "memory_mib": max(timing.memory_mib for timing in self.ours),
+            "ours": [asdict(timing) for timing in self.ours],
+            "plain": [asdict(timing) for timing in self.plain],
+            "machine": self.machine,
+        }
 
 
 def run_bench(*, preset: str = "source", turns: int = 3, steps: int = 10) -> Benchmark:
-    """Time training steps of a preset on the phantom set.
+    """Time training steps and generated pictures of a preset on the phantom set.
 
-    Plain PyTorch is the same two networks and losses written the usual way: fp32, `BatchNorm2d`, default Adam.
+    Plain PyTorch is the same two networks and losses written the usual way: fp32, contiguous, `BatchNorm2d`,
+    `ConvTranspose2d`, default Adam, and at generation ``eval`` and ``no_grad`` alone.
 
     Args:
         preset: whose networks and sizes to take.
         turns: of each of the two.
-        steps: timed in a turn, after a few to warm up.
+        steps: timed in a turn, and pictures, after a few to warm up.
 
     Raises:
         SettingError: there is no such preset.
@@ -74,10 +128,26 @@ def run_bench(*, preset: str = "source", turns: int = 3, steps: int = 10) -> Ben
     with progress("Benchmark", 2 * turns) as advance:
         for turn in range(turns):
             plain.append(_in_new_process(_time_plain, preset, steps, huge_pages=False))
-            advance(2 * turn + 1, f"plain {plain[-1].seconds:.3f} s")
+            advance(2 * turn + 1, f"plain {plain[-1].step_seconds:.3f} s a step")
             ours.append(_in_new_process(_time_ours, preset, steps, huge_pages=True))
-            advance(2 * turn + 2, f"ours {ours[-1].seconds:.3f} s")
-    return Benchmark(tuple(ours), tuple(plain))
+            advance(2 * turn + 2, f"ours {ours[-1].step_seconds:.3f} s a step")
+    return Benchmark(preset, tuple(ours), tuple(plain), _machine())
+
+
+def _machine() -> dict[str, str]:
+    device = _device()
+    return {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "training_precision": getattr(choose_precision("auto", device).plugin, "precision", "fp32"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "retinasynth": retinasynth.__version__,
+    }
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _in_new_process(work: Callable[[str, int], Timing], preset: str, steps: int, *, huge_pages: bool) -> Timing:
@@ -94,26 +164,30 @@ def _in_new_process(work: Callable[[str, int], Timing], preset: str, steps: int,
 
 
 def _time_ours(preset: str, steps: int) -> Timing:
-    settings = Settings.from_preset(preset)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    settings, device = Settings.from_preset(preset), _device()
     precision = choose_precision(settings.training.precision, device)
     fabric = Fabric(accelerator=device.type, devices=1, plugins=[precision.plugin] if precision.plugin else None)
     learner = Learner.build(fabric, settings, precision.layout)
-    return _time(
-        settings,
-        steps,
-        device,
-        lambda batch: train_step(fabric, learner, learner.place(batch), settings.loss),
+    network = move_for_generation(
+        build_generator(settings.data.label_channels, settings.data.size_px, settings.generator).eval()
     )
+
+    def step(batch: Batch) -> None:
+        train_step(fabric, learner, learner.place(batch), settings.loss)
+
+    def picture(pairs: Pairs, index: int) -> None:
+        generate_photograph(network, pairs.labels[index], channels=settings.data.label_channels, seed=0)
+
+    return _time(settings, steps, step, picture)
 
 
 def _time_plain(preset: str, steps: int) -> Timing:
-    settings = Settings.from_preset(preset)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    generator = _usual_norms(
+    settings, device = Settings.from_preset(preset), _device()
+    weights = settings.loss
+    generator = _usual_layers(
         build_generator(settings.data.label_channels, settings.data.size_px, settings.generator)
     ).to(device)
-    discriminator = _usual_norms(PatchDiscriminator(settings.data.label_channels, settings.discriminator)).to(device)
+    discriminator = _usual_layers(PatchDiscriminator(settings.data.label_channels, settings.discriminator)).to(device)
     adams = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (generator, discriminator)]
     bce, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
 
@@ -128,37 +202,70 @@ def _time_plain(preset: str, steps: int) -> Timing:
         adams[0].zero_grad()
         discriminator.requires_grad_(False)
         logits = discriminator(masks, fake)
-        (bce(logits, torch.ones_like(logits)) + settings.loss.l1_weight * l1(fake, photographs)).backward()
+        loss = weights.adversarial_weight * bce(logits, torch.ones_like(logits)) + weights.l1_weight * l1(
+            fake, photographs
+        )
+        if weights.ssim_weight:
+            loss = loss + weights.ssim_weight * (1 - ssim(fake, photographs))
+        loss.backward()
         discriminator.requires_grad_(True)
         adams[0].step()
 
-    return _time(settings, steps, device, step)
+    def picture(pairs: Pairs, index: int) -> None:
+        mask = torch.from_numpy(pairs.labels[index, ..., 0].copy()).float().mul(2).sub(1).to(device)
+        generator.eval()
+        with torch.no_grad():
+            made = generator(mask.expand(1, settings.data.label_channels, *mask.shape))
+        made.add(1).mul(127.5).clamp(0, 255).round().byte()[0].permute(1, 2, 0).cpu().numpy()
+
+    return _time(settings, steps, step, picture)
 
 
-def _usual_norms(network: nn.Module) -> nn.Module:
+def _usual_layers(network: nn.Module) -> nn.Module:
+    """Our layers replaced by those that a plain program would use."""
     for module in network.modules():
         for name, child in module.named_children():
             if isinstance(child, BatchNorm):
-                setattr(module, name, nn.BatchNorm2d(len(child.weight)))
+                setattr(module, name, nn.BatchNorm2d(len(child.weight), track_running_stats=False))
+            elif isinstance(child, DoublingConvolution):
+                setattr(module, name, nn.ConvTranspose2d(child.in_channels, child.out_channels, 4, 2, 1))
     return network
 
 
-def _time(settings: Settings, steps: int, device: torch.device, step: Callable[[Batch], object]) -> Timing:
+def _time(
+    settings: Settings, steps: int, step: Callable[[Batch], None], picture: Callable[[Pairs, int], None]
+) -> Timing:
+    device = _device()
     pairs = load_pairs(find_eyes(Path(PHANTOM)).split("train"), settings.data.size_px, settings.data.resize)
-    took, waited = [], []
+    step_seconds, waited = [], []
     started = time.perf_counter()
-    for number, batch in zip(range(WARM_UP_STEPS + steps), _endless(pairs, settings), strict=False):
+    for batch in itertools.islice(_endless(pairs, settings), WARM_UP_STEPS + steps):
         got = time.perf_counter()
         step(batch)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        _wait_for(device)
         ended = time.perf_counter()
-        if number >= WARM_UP_STEPS:
-            took.append(ended - started)
-            waited.append(got - started)
+        step_seconds.append(ended - started)
+        waited.append(got - started)
         started = ended
-    memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Timing(statistics.median(took), sum(waited) / sum(took), memory_mib)
+    picture_seconds = []
+    for number in range(WARM_UP_STEPS + steps):
+        started = time.perf_counter()
+        picture(pairs, number % len(pairs))
+        _wait_for(device)
+        picture_seconds.append(time.perf_counter() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Timing(
+        step_seconds=statistics.median(step_seconds[WARM_UP_STEPS:]),
+        data_wait=sum(waited[WARM_UP_STEPS:]) / sum(step_seconds[WARM_UP_STEPS:]),
+        picture_seconds=statistics.median(picture_seconds[WARM_UP_STEPS:]),
+        memory_mib=peak / (2**20 if sys.platform == "darwin" else 2**10),  # macOS counts bytes
+        gpu_memory_mib=torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0.0,
+    )
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def _endless(pairs: Pairs, settings: Settings) -> Iterator[Batch]:

@@ -58,7 +58,7 @@ class UNetGenerator(nn.Module):
         for step, after in enumerate(reversed(encoder_channels)):
             self.decoder.append(DecoderStep(before, after, settings.dropout if step < DROPOUT_STEPS else 0.0))
             before = 2 * after  # its own features and the skip connection's
-        self.output = nn.Sequential(_double(before, 3), nn.Tanh())
+        self.output = nn.Sequential(DoublingConvolution(before, 3), nn.Tanh())
 
     def forward(self, mask: Tensor) -> Tensor:
         """The photograph of a mask; both in [-1, 1]."""
@@ -94,7 +94,7 @@ class DecoderStep(nn.Module):
 
     def __init__(self, before: int, after: int, dropout: float) -> None:
         super().__init__()
-        self.convolution = _double(before, after)
+        self.convolution = DoublingConvolution(before, after)
         self.norm = BatchNorm(after)
         self.dropout = AlwaysDropout(dropout)
         self.activation = nn.ReLU()
@@ -110,8 +110,29 @@ def _halve(before: int, after: int) -> nn.Conv2d:
     return nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1)
 
 
-def _double(before: int, after: int) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)
+class DoublingConvolution(nn.ConvTranspose2d):
+    """4x4 transposed convolution with stride 2; on a CPU as one product of matrices where pictures are tiny.
+
+    Deep down there are far more weights than pixels, and what takes the time is bringing the kernels into the order
+    that a convolution wants them in. A product takes them as they lie; `fold` then adds up what overlaps. A third to a
+    half of the time at up to `MOST_PIXELS`.
+    """
+
+    MOST_PIXELS = 64
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(before, after, kernel_size=4, stride=2, padding=1)
+
+    def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """``(batch, before, h, w)`` to ``(batch, after, 2h, 2w)``."""
+        batch, channels, height, width = features.shape
+        plain = self.weight.is_contiguous() and features.device.type == "cpu"
+        if not plain or height * width > self.MOST_PIXELS or self.bias is None:
+            return super().forward(features, output_size)
+        products = self.weight.reshape(channels, -1).t() @ features.reshape(batch, channels, height * width)
+        return functional.fold(
+            products, (2 * height, 2 * width), kernel_size=4, stride=2, padding=1
+        ) + self.bias.reshape(-1, 1, 1)
 
 
 # --- Without a checkerboard --------------------------------------------------------------------------------------

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Literal, Self, overload
 
 import numpy as np
-import torch
 
 from retinasynth import images
 from retinasynth.anatomy import Eye
 from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import InputError, ModelError
 from retinasynth.images import Mask, Photograph
-from retinasynth.models.generation import generate_photograph
+from retinasynth.models.generation import generate_photograph, move_for_generation
 from retinasynth.models.saving import Model, load_model
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
@@ -34,8 +33,7 @@ class Synthesizer:
 
     def __init__(self, model: Model, name: str) -> None:
         self.name, self.config = name, model.config
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._network = model.network.to(device)
+        self._network = move_for_generation(model.network)
 
     @classmethod
     def load(cls, model: Path | str) -> Self:

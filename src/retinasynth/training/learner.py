@@ -16,6 +16,7 @@ from retinasynth.config import Settings
 from retinasynth.datasets.pairs import Batch
 from retinasynth.images import signed_from_photograph
 from retinasynth.models.discriminators import PatchDiscriminator
+from retinasynth.models.generation import fast_precision
 from retinasynth.models.generators import ResizeGenerator, build_generator
 from retinasynth.models.layers import initialise
 from retinasynth.training.checkpoints import State
@@ -132,17 +133,10 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
     fp32 on a CPU that does not.
     """
     if wanted == "auto":
-        wanted = _fast_precision(device)
+        wanted = fast_precision(device)
     if wanted == "fp32":
         return Precision(None, None, torch.contiguous_format if device.type == "cpu" else torch.channels_last)
     if wanted == "bf16":
         return Precision(MixedPrecision("bf16-mixed", device.type), None, torch.channels_last)
     scaler = torch.amp.GradScaler(device.type)
     return Precision(MixedPrecision("16-mixed", device.type, scaler), scaler, torch.channels_last)
-
-
-def _fast_precision(device: torch.device) -> str:
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
-    capabilities = torch.cpu.get_capabilities()
-    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"
