@@ -491,6 +491,12 @@ def test_a_missing_log_is_an_error_and_an_empty_one_gives_no_curves(tmp_path):
     assert "Training losses" not in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_the_vessels_of_the_real_photographs_stand_beside_those_of_the_model(finished):
+    out, evaluation = finished
+    text = Page((out / "report.html").read_text()).text
+    assert f"Vessels found again in the real photographs: {evaluation.vessels_in_expected.mean:.4f}." in text
+
+
 def test_a_checkerboard_is_seen_and_said(tmp_path):
     board = 6 * (np.indices((64, 64)).sum(axis=0) % 2)[..., None].astype(np.uint8)
     evaluation = run(tmp_path, lambda _, photograph: np.clip(photograph, 0, 249) + board, None)

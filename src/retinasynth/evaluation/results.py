@@ -240,7 +240,7 @@ def _on_peaks(peaks: Mapping[str, Peak]) -> list[str]:
         f"photographs {real.height_db:.1f} dB, limit of chance {model.limit_db:.1f} dB"
     )
     if model.is_pattern(real):
-        return [f"The generated photographs carry a periodic pattern, the trace of the network's grid: {figures}."]
+        return [f"The generated photographs carry a periodic pattern, such as a checkerboard: {figures}."]
     return [f"The generated photographs carry no periodic pattern: {figures}."]
 
 
