@@ -61,6 +61,23 @@ def assert_same_kernels(ours: dict[str, torch.Tensor], theirs: dict[str, torch.T
     assert max(wrong.values()) < 0.02, wrong
 
 
+def train_until_step_6(monkeypatch: pytest.MonkeyPatch, data: Path, run: Path, settings: Settings) -> Path:
+    """A run that was asked to stop in its sixth step."""
+    real_step, steps = trainer.train_step, []
+
+    def step(*arguments):
+        steps.append(1)
+        if len(steps) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real_step(*arguments)
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    with pytest.raises(InterruptedRunError, match="train --resume") as stopped:
+        trainer.train(data, run, settings)
+    assert stopped.value.exit_code == 130
+    return run
+
+
 # --- A finished run ----------------------------------------------------------------------------------------------
 
 
@@ -116,18 +133,7 @@ def lean_trained(phantoms, lean, tmp_path_factory):
 
 
 def test_a_killed_lean_run_is_resumed_bit_identically(lean_trained, phantoms, lean, tmp_path, monkeypatch):
-    run = tmp_path / "run"
-    real_step, steps = trainer.train_step, []
-
-    def step(*arguments):
-        steps.append(1)
-        if len(steps) == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real_step(*arguments)
-
-    monkeypatch.setattr(trainer, "train_step", step)
-    with pytest.raises(InterruptedRunError):
-        trainer.train(phantoms, run, lean)
+    run = train_until_step_6(monkeypatch, phantoms, tmp_path / "run", lean)
     trainer.resume(run)
     assert_same_run(run, lean_trained)
 
@@ -264,19 +270,7 @@ def test_killed_and_resumed_run_is_bit_identical(trained, phantoms, tmp_path):
 
 
 def test_resume_in_the_middle_of_an_epoch_with_half_a_log_line(trained, phantoms, tiny, tmp_path, monkeypatch):
-    run = tmp_path / "run"
-    real_step, steps = trainer.train_step, []
-
-    def step(*arguments):
-        steps.append(1)
-        if len(steps) == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real_step(*arguments)
-
-    monkeypatch.setattr(trainer, "train_step", step)
-    with pytest.raises(InterruptedRunError, match="train --resume") as stopped:
-        trainer.train(phantoms, run, tiny)
-    assert stopped.value.exit_code == 130
+    run = train_until_step_6(monkeypatch, phantoms, tmp_path / "run", tiny)
     assert checkpoints.read_progress(run).step == 6
     with (run / "metrics.jsonl").open("a") as log:
         log.write('{"step": 7, "epo')
