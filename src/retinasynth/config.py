@@ -350,7 +350,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "discriminator": {"filters": 16, "norm": "spectral"},
         "loss": {"ssim_weight": 20.0},
         "optimiser": {"learning_rate": 5e-4},
-        "training": {"initialisation": "he", "ema_decay": 0.995},
+        "training": {"epochs": 25, "initialisation": "he", "ema_decay": 0.995},
     },
     # The same system made small enough to learn the embedded procedural eyes in about a minute.
     "demo": {
