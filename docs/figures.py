@@ -1,6 +1,7 @@
-"""Draw what docs/results.md shows of a run: `python docs/figures.py RUN DATA`.
+"""Draw what docs/results.md shows of runs: `python docs/figures.py DATA RUN [OTHER_RUN ...]`.
 
-Writes images/<run>-losses.svg and images/<run>-generated.png: generated pictures alone, none of a patient.
+Of one run, images/<run>-losses.svg and images/<run>-generated.png; of several, images/compared.png, a row for each.
+Generated pictures alone, none of a patient.
 """
 
 import sys
@@ -36,17 +37,18 @@ def losses(run: Path) -> None:
         figure.savefig(IMAGES / f"{run.name}-losses.svg", metadata={"Date": None})
 
 
-def generated(run: Path, data: Path) -> None:
-    """The first test eyes, generated."""
-    model = rs.load(run)
-    eyes = find_eyes(data).split("test")[:SHOWN]
-    pictures = [model.generate(read_eye(files)) for files in eyes]
-    write_photograph(
-        IMAGES / f"{run.name}-generated.png", draw_panels([pictures], [f"generated, {eye.name}" for eye in eyes])
-    )
+def generated(runs: list[Path], data: Path, out: Path) -> None:
+    """The first test eyes, a row for each run."""
+    eyes = [read_eye(files) for files in find_eyes(data).split("test")[:SHOWN]]
+    rows = [[model.generate(eye) for eye in eyes] for model in map(rs.load, runs)]
+    write_photograph(out, draw_panels(rows, [f"generated, {eye.name}" for eye in eyes], [run.name for run in runs]))
 
 
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    losses(Path(sys.argv[1]))
-    generated(Path(sys.argv[1]), Path(sys.argv[2]))
+    data, *runs = map(Path, sys.argv[1:])
+    if len(runs) == 1:
+        losses(runs[0])
+        generated(runs, data, IMAGES / f"{runs[0].name}-generated.png")
+    else:
+        generated(runs, data, IMAGES / "compared.png")
