@@ -108,10 +108,7 @@ def _rim(lit: Mask) -> NDArray[np.float64]:
 
 
 def _fit_circle(rim: NDArray[np.float64], shape: tuple[int, int]) -> Circle | None:
-    """The circle that most points of the rim lie on, or None where too few do for the rim to be round.
-
-    Vignettes and lids draw the rim inward, never outward: among circles of like support the larger wins.
-    """
+    """The circle that most points of the rim lie on (RANSAC, then least squares), or None where too few do."""
     if len(rim) < 12:
         return None
     random = np.random.default_rng(0)
@@ -163,6 +160,6 @@ def _cut_off(lit: Mask, circle: Circle) -> Mask:
         for row in range(first, min(first + 4, len(counts))):
             reach = circle.radius**2 - (row - centre) ** 2
             if reach > 0 and counts[row] > FLAT_SHARE * 2 * np.sqrt(reach) and row - (centre - circle.radius) > 2:
-                view[: row if row > first else first] = True
+                view[:row] = True
                 break
     return cut
