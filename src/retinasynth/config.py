@@ -19,6 +19,8 @@ Initialisation = Literal["normal", "glorot", "he"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Appearance = Literal["own", "expected"]
 Resize = Literal["stretch", "letterbox"]
+Laterality = Literal["left", "right"]
+Centre = Literal["disc", "macula"]
 Plane = Literal[
     "vessels",
     "arteries",

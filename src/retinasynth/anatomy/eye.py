@@ -1,14 +1,48 @@
 """The one type that travels through the whole package: an eye."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from retinasynth.config import Plane
+from retinasynth.config import Centre, Laterality, Plane
 from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph
 
 PLANES: tuple[str, ...] = get_args(Plane)
+LATERALITIES: tuple[str, ...] = get_args(Laterality)
+CENTRES: tuple[str, ...] = get_args(Centre)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How an eye lies in its picture.
+
+    Attributes:
+        pixels_per_disc_diameter: vertical diameter of the disc, in pixels of the picture; about 1.8 mm of retina.
+        laterality: which eye; the fovea lies to the left of the disc in pictures of right eyes.
+        centred_on: what the camera was pointed at.
+        angle_deg: angle of view, across the whole circle of the field of view.
+
+    Raises:
+        InputError: a length or an angle that no camera has.
+    """
+
+    pixels_per_disc_diameter: float
+    laterality: Laterality
+    centred_on: Centre
+    angle_deg: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pixels_per_disc_diameter < math.inf:
+            raise InputError(
+                f"The geometry has {self.pixels_per_disc_diameter} pixels per disc diameter", expected="more than 0"
+            )
+        for value, known in ((self.laterality, LATERALITIES), (self.centred_on, CENTRES)):
+            if value not in known:
+                raise InputError(f"The geometry says {value!r}", expected=f"one of: {', '.join(known)}")
+        if not 0 < self.angle_deg <= 200:
+            raise InputError(f"The angle of view is {self.angle_deg} degrees", expected="above 0, at most 200")
 
 
 @dataclass(frozen=True)
@@ -20,6 +54,7 @@ class Eye:
         planes: masks by plane name (see `PLANES`), all ``bool (height, width)`` of one size. An absent plane is
             unknown; an empty one says that the eye has none of it.
         photograph: ``uint8 (height, width, 3)`` of the same size, or None.
+        geometry: how it lies in the picture, or None where that is unknown.
 
     Raises:
         InputError: a plane has an unknown name, or the sizes differ.
@@ -28,6 +63,7 @@ class Eye:
     name: str
     planes: Mapping[str, Mask] = field(repr=False)
     photograph: Photograph | None = field(default=None, repr=False)
+    geometry: Geometry | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.planes) - set(PLANES))
