@@ -29,7 +29,8 @@ DEGREES_PER_DD = 6.2
 USUAL_FOVEA = (2.5, 0.35)  # 15.5 degrees from the disc, and a little below it
 FOVEA_RADIUS = 0.1  # of the plane `fovea`
 
-_CUT = 0.82  # of the radius: where a cut aperture ends; IDRiD's lies there
+_CUT = 0.82  # of the radius: where a cut aperture ends above and below; IDRiD's lies there
+_CUT_ASIDE = 0.92  # left and right; the disc of an eye centred on the macula must stay in view
 _NOTCH = 0.04  # of the radius: how far a registration notch stands out
 _OUTLINE_POINTS = 180
 _SMALLEST_BASE = 0.75  # of the cup's height: what a notch leaves to the cup it grew from
@@ -118,7 +119,7 @@ class View:
         if self.aperture in ("cut", "cut_all"):
             lit &= np.abs(y) <= _CUT
         if self.aperture == "cut_all":
-            lit &= np.abs(x) <= _CUT
+            lit &= np.abs(x) <= _CUT_ASIDE
         if self.aperture in ("notched", "tabbed"):
             # Along the diagonal to the upper right, where every margin leaves room for it.
             outward, across = (x - y) / math.sqrt(2), np.abs(x + y) / math.sqrt(2)
