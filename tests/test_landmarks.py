@@ -224,9 +224,21 @@ def test_the_ratio_measured_on_masks_is_the_one_asked_for(seed, ratio, notch, si
     view = View(512, laterality, "disc", angle_deg, torsion_deg=torsion_deg)
     planes = drawn(seed, cup_to_disc=ratio, notch=notch, notch_side=side).planes(view)
     measured = rows(planes["cup"]) / rows(planes["disc"])
-    # Rows are counted whole: at 60 degrees a cup of 0.2 is ten rows high, and one row is 10 %.
-    assert abs(measured - ratio) <= max(0.05 * ratio, 1 / rows(planes["disc"]))
+    # Rows are counted whole, of the cup and of the disc: at 60 degrees a cup of 0.2 is ten rows high, and one is 10 %.
+    assert abs(measured - ratio) <= max(0.05 * ratio, (1 + ratio) / rows(planes["disc"]))
     assert (planes["cup"] <= planes["disc"]).all()
+
+
+def test_the_measured_ratio_is_neither_too_large_nor_too_small_on_average():
+    off = []
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        ratio, torsion_deg = random.uniform(0.2, 0.9), random.uniform(-5, 5)
+        marks = draw_landmarks(random, cup_to_disc=ratio, notch=random.uniform(0, 1))
+        planes = marks.planes(View(512, "left", "macula", 45, torsion_deg=torsion_deg))
+        off.append(rows(planes["cup"]) / rows(planes["disc"]) / ratio - 1)
+    assert abs(np.mean(off)) < 0.006
+    assert np.mean(np.abs(off)) < 0.015
 
 
 @settings(deadline=None, max_examples=60)

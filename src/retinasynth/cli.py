@@ -239,6 +239,20 @@ def evaluate(
 
 
 @app.command()
+def overlay(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A mask file, a folder of label maps, or a data set.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or NAME.png for a single eye.")],
+    opacity: Annotated[float, typer.Option(help="Of the filled areas, 0 to 1.")] = 0.8,
+    legend: Annotated[bool, typer.Option(help="Add a strip that names the colours.")] = True,
+) -> None:
+    """Draw labels in colours over their photographs, or over a dark ground where there are none."""
+    from retinasynth.datasets.overlays import write_overlays
+
+    count = write_overlays(path, out, opacity=opacity, legend=legend)
+    screen.print(f"{out}: {count} overlay{'s' if count > 1 else ''}", soft_wrap=True)
+
+
+@app.command()
 def settings(
     preset: Annotated[str, typer.Option(help="Whose values to show.")] = "source",
     overrides: Overrides = None,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy import Eye
+from retinasynth.anatomy.label_map import GEOMETRY_FOLDER, read_geometry
 from retinasynth.anatomy.phantom import phantom_folder
 from retinasynth.datasets.matching import (
     PHOTOGRAPH_FOLDERS,
@@ -138,7 +139,8 @@ def read_eye(files: EyeFiles) -> Eye:
 
     Raises:
         ImageError: a file is damaged or not binary, or the mask of the vessels or of the field of view is empty.
-        DataError: a mask has another shape than its photograph, or a side-by-side picture cannot be halved.
+        DataError: a mask has another shape than its photograph, a side-by-side picture cannot be halved, or the file of
+            the geometry is damaged or speaks of another size.
     """
     if files.side_by_side:
         return _read_side_by_side(files)
@@ -150,7 +152,8 @@ def read_eye(files: EyeFiles) -> Eye:
     height, width = (next(iter(planes.values())) if photograph is None else photograph).shape[:2]
     fitted = {plane: fit_mask(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
-    return Eye(files.name, fitted | empty, photograph)
+    geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
+    return Eye(files.name, fitted | empty, photograph, geometry)
 
 
 def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
@@ -305,8 +308,9 @@ def _drive_or_hrf(folder: Path) -> Found | None:
 def _planes(folder: Path) -> Found | None:
     """Photographs (``images/``) and folders named after planes (``vessels/``, ``disc/``), perhaps in train and test.
 
-    Other folders are ignored. A missing file means that this plane of this eye is unknown; a mask without photograph
-    is unpaired. With no place for photographs these are label maps alone.
+    Other folders are ignored, but a file in ``geometry/`` says how its eye lies in the picture. A missing file means
+    that this plane of this eye is unknown; a mask without photograph is unpaired. With no place for photographs these
+    are label maps alone.
     """
     eyes: list[EyeFiles] = []
     unpaired: list[Path] = []
@@ -322,11 +326,17 @@ def _planes(folder: Path) -> Found | None:
             more, without = matched(split or "train", photographs, masks, needs_vessels=False)
         else:
             more, without = label_maps(split or "train", masks), []
-        eyes += more
+        eyes += [_with_geometry(files, side) for files in more]
         unpaired += without
     if not (unpaired or any(files.planes for files in eyes)):
         return None
     return Found("planes", eyes, unpaired, has_split=sides[0][0] is not None)
+
+
+def _with_geometry(files: EyeFiles, side: Path) -> EyeFiles:
+    picture = files.photograph or next(iter(files.planes.values()))
+    path = side / GEOMETRY_FOLDER / f"{stem_of(picture)}.json"
+    return replace(files, geometry=path) if path.is_file() else files
 
 
 def _two_folders(folder: Path) -> Found | None:

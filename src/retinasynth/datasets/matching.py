@@ -61,6 +61,7 @@ class EyeFiles:
         empty_planes: what this eye has none of though there is no file to say so (a lesion in IDRiD).
         side_by_side: one file holds the photograph in its left half and the vessels in its right half; then
             `photograph` and ``planes["vessels"]`` are that file.
+        geometry: file that says how the eye lies in its picture (`retinasynth.anatomy.label_map`), or None.
     """
 
     name: str
@@ -71,6 +72,7 @@ class EyeFiles:
     split: Split
     empty_planes: tuple[str, ...] = ()
     side_by_side: bool = False
+    geometry: Path | None = None
 
     def has(self, planes: Sequence[str]) -> bool:
         """Whether all of these planes are known, if only to be empty."""
