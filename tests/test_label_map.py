@@ -276,6 +276,13 @@ def test_lines_follow_borders_and_leave_the_rest():
     assert (picture[distance < 0.5] > 150).all()
 
 
+def test_a_line_stands_out_on_white_too():
+    white = np.full((280, 280, 3), 255, np.uint8)
+    picture = overlay(Eye("a", {"disc": block(100, 100, 280)}, white)).astype(int)
+    assert 100 < picture[105, 95:115].min() < 200
+    assert picture[105, 90] == pytest.approx([255] * 3)
+
+
 def test_the_fovea_is_a_cross_in_its_middle():
     rows, columns = np.mgrid[:200, :200]
     picture = overlay(Eye("a", {"fovea": (rows - 120) ** 2 + (columns - 70) ** 2 <= 36})).astype(int)

@@ -39,6 +39,15 @@ def rims(marks):
     return high[1], low[1], low[0], high[0]
 
 
+def lies_inside(cup, disc):
+    """Both are star-shaped around the origin: radii at one angle tell."""
+    angles = np.linspace(-3, 3, 400)
+    inner, outer = (
+        np.interp(angles, np.arctan2(*line.T[::-1]), np.hypot(*line.T), period=2 * math.pi) for line in (cup, disc)
+    )
+    return ((inner > 0) & (inner < outer)).all()
+
+
 def rows(mask):
     return int(mask.any(axis=1).sum())
 
@@ -145,13 +154,26 @@ def test_heights_are_exact_and_the_cup_lies_inside(seed, ratio, notch, side):
     assert (disc[:, 1].min(), disc[:, 1].max()) == pytest.approx((-0.5, 0.5), abs=1e-12)
     assert np.ptp(disc[:, 0]) == pytest.approx(marks.disc_width)
     assert np.ptp(cup[:, 1]) == pytest.approx(ratio, rel=1e-5)
-    # Both are star-shaped around the origin: radii at one angle tell which lies inside.
-    angles = np.linspace(-3, 3, 400)
-    reach = [
-        np.interp(angles, np.arctan2(*line.T[::-1]), np.hypot(*line.T), period=2 * math.pi) for line in (disc, cup)
-    ]
-    assert (reach[1] < reach[0]).all()
-    assert (reach[1] > 0).all()
+    assert lies_inside(cup, disc)
+
+
+def test_the_cup_of_the_strangest_disc_lies_inside():
+    for seed in range(1200):
+        random = np.random.default_rng(seed)
+        waves = [
+            tuple((share, random.uniform(0, 6.28)) for share in random.dirichlet(np.ones(3)) * random.uniform(0.1, 0.3))
+            for _ in range(2)
+        ]
+        marks = Landmarks(
+            cup_to_disc=random.uniform(0.05, 0.95),
+            tilt_deg=random.uniform(-45, 45),
+            disc_width=random.uniform(0.6, 1.2),
+            disc_waves=waves[0],
+            cup_waves=waves[1],
+            cup_widening=random.uniform(0, 1),
+        )
+        assert lies_inside(marks.cup_outline(), marks.disc_outline())
+        assert np.ptp(marks.cup_outline()[:, 1]) == pytest.approx(marks.cup_to_disc, rel=1e-5)
 
 
 @settings(deadline=None)
@@ -268,7 +290,10 @@ def test_the_fovea_is_a_small_circle_or_outside_the_view():
     assert not marks.planes(View(512, "left", "macula", 20, offset=(2, 0)))["disc"].any()
 
 
-@pytest.mark.parametrize("wrong", [{"disc_width": 2}, {"inferior_share": 0.4}, {"notch_angle_deg": 120}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"disc_width": 2}, {"inferior_share": 0.4}, {"notch_angle_deg": 120}, {"cup_waves": ((0.2, 1.0), (0.2, 0.0))}],
+)
 def test_landmarks_refuse_what_would_break_the_rim(wrong):
     with pytest.raises(SettingError, match=next(iter(wrong))):
         Landmarks(**{"cup_to_disc": 0.5} | wrong)

@@ -152,9 +152,9 @@ class Landmarks:
             cup is kept, so the rest of the cup is smaller; where that alone does not make room, the notch is shallower.
         notch_angle_deg: where, from the temporal horizontal; above 0 inferior, below 0 superior.
         disc_width: horizontal diameter of the disc in DD.
-        tilt_deg: of the disc's long axis.
+        tilt_deg: of the disc's long axis, -45 to 45.
         disc_waves: irregularity of the disc: amplitude (share of the radius) and phase (radians) of the waves with
-            2, 3, ... periods around it.
+            2, 3, ... periods around it; amplitudes of at most 0.3 in all.
         cup_waves: irregularity of the cup, on top of the disc's own; fades as the rim gets thin.
         cup_widening: how much wider than high the cup is, both relative to the disc; 0 to 1.
         inferior_share: of the vertical rim, 0.5 to 0.6.
@@ -184,9 +184,14 @@ class Landmarks:
         _check("notch", self.notch, 0, 1)
         _check("notch_angle_deg", self.notch_angle_deg, -90, 90)
         _check("disc_width", self.disc_width, 0.6, 1.2)
+        _check("tilt_deg", self.tilt_deg, -45, 45)
+        _check("disc_waves", sum(abs(amplitude) for amplitude, _ in self.disc_waves), 0, 0.3)
+        _check("cup_waves", sum(abs(amplitude) for amplitude, _ in self.cup_waves), 0, 0.3)
         _check("cup_widening", self.cup_widening, 0, 1)
         _check("inferior_share", self.inferior_share, 0.5, 0.6)
         _check("nasal_share", self.nasal_share, 0.5, 0.7)
+        for value in self.fovea:
+            _check("fovea", value, -10, 10)
         _check("foveal_avascular_zone_radius", self.foveal_avascular_zone_radius, 0, 1)
 
     def disc_outline(self) -> Points:
