@@ -202,7 +202,7 @@ class Settings(Section):
         """
         if name not in PRESETS:
             raise SettingError(
-                f"There is no preset {name!r}{_did_you_mean(name, PRESETS)}",
+                f"There is no preset {name!r}{did_you_mean(name, PRESETS)}",
                 expected=f"one of: {', '.join(PRESETS)}",
             )
         return cls.from_mapping({"preset": name, **PRESETS[name]})
@@ -217,7 +217,9 @@ class Settings(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SettingError(f"{origin}: {_explain(error)}", do="`retinasynth settings` lists all of them") from error
+            raise SettingError(
+                f"{origin}: {explain(error, list(flat(Settings())))}", do="`retinasynth settings` lists all of them"
+            ) from error
 
     @classmethod
     def from_yaml(cls, path: Path) -> Self:
@@ -311,22 +313,24 @@ def _full_name(name: str) -> str:
         raise SettingError(f"--set {name} is ambiguous", expected=f"one of: {', '.join(matches)}")
     leaves = {full.rpartition(".")[2]: full for full in known}
     raise SettingError(
-        f"There is no setting {name!r}{_did_you_mean(name, [*known, *leaves])}",
+        f"There is no setting {name!r}{did_you_mean(name, [*known, *leaves])}",
         do="`retinasynth settings` lists all of them",
     )
 
 
-def _did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+def did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    """The end of a message about an unknown name: the known one that looks like it, if there is one."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError, known: Sequence[str]) -> str:
+    """What is wrong with settings, in one sentence for each; `known` are the names that there are."""
     lines = []
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            lines.append(f"there is no setting {name!r}{_did_you_mean(name, list(flat(Settings())))}")
+            lines.append(f"there is no setting {name!r}{did_you_mean(name, known)}")
         elif name:
             lines.append(f"{name} is {problem['input']!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}")
         else:

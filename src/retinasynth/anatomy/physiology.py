@@ -1,0 +1,175 @@
+"""What can be chosen about a grown eye: parameters with physiological names, units and ranges, and presets of people.
+
+A parameter that is not given is drawn from the preset's distribution; the seed decides. Each seed draws the same
+values whether or not others are given, so that changing one parameter changes one thing about an eye.
+
+Where the usual values come from: arteriolar and venular equivalents and their ratio, and how they change with age and
+blood pressure: Knudtson et al., Curr Eye Res 27, 2003; Hubbard et al., Ophthalmology 106, 1999; Leung et al., Invest
+Ophthalmol Vis Sci 44, 2003. Exponents of Murray's law in retinas: Riva et al., Invest Ophthalmol Vis Sci 26, 1985.
+Cup-to-disc ratio: Jonas et al., Invest Ophthalmol Vis Sci 29, 1988.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+from annotated_types import Ge, Le
+from pydantic import Field, ValidationError
+
+from retinasynth.anatomy.eye import LATERALITIES
+from retinasynth.anatomy.landmarks import Aperture, Side
+from retinasynth.config import Centre, Laterality, Section, did_you_mean, explain
+from retinasynth.errors import SettingError
+
+Distribution = tuple[float, float]  # mean and standard deviation; cut off where the parameter's range ends
+Preset = Literal["adult", "child", "elderly", "hypertensive", "diabetic"]
+
+
+class Anatomy(Section):
+    """Everything that decides what a grown eye is like, but for the seed."""
+
+    laterality: Laterality = Field(description="which eye")
+    centred_on: Centre = Field("macula", description="what the camera is pointed at")
+    angle_deg: float = Field(45.0, ge=20, le=60, description="angle of view, degrees")
+    aperture: Aperture = Field("round", description="shape of the field of view")
+    pointing_dd: float = Field(
+        0.12, ge=0, le=0.5, description="how far the camera points beside its aim, standard deviation, disc diameters"
+    )
+
+    cup_to_disc: float = Field(ge=0, le=0.95, description="vertical cup-to-disc ratio; 0 is no cup")
+    notch: float = Field(0.0, ge=0, le=1, description="depth of a focal thinning of the rim; 1 is down to the edge")
+    notch_side: Side = Field("inferior", description="at which temporal pole of the disc the rim is thinned")
+    disc_fovea_distance: float = Field(ge=2.1, le=3.0, description="centre to centre, disc diameters")
+
+    vessel_density: float = Field(ge=0.03, le=0.16, description="vessels' share of the field of view")
+    artery_to_vein_ratio: float = Field(
+        ge=0.35, le=1.1, description="of arteriolar to venular equivalent (Knudtson, zone B)"
+    )
+    tortuosity: float = Field(ge=1.02, le=1.3, description="arc over chord of vessels between their branchings, mean")
+    murray_exponent: float = Field(ge=2.0, le=3.2, description="of Murray's law")
+    branches_per_area: float = Field(
+        ge=0, le=12, description="visible branches beside the trunks, per square disc diameter of the field of view"
+    )
+    smaller_trunks: int = Field(ge=0, le=20, description="vessels that leave the disc beside the eight of the arcades")
+    vessel_free_macula: float = Field(
+        ge=0.1, le=0.8, description="radius around the fovea without visible vessels, disc diameters"
+    )
+
+    arteriolar_narrowing: float = Field(
+        0.0, ge=0, le=0.5, description="by which share all arteries are narrower than the drawn ratio makes them"
+    )
+    focal_narrowing: float = Field(0.0, ge=0, le=0.7, description="depth of short narrow stretches of arteries")
+    venous_beading: float = Field(0.0, ge=0, le=0.5, description="by which share the calibre of veins swells and ebbs")
+    neovascular_tufts: int = Field(0, ge=0, le=8, description="tangles of new vessels on the disc and the arcades")
+    microaneurysms: int = Field(0, ge=0, le=300)
+    haemorrhages: int = Field(0, ge=0, le=150, description="dots, blots and flames")
+    hard_exudates: int = Field(0, ge=0, le=300, description="deposits, in clusters and rings")
+    soft_exudates: int = Field(0, ge=0, le=30, description="cotton wool spots")
+
+
+_ADULT: dict[str, Distribution] = {
+    "cup_to_disc": (0.40, 0.13),
+    "disc_fovea_distance": (2.5, 0.1),
+    "vessel_density": (0.088, 0.012),
+    "artery_to_vein_ratio": (0.70, 0.05),
+    "tortuosity": (1.085, 0.015),
+    "murray_exponent": (2.6, 0.12),
+    "branches_per_area": (3.1, 0.8),
+    "smaller_trunks": (10, 2),
+    "vessel_free_macula": (0.36, 0.06),
+}
+
+PRESETS: dict[Preset, dict[str, Distribution]] = {
+    "adult": _ADULT,
+    # As CHASE_DB1 shows children: wide, many and winding vessels.
+    "child": _ADULT
+    | {
+        "cup_to_disc": (0.36, 0.12),
+        "vessel_density": (0.101, 0.013),
+        "artery_to_vein_ratio": (0.76, 0.06),
+        "smaller_trunks": (8, 2),
+        "murray_exponent": (2.4, 0.12),
+        "tortuosity": (1.06, 0.012),
+    },
+    "elderly": _ADULT
+    | {
+        "cup_to_disc": (0.46, 0.14),
+        "vessel_density": (0.076, 0.011),
+        "artery_to_vein_ratio": (0.66, 0.05),
+    },
+    "hypertensive": _ADULT
+    | {
+        "vessel_density": (0.076, 0.011),
+        "artery_to_vein_ratio": (0.56, 0.05),
+        "tortuosity": (1.10, 0.02),
+        "focal_narrowing": (0.25, 0.1),
+        "haemorrhages": (2, 2),
+        "soft_exudates": (1, 1),
+    },
+    "diabetic": _ADULT
+    | {
+        "tortuosity": (1.095, 0.02),
+        "venous_beading": (0.08, 0.06),
+        "microaneurysms": (18, 12),
+        "haemorrhages": (9, 7),
+        "hard_exudates": (25, 25),
+        "soft_exudates": (1.5, 1.5),
+    },
+}
+
+# Retinas with more vessel have more branches, not wider ones alone; as in CHASE_DB1.
+CORRELATIONS: dict[str, tuple[str, float]] = {"branches_per_area": ("vessel_density", 0.75)}
+
+
+def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapping[str, Any] | None = None) -> Anatomy:
+    """The parameters of one more eye: those given, and the others drawn from the preset.
+
+    Args:
+        random: decides what is not given; it draws the same values whatever is given.
+        preset: which people the eye is of; see `PRESETS`.
+        given: values by name of parameter; numbers may be text, as on a command line.
+
+    Raises:
+        SettingError: there is no such preset or parameter, or a value is impossible.
+
+    Example:
+        >>> eye = draw_anatomy(np.random.default_rng(1), given={"cup_to_disc": 0.7})
+        >>> eye.cup_to_disc, eye.laterality, round(eye.artery_to_vein_ratio, 1)
+        (0.7, 'left', 0.7)
+    """
+    given = given or {}
+    distributions = PRESETS.get(preset)  # type: ignore[call-overload]
+    if distributions is None:
+        raise SettingError(
+            f"There is no preset {preset!r}{did_you_mean(preset, get_args(Preset))}",
+            expected=f"one of: {', '.join(get_args(Preset))}",
+        )
+    if "arteriolar_narrowing" in given and "artery_to_vein_ratio" in given:
+        raise SettingError(
+            "arteriolar_narrowing and artery_to_vein_ratio stand together",
+            expected="one of them: narrowing lowers the ratio that is drawn",
+        )
+    drawn: dict[str, Any] = {"laterality": LATERALITIES[int(random.integers(2))]}
+    chances: dict[str, float] = {}
+    for name, field in Anatomy.model_fields.items():
+        chances[name] = random.normal()
+        other, correlation = CORRELATIONS.get(name, (name, 0.0))
+        chance = correlation * chances[other] + np.sqrt(1 - correlation**2) * chances[name]
+        if name in distributions:
+            mean, deviation = distributions[name]
+            value = float(np.clip(mean + deviation * np.clip(chance, -2.5, 2.5), *_range(field.metadata)))
+            drawn[name] = round(value) if field.annotation is int else value
+    try:
+        anatomy = Anatomy.model_validate(drawn | dict(given))
+    except ValidationError as error:
+        known = list(Anatomy.model_fields)
+        raise SettingError(explain(error, known), do="`retinasynth grow --parameters` lists all of them") from error
+    narrowed = anatomy.artery_to_vein_ratio * (1 - anatomy.arteriolar_narrowing)
+    return anatomy.model_copy(update={"artery_to_vein_ratio": narrowed})
+
+
+def _range(metadata: list[Any]) -> tuple[float, float]:
+    """The least and the largest value that a field accepts."""
+    least = next((float(one.ge) for one in metadata if isinstance(one, Ge)), -np.inf)  # type: ignore[arg-type]
+    most = next((float(one.le) for one in metadata if isinstance(one, Le)), np.inf)  # type: ignore[arg-type]
+    return least, most

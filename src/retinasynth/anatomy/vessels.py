@@ -1,0 +1,440 @@
+"""Growth of the retinal vessels: arteries and veins as trees that leave the disc and fill the retina.
+
+All lengths are in disc diameters (DD, 1.8 mm), in the retinal frame of `retinasynth.anatomy.landmarks`: origin at the
+disc centre, x toward the fovea, y down.
+
+First the trunks: an artery and a vein to each quadrant, side by side, temporal ones arching around the macula, nasal
+ones radial; then smaller vessels that leave the disc between them, arteries and veins in turn. Then *growth toward
+unsupplied tissue*: of many points of tissue the one that is farthest from its tree is joined to it by the branch that
+costs least. A branch leaves its parent at a branching angle, crosses no vessel of its own kind, runs along none of the
+other kind, and stays out of the foveal avascular zone. (Joining terminal after terminal at least cost is the idea of
+constrained constructive optimisation, Schreiner and Buxbaum, IEEE Trans Biomed Eng 40, 1993; growing toward what lacks
+supply is that of space colonisation, Runions et al., ACM Trans Graph 24, 2005.)
+
+Calibres follow Murray's law (PNAS 12, 1926) with a free exponent: where a vessel divides,
+``parent**e = daughter1**e + daughter2**e``.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+Points = NDArray[np.float64]  # (n, 2): x and y
+Numbers = NDArray[np.float64]
+
+ARTERY, VEIN = 0, 1
+
+STEP = 0.06  # between two nodes of a course
+_CELL = 0.05  # of the grid that knows where vessels run
+_TISSUE_POINTS_PER_AREA = 45  # candidates for the ends of branches
+_NEAR_OTHER_KIND = 0.13  # no branch ends so near to a vessel of the other kind
+_ALONG_OTHER_KIND = 0.25  # of a branch may run where one of the other kind does: a crossing, not two in one place
+_MAY_CROSS = 0.1  # of the branches that would cross one of the other kind
+_MACULA = 1.3  # radius around the fovea
+_TAPERING = 1.2  # twice the length over which a vessel tapers to half its calibre, where it ends in the tissue
+_DISC_RIM = 0.52  # within which nothing branches
+_BRANCHING_DEG = (32.0, 80.0)
+_R2 = np.array([0.7548776662466927, 0.5698402909980532])  # low-discrepancy sequence in the plane (Roberts, 2018)
+
+
+class Territory(NamedTuple):
+    """Where vessels grow: a circle of tissue without the foveal avascular zone.
+
+    Attributes:
+        centre: of the circle.
+        reach: its radius.
+        fovea: centre of the avascular zone.
+        avascular: its radius.
+    """
+
+    centre: tuple[float, float]
+    reach: float
+    fovea: tuple[float, float]
+    avascular: float
+
+
+class Branch(NamedTuple):
+    """The course of a vessel from where it leaves its parent.
+
+    Attributes:
+        points: nodes from start to end; the first lies on the parent.
+        parent: number of the parent branch in the tree, -1 for a trunk.
+        leaves_at: node of the parent where it leaves.
+        beyond: terminals that are supplied beyond its end, more than one where it leaves the territory.
+    """
+
+    points: Points
+    parent: int
+    leaves_at: int
+    beyond: float
+
+
+def calibres(branches: list[Branch], exponent: float) -> list[Numbers]:
+    """Calibre along each branch after Murray's law, a vessel with one terminal beyond it having calibre 1.
+
+    Args:
+        branches: of one tree, each after its parent.
+        exponent: of Murray's law; 3 in theory, 2.1 to 3 in retinas.
+
+    Returns:
+        For each branch, one number for each node. Where a vessel ends in the tissue it tapers to half.
+    """
+    flows = [np.zeros(len(branch.points)) for branch in branches]
+    tapers = [np.ones(len(branch.points)) for branch in branches]
+    for flow, taper, branch in zip(reversed(flows), reversed(tapers), reversed(branches), strict=True):
+        if flow[-1] == 0:  # nothing goes on from its end
+            flow[-1] = branch.beyond
+            if branch.beyond < 3:
+                taper[:] = np.minimum(1, 0.5 + np.arange(len(taper))[::-1] * (STEP / _TAPERING))
+        flow[:] = np.cumsum(flow[::-1])[::-1]
+        if branch.parent >= 0:
+            flows[branch.parent][branch.leaves_at] += flow[0]
+    return [_smooth(flow ** (1 / exponent) * taper) for flow, taper in zip(flows, tapers, strict=True)]
+
+
+def _smooth(values: Numbers) -> Numbers:
+    """A vessel narrows over a short way where a branch has left it, not at a step."""
+    smooth: Numbers = np.convolve(np.pad(values, 2, mode="edge"), np.array([1, 2, 3, 2, 1]) / 9, "valid")
+    return smooth
+
+
+class VesselGrowth:
+    """Two trees, arteries and veins, that grow into a territory, branch after branch."""
+
+    def __init__(self, random: np.random.Generator, territory: Territory, *, smaller_trunks: int) -> None:
+        self.territory = territory
+        self._random = random
+        self._trees = (_Tree(), _Tree())
+        self._grid = _Grid(territory)
+        self._tissue = _Tissue(random, territory)
+        for kind, course, beyond in _arcades(random):
+            self._plant(kind, course, beyond)
+        self._plant_smaller(smaller_trunks)
+
+    def branches(self) -> tuple[list[Branch], list[Branch]]:
+        """All that has grown: of arteries and of veins, each after its parent."""
+        return self._trees[ARTERY].branches, self._trees[VEIN].branches
+
+    def fill(self, count: int) -> None:
+        """Let `count` more branches grow, of arteries and of veins in turn, or as many as there is room for."""
+        for number in range(count):
+            if not (self._join_farthest(number % 2) or self._join_farthest(1 - number % 2)):
+                break
+
+    # --- Trunks ----------------------------------------------------------------------------------------------------
+
+    def _plant(self, kind: int, course: Points, beyond: float, parent: int = -1, leaves_at: int = 0) -> None:
+        course, leaves = self._inside(course)
+        outside_disc = np.hypot(*course.T) > _DISC_RIM
+        if outside_disc.sum() >= 4:
+            self._add(kind, Branch(course, parent, leaves_at, beyond if leaves else 1.0), outside_disc, goes_on=False)
+
+    def _plant_smaller(self, count: int) -> None:
+        """Smaller vessels leave the disc in the widest gaps between those that do, arteries and veins in turn."""
+        bearings = [(_bearing_at(branch.points, 1.2), kind) for kind in (ARTERY, VEIN)
+                    for branch in self._trees[kind].branches]  # fmt: skip
+        for _ in range(count):
+            bearings.sort()
+            angles = np.array([angle for angle, _ in bearings])
+            gaps = np.diff(angles, append=angles[0] + 2 * math.pi)
+            middles = angles + gaps / 2
+            toward_macula = np.cos(middles) > math.cos(math.radians(45))
+            widest = int(np.argmax(gaps * np.where(toward_macula, 0.6, 1.0) * self._random.uniform(0.7, 1, len(gaps))))
+            angle = middles[widest] + self._random.normal(0, 0.12) * gaps[widest]
+            neighbour = bearings[widest][1]
+            kind = 1 - neighbour if self._random.random() < 0.8 else neighbour
+            self._plant_one_smaller(kind, angle, macular=bool(toward_macula[widest]))
+            bearings.append(((angle + math.pi) % (2 * math.pi) - math.pi, kind))
+
+    def _plant_one_smaller(self, kind: int, angle: float, *, macular: bool) -> None:
+        """One that leaves a trunk inside the disc."""
+        tree, random = self._trees[kind], self._random
+        length, bend = random.uniform(1.1, 1.9) if macular else random.uniform(1.8, 5.0), random.normal(0, 0.25)
+        in_disc = np.flatnonzero(np.hypot(*tree.points[: tree.count].T) < 0.38)
+        to_rim = tree.points[in_disc] - 0.25 * _direction(angle)
+        node = int(in_disc[np.argmin((to_rim**2).sum(axis=1))])
+        way = [_direction(angle + bend * part) * (0.45 + part * (length - 0.45)) for part in (0.0, 0.15, 0.5, 1.0)]
+        course = _through(np.array([tree.points[node], *way]))
+        crossing = np.flatnonzero(self._grid.holds(kind, course[9:]))
+        if len(crossing):
+            course = course[: 7 + crossing[0]]
+        near_fovea = np.flatnonzero(self._from_fovea(course) < self.territory.avascular)
+        if len(near_fovea):
+            course = course[: near_fovea[0]]
+        beyond = random.uniform(1.5, 3) if macular else random.uniform(4, 14)
+        if len(course) > 12:
+            self._plant(kind, course, beyond, int(tree.owner[node]), int(tree.place[node]))
+
+    def _inside(self, course: Points) -> tuple[Points, bool]:
+        """The part of a course up to where it leaves the territory for good, and whether it does."""
+        inside = np.flatnonzero(np.hypot(*(course - self.territory.centre).T) <= self.territory.reach)
+        last = int(inside[-1]) if len(inside) else -1
+        return course[: last + 1], last < len(course) - 1
+
+    # --- Filling ---------------------------------------------------------------------------------------------------
+
+    def _join_farthest(self, kind: int) -> bool:
+        """Join the point of tissue that needs it most to its tree; False when no point can be joined."""
+        while (found := self._tissue.neediest(kind)) is not None:
+            index, unsupplied = found
+            joined = self._cheapest_branch(kind, self._tissue.points[index], unsupplied)
+            if joined is not None:
+                self._add(kind, joined, np.ones(len(joined.points), np.bool_), goes_on=True)
+                return True
+            self._tissue.give_up(kind, index)
+        return False
+
+    def _cheapest_branch(self, kind: int, end: Points, unsupplied: float) -> Branch | None:
+        """The branch to `end` that is short and turns little, or goes on from a tip; None where all would cross."""
+        tree = self._trees[kind]
+        nodes, tangents, is_tip = tree.points[: tree.count], tree.tangents[: tree.count], tree.is_tip[: tree.count]
+        toward = end - nodes
+        distance = np.sqrt(np.einsum("ij,ij->i", toward, toward))
+        forward = np.einsum("ij,ij->i", toward, tangents) / distance
+        outward = toward @ self._outward(end) / distance
+        cost = distance * (1 + 0.9 * (1 - forward) ** 1.5 + 0.3 * (forward > 0.93) + 0.7 * (1 - outward))
+        cost = np.where(is_tip, np.where((forward > 0.6) & (outward > 0.2), 0.5 * cost, np.inf), cost)
+        cost[~tree.may_branch[: tree.count] | (forward < -0.3)] = np.inf
+        for _ in range(3):
+            node = int(np.argmin(cost))
+            if not cost[node] < np.inf:
+                return None
+            course = self._course(nodes[node], tangents[node], end, is_tip=bool(is_tip[node]))
+            if self._is_free(kind, course):
+                parent, place = int(tree.owner[node]), int(tree.place[node])
+                return self._branch(course, parent, place, unsupplied)
+            cost[np.abs(nodes - nodes[node]).sum(axis=1) < 0.3] = np.inf
+        return None
+
+    def _branch(self, course: Points, parent: int, leaves_at: int, unsupplied: float) -> Branch | None:
+        """The visible part of a branch: where it leaves the territory, or where it has become too thin to be seen."""
+        inside, leaves = self._inside(course)
+        chance = float(np.exp(self._random.normal(0, 0.5)))
+        if leaves:
+            return Branch(inside, parent, leaves_at, (unsupplied / 0.2) ** 2 * chance) if len(inside) > 3 else None
+        seen = max(5, round(self._random.uniform(0.35, 1) * len(inside)))
+        return Branch(inside[:seen], parent, leaves_at, max(0.1, (unsupplied / 0.5) ** 2 * chance))
+
+    def _course(self, start: Points, tangent: Points, end: Points, *, is_tip: bool) -> Points:
+        """A cubic Hermite curve that leaves its parent at a branching angle and goes on away from disc or to fovea."""
+        toward = end - start
+        length = math.hypot(*toward)
+        turn = math.atan2(tangent[0] * toward[1] - tangent[1] * toward[0], float(tangent @ toward))
+        least, most = (math.radians(angle) for angle in _BRANCHING_DEG)
+        leaving = 0.4 * turn if is_tip else math.copysign(min(max(0.8 * abs(turn) + 0.2, least), most), turn)
+        onward = toward / length + 0.45 * self._outward(end)
+        onward = _rotated(onward / math.hypot(*onward), self._random.normal(0, 0.35))
+        nodes = max(4, math.ceil(1.08 * length / STEP))
+        controls = np.stack([start, length * _rotated(tangent, leaving), end, length * onward])
+        course: Points = _hermite_basis(nodes) @ controls
+        return course
+
+    def _outward(self, point: Points) -> Points:
+        """The direction in which blood flows in arteries there: away from the disc, but in the macula to the fovea."""
+        to_fovea = np.asarray(self.territory.fovea) - point
+        outward: Points = to_fovea if math.hypot(*to_fovea) < _MACULA else point
+        return outward / math.hypot(*outward)
+
+    def _is_free(self, kind: int, course: Points) -> bool:
+        crossed = self._grid.holds(1 - kind, course[2:])
+        if self._grid.holds(kind, course[3:]).any() or crossed.mean() > _ALONG_OTHER_KIND:
+            return False
+        if crossed.any() and self._random.random() > _MAY_CROSS:
+            return False
+        if self._from_fovea(course).min() < self.territory.avascular or np.hypot(*course[3:].T).min() < 0.5:
+            return False
+        return not _crosses_raphe(course, self.territory.fovea)
+
+    def _from_fovea(self, points: Points) -> Numbers:
+        distance: Numbers = np.hypot(*(points - self.territory.fovea).T)
+        return distance
+
+    def _add(self, kind: int, branch: Branch, may_branch: NDArray[np.bool_], *, goes_on: bool) -> None:
+        self._trees[kind].add(branch, may_branch, goes_on=goes_on)
+        outside_disc = branch.points[np.hypot(*branch.points.T) > 0.4]
+        self._grid.mark(kind, outside_disc)
+        self._tissue.supply(kind, branch.points)
+
+
+class _Tree:
+    """Branches, and all their nodes in flat arrays for the search."""
+
+    def __init__(self) -> None:
+        self.branches: list[Branch] = []
+        self.count = 0
+        self._starts: list[int] = []
+        self._reserve(4096)
+
+    def _reserve(self, room: int) -> None:
+        self.points, self.tangents = np.zeros((room, 2)), np.zeros((room, 2))
+        self.owner, self.place = np.zeros(room, np.int64), np.zeros(room, np.int64)
+        self.is_tip, self.may_branch = np.zeros(room, np.bool_), np.zeros(room, np.bool_)
+
+    def add(self, branch: Branch, may_branch: NDArray[np.bool_], *, goes_on: bool) -> None:
+        start, count = self.count, len(branch.points)
+        end = start + count
+        if end > len(self.points):
+            old = (self.points, self.tangents, self.owner, self.place, self.is_tip, self.may_branch)
+            self._reserve(2 * end)
+            new = (self.points, self.tangents, self.owner, self.place, self.is_tip, self.may_branch)
+            for into, values in zip(new, old, strict=True):
+                into[: len(values)] = values
+        along = np.gradient(branch.points, axis=0)
+        self.points[start:end] = branch.points
+        self.tangents[start:end] = along / np.hypot(*along.T)[:, np.newaxis]
+        self.owner[start:end], self.place[start:end] = len(self.branches), np.arange(count)
+        self.may_branch[start:end] = may_branch
+        self.is_tip[end - 1] = goes_on
+        if branch.parent >= 0:
+            self.may_branch[start : start + 4] = False
+            at = self._starts[branch.parent] + branch.leaves_at
+            last = self._starts[branch.parent] + len(self.branches[branch.parent].points)
+            self.is_tip[at] = False
+            self.may_branch[max(at - 2, self._starts[branch.parent]) : min(at + 3, last)] = False
+        self._starts.append(start)
+        self.branches.append(branch)
+        self.count = end
+
+
+class _Grid:
+    """Which cells of the plane hold an artery, which a vein."""
+
+    def __init__(self, territory: Territory) -> None:
+        half = territory.reach + 0.5
+        self._corner = np.array(territory.centre) - half
+        self._cells = math.ceil(2 * half / _CELL) + 2
+        self._held = np.zeros((2, self._cells, self._cells), np.bool_)
+
+    def mark(self, kind: int, points: Points) -> None:
+        columns, rows = self._indices(points)
+        for right in (0, 1):
+            for down in (0, 1):  # two cells wide, so that no course slips through between two nodes
+                self._held[kind, rows + down, columns + right] = True
+
+    def holds(self, kind: int, points: Points) -> NDArray[np.bool_]:
+        columns, rows = self._indices(points)
+        return np.asarray(self._held[kind, rows, columns])
+
+    def _indices(self, points: Points) -> NDArray[np.int64]:
+        return np.clip(((points - self._corner) / _CELL).astype(np.int64), 0, self._cells - 2).T
+
+
+class _Tissue:
+    """Points spread evenly over the territory, and how far each is from an artery and from a vein."""
+
+    def __init__(self, random: np.random.Generator, territory: Territory) -> None:
+        reach, centre = territory.reach, np.array(territory.centre)
+        count = round(4 * reach**2 * _TISSUE_POINTS_PER_AREA)
+        square = ((random.random(2) + np.arange(count)[:, np.newaxis] * _R2) % 1 - 0.5) * 2 * reach + centre
+        in_reach = np.hypot(*(square - centre).T) < reach
+        vascular = np.hypot(*(square - territory.fovea).T) > territory.avascular + 0.05
+        outside_disc = np.hypot(*square.T) > 0.62
+        self.points: Points = square[in_reach & vascular & outside_disc]
+        self._distance = np.full((2, len(self.points)), np.inf)
+        self._need = random.uniform(0.55, 1.0, (2, len(self.points)))
+
+    def neediest(self, kind: int) -> tuple[int, float] | None:
+        """The point that is farthest from its tree, with chance in it, and its distance."""
+        need = self._distance[kind] * self._need[kind]
+        need[self._distance[1 - kind] < _NEAR_OTHER_KIND] = 0
+        index = int(np.argmax(need))
+        return (index, float(self._distance[kind, index])) if need[index] > _NEAR_OTHER_KIND else None
+
+    def give_up(self, kind: int, index: int) -> None:
+        self._need[kind, index] = 0
+
+    def supply(self, kind: int, points: Points) -> None:
+        apart = self.points[:, np.newaxis] - points
+        nearest = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart).min(axis=1))
+        np.minimum(self._distance[kind], nearest, out=self._distance[kind])
+
+
+# --- Courses ---------------------------------------------------------------------------------------------------------
+
+
+def _arcades(random: np.random.Generator) -> Iterator[tuple[int, Points, float]]:
+    """Artery and vein to each quadrant: kind, course, and terminals beyond its end."""
+    root = {kind: random.normal((-0.06, 0.0), 0.03) for kind in (ARTERY, VEIN)}
+    for up in (-1, 1):
+        for temporal in (True, False):
+            way = _temporal_way(random) if temporal else _nasal_way(random)
+            course = _through(np.concatenate([[[0.0, 0.0]], way]) * (1, up))
+            apart = random.uniform(0.08, 0.17) * random.choice([-1, 1])
+            for kind in (ARTERY, VEIN):
+                aside = apart if kind == VEIN else -apart
+                beyond = random.uniform(28, 44) if temporal else random.uniform(14, 30)
+                yield kind, _beside(course, aside, random) + _fading(course, root[kind]), beyond
+
+
+def _temporal_way(random: np.random.Generator) -> Points:
+    """Up and around the macula, as for the upper arcade of y pointing up."""
+    height, lean = random.normal(1.0, 0.07), random.normal(0.12, 0.13)
+    way = np.array([(0.0, 0.3), (0.25, 0.85), (1.1, 1.6), (2.4, 2.05), (4.2, 2.0), (6.2, 1.3)])
+    return way * (1, height) + np.outer((0.2, 1, 1.3, 1, 1, 1), (lean, 0))
+
+
+def _nasal_way(random: np.random.Generator) -> Points:
+    angle, bend = math.radians(random.normal(121, 9)), random.normal(0.14, 0.16)
+    radii = np.array([0.3, 0.85, 1.8, 3.0, 4.8])
+    angles = np.array([math.radians(100), angle, angle + bend * 0.5, angle + bend, angle + bend * 1.3])
+    return np.column_stack([radii * np.cos(angles), radii * np.sin(angles)])
+
+
+def _beside(course: Points, aside: float, random: np.random.Generator) -> Points:
+    """A course that leaves the given one to its side and wanders a little, so that a pair may cross."""
+    along = np.arange(len(course)) * STEP
+    wander = random.normal(0, 0.05) * np.sin(2 * np.pi * along / random.uniform(1.2, 2.6) + random.uniform(0, 6.3))
+    offset = (aside + wander) * np.clip((along - 0.1) / 0.7, 0, 1)
+    direction = np.gradient(course, axis=0)
+    direction /= np.hypot(*direction.T)[:, np.newaxis]
+    beside: Points = course + offset[:, np.newaxis] * direction[:, ::-1] * (-1, 1)
+    return beside
+
+
+def _fading(course: Points, shift: Points) -> Points:
+    """A shift at the root that is gone at the rim of the disc."""
+    along = np.arange(len(course)) * STEP
+    fading: Points = np.clip(1 - along / 0.6, 0, 1)[:, np.newaxis] * shift
+    return fading
+
+
+def _through(way: Points) -> Points:
+    """A smooth course through points, its nodes about `STEP` apart."""
+    chords = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(way, axis=0).T))])
+    course: Points = CubicSpline(chords, way)(np.arange(0, chords[-1], STEP))
+    return course
+
+
+def _bearing_at(course: Points, radius: float) -> float:
+    """The direction from the disc to where a course is `radius` away from it, or to its end."""
+    outside = np.hypot(*course.T) > radius
+    x, y = course[int(np.argmax(outside)) if outside.any() else -1]
+    return math.atan2(y, x)
+
+
+def _crosses_raphe(course: Points, fovea: tuple[float, float]) -> bool:
+    """Whether it crosses the horizontal raphe, the line from the fovea to the periphery that no vessel crosses."""
+    beyond = course[:, 0] > fovea[0]
+    below = course[beyond, 1] > fovea[1]
+    return bool(beyond.any() and (below.any() and not below.all()))
+
+
+def _direction(angle: float) -> Points:
+    return np.array([math.cos(angle), math.sin(angle)])
+
+
+def _rotated(vector: Points, angle: float) -> Points:
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return np.array([cosine * vector[0] - sine * vector[1], sine * vector[0] + cosine * vector[1]])
+
+
+@cache
+def _hermite_basis(nodes: int) -> Numbers:
+    """Weights ``(nodes, 4)`` of start, tangent at the start, end and tangent at the end."""
+    t = np.linspace(0, 1, nodes)
+    return np.column_stack([2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, -2 * t**3 + 3 * t**2, t**3 - t**2])
