@@ -16,7 +16,7 @@ from retinasynth.anatomy.drawing import draw_vessels
 from retinasynth.anatomy.eye import Eye
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy
-from retinasynth.anatomy.vessels import ARTERY, STEP, VEIN, Branch, Points, Territory, VesselGrowth, calibres
+from retinasynth.anatomy.vessels import ARTERY, STEP, VEIN, Branch, Points, Territory, VesselGrowth, calibres, tangents
 from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
@@ -222,8 +222,7 @@ def _meander(random: np.random.Generator, branches: Sequence[Branch]) -> Points:
         along = np.arange(len(branch.points)) * STEP
         waves = np.sin(2 * np.pi * (along[:, np.newaxis] / random.uniform(*_MEANDER_DD, 3) + random.random(3)))
         aside = waves.sum(axis=1) * np.minimum(along / _MEANDER_STARTS_DD, 1)
-        direction = np.gradient(branch.points, axis=0)
-        normal = direction[:, ::-1] * (-1, 1) / np.hypot(*direction.T)[:, np.newaxis]
+        normal = tangents(branch.points)[:, ::-1] * (-1, 1)
         start = shifts[branch.parent][branch.leaves_at] if branch.parent >= 0 else np.zeros(2)
         fading = np.maximum(1 - along / (2 * _MEANDER_STARTS_DD), 0)
         shifts.append(aside[:, np.newaxis] * normal + fading[:, np.newaxis] * start)

@@ -31,7 +31,7 @@ ARTERY, VEIN = 0, 1
 
 STEP = 0.06  # between two nodes of a course
 _CELL = 0.05  # of the grid that knows where vessels run
-_TISSUE_POINTS_PER_AREA = 45  # candidates for the ends of branches
+_TISSUE_POINTS_PER_AREA = 30  # candidates for the ends of branches
 _NEAR_OTHER_KIND = 0.13  # no branch ends so near to a vessel of the other kind
 _ALONG_OTHER_KIND = 0.25  # of a branch may run where one of the other kind does: a crossing, not two in one place
 _MAY_CROSS = 0.1  # of the branches that would cross one of the other kind
@@ -97,9 +97,18 @@ def calibres(branches: list[Branch], exponent: float) -> list[Numbers]:
     return [_smooth(flow ** (1 / exponent) * taper) for flow, taper in zip(flows, tapers, strict=True)]
 
 
+def tangents(course: Points) -> Points:
+    """The direction of a course at each node, of length 1: ``(n, 2)``."""
+    along = np.empty_like(course)
+    along[1:-1] = course[2:] - course[:-2]
+    along[0], along[-1] = course[1] - course[0], course[-1] - course[-2]
+    return along / np.sqrt(along[:, :1] ** 2 + along[:, 1:] ** 2)
+
+
 def _smooth(values: Numbers) -> Numbers:
     """A vessel narrows over a short way where a branch has left it, not at a step."""
-    smooth: Numbers = np.convolve(np.pad(values, 2, mode="edge"), np.array([1, 2, 3, 2, 1]) / 9, "valid")
+    longer = np.concatenate([values[:1], values[:1], values, values[-1:], values[-1:]])
+    smooth: Numbers = np.convolve(longer, np.array([1, 2, 3, 2, 1]) / 9, "valid")
     return smooth
 
 
@@ -113,7 +122,8 @@ class VesselGrowth:
         self._grid = _Grid(territory)
         self._tissue = _Tissue(random, territory)
         for kind, course, beyond in _arcades(random):
-            self._plant(kind, course, beyond)
+            inside, leaves = self._inside(course)
+            self._plant(kind, inside, beyond if leaves else 1.0)
         self._plant_smaller(smaller_trunks)
 
     def branches(self) -> tuple[list[Branch], list[Branch]]:
@@ -129,10 +139,9 @@ class VesselGrowth:
     # --- Trunks ----------------------------------------------------------------------------------------------------
 
     def _plant(self, kind: int, course: Points, beyond: float, parent: int = -1, leaves_at: int = 0) -> None:
-        course, leaves = self._inside(course)
         outside_disc = np.hypot(*course.T) > _DISC_RIM
         if outside_disc.sum() >= 4:
-            self._add(kind, Branch(course, parent, leaves_at, beyond if leaves else 1.0), outside_disc, goes_on=False)
+            self._add(kind, Branch(course, parent, leaves_at, beyond), outside_disc, goes_on=False)
 
     def _plant_smaller(self, count: int) -> None:
         """Smaller vessels leave the disc in the widest gaps between those that do, arteries and veins in turn."""
@@ -159,16 +168,14 @@ class VesselGrowth:
         to_rim = tree.points[in_disc] - 0.25 * _direction(angle)
         node = int(in_disc[np.argmin((to_rim**2).sum(axis=1))])
         way = [_direction(angle + bend * part) * (0.45 + part * (length - 0.45)) for part in (0.0, 0.15, 0.5, 1.0)]
-        course = _through(np.array([tree.points[node], *way]))
-        crossing = np.flatnonzero(self._grid.holds(kind, course[9:]))
-        if len(crossing):
-            course = course[: 7 + crossing[0]]
-        near_fovea = np.flatnonzero(self._from_fovea(course) < self.territory.avascular)
-        if len(near_fovea):
-            course = course[: near_fovea[0]]
+        course, leaves = self._inside(_through(np.array([tree.points[node], *way])))
+        stops = self._from_fovea(course) < self.territory.avascular
+        stops[7:-2] |= self._grid.holds(kind, course[9:])
+        end = int(np.argmax(stops)) if stops.any() else len(course)
         beyond = random.uniform(1.5, 3) if macular else random.uniform(4, 14)
-        if len(course) > 12:
-            self._plant(kind, course, beyond, int(tree.owner[node]), int(tree.place[node]))
+        if end > 12:
+            goes_on = leaves and end == len(course)
+            self._plant(kind, course[:end], beyond if goes_on else 1.0, int(tree.owner[node]), int(tree.place[node]))
 
     def _inside(self, course: Points) -> tuple[Points, bool]:
         """The part of a course up to where it leaves the territory for good, and whether it does."""
@@ -192,22 +199,26 @@ class VesselGrowth:
     def _cheapest_branch(self, kind: int, end: Points, unsupplied: float) -> Branch | None:
         """The branch to `end` that is short and turns little, or goes on from a tip; None where all would cross."""
         tree = self._trees[kind]
-        nodes, tangents, is_tip = tree.points[: tree.count], tree.tangents[: tree.count], tree.is_tip[: tree.count]
-        toward = end - nodes
-        distance = np.sqrt(np.einsum("ij,ij->i", toward, toward))
-        forward = np.einsum("ij,ij->i", toward, tangents) / distance
-        outward = toward @ self._outward(end) / distance
+        toward = end - tree.points[: tree.count]
+        apart = np.sqrt(toward[:, 0] ** 2 + toward[:, 1] ** 2)
+        near = np.flatnonzero(tree.may_branch[: tree.count] & (apart < 2 * unsupplied + 0.3))
+        if not len(near):
+            return None
+        nodes, tangents, is_tip = tree.points[near], tree.tangents[near], tree.is_tip[near]
+        distance = apart[near]
+        forward = (toward[near] * tangents).sum(axis=1) / distance
+        outward = toward[near] @ self._outward(end) / distance
         cost = distance * (1 + 0.9 * (1 - forward) ** 1.5 + 0.3 * (forward > 0.93) + 0.7 * (1 - outward))
         cost = np.where(is_tip, np.where((forward > 0.6) & (outward > 0.2), 0.5 * cost, np.inf), cost)
-        cost[~tree.may_branch[: tree.count] | (forward < -0.3)] = np.inf
+        cost[forward < -0.3] = np.inf
         for _ in range(3):
             node = int(np.argmin(cost))
             if not cost[node] < np.inf:
                 return None
             course = self._course(nodes[node], tangents[node], end, is_tip=bool(is_tip[node]))
             if self._is_free(kind, course):
-                parent, place = int(tree.owner[node]), int(tree.place[node])
-                return self._branch(course, parent, place, unsupplied)
+                node = near[node]
+                return self._branch(course, int(tree.owner[node]), int(tree.place[node]), unsupplied)
             cost[np.abs(nodes - nodes[node]).sum(axis=1) < 0.3] = np.inf
         return None
 
@@ -284,9 +295,7 @@ class _Tree:
             new = (self.points, self.tangents, self.owner, self.place, self.is_tip, self.may_branch)
             for into, values in zip(new, old, strict=True):
                 into[: len(values)] = values
-        along = np.gradient(branch.points, axis=0)
-        self.points[start:end] = branch.points
-        self.tangents[start:end] = along / np.hypot(*along.T)[:, np.newaxis]
+        self.points[start:end], self.tangents[start:end] = branch.points, tangents(branch.points)
         self.owner[start:end], self.place[start:end] = len(self.branches), np.arange(count)
         self.may_branch[start:end] = may_branch
         self.is_tip[end - 1] = goes_on
@@ -305,7 +314,7 @@ class _Grid:
     """Which cells of the plane hold an artery, which a vein."""
 
     def __init__(self, territory: Territory) -> None:
-        half = territory.reach + 0.5
+        half = territory.reach + 1  # courses are tried before they are cut off at the reach
         self._corner = np.array(territory.centre) - half
         self._cells = math.ceil(2 * half / _CELL) + 2
         self._held = np.zeros((2, self._cells, self._cells), np.bool_)
@@ -321,7 +330,7 @@ class _Grid:
         return np.asarray(self._held[kind, rows, columns])
 
     def _indices(self, points: Points) -> NDArray[np.int64]:
-        return np.clip(((points - self._corner) / _CELL).astype(np.int64), 0, self._cells - 2).T
+        return ((points - self._corner) / _CELL).astype(np.int64).T
 
 
 class _Tissue:
@@ -349,9 +358,9 @@ class _Tissue:
         self._need[kind, index] = 0
 
     def supply(self, kind: int, points: Points) -> None:
-        apart = self.points[:, np.newaxis] - points
-        nearest = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart).min(axis=1))
-        np.minimum(self._distance[kind], nearest, out=self._distance[kind])
+        nodes = points[::2]  # half of them: tissue lies farther apart than these
+        apart = (self.points[:, :1] - nodes[:, 0]) ** 2 + (self.points[:, 1:] - nodes[:, 1]) ** 2
+        np.minimum(self._distance[kind], np.sqrt(apart.min(axis=1)), out=self._distance[kind])
 
 
 # --- Courses ---------------------------------------------------------------------------------------------------------
@@ -390,9 +399,7 @@ def _beside(course: Points, aside: float, random: np.random.Generator) -> Points
     along = np.arange(len(course)) * STEP
     wander = random.normal(0, 0.05) * np.sin(2 * np.pi * along / random.uniform(1.2, 2.6) + random.uniform(0, 6.3))
     offset = (aside + wander) * np.clip((along - 0.1) / 0.7, 0, 1)
-    direction = np.gradient(course, axis=0)
-    direction /= np.hypot(*direction.T)[:, np.newaxis]
-    beside: Points = course + offset[:, np.newaxis] * direction[:, ::-1] * (-1, 1)
+    beside: Points = course + offset[:, np.newaxis] * tangents(course)[:, ::-1] * (-1, 1)
     return beside
 
 
