@@ -33,8 +33,8 @@ Colour = tuple[float, float, float]  # red, green, blue
 # Light that comes back from a fair and a dark fundus, the disc's rim, its pale part, exudates; 1 is white.
 FAIR: Colour = (0.95, 0.31, 0.10)
 DARK: Colour = (0.58, 0.26, 0.08)
-DISC_RIM: Colour = (1.05, 0.50, 0.22)
-DISC_PALE: Colour = (1.15, 0.86, 0.47)
+DISC_RIM: Colour = (1.00, 0.44, 0.15)
+DISC_PALE: Colour = (1.12, 0.80, 0.34)
 HARD_EXUDATE: Colour = (1.02, 0.72, 0.24)
 SOFT_EXUDATE: Colour = (0.92, 0.66, 0.38)
 BARE_CHOROID: Colour = (0.95, 0.52, 0.25)  # where the pigment epithelium is lost beside the disc
@@ -47,8 +47,10 @@ _VESSEL: Colour = (0.30, 1.0, 0.70)
 _OLD_BLOOD: Colour = (0.42, 1.0, 0.75)
 _MACULA: Colour = (0.45, 1.0, 1.35)
 
-_STREAMS = ("style", "grain", "choroid", "fibres", "light", "disc", "lesions", "sensor")
-_FALLOFF: Colour = (1.1, 1.0, 0.8)  # how fast the colours fall toward the rim
+_STREAMS = ("style", "grain", "choroid", "pigment", "fibres", "light", "disc", "lesions", "sensor")
+RAPHE_DD = (2.8, 3.6, 4.6, 6.0)  # sinks of the nerve fibres' field, temporal of the disc; the source is the disc
+_FALLOFF: Colour = (1.2, 0.95, 0.8)  # how fast the colours fall toward the rim
+_PATCHINESS = 0.15  # deviation of the pigmentation from place to place
 _CURVE_STEPS = 1024
 _SENSOR_CELLS = 1024  # across the field of view
 _TILE = 256  # cells after which the noise of one octave repeats
@@ -64,10 +66,10 @@ class RenderingStyle:
     Attributes:
         pigmentation: from 0, a fair fundus, to 1, a dark one.
         tessellation: contrast of the choroidal vessels, 0 (hidden) to 1 (tigroid).
-        grain: deviation of the fine texture's density, 0 to 0.2; about 0.05.
+        grain: deviation of the fine texture's density, 0 to 0.2; about 0.045.
         youth: strength of the reflexes of nerve fibres, arteries and foveal pit, 0 to 1.
         macular_density: green density of the macula at the fovea, 0 to 1; about 0.3.
-        vessel_density: green density of the widest vessels, 0.1 to 1.2; about 0.45.
+        vessel_density: green density of the widest vessels, 0.1 to 1.5; about 0.8.
         artery_share: density of arteries over that of veins, 0.4 to 1; about 0.75.
         light_reflex: share of a wide artery's density that its central light reflex takes away, 0 to 0.9.
         disc_pallor: from 0, a pink disc, to 1, a white one.
@@ -81,7 +83,7 @@ class RenderingStyle:
         gamma: exponent of the tone curve, 0.6 to 1.6; more is more contrast.
         saturation: of the colours, 0 to 1.6; 1 keeps them.
         black_level: added light inside the field of view, 0 to 0.15; 1 is white.
-        blur_dd: deviation of the blur, in disc diameters, 0 to 0.05; about 0.006.
+        blur_dd: deviation of the blur, in disc diameters, 0 to 0.05; about 0.005.
         noise: deviation of the sensor's noise at 1024 px across the field of view, 0 to 0.15; 1 is white.
         jpeg_quality: of a compression at the end, 10 to 100; 100 leaves it out.
 
@@ -91,10 +93,10 @@ class RenderingStyle:
 
     pigmentation: float = 0.4
     tessellation: float = 0.3
-    grain: float = 0.05
+    grain: float = 0.045
     youth: float = 0.4
     macular_density: float = 0.3
-    vessel_density: float = 0.45
+    vessel_density: float = 0.8
     artery_share: float = 0.75
     light_reflex: float = 0.35
     disc_pallor: float = 0.4
@@ -108,7 +110,7 @@ class RenderingStyle:
     gamma: float = 1.0
     saturation: float = 1.0
     black_level: float = 0.02
-    blur_dd: float = 0.006
+    blur_dd: float = 0.005
     noise: float = 0.02
     jpeg_quality: int = 100
 
@@ -125,7 +127,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "grain": (0, 0.2),
     "youth": (0, 1),
     "macular_density": (0, 1),
-    "vessel_density": (0.1, 1.2),
+    "vessel_density": (0.1, 1.5),
     "artery_share": (0.4, 1),
     "light_reflex": (0, 0.9),
     "disc_pallor": (0, 1),
@@ -158,25 +160,25 @@ def draw_style(random: np.random.Generator) -> RenderingStyle:
     youth = float(random.beta(1.2, 1.6))
     return RenderingStyle(
         pigmentation=pigmentation,
-        tessellation=float(random.beta(1, 2.5)),
-        grain=uniform(0.03, 0.065),
+        tessellation=float(random.beta(1, 2)),
+        grain=uniform(0.03, 0.06),
         youth=youth,
-        macular_density=uniform(0.18, 0.42),
-        vessel_density=uniform(0.5, 0.8),
+        macular_density=uniform(0.22, 0.55),
+        vessel_density=uniform(0.65, 1.05),
         artery_share=uniform(0.62, 0.85),
-        light_reflex=uniform(0.15, 0.4) + 0.2 * youth,
+        light_reflex=uniform(0.2, 0.5) + 0.3 * youth,
         disc_pallor=uniform(0.15, 0.75),
         atrophy_dd=max(0.0, uniform(-0.15, 0.16)),
         falloff=uniform(0.1, 0.55),
         unevenness=uniform(0.04, 0.18),
         haze=0.55 * uniform() ** 3,
-        exposure=float(np.exp(random.normal(0.06, 0.17)).clip(0.65, 1.5)),
-        green_gain=float(np.exp(random.normal(0, 0.17)).clip(0.65, 1.5)),
+        exposure=float(np.exp(random.normal(0.06, 0.16)).clip(0.65, 1.5)),
+        green_gain=float(np.exp(random.normal(0, 0.12)).clip(0.7, 1.35)),
         blue_gain=float(np.exp(random.normal(0, 0.4)).clip(0.4, 2)),
         gamma=uniform(0.85, 1.2),
-        saturation=uniform(0.9, 1.2),
+        saturation=uniform(0.95, 1.25),
         black_level=uniform(0, 0.03),
-        blur_dd=uniform(0.003, 0.011),
+        blur_dd=uniform(0.002, 0.009),
         noise=uniform(0.006, 0.03),
         jpeg_quality=int(random.integers(88, 101)),
     )
@@ -194,7 +196,7 @@ def draw_wide_style(random: np.random.Generator) -> RenderingStyle:
         grain=uniform(0.01, 0.12),
         youth=uniform(),
         macular_density=uniform(0, 0.7),
-        vessel_density=uniform(0.2, 0.9),
+        vessel_density=uniform(0.3, 1.3),
         artery_share=uniform(0.5, 1),
         light_reflex=uniform(0, 0.7),
         disc_pallor=uniform(),
@@ -348,9 +350,12 @@ def _centre(plane: Mask | None, scale: float) -> tuple[float, float] | None:
 def _fundus(scene: _Scene, planes: dict[str, Mask], seed: int, style: RenderingStyle) -> list[Field]:
     """The light that comes back from an evenly lit eye, in red, green and blue; 1 is white."""
     frame = scene.frame
-    rough = _noise(frame, _stream(seed, "grain"), 0.64, 0.004, 0.72)
+    rough = _noise(frame, _stream(seed, "grain"), 0.5, 0.004, 0.86)
     fine = style.grain * rough
     choroid = style.tessellation * _choroid(scene, _stream(seed, "choroid"))
+    pigment = style.pigmentation + _PATCHINESS * frame.enlarge(
+        _noise(frame.coarse(0.1), _stream(seed, "pigment"), 1.8, 0.4, 0.6)
+    )
     sheen = style.youth * _fibres(scene, _stream(seed, "fibres"))
     macula = style.macular_density * _macula(scene, style.youth)
     picture = []
@@ -360,17 +365,15 @@ def _fundus(scene: _Scene, planes: dict[str, Mask], seed: int, style: RenderingS
         density += (0.85, 0.75, 0.5)[channel] * choroid
         density += (0.25, 1.0, 1.2)[channel] * sheen
         density -= _MACULA[channel] * macula
-        density += math.log(fair) + style.pigmentation * (math.log(dark) - math.log(fair))
+        density += math.log(fair) + pigment * math.log(dark / fair)
         picture.append(np.exp(density))
     if scene.disc is not None:
         _lay_disc(picture, scene, planes, rough, style, _stream(seed, "disc"))
-    _lay(picture, _soft(planes.get("hard_exudates"), 0.006 * scene.pixels_per_dd), HARD_EXUDATE, 0.8)
+    _lay(picture, planes.get("hard_exudates"), 0.008 * scene.pixels_per_dd, HARD_EXUDATE, 0.7)
     density_of = _blood(scene, planes, _stream(seed, "lesions"), style)
-    for channel, density in enumerate(density_of):
-        if density is not None:
-            picture[channel] *= np.exp(-density)
-    cotton = _soft(planes.get("soft_exudates"), 0.05 * scene.pixels_per_dd)
-    _lay(picture, cotton, SOFT_EXUDATE, 0.75)
+    for view, density in zip(picture, density_of, strict=True):
+        np.multiply(view, np.exp(-density), out=view)
+    _lay(picture, planes.get("soft_exudates"), 0.05 * scene.pixels_per_dd, SOFT_EXUDATE, 0.7)
     return picture
 
 
@@ -378,19 +381,19 @@ def _choroid(scene: _Scene, random: np.random.Generator) -> Field:
     """Choroidal vessels, brighter than the pigment between them: winding bands, hidden under the macula."""
     coarse = scene.frame.coarse(0.025)
     y, x = coarse.axes
-    warp_y, warp_x = (0.14 * _noise(coarse, random, 0.9, 0.4, 0.6) for _ in range(2))
+    warp_y, warp_x = (0.18 * _noise(coarse, random, 0.9, 0.4, 0.6) for _ in range(2))
     turn = random.uniform(0, math.pi)
     across = (y + warp_y) * math.cos(turn) - (x + warp_x) * math.sin(turn)
     along = (y + warp_y) * math.sin(turn) + (x + warp_x) * math.cos(turn)
     bands = np.zeros(coarse.size, np.float32)
-    for width_dd, share in ((0.2, 0.6), (0.11, 0.4)):
+    for width_dd, share in ((0.17, 0.6), (0.09, 0.45)):
         tile = ndimage.gaussian_filter(random.standard_normal((128, 128), np.float32), 0.7, mode="wrap")
         places = np.stack([across / width_dd, along / (2.2 * width_dd)])
-        bands += share * np.tanh(1.1 * ndimage.map_coordinates(tile / tile.std(), places, order=3, mode="grid-wrap"))
+        bands += share * np.tanh(1.8 * ndimage.map_coordinates(tile / tile.std(), places, order=3, mode="grid-wrap"))
     shown = 0.7 + 0.5 * _noise(coarse, random, 1.6, 0.8, 0.6)
     if scene.fovea is not None:
         shown = shown * (1 - 0.8 * _glow(coarse, scene.fovea, 0.9))
-    pattern: Field = bands * np.clip(shown, 0.1, 1.6) * 0.4
+    pattern: Field = bands * np.clip(shown, 0.1, 1.6) * 0.26
     return scene.frame.enlarge(pattern)
 
 
@@ -407,7 +410,7 @@ def _fibres(scene: _Scene, random: np.random.Generator) -> Field:
     temporal = scene.temporal if scene.fovea is None else (1 if scene.fovea[1] > scene.disc[1] else -1)
     y, x = np.abs(rows - scene.disc[0]), (columns - scene.disc[1]) * temporal
     stream = np.arctan2(y, x)
-    for raphe_dd in (2.8, 3.6, 4.6, 6.0):
+    for raphe_dd in RAPHE_DD:
         stream = stream - 0.2 * np.arctan2(y, x - raphe_dd)
     stream += 0.012 * _noise(coarse, random, 0.5, 0.2, 0.6)
     distance = np.hypot(y, x)
@@ -449,7 +452,7 @@ def _lay_disc(
     rows, columns = scene.frame.axes[0][window[0]], scene.frame.axes[1][:, window[1]]
     cy, cx = scene.disc if scene.disc is not None else (0.0, 0.0)
     ys, xs = np.nonzero(plane)
-    ry, rx = 2 * ys.std() / scale, 2 * xs.std() / scale
+    ry, rx = (2 * max(side.std(), 0.5) / scale for side in (ys, xs))
     y, x = (rows - cy) / ry, (columns - cx) / rx * scene.temporal
     radius = np.hypot(y, x)  # 1 at the rim
     views = [channel[window] for channel in picture]
@@ -458,7 +461,7 @@ def _lay_disc(
     toward = (x * math.cos(tilt) + y * math.sin(tilt)) / (radius + 0.15)  # 1 temporally, -1 nasally
     rough = rough[window]
     border = (radius - 1) * rx  # in disc diameters
-    halo = 0.22 * np.exp(-(np.maximum(border, 0) / 0.22) ** 2)
+    halo = 0.22 * np.exp(-((np.maximum(border, 0) / 0.22) ** 2))
     crescent_dd = style.atrophy_dd * np.clip(0.25 + 0.75 * toward, 0, 1)
     crescent = _step((crescent_dd - border) / (0.015 + 0.1 * crescent_dd)) * (style.atrophy_dd > 0)
     crescent = crescent * np.clip(0.6 + 0.15 * rough, 0, 1) * np.minimum(crescent_dd / 0.04, 1)
@@ -466,13 +469,13 @@ def _lay_disc(
     ring = 0.5 * np.exp(-(((border + 0.015) / 0.016) ** 2)) * np.clip(0.35 + 0.65 * toward, 0.05, 1)
 
     depth = np.clip(1 - radius, 0, 1)
-    pale = style.disc_pallor * (0.35 + 0.35 * toward) + 0.25 * depth
+    pale = style.disc_pallor * (0.3 + 0.45 * toward) + 0.25 * depth
     cup_plane = planes.get("cup")
     if cup_plane is not None and cup_plane.any():
         cup = _soft(cup_plane[window], 0.045 * scale)
         pale = pale * (1 - cup) + cup * (0.72 + 0.28 * style.disc_pallor)
-    else:
-        pale = pale + 0.45 * np.exp(-(((x - 0.1) ** 2 + y**2) / 0.22))
+    elif cup_plane is None:  # unknown is not none
+        pale = pale - 0.1 + 0.8 * np.exp(-(((x - 0.12) ** 2 + y**2) / 0.16))
     pale = np.clip(pale + ring + 0.035 * rough, 0, 1.15)
     shade = 1 + 0.035 * rough - 0.12 * np.exp(-((border / 0.05) ** 2)) * (toward < 0)
     for channel, view in enumerate(views):
@@ -483,10 +486,8 @@ def _lay_disc(
         view[...] = fundus + inside * (disc - fundus)
 
 
-def _blood(
-    scene: _Scene, planes: dict[str, Mask], random: np.random.Generator, style: RenderingStyle
-) -> list[Field | None]:
-    """Density of vessels, haemorrhages and microaneurysms in red, green and blue; None where there are none."""
+def _blood(scene: _Scene, planes: dict[str, Mask], random: np.random.Generator, style: RenderingStyle) -> list[Field]:
+    """Density of vessels, haemorrhages and microaneurysms in red, green and blue."""
     scale = scene.pixels_per_dd
     arteries, veins, vessels = (planes.get(name) for name in ("arteries", "veins", "vessels"))
     parts: list[tuple[Field, Colour]] = []
@@ -500,14 +501,17 @@ def _blood(
     bleeding, dots = planes.get("haemorrhages"), planes.get("microaneurysms")
     if bleeding is not None and bleeding.any():
         mottle = np.clip(1 + 0.3 * _noise(scene.frame, random, 0.12, 0.02, 0.75), 0.3, 1.6)
-        parts.append((0.42 * _soft(bleeding, 0.014 * scale) * mottle, _OLD_BLOOD))
+        parts.append((0.42 * mottle * _soft(bleeding, 0.014 * scale), _OLD_BLOOD))
     if dots is not None and dots.any():
         parts.append((0.42 * _soft(dots, 0.006 * scale), _OLD_BLOOD))
-    if not parts:
-        return [None] * 3
-    # Blood over blood darkens little: the sum saturates.
-    return [sum((colour[channel] * density for density, colour in parts[1:]), parts[0][1][channel] * parts[0][0])
-            for channel in range(3)]
+    total = [np.zeros(scene.frame.size, np.float32) for _ in range(3)]
+    for density, colour in parts:
+        for channel, share in enumerate(colour):
+            total[channel] += share * density
+    if "disc" in planes:  # over the bright disc no light comes round the sides of a vessel
+        for view in total:
+            view[planes["disc"]] *= 1.5
+    return total
 
 
 def _vessel_density(mask: Mask, scale: float, style: RenderingStyle, reflex: float) -> Field:
@@ -547,14 +551,16 @@ def _depth(mask: Mask, reach: int) -> Field:
     for step in range(1, reach):
         np.minimum(least[step:], squared[:-step] + np.int16(step * step), out=least[step:])
         np.minimum(least[:-step], squared[step:] + np.int16(step * step), out=least[:-step])
-    return np.sqrt(least, dtype=np.float32)
+    depth: Field = np.sqrt(least, dtype=np.float32)
+    return depth
 
 
-def _lay(picture: list[Field], cover: Field | None, colour: Colour, opacity: float) -> None:
-    """Cover the picture with a colour, in place."""
-    if cover is not None:
-        for channel, view in enumerate(picture):
-            view += opacity * cover * (colour[channel] - view)
+def _lay(picture: list[Field], mask: Mask | None, deviation_px: float, colour: Colour, opacity: float) -> None:
+    """Cover the picture with a colour where the mask is, in place."""
+    if mask is not None and mask.any():
+        cover = opacity * _soft(mask, deviation_px)
+        for channel, light in enumerate(colour):
+            picture[channel] += cover * (light - picture[channel])
 
 
 # --- Light and camera --------------------------------------------------------------------------------------------
@@ -607,7 +613,7 @@ def _expose(scene: _Scene, picture: list[Field], seed: int, style: RenderingStyl
 
 
 def _tone_curve(style: RenderingStyle) -> Field:
-    """Grey levels (0 to 255, plus the half that rounds) of light 0, 1 / `_CURVE_STEPS`, ...: a power, then a shoulder."""
+    """Grey levels, plus the half that rounds, of light in steps of 1 / `_CURVE_STEPS`: a power, then a shoulder."""
     light = np.arange(3 * _CURVE_STEPS) / _CURVE_STEPS
     tone = 0.4 * (light / 0.4) ** style.gamma
     tone = np.where(tone < 0.8, tone, 0.8 + 0.2 * np.tanh((tone - 0.8) / 0.2))
@@ -653,7 +659,7 @@ def _noise(frame: _Frame, random: np.random.Generator, coarsest_dd: float, fines
 
 
 def _window(reach: tuple[int, int], half: tuple[float, ...]) -> tuple[float, float, float, float]:
-    """A rectangle of ``2 * half`` cells around the middle of a lattice of ``2 * reach + 1``: left, top, right, bottom."""
+    """The rectangle of ``2 * half`` cells in the middle of ``2 * reach + 1``: left, top, right, bottom."""
     (rows, columns), (high, wide) = (reach[0] + 0.5, reach[1] + 0.5), (half[0], half[1])
     return columns - wide, rows - high, columns + wide, rows + high
 
@@ -686,15 +692,14 @@ def _glow(frame: _Frame, centre: tuple[float, float], deviation_dd: float) -> Fi
 
 
 def _step(values: Field) -> Field:
-    step: Field = 0.5 + 0.5 * np.tanh(values)
-    return step
+    return np.asarray(0.5 + 0.5 * np.tanh(values), np.float32)
 
 
-def _soft(mask: Mask | None, deviation_px: float) -> Field | None:
+def _soft(mask: Mask, deviation_px: float) -> Field:
     """A mask with blurred edges, 0 to 1."""
-    if mask is None or not mask.any():
-        return None
-    soft = np.zeros(mask.shape, np.float32)
+    soft: Field = np.zeros(mask.shape, np.float32)
+    if not mask.any():
+        return soft
     window = _bounds(mask, math.ceil(4 * deviation_px) + 1)
     soft[window] = ndimage.gaussian_filter(mask[window].astype(np.float32), deviation_px)
     return soft
