@@ -140,7 +140,9 @@ def test_microaneurysms_lie_mostly_temporally_and_off_large_vessels(eye):
     assert not wide[centres[:, 0], centres[:, 1]].any()
     scale = eye.geometry.pixels_per_disc_diameter
     near = ndimage.distance_transform_edt(~eye.planes["vessels"]) < 0.12 * scale
-    macula = ndimage.distance_transform_edt(~eye.planes["fovea"]) < 2 * scale
+    large = ndimage.distance_transform_edt(eye.planes["vessels"]) > 0.025 * scale
+    free = ndimage.distance_transform_edt(~large) > 0.06 * scale
+    macula = free & (ndimage.distance_transform_edt(~eye.planes["fovea"]) < 2 * scale)
     inside = macula[centres[:, 0], centres[:, 1]]
     assert near[centres[:, 0], centres[:, 1]][inside].mean() > 1.2 * near[macula].mean()
 

@@ -53,7 +53,7 @@ _FALLOFF: Colour = (1.2, 0.95, 0.8)  # how fast the colours fall toward the rim
 _PATCHINESS = 0.15  # deviation of the pigmentation from place to place
 _CURVE_STEPS = 1024
 _SENSOR_CELLS = 1024  # across the field of view
-_TILE = 256  # cells after which the noise of one octave repeats
+_TILE = 256  # cells after which the noise of a fine octave repeats; 32 for the coarsest
 
 
 # --- Style -------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ class RenderingStyle:
     macular_density: float = 0.3
     vessel_density: float = 0.8
     artery_share: float = 0.75
-    light_reflex: float = 0.35
+    light_reflex: float = 0.5
     disc_pallor: float = 0.4
     atrophy_dd: float = 0.06
     falloff: float = 0.3
@@ -166,7 +166,7 @@ def draw_style(random: np.random.Generator) -> RenderingStyle:
         macular_density=uniform(0.22, 0.55),
         vessel_density=uniform(0.65, 1.05),
         artery_share=uniform(0.62, 0.85),
-        light_reflex=uniform(0.2, 0.5) + 0.3 * youth,
+        light_reflex=uniform(0.3, 0.6) + 0.3 * youth,
         disc_pallor=uniform(0.15, 0.75),
         atrophy_dd=max(0.0, uniform(-0.15, 0.16)),
         falloff=uniform(0.1, 0.55),
@@ -379,7 +379,7 @@ def _fundus(scene: _Scene, planes: dict[str, Mask], seed: int, style: RenderingS
 
 def _choroid(scene: _Scene, random: np.random.Generator) -> Field:
     """Choroidal vessels, brighter than the pigment between them: winding bands, hidden under the macula."""
-    coarse = scene.frame.coarse(0.025)
+    coarse = scene.frame.coarse(0.035)
     y, x = coarse.axes
     warp_y, warp_x = (0.18 * _noise(coarse, random, 0.9, 0.4, 0.6) for _ in range(2))
     turn = random.uniform(0, math.pi)
@@ -417,12 +417,12 @@ def _fibres(scene: _Scene, random: np.random.Generator) -> Field:
     arcades = 0.25 + 0.75 * np.hypot(y, 0.1) / (distance + 0.2)
     patches = np.clip(0.7 + 0.5 * _noise(coarse, random, 1.0, 0.5, 0.6), 0, 2)
     envelope = np.exp(-((distance / 1.35) ** 2)) * arcades * patches
-    places = frame.enlarge(stream) * 160
+    places = (frame.enlarge(stream) + 0.8 * math.pi) * 200  # from 0: the sinks take at most 0.8 pi
     number = np.clip(places.astype(np.int32), 0, 1023) + 1024 * (frame.axes[0] > scene.disc[0])
     part = places - np.floor(places)
     table = ndimage.gaussian_filter1d(random.standard_normal(2050).astype(np.float32), 0.6) * 1.3
     striation = table[number] * (1 - part) + table[number + 1] * part
-    sheen: Field = frame.enlarge(envelope.astype(np.float32)) * (0.3 + 0.13 * striation)
+    sheen: Field = frame.enlarge(envelope.astype(np.float32)) * (0.3 + 0.2 * striation)
     return sheen
 
 
@@ -452,7 +452,7 @@ def _lay_disc(
     rows, columns = scene.frame.axes[0][window[0]], scene.frame.axes[1][:, window[1]]
     cy, cx = scene.disc if scene.disc is not None else (0.0, 0.0)
     ys, xs = np.nonzero(plane)
-    ry, rx = (2 * max(side.std(), 0.5) / scale for side in (ys, xs))
+    ry, rx = (2 * max(float(side.std()), 0.5) / scale for side in (ys, xs))
     y, x = (rows - cy) / ry, (columns - cx) / rx * scene.temporal
     radius = np.hypot(y, x)  # 1 at the rim
     views = [channel[window] for channel in picture]
@@ -525,14 +525,13 @@ def _vessel_density(mask: Mask, scale: float, style: RenderingStyle, reflex: flo
     span = 2 * max(1, round(0.05 * scale)) + 1
     inside = np.nonzero(mask)
     own, total, count = (
-        one[inside]
-        for one in (depth, ndimage.uniform_filter(ridge, span), ndimage.uniform_filter(np.sign(ridge), span))
+        one[inside] for one in (depth, ndimage.uniform_filter(ridge**3, span), ndimage.uniform_filter(ridge**2, span))
     )
     half_width = np.maximum(np.maximum(total / np.maximum(count, 1e-6), own) - 0.5, 0.5)
     off_axis = np.clip(1 - (own - 0.5) / half_width, 0, 1)
     half_width_dd = half_width / scale
     column = np.sqrt(1 - 0.9 * off_axis**2)
-    streak = np.exp(-((off_axis / 0.36) ** 2)) * np.clip((half_width_dd - 0.008) / 0.02, 0, 1)
+    streak = np.exp(-((off_axis / 0.33) ** 2)) * np.clip((half_width_dd - 0.008) / 0.02, 0, 1)
     strength = style.vessel_density * (1 - np.exp(-half_width_dd / 0.028))
     density = np.zeros_like(depth)
     density[inside] = strength * column * (1 - reflex * style.light_reflex * streak)
@@ -640,14 +639,15 @@ def _noise(frame: _Frame, random: np.random.Generator, coarsest_dd: float, fines
     octaves = max(1, 1 + math.floor(math.log2(coarsest_dd / finest_dd)))
     strengths = [gain**number for number in range(octaves)]
     norm = 1 / math.sqrt(0.6 * sum(strength**2 for strength in strengths))
-    tiles = [random.standard_normal((_TILE, _TILE), np.float32) for _ in strengths]
+    sides = [min(_TILE, 32 * 2**number) for number in range(octaves)]
+    tiles = [random.standard_normal((side, side), np.float32) for side in sides]
     cell, reach = coarsest_dd, (0, 0)
     noise: Field | None = None
     for strength, tile in zip(strengths, tiles, strict=True):
         if noise is not None and cell < 0.7 * frame.cell_dd:
             break
         finer = tuple(math.ceil(extent / 2 / cell) + 1 for extent in frame.extent_dd)
-        octave = tile[np.ix_(*(np.arange(-half, half + 1) % _TILE for half in finer))] * np.float32(strength * norm)
+        octave = tile[np.ix_(*(np.arange(-half, half + 1) % len(tile) for half in finer))] * np.float32(strength * norm)
         if noise is not None:
             noise = octave + _resize(noise, octave.shape, _window(reach, tuple((half + 0.5) / 2 for half in finer)))
         else:
