@@ -9,7 +9,6 @@ from retinasynth.anatomy.lesions import (
     HARD_EXUDATE_UM,
     MICROANEURYSM_UM,
     SOFT_EXUDATE_UM,
-    UM_PER_DD,
     draw_lesions,
 )
 from retinasynth.anatomy.phantom import phantom_eye
@@ -17,6 +16,7 @@ from retinasynth.errors import InputError
 
 NAMES = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 SIZE_PX = 768
+UM_PER_DD = 1800
 
 
 def with_geometry(eye):
@@ -106,7 +106,8 @@ def test_sizes_are_those_of_life(eye, lesions):
 
 
 def test_exudates_lie_in_the_macula_and_spare_its_centre(eye, lesions):
-    distances = [np.hypot(*from_centre(eye, "fovea", pixels)) for pixels in each(lesions["hard_exudates"])]
+    several = [each(draw(eye, seed, hard_exudates=90)["hard_exudates"]) for seed in range(6)]
+    distances = [np.hypot(*from_centre(eye, "fovea", pixels)) for found in several for pixels in found]
     assert min(distances) > 0.25
     assert max(distances) < 2.25
     # Gathered: the nearest other one is far nearer than among as many spread evenly over the region.
@@ -135,7 +136,7 @@ def test_microaneurysms_lie_mostly_temporally_and_off_large_vessels(eye):
     found = [pixels for seed in range(4) for pixels in each(draw(eye, seed, microaneurysms=40)["microaneurysms"])]
     columns = np.array([from_centre(eye, "fovea", pixels)[1] for pixels in found])
     assert 0.55 < (columns > 0).mean() < 0.95
-    wide = ndimage.distance_transform_edt(eye.planes["vessels"]) > 0.05 * eye.geometry.pixels_per_disc_diameter
+    wide = ndimage.distance_transform_edt(eye.planes["vessels"]) > 0.03 * eye.geometry.pixels_per_disc_diameter
     centres = np.array([np.rint(pixels.mean(axis=0)).astype(int) for pixels in found])
     assert not wide[centres[:, 0], centres[:, 1]].any()
     scale = eye.geometry.pixels_per_disc_diameter
@@ -145,6 +146,18 @@ def test_microaneurysms_lie_mostly_temporally_and_off_large_vessels(eye):
     macula = free & (ndimage.distance_transform_edt(~eye.planes["fovea"]) < 2 * scale)
     inside = macula[centres[:, 0], centres[:, 1]]
     assert near[centres[:, 0], centres[:, 1]][inside].mean() > 1.2 * near[macula].mean()
+
+
+@pytest.mark.parametrize("with_fovea", [True, False])
+def test_right_eyes_are_mirrored(eye, with_fovea):
+    planes = {name: plane[:, ::-1] for name, plane in eye.planes.items()}
+    shown = {name: plane for name, plane in planes.items() if with_fovea or name != "fovea"}
+    geometry = Geometry(eye.geometry.pixels_per_disc_diameter, "right", "macula", 45)
+    drawn = draw(Eye("right", shown, geometry=geometry), 1, microaneurysms=40, hard_exudates=20)
+    whole = Eye("right", planes, geometry=geometry)
+    dots = np.array([from_centre(whole, "fovea", pixels) for pixels in each(drawn["microaneurysms"])])
+    assert 0.55 < (dots[:, 1] > 0).mean() < 0.95
+    assert max(np.hypot(*from_centre(whole, "fovea", pixels)) for pixels in each(drawn["hard_exudates"])) < 2.6
 
 
 def test_flames_lie_along_the_fibres(eye):

@@ -116,6 +116,8 @@ def test_disc_cup_and_fovea(eye):
     green = [levels(photograph, part & bare)[1] for part in (cup, rim, fundus, eye.planes["fovea"])]
     assert green[0] > 1.05 * green[1] > 1.3 * green[2]
     assert 0.5 < green[3] / green[2] < 0.92
+    none = Eye("cupless", {**eye.planes, "cup": np.zeros_like(cup)}, geometry=eye.geometry)
+    assert green[0] > 1.1 * levels(render_photograph(none, 2, CLEAR).astype(float), cup & bare)[1]
     without = {name: plane for name, plane in eye.planes.items() if name != "disc"}
     absent = render_photograph(Eye("without", without, geometry=eye.geometry), 2, CLEAR).astype(float)
     assert levels(absent, rim)[1] == pytest.approx(green[2], rel=0.1)
