@@ -1,0 +1,279 @@
+"""Lesions of diabetic retinopathy as label planes, where and as large as they are in life.
+
+What the four kinds look like and where they lie is common knowledge of the field: Early Treatment Diabetic Retinopathy
+Study, report 10, Ophthalmology 98(5), 1991; Kanski, Clinical Ophthalmology; the same four planes are marked in IDRiD
+(Porwal et al., Data 3(3), 2018). The figures of size and place below are round numbers of ours in their sense; no
+statistics of patients are claimed.
+
+Lengths are in disc diameters (DD) unless they are named otherwise; 1 DD is 1800 micrometres.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from retinasynth.anatomy.eye import Eye
+from retinasynth.anatomy.rendering import RAPHE_DD
+from retinasynth.errors import InputError
+from retinasynth.images import Mask
+
+UM_PER_DD = 1800.0
+MICROANEURYSM_UM = (20.0, 100.0)
+BLOT_UM = (100.0, 500.0)
+FLAME_UM = (300.0, 900.0)  # length
+HARD_EXUDATE_UM = (30.0, 150.0)
+SOFT_EXUDATE_UM = (200.0, 600.0)
+SEVERE = 100  # hard exudates from which the foveal centre is not spared
+
+_TRIALS = 300  # places that are tried for one lesion
+_SPARED = 0.28  # radius around the foveal centre, 500 micrometres
+_LARGE_VESSEL = 0.05  # calibre
+_DISC_GAP = 0.05
+
+
+class _Lesion(NamedTuple):
+    """A ragged ellipse: its place from the disc (`y` down, `x` toward the fovea), diameters, turn of the long one."""
+
+    y: float
+    x: float
+    length: float
+    breadth: float
+    angle: float
+    raggedness: float
+
+
+class _Eyeground(NamedTuple):
+    """The eye in the coordinates of `_Lesion`, with the pixels that are taken."""
+
+    disc: tuple[float, float]  # row and column, in pixels
+    fovea: tuple[float, float]  # y and x from the disc
+    temporal: int
+    pixels_per_dd: float
+    taken: Mask
+    large_vessels: Mask
+    from_vessel: NDArray[np.float64]  # distance, in DD
+
+
+def draw_lesions(
+    random: np.random.Generator,
+    eye: Eye,
+    *,
+    microaneurysms: int,
+    haemorrhages: int,
+    hard_exudates: int,
+    soft_exudates: int,
+) -> dict[str, Mask]:
+    """Planes of lesions for an eye.
+
+    Microaneurysms are round dots of 20 to 100 micrometres in the posterior pole, most of them temporal of the macula
+    and beside small vessels. Haemorrhages are blots of 100 to 500 micrometres or, near disc and arcades, flames along
+    the nerve fibres. Hard exudates are deposits of 30 to 150 micrometres, gathered in clusters and rings in the macular
+    region; the foveal centre is spared unless there are many. Soft exudates are ovals of 200 to 600 micrometres across
+    the fibres, near the arcades within 3 DD of the disc. None touches the disc, a lesion of another kind, or the rim of
+    the field of view. Each covers a pixel at least, so that small ones are too large at low resolution.
+
+    Args:
+        random: decides everything.
+        eye: planes disc and fov, and geometry; vessels and fovea are used where known.
+        microaneurysms: how many; a lesion for which no free place is found is left out.
+        haemorrhages: how many.
+        hard_exudates: how many deposits.
+        soft_exudates: how many.
+
+    Returns:
+        Planes microaneurysms, haemorrhages, hard_exudates and soft_exudates, ``bool (height, width)``; empty for 0.
+
+    Raises:
+        InputError: a negative count; no disc, field of view or geometry.
+
+    Example:
+        >>> from retinasynth.anatomy import Geometry
+        >>> rows, columns = np.mgrid[:256, :256]
+        >>> planes = {"fov": np.hypot(rows - 128, columns - 128) < 125, "disc": np.hypot(rows - 128, columns - 60) < 16}
+        >>> eye = Eye("left", planes, geometry=Geometry(32, "left", "macula", 45))
+        >>> lesions = draw_lesions(
+        ...     np.random.default_rng(1), eye, microaneurysms=5, haemorrhages=0, hard_exudates=0, soft_exudates=0
+        ... )
+        >>> ndimage.label(lesions["microaneurysms"])[1], int(lesions["haemorrhages"].sum())
+        (5, 0)
+    """
+    kinds: dict[str, tuple[int, Callable[[np.random.Generator, _Eyeground, int], Iterator[_Lesion]]]] = {
+        "soft_exudates": (soft_exudates, _soft_exudates),  # the largest first, while there is room
+        "haemorrhages": (haemorrhages, _haemorrhages),
+        "hard_exudates": (hard_exudates, _hard_exudates),
+        "microaneurysms": (microaneurysms, _microaneurysms),
+    }
+    for name, (count, _) in kinds.items():
+        if count < 0:
+            raise InputError(f"{name} = {count}", expected="0 or more")
+    ground = _eyeground(eye)
+    planes: dict[str, Mask] = {}
+    for name, (count, places) in kinds.items():
+        plane = np.zeros(eye.size, np.bool_)
+        proposed = places(random, ground, count)
+        for _ in range(count):
+            for lesion in (next(proposed) for _ in range(_TRIALS)):
+                rows, columns = _pixels(random, ground, lesion)
+                if _is_free(ground, rows, columns):
+                    plane[rows, columns] = True
+                    near = np.add.outer(np.arange(-1, 2), rows), np.add.outer(np.arange(-1, 2), columns)
+                    ground.taken[near[0][:, None], near[1][None, :]] = True
+                    break
+        planes[name] = plane
+    return planes
+
+
+def _eyeground(eye: Eye) -> _Eyeground:
+    disc, fov, geometry = eye.planes.get("disc"), eye.planes.get("fov"), eye.geometry
+    lacking = [name for name, plane in (("disc", disc), ("fov", fov)) if plane is None or not plane.any()]
+    if lacking or geometry is None or disc is None or fov is None:
+        raise InputError(
+            f"Eye {eye.name} lacks {', '.join([*lacking, *(['geometry'] if geometry is None else [])])}",
+            expected="planes disc and fov that are not empty, and geometry",
+            do="Without them nobody can tell where a lesion may lie, nor its size in pixels",
+        )
+    scale, temporal = geometry.pixels_per_disc_diameter, 1 if geometry.laterality == "left" else -1
+    centre = ndimage.center_of_mass(disc)
+    fovea, plane = (0.3, 2.5), eye.planes.get("fovea")
+    if plane is not None and plane.any():
+        row, column = ndimage.center_of_mass(plane)
+        fovea = ((row - centre[0]) / scale, (column - centre[1]) * temporal / scale)
+    taken = ndimage.distance_transform_edt(~disc) <= max(1.5, _DISC_GAP * scale)
+    taken |= ~ndimage.binary_erosion(fov)
+    known = [eye.planes[name] for name in ("vessels", "arteries", "veins") if name in eye.planes]
+    vessels = np.logical_or.reduce(known) if known else np.zeros(eye.size, np.bool_)
+    core = ndimage.distance_transform_edt(vessels) > max(1.0, _LARGE_VESSEL / 2 * scale)
+    large = vessels & (ndimage.distance_transform_edt(~core) <= _LARGE_VESSEL * scale) if core.any() else core
+    away = ndimage.distance_transform_edt(~vessels) / scale if vessels.any() else np.zeros(eye.size)
+    return _Eyeground((float(centre[0]), float(centre[1])), fovea, temporal, scale, taken, large, away)
+
+
+def _pixels(
+    random: np.random.Generator, ground: _Eyeground, lesion: _Lesion
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of a ragged ellipse; of one pixel at least."""
+    scale = ground.pixels_per_dd
+    row, column = ground.disc[0] + lesion.y * scale, ground.disc[1] + lesion.x * ground.temporal * scale
+    reach = math.ceil(0.8 * lesion.length * scale) + 1
+    rows = np.arange(round(row) - reach, round(row) + reach + 1)
+    columns = np.arange(round(column) - reach, round(column) + reach + 1)
+    y, x = (rows[:, None] - row) / scale, (columns[None, :] - column) * ground.temporal / scale
+    along = y * math.sin(lesion.angle) + x * math.cos(lesion.angle)
+    across = y * math.cos(lesion.angle) - x * math.sin(lesion.angle)
+    along, across = along / (lesion.length / 2), across / (lesion.breadth / 2)
+    turn = np.arctan2(across, along)
+    waves = ((random.normal() / order, order, random.uniform(0, 2 * math.pi)) for order in (2, 3, 5, 7))
+    border = 1 + lesion.raggedness * sum(height * np.cos(order * turn + phase) for height, order, phase in waves)
+    inside = np.hypot(along, across) <= np.clip(border, 0.6, 1.4)
+    inside[reach, reach] = True
+    found = np.nonzero(inside)
+    return rows[found[0]], columns[found[1]]
+
+
+def _is_free(ground: _Eyeground, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> bool:
+    height, width = ground.taken.shape
+    if rows.min() < 1 or columns.min() < 1 or rows.max() > height - 2 or columns.max() > width - 2:
+        return False
+    return not ground.taken[rows, columns].any()
+
+
+# --- Places ------------------------------------------------------------------------------------------------------
+# Each yields proposals without end, in coordinates from the disc, mirrored so that the fovea lies at positive x.
+
+
+def _microaneurysms(random: np.random.Generator, ground: _Eyeground, _count: int) -> Iterator[_Lesion]:
+    while True:
+        if random.random() < 0.65:
+            y, x = ground.fovea[0] + random.normal(0, 1.0), ground.fovea[1] + random.normal(0.9, 1.1)
+        else:
+            y, x = _around(random, (0.0, 1.25), 0.0, 3.2)
+        if _at(ground, ground.large_vessels, y, x):
+            continue
+        if _at(ground, ground.from_vessel, y, x) > 0.12 and random.random() < 0.6:
+            continue
+        size = _size(random, 45, MICROANEURYSM_UM)
+        yield _Lesion(y, x, size, size, 0.0, 0.0)
+
+
+def _haemorrhages(random: np.random.Generator, ground: _Eyeground, _count: int) -> Iterator[_Lesion]:
+    while True:
+        if random.random() < 0.3:
+            y, x = _by_the_arcades(random, 0.65, 2.6)
+            length = _size(random, 500, FLAME_UM)
+            yield _Lesion(y, x, length, length * random.uniform(0.18, 0.3), _fibre_angle(y, x), 0.25)
+        else:
+            y, x = _around(random, ground.fovea, 0.4, 3.6)
+            size = _size(random, 200, BLOT_UM)
+            yield _Lesion(y, x, size, size * random.uniform(0.7, 1), random.uniform(0, math.pi), 0.22)
+
+
+def _hard_exudates(random: np.random.Generator, ground: _Eyeground, count: int) -> Iterator[_Lesion]:
+    clusters = []
+    for _ in range(1 + count // 20):
+        centre = _around(random, ground.fovea, 0.5, 1.5)
+        ring = random.uniform(0.25, 0.6) if random.random() < 0.4 else 0.0
+        clusters.append((centre, ring, random.uniform(0, 2 * math.pi), random.uniform(0.1, 0.28)))
+    widening = 1.0
+    while True:
+        (cy, cx), ring, start, spread = clusters[random.integers(len(clusters))]
+        widening *= 1.002  # a crowded cluster grows outward
+        turn = start + random.uniform(0, 1.5 * math.pi)
+        spread *= (0.25 if ring else 1) * widening
+        y = cy + ring * math.sin(turn) + random.normal(0, spread)
+        x = cx + ring * math.cos(turn) + random.normal(0, spread)
+        distance = math.hypot(y - ground.fovea[0], x - ground.fovea[1])
+        if distance > 2.2 or (distance < _SPARED and count < SEVERE):
+            continue
+        size = _size(random, 60, HARD_EXUDATE_UM)
+        yield _Lesion(y, x, size, size * random.uniform(0.7, 1), random.uniform(0, math.pi), 0.3)
+
+
+def _soft_exudates(random: np.random.Generator, ground: _Eyeground, _count: int) -> Iterator[_Lesion]:
+    while True:
+        y, x = _by_the_arcades(random, 0.9, 2.85)
+        if math.hypot(y - ground.fovea[0], x - ground.fovea[1]) < 1.0:
+            continue
+        length = _size(random, 380, SOFT_EXUDATE_UM)
+        across = _fibre_angle(y, x) + math.pi / 2
+        yield _Lesion(y, x, length, length * random.uniform(0.55, 0.8), across, 0.18)
+
+
+def _around(
+    random: np.random.Generator, centre: tuple[float, float], nearest: float, farthest: float
+) -> tuple[float, float]:
+    """A place in a ring, evenly over its area."""
+    distance = math.sqrt(random.uniform(nearest**2, farthest**2))
+    turn = random.uniform(0, 2 * math.pi)
+    return centre[0] + distance * math.sin(turn), centre[1] + distance * math.cos(turn)
+
+
+def _by_the_arcades(random: np.random.Generator, nearest: float, farthest: float) -> tuple[float, float]:
+    """A place above or below the disc, where the large vessels and most nerve fibres run, mostly temporally."""
+    distance, turn = random.uniform(nearest, farthest), random.uniform(0.25, 0.7) * math.pi
+    return distance * math.sin(turn) * random.choice([-1, 1]), distance * math.cos(turn)
+
+
+def _fibre_angle(y: float, x: float) -> float:
+    """Where the nerve fibres run: along the field of a source in the disc with sinks on the raphe."""
+    down, right = y / (y * y + x * x), x / (y * y + x * x)
+    for sink in RAPHE_DD:
+        square = y * y + (x - sink) ** 2
+        down, right = down - 0.2 * y / square, right - 0.2 * (x - sink) / square
+    return math.atan2(down, right)
+
+
+def _size(random: np.random.Generator, median_um: float, limits_um: tuple[float, float]) -> float:
+    """A diameter in DD, log-normal between limits."""
+    return float(np.clip(median_um * math.exp(random.normal(0, 0.4)), *limits_um)) / UM_PER_DD
+
+
+def _at(ground: _Eyeground, values: NDArray[np.bool_] | NDArray[np.float64], y: float, x: float) -> float:
+    """The value at a place; of the nearest pixel outside the picture."""
+    row = round(ground.disc[0] + y * ground.pixels_per_dd)
+    column = round(ground.disc[1] + x * ground.temporal * ground.pixels_per_dd)
+    height, width = values.shape
+    return float(values[min(max(row, 0), height - 1), min(max(column, 0), width - 1)])
