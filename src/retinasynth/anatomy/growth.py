@@ -7,14 +7,17 @@ stream of its own, so that a changed parameter leaves the rest of the eye as it 
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
 from retinasynth.anatomy.eye import Eye
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
+from retinasynth.anatomy.lesions import LESIONS, draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy
 from retinasynth.anatomy.vessels import ARTERY, STEP, VEIN, Branch, Points, Territory, VesselGrowth, calibres, tangents
 from retinasynth.errors import InputError
@@ -78,9 +81,10 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
     if {"cup_to_disc", "notch", "notch_side"} & parameters.keys():
         _refuse_hidden_disc(view, marks)
     planes = marks.planes(view)
-    arteries, veins = grow_vessels(seed, anatomy, marks, view, planes["fov"])
-    planes |= {"arteries": arteries, "veins": veins, "vessels": arteries | veins}
-    return Eye(f"grown_{seed}", planes, geometry=view.geometry)
+    planes |= grow_vessels(seed, anatomy, marks, view, planes["fov"])
+    eye = Eye(f"grown_{seed}", planes, geometry=view.geometry)
+    lesions = draw_lesions(_stream(seed, "lesions"), eye, **{kind: getattr(anatomy, kind) for kind in LESIONS})
+    return replace(eye, planes=planes | lesions)
 
 
 def anatomy_of(seed: int, preset: str, parameters: dict[str, Any]) -> Anatomy:
@@ -107,8 +111,8 @@ def _refuse_hidden_disc(view: View, marks: Landmarks) -> None:
 # --- Vessels ---------------------------------------------------------------------------------------------------------
 
 
-def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov: Mask) -> tuple[Mask, Mask]:
-    """Arteries and veins as they are seen: two masks ``bool (size_px, size_px)`` within the field of view."""
+def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov: Mask) -> dict[str, Mask]:
+    """The planes arteries, veins and vessels (both, and the tufts of new ones) within the field of view."""
     centre = view.from_pixels(np.array([[view.size_px / 2, view.size_px / 2]]))[0]
     radius = view.radius_px / view.pixels_per_disc_diameter
     territory = Territory((centre[0], centre[1]), radius + _MARGIN_DD, marks.fovea, anatomy.vessel_free_macula)
@@ -120,16 +124,24 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
     amplitude = _amplitude((arteries, veins), meanders, anatomy.tortuosity)
     arteries, veins = arteries.moved(amplitude * meanders[ARTERY]), veins.moved(amplitude * meanders[VEIN])
     arteries = arteries.scaled(anatomy.artery_to_vein_ratio * veins.equivalent(VEIN) / arteries.equivalent(ARTERY))
+    disease = _stream(seed, "disease")
+    arteries = arteries._replace(
+        radii=narrowed_focally(disease, arteries.points, arteries.radii, arteries.firsts, anatomy.focal_narrowing)
+    )
+    veins = veins._replace(radii=beaded(disease, veins.radii, veins.firsts, anatomy.venous_beading))
     # Calibres make the density; what vessels hide of each other, and the grid of pixels, is measured and made up for.
     area = sum(one.area_within(centre, radius) for one in (arteries, veins))
     scale = anatomy.vessel_density * math.pi * radius**2 / area
     for _ in range(_TRIALS):
-        seen = [_draw(one.scaled(scale), view) & fov for one in (arteries, veins)]
+        seen = [_draw(*one.scaled(scale).pieces(), view) & fov for one in (arteries, veins)]
         density = (seen[ARTERY] | seen[VEIN]).sum() / fov.sum()
         if abs(density / anatomy.vessel_density - 1) < _DENSITY_TOLERANCE:
             break
         scale *= anatomy.vessel_density / density
-    return seen[ARTERY], seen[VEIN]
+    new = np.zeros_like(fov)
+    for course in tufts(disease, veins.points, anatomy.neovascular_tufts):
+        new |= _draw(course[:-1], course[1:], np.full(len(course) - 1, TUFT_RADIUS), view) & fov
+    return {"arteries": seen[ARTERY], "veins": seen[VEIN], "vessels": seen[ARTERY] | seen[VEIN] | new}
 
 
 class _Vessels(NamedTuple):
@@ -247,7 +259,8 @@ def _amplitude(vessels: Sequence[_Vessels], meanders: Sequence[Points], tortuosi
     return amplitude
 
 
-def _draw(vessels: _Vessels, view: View) -> Mask:
-    starts, ends, radii = vessels.pieces()
-    per_dd = view.pixels_per_disc_diameter
-    return draw_vessels(view.to_pixels(starts), view.to_pixels(ends), radii * per_dd, view.size_px)
+def _draw(starts: Points, ends: Points, radii: Numbers, view: View) -> Mask:
+    """Straight pieces of vessel in DD as a mask."""
+    return draw_vessels(
+        view.to_pixels(starts), view.to_pixels(ends), radii * view.pixels_per_disc_diameter, view.size_px
+    )

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from retinasynth.anatomy.eye import Eye
+from retinasynth.anatomy.landmarks import USUAL_FOVEA
 from retinasynth.anatomy.rendering import RAPHE_DD
 from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
+LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 UM_PER_DD = 1800.0
 MICROANEURYSM_UM = (20.0, 100.0)
 BLOT_UM = (100.0, 500.0)
@@ -110,10 +112,12 @@ def draw_lesions(
     for name, (count, _) in kinds.items():
         if count < 0:
             raise InputError(f"{name} = {count}", expected="0 or more")
+    planes: dict[str, Mask] = {name: np.zeros(eye.size, np.bool_) for name in LESIONS}
+    if not any(count for count, _ in kinds.values()):
+        return planes
     ground = _eyeground(eye)
-    planes: dict[str, Mask] = {}
     for name, (count, places) in kinds.items():
-        plane = np.zeros(eye.size, np.bool_)
+        plane = planes[name]
         proposed = places(random, ground, count)
         for _ in range(count):
             for lesion in (next(proposed) for _ in range(_TRIALS)):
@@ -123,25 +127,29 @@ def draw_lesions(
                     near = np.add.outer(np.arange(-1, 2), rows), np.add.outer(np.arange(-1, 2), columns)
                     ground.taken[near[0][:, None], near[1][None, :]] = True
                     break
-        planes[name] = plane
     return planes
 
 
 def _eyeground(eye: Eye) -> _Eyeground:
     disc, fov, geometry = eye.planes.get("disc"), eye.planes.get("fov"), eye.geometry
-    lacking = [name for name, plane in (("disc", disc), ("fov", fov)) if plane is None or not plane.any()]
+    fovea_plane = eye.planes.get("fovea")
+    seen = {"disc": disc if disc is not None and disc.any() else fovea_plane, "fov": fov}
+    lacking = [name for name, plane in seen.items() if plane is None or not plane.any()]
     if lacking or geometry is None or disc is None or fov is None:
         raise InputError(
             f"Eye {eye.name} lacks {', '.join([*lacking, *(['geometry'] if geometry is None else [])])}",
-            expected="planes disc and fov that are not empty, and geometry",
+            expected="planes disc (or, where it is out of sight, fovea) and fov that are not empty, and geometry",
             do="Without them nobody can tell where a lesion may lie, nor its size in pixels",
         )
     scale, temporal = geometry.pixels_per_disc_diameter, 1 if geometry.laterality == "left" else -1
-    centre = ndimage.center_of_mass(disc)
-    fovea, plane = (0.3, 2.5), eye.planes.get("fovea")
-    if plane is not None and plane.any():
-        row, column = ndimage.center_of_mass(plane)
-        fovea = ((row - centre[0]) / scale, (column - centre[1]) * temporal / scale)
+    fovea = USUAL_FOVEA[::-1]
+    at_fovea = ndimage.center_of_mass(fovea_plane) if fovea_plane is not None and fovea_plane.any() else None
+    if disc.any():
+        centre = ndimage.center_of_mass(disc)
+        if at_fovea is not None:
+            fovea = ((at_fovea[0] - centre[0]) / scale, (at_fovea[1] - centre[1]) * temporal / scale)
+    elif at_fovea is not None:
+        centre = (at_fovea[0] - fovea[0] * scale, at_fovea[1] - fovea[1] * scale * temporal)
     taken = ndimage.distance_transform_edt(~disc) <= max(1.5, _DISC_GAP * scale)
     taken |= ~ndimage.binary_erosion(fov)
     known = [eye.planes[name] for name in ("vessels", "arteries", "veins") if name in eye.planes]

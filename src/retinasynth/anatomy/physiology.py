@@ -72,7 +72,7 @@ _ADULT: dict[str, Distribution] = {
     "disc_fovea_distance": (2.5, 0.1),
     "vessel_density": (0.088, 0.012),
     "artery_to_vein_ratio": (0.70, 0.05),
-    "tortuosity": (1.085, 0.015),
+    "tortuosity": (1.06, 0.012),
     "murray_exponent": (2.6, 0.12),
     "branches_per_area": (3.1, 0.8),
     "smaller_trunks": (10, 2),
@@ -89,7 +89,6 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
         "artery_to_vein_ratio": (0.76, 0.06),
         "smaller_trunks": (8, 2),
         "murray_exponent": (2.4, 0.12),
-        "tortuosity": (1.06, 0.012),
     },
     "elderly": _ADULT
     | {
@@ -101,14 +100,14 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
     | {
         "vessel_density": (0.076, 0.011),
         "artery_to_vein_ratio": (0.56, 0.05),
-        "tortuosity": (1.10, 0.02),
+        "tortuosity": (1.075, 0.015),
         "focal_narrowing": (0.25, 0.1),
         "haemorrhages": (2, 2),
         "soft_exudates": (1, 1),
     },
     "diabetic": _ADULT
     | {
-        "tortuosity": (1.095, 0.02),
+        "tortuosity": (1.07, 0.015),
         "venous_beading": (0.08, 0.06),
         "microaneurysms": (18, 12),
         "haemorrhages": (9, 7),

@@ -160,7 +160,7 @@ def draw_style(random: np.random.Generator) -> RenderingStyle:
     youth = float(random.beta(1.2, 1.6))
     return RenderingStyle(
         pigmentation=pigmentation,
-        tessellation=float(random.beta(1, 2)),
+        tessellation=float(0.6 * random.beta(1, 1.6)),
         grain=uniform(0.03, 0.06),
         youth=youth,
         macular_density=uniform(0.22, 0.55),

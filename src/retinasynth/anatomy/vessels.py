@@ -229,7 +229,7 @@ class VesselGrowth:
         if leaves:
             return Branch(inside, parent, leaves_at, (unsupplied / 0.2) ** 2 * chance) if len(inside) > 3 else None
         seen = max(5, round(self._random.uniform(0.35, 1) * len(inside)))
-        return Branch(inside[:seen], parent, leaves_at, max(0.1, (unsupplied / 0.5) ** 2 * chance))
+        return Branch(inside[:seen], parent, leaves_at, min(max(0.1, (unsupplied / 0.5) ** 2 * chance), 2.5))
 
     def _course(self, start: Points, tangent: Points, end: Points, *, is_tip: bool) -> Points:
         """A cubic Hermite curve that leaves its parent at a branching angle and goes on away from disc or to fovea."""
