@@ -38,7 +38,9 @@ _MAY_CROSS = 0.1  # of the branches that would cross one of the other kind
 _MACULA = 1.3  # radius around the fovea
 _TAPERING = 1.2  # twice the length over which a vessel tapers to half its calibre, where it ends in the tissue
 _DISC_RIM = 0.52  # within which nothing branches
-_BRANCHING_DEG = (32.0, 80.0)
+_LEAST, _MOST = math.radians(32), math.radians(80)  # branching angle
+_CANDIDATES = 3  # places on its tree from which a point of tissue is tried to be reached
+_LEAVING_DISC = 11  # nodes of a smaller trunk, within which it may meet its own kind
 _R2 = np.array([0.7548776662466927, 0.5698402909980532])  # low-discrepancy sequence in the plane (Roberts, 2018)
 
 
@@ -169,9 +171,8 @@ class VesselGrowth:
         node = int(in_disc[np.argmin((to_rim**2).sum(axis=1))])
         way = [_direction(angle + bend * part) * (0.45 + part * (length - 0.45)) for part in (0.0, 0.15, 0.5, 1.0)]
         course, leaves = self._inside(_through(np.array([tree.points[node], *way])))
-        stops = self._from_fovea(course) < self.territory.avascular
-        stops[7:-2] |= self._grid.holds(kind, course[9:])
-        end = int(np.argmax(stops)) if stops.any() else len(course)
+        closed, _ = self._grid.meets(kind, course[_LEAVING_DISC:])
+        end = _LEAVING_DISC - 2 + int(np.argmax(closed)) if closed.any() else len(course)
         beyond = random.uniform(1.5, 3) if macular else random.uniform(4, 14)
         if end > 12:
             goes_on = leaves and end == len(course)
@@ -201,25 +202,23 @@ class VesselGrowth:
         tree = self._trees[kind]
         toward = end - tree.points[: tree.count]
         apart = np.sqrt(toward[:, 0] ** 2 + toward[:, 1] ** 2)
-        near = np.flatnonzero(tree.may_branch[: tree.count] & (apart < 2 * unsupplied + 0.3))
-        if not len(near):
-            return None
-        nodes, tangents, is_tip = tree.points[near], tree.tangents[near], tree.is_tip[near]
-        distance = apart[near]
-        forward = (toward[near] * tangents).sum(axis=1) / distance
-        outward = toward[near] @ self._outward(end) / distance
+        near = np.flatnonzero(tree.may_branch[: tree.count] & (apart < 1.6 * unsupplied + 0.2))
+        nodes, is_tip, distance = tree.points[near], tree.is_tip[near], apart[near]
+        away = self._outward(end)
+        forward = (toward[near] * tree.tangents[near]).sum(axis=1) / distance
+        outward = toward[near] @ away / distance
         cost = distance * (1 + 0.9 * (1 - forward) ** 1.5 + 0.3 * (forward > 0.93) + 0.7 * (1 - outward))
         cost = np.where(is_tip, np.where((forward > 0.6) & (outward > 0.2), 0.5 * cost, np.inf), cost)
         cost[forward < -0.3] = np.inf
-        for _ in range(3):
-            node = int(np.argmin(cost))
-            if not cost[node] < np.inf:
+        for _ in range(_CANDIDATES):
+            cheapest = int(np.argmin(cost)) if len(cost) else 0
+            if not len(cost) or cost[cheapest] == np.inf:
                 return None
-            course = self._course(nodes[node], tangents[node], end, is_tip=bool(is_tip[node]))
+            node = int(near[cheapest])
+            course = self._course(tree.points[node], tree.tangents[node], end, away, is_tip=bool(tree.is_tip[node]))
             if self._is_free(kind, course):
-                node = near[node]
                 return self._branch(course, int(tree.owner[node]), int(tree.place[node]), unsupplied)
-            cost[np.abs(nodes - nodes[node]).sum(axis=1) < 0.3] = np.inf
+            cost[np.abs(nodes - nodes[cheapest]).sum(axis=1) < 0.3] = np.inf
         return None
 
     def _branch(self, course: Points, parent: int, leaves_at: int, unsupplied: float) -> Branch | None:
@@ -231,18 +230,21 @@ class VesselGrowth:
         seen = max(5, round(self._random.uniform(0.35, 1) * len(inside)))
         return Branch(inside[:seen], parent, leaves_at, min(max(0.1, (unsupplied / 0.5) ** 2 * chance), 2.5))
 
-    def _course(self, start: Points, tangent: Points, end: Points, *, is_tip: bool) -> Points:
+    def _course(self, start: Points, tangent: Points, end: Points, away: Points, *, is_tip: bool) -> Points:
         """A cubic Hermite curve that leaves its parent at a branching angle and goes on away from disc or to fovea."""
-        toward = end - start
-        length = math.hypot(*toward)
-        turn = math.atan2(tangent[0] * toward[1] - tangent[1] * toward[0], float(tangent @ toward))
-        least, most = (math.radians(angle) for angle in _BRANCHING_DEG)
-        leaving = 0.4 * turn if is_tip else math.copysign(min(max(0.8 * abs(turn) + 0.2, least), most), turn)
-        onward = toward / length + 0.45 * self._outward(end)
-        onward = _rotated(onward / math.hypot(*onward), self._random.normal(0, 0.35))
-        nodes = max(4, math.ceil(1.08 * length / STEP))
-        controls = np.stack([start, length * _rotated(tangent, leaving), end, length * onward])
-        course: Points = _hermite_basis(nodes) @ controls
+        (tx, ty), (dx, dy) = tangent.tolist(), (end - start).tolist()
+        length = math.hypot(dx, dy)
+        turn = math.atan2(tx * dy - ty * dx, tx * dx + ty * dy)
+        leaving = 0.4 * turn if is_tip else math.copysign(min(max(0.8 * abs(turn) + 0.2, _LEAST), _MOST), turn)
+        onward = math.atan2(dy / length + 0.45 * away[1], dx / length + 0.45 * away[0]) + self._random.normal(0, 0.35)
+        leaving += math.atan2(ty, tx)
+        controls = np.array([
+            start,
+            (length * math.cos(leaving), length * math.sin(leaving)),
+            end,
+            (length * math.cos(onward), length * math.sin(onward)),
+        ])  # fmt: skip
+        course: Points = _hermite_basis(max(4, math.ceil(1.08 * length / STEP))) @ controls
         return course
 
     def _outward(self, point: Points) -> Points:
@@ -252,18 +254,12 @@ class VesselGrowth:
         return outward / math.hypot(*outward)
 
     def _is_free(self, kind: int, course: Points) -> bool:
-        crossed = self._grid.holds(1 - kind, course[2:])
-        if self._grid.holds(kind, course[3:]).any() or crossed.mean() > _ALONG_OTHER_KIND:
+        """Whether a course runs through open tissue, crosses none of its kind, and lies along none of the other."""
+        closed, crossed = self._grid.meets(kind, course[2:])
+        if closed[1:].any():
             return False
-        if crossed.any() and self._random.random() > _MAY_CROSS:
-            return False
-        if self._from_fovea(course).min() < self.territory.avascular or np.hypot(*course[3:].T).min() < 0.5:
-            return False
-        return not _crosses_raphe(course, self.territory.fovea)
-
-    def _from_fovea(self, points: Points) -> Numbers:
-        distance: Numbers = np.hypot(*(points - self.territory.fovea).T)
-        return distance
+        crossings = int(np.count_nonzero(crossed))
+        return not crossings or (crossings <= _ALONG_OTHER_KIND * len(crossed) and self._random.random() < _MAY_CROSS)
 
     def _add(self, kind: int, branch: Branch, may_branch: NDArray[np.bool_], *, goes_on: bool) -> None:
         self._trees[kind].add(branch, may_branch, goes_on=goes_on)
@@ -311,25 +307,38 @@ class _Tree:
 
 
 class _Grid:
-    """Which cells of the plane hold an artery, which a vein."""
+    """Which cells of the plane hold an artery, which a vein, and which are closed to both.
+
+    Closed are the avascular zone, the disc, and the horizontal raphe: the line from the fovea to the periphery that no
+    vessel crosses.
+    """
 
     def __init__(self, territory: Territory) -> None:
         half = territory.reach + 1  # courses are tried before they are cut off at the reach
         self._corner = np.array(territory.centre) - half
-        self._cells = math.ceil(2 * half / _CELL) + 2
-        self._held = np.zeros((2, self._cells, self._cells), np.bool_)
+        cells = math.ceil(2 * half / _CELL) + 2
+        x, y = (corner + (np.arange(cells) + 0.5) * _CELL for corner in self._corner)
+        y = y[:, np.newaxis]
+        closed = np.hypot(x - territory.fovea[0], y - territory.fovea[1]) < territory.avascular
+        closed |= np.hypot(x, y) < _DISC_RIM - _CELL
+        closed |= (x > territory.fovea[0]) & (np.abs(y - territory.fovea[1]) < _CELL)
+        self._closed = np.stack([closed, closed])  # and, for each kind, to more of its own
+        self._held = np.zeros_like(self._closed)
 
     def mark(self, kind: int, points: Points) -> None:
-        columns, rows = self._indices(points)
+        """Let a vessel run there."""
+        columns, rows = self._cells(points)
         for right in (0, 1):
             for down in (0, 1):  # two cells wide, so that no course slips through between two nodes
                 self._held[kind, rows + down, columns + right] = True
+                self._closed[kind, rows + down, columns + right] = True
 
-    def holds(self, kind: int, points: Points) -> NDArray[np.bool_]:
-        columns, rows = self._indices(points)
-        return np.asarray(self._held[kind, rows, columns])
+    def meets(self, kind: int, points: Points) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which points lie where no vessel of this kind may run, and which on one of the other kind."""
+        columns, rows = self._cells(points)
+        return self._closed[kind, rows, columns], self._held[1 - kind, rows, columns]
 
-    def _indices(self, points: Points) -> NDArray[np.int64]:
+    def _cells(self, points: Points) -> NDArray[np.int64]:
         return ((points - self._corner) / _CELL).astype(np.int64).T
 
 
@@ -344,6 +353,7 @@ class _Tissue:
         vascular = np.hypot(*(square - territory.fovea).T) > territory.avascular + 0.05
         outside_disc = np.hypot(*square.T) > 0.62
         self.points: Points = square[in_reach & vascular & outside_disc]
+        self._columns = self.points.astype(np.float32).T
         self._distance = np.full((2, len(self.points)), np.inf)
         self._need = random.uniform(0.55, 1.0, (2, len(self.points)))
 
@@ -358,9 +368,10 @@ class _Tissue:
         self._need[kind, index] = 0
 
     def supply(self, kind: int, points: Points) -> None:
-        nodes = points[::2]  # half of them: tissue lies farther apart than these
-        apart = (self.points[:, :1] - nodes[:, 0]) ** 2 + (self.points[:, 1:] - nodes[:, 1]) ** 2
-        np.minimum(self._distance[kind], np.sqrt(apart.min(axis=1)), out=self._distance[kind])
+        nodes = points[::2].astype(np.float32)  # half of them: tissue lies farther apart than these
+        x, y = self._columns
+        apart = (x - nodes[:, :1]) ** 2 + (y - nodes[:, 1:]) ** 2
+        np.minimum(self._distance[kind], np.sqrt(apart.min(axis=0)), out=self._distance[kind])
 
 
 # --- Courses ---------------------------------------------------------------------------------------------------------
@@ -424,20 +435,8 @@ def _bearing_at(course: Points, radius: float) -> float:
     return math.atan2(y, x)
 
 
-def _crosses_raphe(course: Points, fovea: tuple[float, float]) -> bool:
-    """Whether it crosses the horizontal raphe, the line from the fovea to the periphery that no vessel crosses."""
-    beyond = course[:, 0] > fovea[0]
-    below = course[beyond, 1] > fovea[1]
-    return bool(beyond.any() and (below.any() and not below.all()))
-
-
 def _direction(angle: float) -> Points:
     return np.array([math.cos(angle), math.sin(angle)])
-
-
-def _rotated(vector: Points, angle: float) -> Points:
-    cosine, sine = math.cos(angle), math.sin(angle)
-    return np.array([cosine * vector[0] - sine * vector[1], sine * vector[0] + cosine * vector[1]])
 
 
 @cache
