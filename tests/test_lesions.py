@@ -186,6 +186,7 @@ def test_what_cannot_be_drawn(eye):
     for lacking in ("disc", "fov"):
         planes = {name: plane for name, plane in eye.planes.items() if name != lacking}
         with pytest.raises(InputError, match=f"lacks {lacking}.*geometry"):
-            draw(Eye("part", planes, geometry=eye.geometry))
+            draw(Eye("part", planes, geometry=eye.geometry), microaneurysms=1)
     with pytest.raises(InputError, match="lacks geometry"):
-        draw(Eye("part", eye.planes))
+        draw(Eye("part", eye.planes), microaneurysms=1)
+    assert not any(plane.any() for plane in draw(Eye("part", eye.planes)).values())

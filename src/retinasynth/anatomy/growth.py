@@ -25,7 +25,7 @@ from retinasynth.images import Mask
 
 RECIPE = 2  # raise when the eyes of the same seeds change
 
-_MARGIN_DD = 0.1  # vessels grow so far beyond the field of view
+_MARGIN_DD = 0.2  # vessels grow so far beyond the field of view
 _ZONE_B_DD = 1.25  # the middle of zone B, from the disc centre
 _KNUDTSON = (0.88, 0.95)  # of arterioles, of venules
 _DENSITY_TOLERANCE = 0.015

@@ -40,6 +40,8 @@ _TAPERING = 1.2  # twice the length over which a vessel tapers to half its calib
 _DISC_RIM = 0.52  # within which nothing branches
 _LEAST, _MOST = math.radians(32), math.radians(80)  # branching angle
 _CANDIDATES = 3  # places on its tree from which a point of tissue is tried to be reached
+_BEYOND_VARIES = 0.8  # deviation of the logarithm of how many terminals a branch has beyond its end
+_LEAST_SEEN = 0.55  # of a branch into the tissue
 _LEAVING_DISC = 11  # nodes of a smaller trunk, within which it may meet its own kind
 _R2 = np.array([0.7548776662466927, 0.5698402909980532])  # low-discrepancy sequence in the plane (Roberts, 2018)
 
@@ -224,10 +226,10 @@ class VesselGrowth:
     def _branch(self, course: Points, parent: int, leaves_at: int, unsupplied: float) -> Branch | None:
         """The visible part of a branch: where it leaves the territory, or where it has become too thin to be seen."""
         inside, leaves = self._inside(course)
-        chance = float(np.exp(self._random.normal(0, 0.5)))
+        chance = float(np.exp(self._random.normal(0, _BEYOND_VARIES)))
         if leaves:
             return Branch(inside, parent, leaves_at, (unsupplied / 0.2) ** 2 * chance) if len(inside) > 3 else None
-        seen = max(5, round(self._random.uniform(0.35, 1) * len(inside)))
+        seen = max(5, round(self._random.uniform(_LEAST_SEEN, 1) * len(inside)))
         return Branch(inside[:seen], parent, leaves_at, min(max(0.1, (unsupplied / 0.5) ** 2 * chance), 2.5))
 
     def _course(self, start: Points, tangent: Points, end: Points, away: Points, *, is_tip: bool) -> Points:

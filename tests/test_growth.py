@@ -1,0 +1,276 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from retinasynth.anatomy.disease import beaded, narrowed_focally, tufts
+from retinasynth.anatomy.drawing import draw_vessels
+from retinasynth.anatomy.eye import PLANES
+from retinasynth.anatomy.growth import anatomy_of, grow
+from retinasynth.anatomy.physiology import PRESETS, Anatomy, draw_anatomy
+from retinasynth.anatomy.vessels import ARTERY, VEIN, Branch, Territory, VesselGrowth, calibres
+from retinasynth.errors import InputError, SettingError
+
+TERRITORY = Territory(centre=(0.0, 0.0), reach=2.6, fovea=(2.5, 0.35), avascular=0.4)
+
+
+@pytest.fixture(scope="module")
+def eyes():
+    return [grow(seed, 256, preset=preset) for seed, preset in enumerate([*PRESETS, *PRESETS])]
+
+
+@pytest.fixture(scope="module")
+def grown():
+    growth = VesselGrowth(np.random.default_rng(5), TERRITORY, smaller_trunks=7)
+    growth.fill(60)
+    return growth.branches()
+
+
+def difference(one, other):
+    return np.mean([np.mean(one.planes[name] != other.planes[name]) for name in one.planes])
+
+
+# --- The eye ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_is_an_eye(eyes):
+    again = grow(1, 256, preset=list(PRESETS)[1])
+    assert again.geometry == eyes[1].geometry
+    assert difference(again, eyes[1]) == 0
+    assert all(difference(one, other) > 0.005 for one, other in itertools.combinations(eyes, 2))
+
+
+def test_all_planes_are_known_and_consistent(eyes):
+    for eye in eyes:
+        planes = eye.planes
+        assert set(planes) == set(PLANES)
+        assert all((plane <= planes["fov"]).all() for plane in planes.values())
+        assert (planes["cup"] <= planes["disc"]).all()
+        assert (planes["vessels"] == (planes["arteries"] | planes["veins"])).all()
+        assert not (planes["vessels"] & planes["fovea"]).any()
+
+
+def test_no_vessel_comes_from_nowhere():
+    for seed in range(6):
+        planes = grow(seed, 512, centred_on="disc").planes
+        from_rim = ~ndimage.binary_erosion(planes["fov"], iterations=3)
+        for kind in ("arteries", "veins"):
+            pieces, count = ndimage.label(planes[kind], np.ones((3, 3)))
+            rooted = set(pieces[planes["disc"] | from_rim]) - {0}
+            assert count > 0
+            assert rooted == set(range(1, count + 1))
+
+
+def test_every_size_shows_the_same_eye():
+    large, small = grow(3, 768, vessel_density=0.09), grow(3, 384, vessel_density=0.09)
+    assert large.geometry.pixels_per_disc_diameter == pytest.approx(2 * small.geometry.pixels_per_disc_diameter)
+    for name in ("vessels", "disc", "cup", "fovea"):
+        shrunk = large.planes[name].reshape(384, 2, 384, 2).mean((1, 3))
+        agree = small.planes[name][(shrunk == 0) | (shrunk == 1)] == (shrunk == 1)[(shrunk == 0) | (shrunk == 1)]
+        assert agree.mean() > 0.985
+
+
+def test_a_right_eye_mirrors_a_left_one():
+    left, right = (grow(4, 256, laterality=side) for side in ("left", "right"))
+    assert difference(left, right) > 0.01
+    mirrored = {name: plane[:, ::-1] for name, plane in right.planes.items()}
+    assert np.mean([np.mean(mirrored[name] != left.planes[name]) for name in mirrored]) < 0.0005
+    column = {side: ndimage.center_of_mass(eye.planes["disc"])[1] for side, eye in (("left", left), ("right", right))}
+    assert column["left"] < 128 < column["right"]
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.06, 0.13), st.sampled_from(["disc", "macula"]))
+def test_density_is_as_asked(seed, density, centre):
+    planes = grow(seed, 512, vessel_density=density, centred_on=centre).planes
+    assert planes["vessels"].sum() / planes["fov"].sum() == pytest.approx(density, rel=0.03)
+
+
+def test_one_parameter_changes_one_thing():
+    plain = grow(11, 256)
+    cupped = grow(11, 256, cup_to_disc=0.8)
+    assert [name for name in PLANES if (plain.planes[name] != cupped.planes[name]).any()] == ["cup"]
+    beads = grow(11, 256, venous_beading=0.3)
+    assert (plain.planes["disc"] == beads.planes["disc"]).all()
+    sick = grow(11, 256, microaneurysms=12, soft_exudates=2)
+    changed = {name for name in PLANES if (plain.planes[name] != sick.planes[name]).any()}
+    assert changed == {"microaneurysms", "soft_exudates"}
+    new = grow(11, 256, neovascular_tufts=2)
+    assert [name for name in PLANES if (plain.planes[name] != new.planes[name]).any()] == ["vessels"]
+    assert (plain.planes["vessels"] < new.planes["vessels"]).any()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"cup_to_disc": 1.2}, "cup_to_disc is 1.2"),
+        ({"murray_exponent": -1}, "murray_exponent is -1"),
+        ({"vessel_density": 0}, "vessel_density"),
+        ({"size_px": 0}, "size_px is 0"),
+        ({"cup_to_disk": 0.5}, "did you mean 'cup_to_disc'"),
+        ({"preset": "chidl"}, "did you mean 'child'"),
+        ({"laterality": "both"}, "laterality is 'both'"),
+        ({"arteriolar_narrowing": 0.2, "artery_to_vein_ratio": 0.6}, "stand together"),
+        ({"microaneurysms": 2.5}, "microaneurysms is 2.5"),
+    ],
+)
+def test_impossible_parameters_are_refused(parameters, says):
+    with pytest.raises(SettingError, match=says):
+        grow(1, **parameters)
+
+
+def test_a_view_without_the_disc_is_refused_when_the_disc_was_asked_for():
+    with pytest.raises(InputError, match="does not show all of it"):
+        grow(1, 128, centred_on="macula", angle_deg=30, cup_to_disc=0.5)
+    assert grow(1, 128, centred_on="macula", angle_deg=30).planes["vessels"].any()
+    assert grow(1, 128, preset="diabetic", centred_on="macula", angle_deg=25).planes["fovea"].any()
+
+
+# --- Parameters ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_given_leaves_the_rest_as_it_was():
+    plain = anatomy_of(5, "adult", {})
+    given_one = anatomy_of(5, "adult", {"tortuosity": 1.2})
+    assert given_one == plain.model_copy(update={"tortuosity": 1.2})
+    narrowed = anatomy_of(5, "adult", {"arteriolar_narrowing": 0.25})
+    assert narrowed.artery_to_vein_ratio == pytest.approx(0.75 * plain.artery_to_vein_ratio)
+
+
+def test_presets_differ_as_people_do():
+    drawn = {name: [draw_anatomy(np.random.default_rng(seed), name) for seed in range(60)] for name in PRESETS}
+    mean = {name: {key: np.mean([getattr(one, key) for one in people]) for key in ("artery_to_vein_ratio",
+            "vessel_density", "focal_narrowing", "microaneurysms")} for name, people in drawn.items()}  # fmt: skip
+    assert mean["hypertensive"]["artery_to_vein_ratio"] < 0.9 * mean["adult"]["artery_to_vein_ratio"]
+    assert mean["elderly"]["vessel_density"] < mean["adult"]["vessel_density"] < mean["child"]["vessel_density"]
+    assert mean["hypertensive"]["focal_narrowing"] > 0.1 == 0.1 + mean["adult"]["focal_narrowing"]
+    assert mean["diabetic"]["microaneurysms"] > 8
+    assert {one.laterality for one in drawn["adult"]} == {"left", "right"}
+
+
+def test_presets_name_parameters_that_exist():
+    assert all(set(preset) <= set(Anatomy.model_fields) for preset in PRESETS.values())
+
+
+# --- Growth ----------------------------------------------------------------------------------------------------------
+
+
+def test_calibres_obey_murrays_law():
+    straight = np.column_stack([np.arange(41) * 0.06, np.zeros(41)])
+    trunk = Branch(straight, -1, 0, beyond=5.0)
+    side = Branch(straight[:31] * (1, 0.5), 0, 20, beyond=3.0)
+    for exponent in (2.0, 3.0):
+        (before, after), daughter = calibres([trunk, side], exponent)[0][[5, 35]], calibres([trunk, side], exponent)[1]
+        assert before**exponent == pytest.approx(after**exponent + daughter[2] ** exponent)
+        assert before**exponent == pytest.approx(8)
+        assert after**exponent == pytest.approx(5)
+
+
+def test_vessels_taper_where_they_end_in_the_tissue():
+    straight = np.column_stack([np.arange(41) * 0.06, np.zeros(41)])
+    width = calibres([Branch(straight, -1, 0, beyond=1.0)], 2.5)[0]
+    assert width[0] == pytest.approx(1)
+    assert 0.5 <= width[-1] < 0.6
+    assert (np.diff(width) <= 1e-12).all()
+
+
+def crossings(first, second):
+    """How often two courses cross, by the orientation of all pairs of straight pieces."""
+    a, b, c, d = (points[:, np.newaxis] if one else points[np.newaxis] for points, one in (
+        (first[:-1], 1), (first[1:], 1), (second[:-1], 0), (second[1:], 0)))  # fmt: skip
+
+    def side(p, q, r):
+        return np.sign(
+            (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
+        )
+
+    return int(((side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)).sum())
+
+
+def test_no_vessel_crosses_one_of_its_own_kind(grown):
+    for kind in (ARTERY, VEIN):
+        courses = [branch.points[np.hypot(*branch.points.T) > 0.7] for branch in grown[kind]]
+        pairs = itertools.combinations([course for course in courses if len(course) > 2], 2)
+        assert sum(crossings(one[1:], other[1:]) for one, other in pairs) == 0
+    between = sum(crossings(one.points, other.points) for one in grown[ARTERY] for other in grown[VEIN])
+    assert 1 <= between <= 60
+
+
+def test_branches_keep_out_of_where_no_vessel_runs(grown):
+    for branch in itertools.chain(*grown):
+        x, y = branch.points.T
+        assert np.hypot(x - 2.5, y - 0.35).min() > 0.36
+        beyond = x > 2.5
+        assert not (np.diff(np.sign(y[beyond] - 0.35)) != 0).any()
+
+
+def test_branches_leave_their_parents_where_they_say(grown):
+    for tree in grown:
+        for branch in tree:
+            if branch.parent >= 0:
+                assert np.allclose(branch.points[0], tree[branch.parent].points[branch.leaves_at])
+
+
+def test_both_kinds_fill_the_tissue():
+    random = np.random.default_rng(0)
+    points = random.uniform(-2.4, 2.4, (4000, 2))
+    points = points[
+        (np.hypot(*points.T) < 2.3) & (np.hypot(*points.T) > 0.7) & (np.hypot(*(points - (2.5, 0.35)).T) > 0.7)
+    ]
+
+    def unsupplied(branches):
+        growth = VesselGrowth(np.random.default_rng(5), TERRITORY, smaller_trunks=7)
+        growth.fill(branches)
+        nodes = [np.concatenate([branch.points for branch in tree]) for tree in growth.branches()]
+        return [np.median(np.min([np.hypot(*(points - node).T) for node in tree[::2]], axis=0)) for tree in nodes]
+
+    few, many = unsupplied(10), unsupplied(120)
+    assert all(after < 0.75 * before for before, after in zip(few, many, strict=True))
+    assert max(many) < 0.25
+
+
+# --- Disease ---------------------------------------------------------------------------------------------------------
+
+
+def test_narrowing_is_local_and_as_deep_as_asked():
+    points = np.column_stack([np.linspace(0, 4, 67), np.zeros(67)])
+    radii = narrowed_focally(np.random.default_rng(1), points, np.full(67, 0.03), np.array([0]), 0.5)
+    assert radii.min() == pytest.approx(0.015, rel=0.01)
+    assert radii[points[:, 0] < 1.2].min() > 0.029
+    assert np.mean(radii > 0.029) > 0.5
+
+
+def test_beads_keep_the_mean_calibre():
+    radii = beaded(np.random.default_rng(1), np.full(400, 0.03), np.array([0, 150]), 0.3)
+    assert radii.mean() == pytest.approx(0.03, rel=0.03)
+    assert radii.max() == pytest.approx(0.039, rel=0.02)
+    assert radii.min() == pytest.approx(0.021, rel=0.04)
+
+
+def test_the_first_tuft_lies_on_the_disc():
+    veins = np.column_stack([np.linspace(0, 4, 67), np.zeros(67)])
+    courses = tufts(np.random.default_rng(1), veins, 1)
+    assert len(courses) >= 6
+    assert all(np.allclose(course[0], course[-1], atol=0.1) for course in courses)
+    assert np.hypot(*np.concatenate(courses).T).max() < 1.2
+
+
+# --- Drawing ---------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_vessels_are_drawn_to_the_pixel(seed):
+    random = np.random.default_rng(seed)
+    starts = random.uniform(-5, 45, (9, 2))
+    ends = starts + random.uniform(-9, 9, (9, 2))
+    radii = random.uniform(0.6, 5, 9)
+    y, x = np.mgrid[:40, :40] + 0.5
+    expected = np.zeros((40, 40), bool)
+    for (ax, ay), (bx, by), radius in zip(starts, ends, radii, strict=True):
+        share = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2), 0, 1)
+        expected |= np.hypot(x - ax - share * (bx - ax), y - ay - share * (by - ay)) <= radius
+    assert np.mean(draw_vessels(starts, ends, radii, 40) != expected) < 0.002
