@@ -133,8 +133,8 @@ def draw_lesions(
 def _eyeground(eye: Eye) -> _Eyeground:
     disc, fov, geometry = eye.planes.get("disc"), eye.planes.get("fov"), eye.geometry
     fovea_plane = eye.planes.get("fovea")
-    seen = {"disc": disc if disc is not None and disc.any() else fovea_plane, "fov": fov}
-    lacking = [name for name, plane in seen.items() if plane is None or not plane.any()]
+    is_placed = disc is not None and (disc.any() or (fovea_plane is not None and fovea_plane.any()))
+    lacking = [*([] if is_placed else ["disc"]), *([] if fov is not None and fov.any() else ["fov"])]
     if lacking or geometry is None or disc is None or fov is None:
         raise InputError(
             f"Eye {eye.name} lacks {', '.join([*lacking, *(['geometry'] if geometry is None else [])])}",
