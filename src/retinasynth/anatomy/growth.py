@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from retinasynth.anatomy.biomarkers import ARTERIOLES, VENULES, knudtson
 from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
 from retinasynth.anatomy.eye import Eye
@@ -27,7 +28,6 @@ RECIPE = 2  # raise when the eyes of the same seeds change
 
 _MARGIN_DD = 0.2  # vessels grow so far beyond the field of view
 _ZONE_B_DD = 1.25  # the middle of zone B, from the disc centre
-_KNUDTSON = (0.88, 0.95)  # of arterioles, of venules
 _DENSITY_TOLERANCE = 0.015
 _TRIALS = 3  # of drawing the vessels to reach it
 _MEANDER_DD = (0.45, 1.2)  # wavelengths
@@ -200,28 +200,7 @@ class _Vessels(NamedTuple):
         far = np.hypot(*self.points.T) > _ZONE_B_DD
         passing = np.flatnonzero(far[1:] != far[:-1])
         passing = passing[~np.isin(passing + 1, self.firsts)]
-        return knudtson(2 * self.radii[passing], _KNUDTSON[kind])
-
-
-def knudtson(calibres_seen: Numbers, factor: float) -> float:
-    """One calibre equivalent to the six widest: widest with narrowest are joined until one is left.
-
-    Args:
-        calibres_seen: of the vessels in zone B, in any unit.
-        factor: 0.88 for arterioles, 0.95 for venules.
-
-    Returns:
-        The equivalent, in the same unit; 0 of none.
-
-    Example:
-        >>> round(knudtson(np.array([1.0, 1, 1, 1, 1, 1]), 0.95), 3)
-        2.137
-    """
-    left = sorted(calibres_seen)[-6:]
-    while len(left) > 1:
-        pairs = [factor * math.hypot(left[i], left[-1 - i]) for i in range(len(left) // 2)]
-        left = sorted(pairs + ([left[len(left) // 2]] if len(left) % 2 else []))
-    return float(left[0]) if left else 0.0
+        return knudtson(2 * self.radii[passing], ARTERIOLES if kind == ARTERY else VENULES)
 
 
 def _meander(random: np.random.Generator, branches: Sequence[Branch]) -> Points:
