@@ -2,30 +2,35 @@
 
 import retinasynth as rs
 
+eye = rs.grow(seed=7, cup_to_disc=0.7)  # a labelled anatomy that nobody ever had
+rs.measure(eye).artery_to_vein_ratio
 run = rs.train("my-eyes/", "runs/first", preset="source")
 model = rs.load(run)
 photograph = model.generate("mask.png")  # uint8 (height, width, 3)
 rs.evaluate(run, "my-eyes/", "runs/first-evaluation")
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from retinasynth.anatomy import Eye
-    from retinasynth.api import evaluate, inspect, load, resume, train
+    from retinasynth.anatomy.growth import grow
+    from retinasynth.anatomy.phantom import phantom_photograph
+    from retinasynth.api import evaluate, inspect, load, measure, resume, stream, train
 
 __version__ = "0.1.0"
-__all__ = ["Eye", "evaluate", "inspect", "load", "resume", "train"]
+__all__ = ["Eye", "evaluate", "grow", "inspect", "load", "measure", "phantom_photograph", "resume", "stream", "train"]
+
+_WITHOUT_TORCH = {
+    "Eye": "retinasynth.anatomy",
+    "grow": "retinasynth.anatomy.growth",
+    "phantom_photograph": "retinasynth.anatomy.phantom",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Everything heavy waits until it is asked for: `import retinasynth` alone does not load torch.
-    if name == "Eye":
-        from retinasynth.anatomy import Eye
-
-        return Eye
     if name in __all__:
-        from retinasynth import api
-
-        return getattr(api, name)
+        return getattr(import_module(_WITHOUT_TORCH.get(name, "retinasynth.api")), name)
     raise AttributeError(f"module 'retinasynth' has no attribute {name!r}")

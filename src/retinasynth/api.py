@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.biomarkers import Biomarkers, measure_eye
+from retinasynth.anatomy.phantom import Style
 from retinasynth.config import Settings
 from retinasynth.datasets.inspection import Inspection, inspect_data
+from retinasynth.datasets.measuring import measure_path
+from retinasynth.datasets.stream import EyeStream
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.evaluation.subjects import evaluate_model
-from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.images import Mask
+from retinasynth.synthesis.synthesizer import Synthesizer, mask_of
 from retinasynth.training import trainer
 
 
@@ -18,6 +27,36 @@ def inspect(data: Path | str) -> Inspection:
         data: a data set in any known layout, or ``"phantom"``.
     """
     return inspect_data(Path(data))
+
+
+def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:
+    """Measure biomarkers; see `retinasynth.anatomy.biomarkers.measure_eye`.
+
+    Args:
+        eye: an eye, a vessel mask ``bool (height, width)``, the file of one, or a folder of label maps or a data set.
+
+    Returns:
+        The biomarkers; of a folder those of each eye, by name.
+    """
+    if isinstance(eye, np.ndarray):
+        return measure_eye(Eye("mask", {"vessels": mask_of(eye)}))
+    if isinstance(eye, Eye):
+        return measure_eye(eye)
+    measures = measure_path(Path(eye))
+    return next(iter(measures.values())) if Path(eye).is_file() else measures
+
+
+def stream(
+    seed: int = 0,
+    size_px: int = 512,
+    *,
+    preset: str = "adult",
+    planes: Sequence[str] = ("vessels",),
+    style: Style = "natural",
+    **parameters: Any,
+) -> EyeStream:
+    """Grown eyes with photographs, without end, for a torch DataLoader; see `retinasynth.datasets.stream.EyeStream`."""
+    return EyeStream(seed, size_px, preset=preset, planes=planes, style=style, parameters=parameters)
 
 
 def load(model: Path | str) -> Synthesizer:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.table import Table
+from rich.table import Column, Table
 
 import retinasynth
 from retinasynth.errors import InputError, RetinasynthError
@@ -236,6 +236,72 @@ def evaluate(
     for sentence in result.verdict:
         screen.print(sentence)
     screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+
+
+@app.command()
+def grow(
+    out: Annotated[Path | None, typer.Option(help="A new folder, or that of the same set to go on with.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many eyes.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first eye; the others follow.")] = 0,
+    size: Annotated[int, typer.Option(metavar="PX", help="Height and width.")] = 512,
+    preset: Annotated[str, typer.Option(help="adult, child, elderly, hypertensive or diabetic.")] = "adult",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Choose a parameter of the anatomy. Repeatable."),
+    ] = None,
+    style: Annotated[
+        str, typer.Option(help="Of the photographs: natural, or randomised far beyond for training segmenters.")
+    ] = "natural",
+    labels_only: Annotated[bool, typer.Option("--labels-only", help="No photographs.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
+    parameters: Annotated[bool, typer.Option("--parameters", help="List the parameters of the anatomy.")] = False,
+) -> None:
+    """Grow labelled eyes that nobody ever had: label planes, phantom photographs, manifest. Run again to go on."""
+    if parameters:
+        _list_parameters()
+        return
+    if out is None:
+        raise InputError("--out is missing", expected="--out DIR, or --parameters")
+    from retinasynth.anatomy.physiology import assignments
+    from retinasynth.datasets.grown import GrownSet, as_style, write_grown_set
+
+    chosen = GrownSet(seed, size, preset, None if labels_only else as_style(style), assignments(overrides or []))
+    before = write_grown_set(out, count, chosen, workers=workers)
+    there = f" ({before} of them were there)" if before else ""
+    screen.print(f"{out}: {count} eyes{there}", soft_wrap=True, highlight=False)
+
+
+def _list_parameters() -> None:
+    from retinasynth.anatomy.physiology import PRESETS, described
+
+    table = Table(Column("parameter", no_wrap=True), "range", "meaning", *PRESETS)
+    for name, (allowed, meaning, usual) in described().items():
+        table.add_row(name, allowed, meaning, *usual)
+    screen.print(table)
+
+
+@app.command()
+def measure(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A mask file, a folder of label maps, or a data set.")],
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Also write a table, one row for each eye.")] = None,
+) -> None:
+    """Measure biomarkers of vessels, disc and cup: density, tortuosity, calibres, artery-to-vein ratio and more."""
+    import numpy as np
+
+    from retinasynth.anatomy.biomarkers import COLUMNS
+    from retinasynth.datasets.measuring import measure_path, write_measures
+
+    measures = measure_path(path)
+    if out is not None:
+        write_measures(out, measures)
+    one = len(measures) == 1
+    figures = ["value"] if one else ["eyes", "10 %", "median", "90 %"]
+    table = Table(Column("measure", no_wrap=True), "unit", *figures, "meaning")
+    for name, column in COLUMNS.items():
+        values = [value for found in measures.values() if (value := getattr(found, name)) is not None]
+        spread = [f"{value:.4g}" for value in np.percentile(values, [10, 50, 90])] if values else ["unknown"] * 3
+        table.add_row(name, column.unit, *([spread[1]] if one else [str(len(values)), *spread]), column.meaning)
+    screen.print(table)
 
 
 @app.command()

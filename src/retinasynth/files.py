@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from safetensors import SafetensorError
 
 from retinasynth.errors import OutputError
 
+MANIFEST = "manifest.jsonl"  # of a synthetic set: one line for each eye
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -161,6 +163,11 @@ def fill_once(path: Path, fill: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return path
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def cache_folder() -> Path:

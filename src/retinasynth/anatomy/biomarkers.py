@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from retinasynth.anatomy.equivalents import ARTERIOLES, VENULES, knudtson
 from retinasynth.anatomy.eye import Eye
 from retinasynth.anatomy.skeleton import Graph, Segment, vessel_graph
 from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
 UM_PER_DD = 1800.0
-ARTERIOLES, VENULES = 0.88, 0.95  # factors of Knudtson et al.
 
 _BOXES_PX = (2, 4, 8, 16, 32, 64)
 _SHORTEST_DD = 0.3  # of the segments whose tortuosity counts
@@ -269,31 +269,6 @@ def _distance_from(centre: tuple[float, float], size: tuple[int, ...]) -> Number
 
 
 # --- Arteries and veins ----------------------------------------------------------------------------------------------
-
-
-def knudtson(calibres: Numbers, factor: float) -> float:
-    """One calibre that stands for the six widest (Knudtson et al., Curr Eye Res 27, 2003).
-
-    The widest and the narrowest are joined to ``factor * sqrt(widest**2 + narrowest**2)``, then the next two, and so
-    on; one that is left over in the middle stays as it is; all again until one is left.
-
-    Args:
-        calibres: of the vessels in zone B, in any unit.
-        factor: `ARTERIOLES` or `VENULES`.
-
-    Returns:
-        The equivalent, in the same unit; 0 of no vessel.
-
-    Example:
-        >>> knudtson(np.array([3.0, 4.0]), 1.0)
-        5.0
-    """
-    left = sorted(float(calibre) for calibre in calibres)[-6:]
-    while len(left) > 1:
-        half = len(left) // 2
-        pairs = [factor * math.hypot(left[number], left[-1 - number]) for number in range(half)]
-        left = sorted(pairs + left[half : len(left) - half])
-    return left[0] if left else 0.0
 
 
 def _equivalents(trees: dict[str, Graph], scene: _Scene) -> dict[str, float | None]:

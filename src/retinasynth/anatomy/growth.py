@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retinasynth.anatomy.biomarkers import ARTERIOLES, VENULES, knudtson
 from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
+from retinasynth.anatomy.equivalents import ARTERIOLES, VENULES, knudtson
 from retinasynth.anatomy.eye import Eye
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import LESIONS, draw_lesions
@@ -82,7 +82,7 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
         _refuse_hidden_disc(view, marks)
     planes = marks.planes(view)
     planes |= grow_vessels(seed, anatomy, marks, view, planes["fov"])
-    eye = Eye(f"grown_{seed}", planes, geometry=view.geometry)
+    eye = Eye(f"grown_{seed:06d}", planes, geometry=view.geometry)
     lesions = draw_lesions(_stream(seed, "lesions"), eye, **{kind: getattr(anatomy, kind) for kind in LESIONS})
     return replace(eye, planes=planes | lesions)
 

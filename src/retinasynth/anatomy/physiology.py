@@ -9,7 +9,7 @@ Ophthalmol Vis Sci 44, 2003. Exponents of Murray's law in retinas: Riva et al., 
 Cup-to-disc ratio: Jonas et al., Invest Ophthalmol Vis Sci 29, 1988.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -172,3 +172,31 @@ def _range(metadata: list[Any]) -> tuple[float, float]:
     least = next((float(one.ge) for one in metadata if isinstance(one, Ge)), -np.inf)  # type: ignore[arg-type]
     most = next((float(one.le) for one in metadata if isinstance(one, Le)), np.inf)  # type: ignore[arg-type]
     return least, most
+
+
+def assignments(texts: Sequence[str]) -> dict[str, str]:
+    """Parameters given as ``name=value`` on a command line.
+
+    Raises:
+        SettingError: one has no ``=``.
+
+    Example:
+        >>> assignments(["cup_to_disc=0.7"])
+        {'cup_to_disc': '0.7'}
+    """
+    for text in texts:
+        if "=" not in text:
+            raise SettingError(f"--set {text!r} has no '='", expected="name=value, for example cup_to_disc=0.7")
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
+
+
+def described() -> dict[str, tuple[str, str, list[str]]]:
+    """For each parameter what is allowed, what it means, and what is usual in each preset (mean and deviation)."""
+    table = {}
+    for name, field in Anatomy.model_fields.items():
+        least, most = _range(field.metadata)
+        allowed = f"{least:g} to {most:g}" if np.isfinite(least) else ", ".join(get_args(field.annotation))
+        given = "drawn" if field.is_required() else str(field.default)
+        usual = ["{:g} ± {:g}".format(*preset[name]) if name in preset else given for preset in PRESETS.values()]
+        table[name] = (allowed, field.description or "how many", usual)
+    return table

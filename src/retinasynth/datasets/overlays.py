@@ -29,9 +29,7 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
         OutputError: `out` exists already, is one file for several eyes, or cannot be written.
         SettingError: `opacity` is outside 0 to 1.
     """
-    eyes = [_vessels_in(path)] if path.is_file() else [eye for eye in find_eyes(path).eyes if eye.planes]
-    if not eyes:
-        raise DataError(f"No eye in {path} has labels", expected="a mask file, a folder of label maps, or a data set")
+    eyes = labelled_eyes(path)
     is_file = out.suffix.lower() == ".png"
     if is_file and len(eyes) > 1:
         raise OutputError(f"{out} is one file, but {path} has {len(eyes)} eyes", expected="a folder")
@@ -44,6 +42,18 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
             write_photograph(out if is_file else folder / f"{files.name}.png", picture)
             advance(number, files.name)
     return len(eyes)
+
+
+def labelled_eyes(path: Path) -> list[EyeFiles]:
+    """The eyes in a mask file of vessels, a folder of label maps or a data set that have any labels.
+
+    Raises:
+        DataError: there is none.
+    """
+    eyes = [_vessels_in(path)] if path.is_file() else [eye for eye in find_eyes(path).eyes if eye.planes]
+    if not eyes:
+        raise DataError(f"No eye in {path} has labels", expected="a mask file, a folder of label maps, or a data set")
+    return eyes
 
 
 def _vessels_in(file: Path) -> EyeFiles:

@@ -1,6 +1,5 @@
 """Generating a folder of photographs with their labels: a synthetic set, or panels to look at."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,11 +11,9 @@ from retinasynth import images
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import DataError, OutputError, SettingError
-from retinasynth.files import explaining_write_errors, new_folder, output_folder
+from retinasynth.files import MANIFEST, explaining_write_errors, new_folder, output_folder, sha256_of
 from retinasynth.progress import progress
 from retinasynth.synthesis.synthesizer import Size, Synthesizer
-
-MANIFEST = "manifest.jsonl"
 
 
 def parse_size(text: str) -> Size:
@@ -131,7 +128,7 @@ def generate_set(model: Synthesizer, masks: Sequence[EyeFiles], out: Path, *, se
                 "model": model.name,
                 "retinasynth": model.config.retinasynth_version,
                 "licence_of_training_data": model.config.training.get("licence", ""),
-                "sha256": {what: _sha256(file) for what, file in written.items()},
+                "sha256": {what: sha256_of(file) for what, file in written.items()},
             }
             with explaining_write_errors(out / MANIFEST), (out / MANIFEST).open("a", encoding="utf-8") as manifest:
                 manifest.write(json.dumps(line) + "\n")
@@ -178,7 +175,3 @@ def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, se
 
 def _labelled(eyes: Sequence[EyeFiles], planes: Sequence[str]) -> list[EyeFiles]:
     return [eye for eye in eyes if eye.photograph is not None and eye.has(planes)]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
