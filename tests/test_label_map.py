@@ -1,6 +1,7 @@
 import itertools
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -301,7 +302,7 @@ def test_the_ground_shows_the_field_of_view_and_no_rim_where_it_is_all():
 
 
 def test_the_legend_is_a_strip_that_names_what_is_known():
-    eye = phantom_eye(1, 256)
+    eye = replace(phantom_eye(1, 256), planes={"vessels": phantom_eye(1, 256).planes["vessels"]})
     plain, legend = overlay(eye), overlay(eye, legend=True)
     assert np.array_equal(legend[:256], plain)
     assert 20 < len(legend) - 256 < 100

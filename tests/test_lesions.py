@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage
 
 from retinasynth.anatomy import Eye, Geometry
+from retinasynth.anatomy.growth import grow
 from retinasynth.anatomy.lesions import (
     BLOT_UM,
     FLAME_UM,
@@ -11,7 +12,6 @@ from retinasynth.anatomy.lesions import (
     SOFT_EXUDATE_UM,
     draw_lesions,
 )
-from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.errors import InputError
 
 NAMES = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
@@ -19,15 +19,9 @@ SIZE_PX = 768
 UM_PER_DD = 1800
 
 
-def with_geometry(eye):
-    height = float(np.count_nonzero(eye.planes["disc"].any(axis=1)))
-    side = "left" if np.nonzero(eye.planes["disc"])[1].mean() < eye.size[1] / 2 else "right"
-    return Eye(eye.name, eye.planes, geometry=Geometry(height, side, "macula", 45))
-
-
 @pytest.fixture(scope="module")
 def eye():
-    return with_geometry(phantom_eye(1, SIZE_PX))
+    return grow(1, SIZE_PX, laterality="left")
 
 
 def draw(eye, seed=0, microaneurysms=0, haemorrhages=0, hard_exudates=0, soft_exudates=0):
@@ -174,7 +168,7 @@ def test_flames_lie_along_the_fibres(eye):
 
 
 def test_small_pictures_show_every_lesion():
-    small = with_geometry(phantom_eye(1, 128))
+    small = grow(1, 128, laterality="left")
     found = draw(small, 1, microaneurysms=8)["microaneurysms"]
     assert len(each(found)) == 8
     assert 8 <= found.sum() <= 40

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy.phantom import phantom_eye, phantom_folder, write_phantom_set
+from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.phantom import phantom_eye, phantom_folder, phantom_photograph, write_phantom_set
 from retinasynth.datasets.layouts import find_eyes, read_eye
-from retinasynth.errors import OutputError
+from retinasynth.errors import OutputError, SettingError
 from retinasynth.images import read_metadata
 
 SEEDS = range(12)
@@ -15,10 +16,6 @@ def eyes():
     return [phantom_eye(seed) for seed in SEEDS]
 
 
-def centre(mask):
-    return np.array(ndimage.center_of_mass(mask))
-
-
 def test_a_seed_is_an_eye(eyes):
     again = phantom_eye(3)
     assert np.array_equal(again.photograph, eyes[3].photograph)
@@ -26,41 +23,42 @@ def test_a_seed_is_an_eye(eyes):
     assert not np.array_equal(eyes[3].planes["vessels"], eyes[4].planes["vessels"])
 
 
-def test_the_anatomy_is_consistent(eyes):
-    for eye in eyes:
-        fov, disc = eye.planes["fov"], eye.planes["disc"]
-        assert eye.planes["cup"].any()
-        assert (eye.planes["cup"] <= disc).all()
-        assert all((plane <= fov).all() for plane in eye.planes.values())
-        assert not (eye.planes["vessels"] & ndimage.binary_dilation(eye.planes["fovea"], iterations=3)).any()
-        assert 0.07 < eye.planes["vessels"].sum() / fov.sum() < 0.15
-        assert ndimage.binary_dilation(disc, iterations=2)[eye.planes["vessels"]].any()
-        assert (eye.photograph[~fov] == 0).all()
-        radius = np.sqrt(disc.sum() / np.pi)
-        assert 4.2 < np.linalg.norm(centre(disc) - centre(eye.planes["fovea"])) / radius < 5.8
-
-
 def test_there_are_left_and_right_eyes(eyes):
-    sides = [centre(eye.planes["disc"])[1] < 128 for eye in eyes]
-    assert 2 <= sum(sides) <= len(SEEDS) - 2
+    sides = [eye.geometry.laterality for eye in eyes]
+    assert 2 <= sides.count("left") <= len(SEEDS) - 2
 
 
 def test_the_photograph_shows_what_the_labels_say(eyes):
+    vessels_over_near, disc_over_rest = [], []
     for eye in eyes:
         green = eye.photograph[..., 1].astype(float)
         vessels, disc, fov = (eye.planes[name] for name in ("vessels", "disc", "fov"))
         inside = ndimage.binary_erosion(fov, iterations=6) & ~ndimage.binary_dilation(disc, iterations=4)
         near = ndimage.binary_dilation(vessels, iterations=6) & ~ndimage.binary_dilation(vessels, iterations=2)
-        assert green[vessels & inside].mean() < 0.85 * green[near & inside].mean()
-        assert green[disc & ~vessels].mean() > 1.3 * green[inside & ~vessels].mean()
+        vessels_over_near.append(green[vessels & inside].mean() / green[near & inside].mean())
+        disc_over_rest.append(green[disc & ~vessels].mean() / green[inside & ~vessels].mean())
+        assert (eye.photograph[~fov] == 0).all()
+    assert max(vessels_over_near) < 0.97
+    assert 0.6 < np.mean(vessels_over_near) < 0.9
+    assert min(disc_over_rest) > 1.2
 
 
-def test_size_changes_the_resolution_alone(eyes):
-    small = phantom_eye(3, 128)
-    shrunk = eyes[3].planes["disc"].reshape(128, 2, 128, 2).mean((1, 3)) > 0.5
-    assert np.mean(shrunk != small.planes["disc"]) < 0.002
-    colours = [eye.photograph[eye.planes["fov"]].mean(0) for eye in (small, eyes[3])]
-    assert colours[0] == pytest.approx(colours[1], rel=0.05)
+def test_photographs_vary_as_cameras_and_people_do(eyes):
+    colours = np.array([eye.photograph[eye.planes["fov"]].mean(axis=0) for eye in eyes])
+    assert (colours.std(axis=0) > 5).all()
+    assert (colours[:, 0] > colours[:, 1]).all()
+
+
+def test_randomised_styles_vary_more():
+    eye = grow(2, 128)
+    colours = {
+        style: np.array([phantom_photograph(eye, seed, style)[eye.planes["fov"]].mean(axis=0) for seed in range(24)])
+        for style in ("natural", "randomised")
+    }
+    hues = {style: (found / found.sum(axis=1, keepdims=True)).std(axis=0).mean() for style, found in colours.items()}
+    assert hues["randomised"] > 1.5 * hues["natural"]
+    with pytest.raises(SettingError, match="style is 'wild'"):
+        phantom_photograph(eye, 0, "wild")
 
 
 def test_the_set_is_read_back_as_a_data_set(tmp_path):

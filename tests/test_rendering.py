@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy import Eye, Geometry
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.growth import grow
 from retinasynth.anatomy.rendering import RenderingStyle, draw_style, draw_wide_style, render_photograph
 from retinasynth.errors import InputError
 from retinasynth.images import resize_photograph
@@ -14,15 +14,9 @@ SIZE_PX = 256
 CLEAR = RenderingStyle(noise=0, grain=0.01, tessellation=0, unevenness=0, haze=0, falloff=0, atrophy_dd=0, youth=0)
 
 
-def with_geometry(eye):
-    height = float(np.count_nonzero(eye.planes["disc"].any(axis=1)))
-    side = "left" if np.nonzero(eye.planes["disc"])[1].mean() < eye.size[1] / 2 else "right"
-    return Eye(eye.name, eye.planes, geometry=Geometry(height, side, "macula", 45))
-
-
 @pytest.fixture(scope="module")
 def eye():
-    return with_geometry(phantom_eye(1, SIZE_PX))
+    return grow(1, SIZE_PX)
 
 
 def levels(photograph, mask):
@@ -158,13 +152,13 @@ def test_the_colours_of_lesions():
 def test_two_resolutions_are_one_photograph():
     rendered = {}
     for size in (256, 512):
-        rendered[size] = render_photograph(with_geometry(phantom_eye(2, size)), 5)
+        rendered[size] = render_photograph(grow(2, size), 5)
     shrunk = resize_photograph(rendered[512], (256, 256)).astype(float)
-    inside = ndimage.binary_erosion(phantom_eye(2, 256).planes["fov"], iterations=3)
+    inside = ndimage.binary_erosion(grow(2, 256).planes["fov"], iterations=3)
     difference = (shrunk - rendered[256])[inside]
     assert np.abs(difference.mean(axis=0)).max() < 2.5
     assert 0.1 < np.sqrt((difference**2).mean()) < 8
-    other = render_photograph(with_geometry(phantom_eye(2, 256)), 6).astype(float)
+    other = render_photograph(grow(2, 256), 6).astype(float)
     assert np.sqrt(((other - rendered[256])[inside] ** 2).mean()) > 12
     smooth = [ndimage.gaussian_filter(one[..., 1].astype(float), 2)[inside] for one in (shrunk, rendered[256])]
     assert np.corrcoef(smooth[0], smooth[1])[0, 1] > 0.98
@@ -175,7 +169,7 @@ def test_wide_styles_are_wider(eye):
     drawn = [[asdict(draw(random)) for _ in range(200)] for draw in (draw_style, draw_wide_style)]
     for name in drawn[0][0]:
         usual, wide = (np.std([one[name] for one in styles]) for styles in drawn)
-        assert usual > 0
+        assert usual > 0 or name == "jpeg_quality"
         assert wide > 0.95 * usual, name
     for seed in range(3):
         assert render_photograph(eye, seed, draw_wide_style(random))[eye.planes["fov"]].mean() > 15

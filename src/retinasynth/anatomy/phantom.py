@@ -1,9 +1,8 @@
 """Phantoms: grown eyes with a rendered photograph, the stand-in for real ones in demonstrations, tests and training."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -51,23 +50,20 @@ def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural") -> Pho
     return render_photograph(eye, seed, wide)
 
 
-def phantom_eye(
-    seed: int,
-    size_px: int = 512,
-    *,
-    preset: str = "adult",
-    style: Style = "natural",
-    parameters: Mapping[str, Any] | None = None,
-) -> Eye:
-    """A grown eye (`retinasynth.anatomy.growth.grow`) with its phantom photograph; the seed decides both.
+def phantom_eye(seed: int, size_px: int = 256) -> Eye:
+    """An eye of the embedded set, with its photograph: a child's, since vessels are wide, around the disc.
+
+    Args:
+        seed: decides everything but the resolution.
+        size_px: height and width.
 
     Example:
         >>> eye = phantom_eye(seed=1, size_px=64)
         >>> eye.size, eye.photograph.shape
         ((64, 64), (64, 64, 3))
     """
-    eye = grow(seed, size_px, preset=preset, **(parameters or {}))
-    return replace(eye, photograph=phantom_photograph(eye, seed, style))
+    eye = grow(seed, size_px, preset="child", centred_on="disc", angle_deg=35)
+    return replace(eye, name=f"phantom_{seed:03d}", photograph=phantom_photograph(eye, seed))
 
 
 def write_phantom_set(folder: Path, *, train: int = 40, test: int = 8, size_px: int = 256, seed: int = 0) -> None:

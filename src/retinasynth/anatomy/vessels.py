@@ -41,6 +41,9 @@ _DISC_RIM = 0.52  # within which nothing branches
 _LEAST, _MOST = math.radians(32), math.radians(80)  # branching angle
 _CANDIDATES = 3  # places on its tree from which a point of tissue is tried to be reached
 _BEYOND_VARIES = 0.8  # deviation of the logarithm of how many terminals a branch has beyond its end
+_PATCHES = (1.5, 4.0)  # wavelengths of how much of the small vessels is seen
+_PATCH_WAVES = 5
+_LEAST_NEED = 0.2
 _LEAST_SEEN = 0.55  # of a branch into the tissue
 _LEAVING_DISC = 11  # nodes of a smaller trunk, within which it may meet its own kind
 _R2 = np.array([0.7548776662466927, 0.5698402909980532])  # low-discrepancy sequence in the plane (Roberts, 2018)
@@ -357,7 +360,7 @@ class _Tissue:
         self.points: Points = square[in_reach & vascular & outside_disc]
         self._columns = self.points.astype(np.float32).T
         self._distance = np.full((2, len(self.points)), np.inf)
-        self._need = random.uniform(0.55, 1.0, (2, len(self.points)))
+        self._need = random.uniform(0.55, 1.0, (2, len(self.points))) * _patches(random, self.points)
 
     def neediest(self, kind: int) -> tuple[int, float] | None:
         """The point that is farthest from its tree, with chance in it, and its distance."""
@@ -374,6 +377,15 @@ class _Tissue:
         x, y = self._columns
         apart = (x - nodes[:, :1]) ** 2 + (y - nodes[:, 1:]) ** 2
         np.minimum(self._distance[kind], np.sqrt(apart.min(axis=0)), out=self._distance[kind])
+
+
+def _patches(random: np.random.Generator, points: Points) -> Numbers:
+    """A smooth factor between `_LEAST_NEED` and 1: in some parts of a photograph more small vessels are seen."""
+    directions = random.uniform(0, 2 * np.pi, _PATCH_WAVES)
+    vectors = np.stack([np.cos(directions), np.sin(directions)]) * (2 * np.pi / random.uniform(*_PATCHES, _PATCH_WAVES))
+    waves = np.cos(points[:, :1] * vectors[0] + points[:, 1:] * vectors[1] + random.uniform(0, 2 * np.pi, _PATCH_WAVES))
+    height = np.clip(0.5 + waves.sum(axis=1) / math.sqrt(2 * _PATCH_WAVES) / 2, 0, 1)
+    return np.asarray(_LEAST_NEED + (1 - _LEAST_NEED) * height)
 
 
 # --- Courses ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -51,7 +51,7 @@ class GrownSet:
     size_px: int = 512
     preset: str = "adult"
     style: Style | None = "natural"
-    parameters: Mapping[str, Any] | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def as_style(name: str) -> Style:
@@ -85,7 +85,7 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
     """
     if count < 1 or (workers is not None and workers < 1):
         raise SettingError(f"count is {count}, workers is {workers}", expected="at least 1")
-    grow(grown.seed, grown.size_px, preset=grown.preset, **(grown.parameters or {}))  # refuses what is impossible
+    grow(grown.seed, grown.size_px, preset=grown.preset, **grown.parameters)  # refuses what is impossible
     asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
     lines = _finished(out, asked)
     seeds = range(grown.seed + len(lines), grown.seed + count)
@@ -148,7 +148,7 @@ def _leave_interrupts_to_parent() -> None:
 
 def _write_one(job: tuple[Path, GrownSet, int]) -> dict[str, Any]:
     out, grown, seed = job
-    parameters = dict(grown.parameters or {})
+    parameters = dict(grown.parameters)
     eye = grow(seed, grown.size_px, preset=grown.preset, **parameters)
     if grown.style is not None:
         eye = replace(eye, photograph=phantom_photograph(eye, seed, grown.style))
