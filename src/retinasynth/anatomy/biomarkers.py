@@ -29,7 +29,7 @@ _DD_PER_FIELD = 0.14  # what a DD is taken for in that rule where no scale is kn
 _RINGS_DD = (0.5, 1.0, 1.5, 2.0, 2.5)
 _ZONE_B_DD = (1.0, 1.5)  # from the centre of the disc: half a DD to one DD from its margin
 _ZONE_SHARE = 0.3  # of the breadth of zone B that a piece of vessel crosses at least to be counted there
-_ANGLE_AT_CALIBRES = 2.5  # from a branching, where the directions of its vessels are taken
+_ANGLE_BETWEEN_CALIBRES = (1.0, 3.5)  # from a branching: between these the direction of a vessel is taken
 
 Numbers = NDArray[np.float64]
 
@@ -232,17 +232,19 @@ def _branching_angle(graphs: list[Graph], centre: tuple[float, float] | None) ->
 def _angle_between_daughters(
     segments: list[Segment], node: int, graph: Graph, centre: tuple[float, float] | None
 ) -> float:
-    away = _ANGLE_AT_CALIBRES * 2 * float(graph.radii[node])
-    points = []
+    ends, directions = [], []
     for segment in segments:
         path = segment.away_from(node)
         along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-        points.append(path[min(int(np.searchsorted(along, away)), len(path) - 1)])
+        near, far = (path[min(int(np.searchsorted(along, calibres * 2 * graph.radii[node])), len(path) - 1)]
+                     for calibres in _ANGLE_BETWEEN_CALIBRES)  # fmt: skip
+        ends.append(far)
+        directions.append(far - near if (far != near).any() else far - graph.nodes[node])
     if centre is None:
         parent = int(np.argmax([segment.calibre for segment in segments]))
     else:
-        parent = int(np.argmin([math.dist(point, centre) for point in points]))
-    one, other = (point - graph.nodes[node] for number, point in enumerate(points) if number != parent)
+        parent = int(np.argmin([math.dist(end, centre) for end in ends]))
+    one, other = (direction for number, direction in enumerate(directions) if number != parent)
     cosine = float(one @ other) / max(math.hypot(*one) * math.hypot(*other), 1e-9)
     return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
 
