@@ -8,6 +8,7 @@ from retinasynth.config import Settings
 # Small enough to train in seconds on one core, with everything switched on that a run can have.
 TINY = [
     "size_px=32",
+    "mask_channels=1",
     "generator.depth=3",
     "generator.filters=4",
     "generator.dropout=0.5",
@@ -43,7 +44,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny() -> Settings:
-    return Settings.from_preset("demo").with_overrides(TINY)
+    return Settings.from_preset("source").with_overrides(TINY)
 
 
 @pytest.fixture(scope="session")

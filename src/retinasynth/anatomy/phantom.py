@@ -1,6 +1,6 @@
 """Phantoms: grown eyes with a rendered photograph, the stand-in for real ones in demonstrations, tests and training."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -8,14 +8,16 @@ import numpy as np
 
 from retinasynth.anatomy.eye import Eye
 from retinasynth.anatomy.growth import RECIPE, grow
-from retinasynth.anatomy.rendering import draw_wide_style, render_photograph
+from retinasynth.anatomy.rendering import RenderingStyle, draw_style, draw_wide_style, render_photograph
 from retinasynth.errors import SettingError
 from retinasynth.files import cache_folder, fill_folder, fill_once
 from retinasynth.images import Photograph, write_mask, write_photograph
 
 Style = Literal["natural", "randomised"]
 
-_RENDERING = 1  # raise when the photographs of the same eyes change
+_OF_PEOPLE = 0.4  # of the variety of natural styles, in the embedded set
+_CONTRAST = 1.15  # of its vessels, so that small pictures show them
+_RENDERING = 2  # raise when the photographs of the same eyes change
 
 
 def metadata_of(eye: Eye, seed: int) -> dict[str, str]:
@@ -51,7 +53,7 @@ def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural") -> Pho
 
 
 def phantom_eye(seed: int, size_px: int = 256) -> Eye:
-    """An eye of the embedded set, with its photograph: a child's, since vessels are wide, around the disc.
+    """An eye of the embedded set: a child's, around the disc, where vessels are wide, photographed by one camera.
 
     Args:
         seed: decides everything but the resolution.
@@ -62,8 +64,20 @@ def phantom_eye(seed: int, size_px: int = 256) -> Eye:
         >>> eye.size, eye.photograph.shape
         ((64, 64), (64, 64, 3))
     """
-    eye = grow(seed, size_px, preset="child", centred_on="disc", angle_deg=35)
-    return replace(eye, name=f"phantom_{seed:03d}", photograph=phantom_photograph(eye, seed))
+    eye = grow(seed, size_px, preset="child", centred_on="disc", angle_deg=30)
+    photograph = render_photograph(eye, seed, _of_one_camera(np.random.default_rng([seed, _RENDERING])))
+    return replace(eye, name=f"phantom_{seed:03d}", photograph=photograph)
+
+
+def _of_one_camera(random: np.random.Generator) -> RenderingStyle:
+    """A style between the usual one and one that is drawn: people differ, the camera and its settings do not."""
+    usual, drawn = RenderingStyle(), draw_style(random)
+    between = {
+        one.name: getattr(usual, one.name) + _OF_PEOPLE * (getattr(drawn, one.name) - getattr(usual, one.name))
+        for one in fields(RenderingStyle)
+        if one.name != "jpeg_quality"
+    }
+    return replace(usual, **between | {"vessel_density": _CONTRAST})
 
 
 def write_phantom_set(folder: Path, *, train: int = 40, test: int = 8, size_px: int = 256, seed: int = 0) -> None:
