@@ -1,4 +1,4 @@
-"""Write docs/commands.md and docs/settings.md from the code: `make docs`. A test keeps them equal to it."""
+"""Write commands.md, settings.md and parameters.md from the code: `make docs`. A test keeps them equal to it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Any
 import typer
 
 from retinasynth import cli
+from retinasynth.anatomy.biomarkers import COLUMNS
+from retinasynth.anatomy.physiology import PRESETS as PEOPLE
+from retinasynth.anatomy.physiology import described
 from retinasynth.config import PRESETS, Settings, descriptions, flat
 
 HERE = Path(__file__).parent
@@ -24,6 +27,19 @@ SETTINGS_HEAD = """# Settings
 Written by `make docs`. Change one with `--set NAME=VALUE`; where one section only has a name, the name alone will do
 (`--set epochs=10`). `retinasynth settings --yaml` prints a file for `train --config`. A run keeps its settings in
 `config.yaml`, and a model in `config.json`: nothing is repeated at generation.
+"""
+
+PARAMETERS_HEAD = """# Parameters of a grown eye, and what is measured
+
+Written by `make docs`. What these mean together: [anatomy.md](anatomy.md). Give one with `grow --set NAME=VALUE` or
+`rs.grow(seed, NAME=VALUE)`; the others are drawn: mean ± standard deviation of the preset, cut off where the range
+ends.
+"""
+
+MEASURES_HEAD = """
+## Biomarkers
+
+What `retinasynth measure` and `rs.measure` give. DD is a disc diameter, taken as 1800 um.
 """
 
 
@@ -69,6 +85,23 @@ def settings_page() -> str:
     return SETTINGS_HEAD + "\n" + "\n".join(rows) + "\n"
 
 
+def parameters_page() -> str:
+    """The text of parameters.md."""
+    rows = [
+        "| parameter | range | meaning | " + " | ".join(f"`{name}`" for name in PEOPLE) + " |",
+        "|---|---|---|" + "---|" * len(PEOPLE),
+        *(f"| `{name}` | {allowed} | {meaning} | {' | '.join(usual)} |"
+          for name, (allowed, meaning, usual) in described().items()),
+    ]  # fmt: skip
+    measures = [
+        "| measure | unit | meaning |",
+        "|---|---|---|",
+        *(f"| `{name}` | {column.unit} | {column.meaning} |" for name, column in COLUMNS.items()),
+    ]
+    return PARAMETERS_HEAD + "\n" + "\n".join(rows) + "\n" + MEASURES_HEAD + "\n" + "\n".join(measures) + "\n"
+
+
 if __name__ == "__main__":
     (HERE / "commands.md").write_text(commands_page(), encoding="utf-8")
     (HERE / "settings.md").write_text(settings_page(), encoding="utf-8")
+    (HERE / "parameters.md").write_text(parameters_page(), encoding="utf-8")

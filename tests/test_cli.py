@@ -52,7 +52,7 @@ def test_every_command_and_option_has_help_and_stands_in_the_docs(name):
         assert all(f"`{spelling}" in section for spelling in option.opts if spelling.startswith("-")), option.name
 
 
-@pytest.mark.parametrize("page", ["commands", "settings"])
+@pytest.mark.parametrize("page", ["commands", "settings", "parameters"])
 def test_reference_pages_are_what_the_code_says(page):
     assert (DOCS / f"{page}.md").read_text() == reference[f"{page}_page"](), "run: make docs"
 

@@ -108,7 +108,7 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
     )
     page = (tmp_path / "found" / "report.html").read_text()
     assert "The other model" in page
-    assert found.about["The other model"] == "rival, preset demo"
+    assert found.about["The other model"] == "rival, preset source"
 
 
 def test_another_model_that_is_missing_is_refused_before_anything_is_written(trained, phantoms, tmp_path):

@@ -253,7 +253,7 @@ KILL_AT_STEP = textwrap.dedent(
         return real_step(*arguments)
 
     trainer.train_step = step
-    trainer.train(Path(data), Path(out), Settings.from_preset("demo").with_overrides(overrides))
+    trainer.train(Path(data), Path(out), Settings.from_preset("source").with_overrides(overrides))
     """
 )
 
@@ -281,7 +281,7 @@ def test_resume_in_the_middle_of_an_epoch_with_half_a_log_line(trained, phantoms
 def test_ctrl_c_on_the_command_line_keeps_the_state(phantoms, tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "retinasynth.cli", "train", "--data", str(phantoms), "--out", str(run)]
-    options = ["--preset", "demo", *(word for setting in TINY for word in ("--set", setting)), "--set", "epochs=5000"]
+    options = ["--preset", "source", *(word for setting in TINY for word in ("--set", setting)), "--set", "epochs=5000"]
     started = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 120

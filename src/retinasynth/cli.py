@@ -254,11 +254,11 @@ def grow(
     ] = "natural",
     labels_only: Annotated[bool, typer.Option("--labels-only", help="No photographs.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
-    parameters: Annotated[bool, typer.Option("--parameters", help="List the parameters of the anatomy.")] = False,
+    parameters: Annotated[bool, typer.Option("--parameters", help="List the parameters and exit.")] = False,
 ) -> None:
     """Grow labelled eyes that nobody ever had: label planes, phantom photographs, manifest. Run again to go on."""
     if parameters:
-        _list_parameters()
+        _list_parameters(preset)
         return
     if out is None:
         raise InputError("--out is missing", expected="--out DIR, or --parameters")
@@ -271,12 +271,13 @@ def grow(
     screen.print(f"{out}: {count} eyes{there}", soft_wrap=True, highlight=False)
 
 
-def _list_parameters() -> None:
-    from retinasynth.anatomy.physiology import PRESETS, described
+def _list_parameters(preset: str) -> None:
+    from retinasynth.anatomy.physiology import PRESETS, described, preset_of
 
-    table = Table(Column("parameter", no_wrap=True), "range", "meaning", *PRESETS)
+    number = list(PRESETS).index(preset_of(preset))
+    table = Table(Column("parameter", no_wrap=True), "range", Column(preset, no_wrap=True), "meaning")
     for name, (allowed, meaning, usual) in described().items():
-        table.add_row(name, allowed, meaning, *usual)
+        table.add_row(name, allowed, usual[number], meaning)
     screen.print(table)
 
 

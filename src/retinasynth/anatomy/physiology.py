@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
-from annotated_types import Ge, Le
 from pydantic import Field, ValidationError
 
 from retinasynth.anatomy.eye import LATERALITIES
@@ -137,12 +136,7 @@ def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapp
         (0.7, 'left', 0.7)
     """
     given = given or {}
-    distributions = PRESETS.get(preset)  # type: ignore[call-overload]
-    if distributions is None:
-        raise SettingError(
-            f"There is no preset {preset!r}{did_you_mean(preset, get_args(Preset))}",
-            expected=f"one of: {', '.join(get_args(Preset))}",
-        )
+    distributions = PRESETS[preset_of(preset)]
     if "arteriolar_narrowing" in given and "artery_to_vein_ratio" in given:
         raise SettingError(
             "arteriolar_narrowing and artery_to_vein_ratio stand together",
@@ -167,11 +161,25 @@ def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapp
     return anatomy.model_copy(update={"artery_to_vein_ratio": narrowed})
 
 
+def preset_of(name: str) -> Preset:
+    """A preset by its name.
+
+    Raises:
+        SettingError: there is none of that name.
+    """
+    for preset in PRESETS:
+        if preset == name:
+            return preset
+    raise SettingError(
+        f"There is no preset {name!r}{did_you_mean(name, list(PRESETS))}", expected=f"one of: {', '.join(PRESETS)}"
+    )
+
+
 def _range(metadata: list[Any]) -> tuple[float, float]:
     """The least and the largest value that a field accepts."""
-    least = next((float(one.ge) for one in metadata if isinstance(one, Ge)), -np.inf)  # type: ignore[arg-type]
-    most = next((float(one.le) for one in metadata if isinstance(one, Le)), np.inf)  # type: ignore[arg-type]
-    return least, most
+    least = next((one.ge for one in metadata if hasattr(one, "ge")), -np.inf)
+    most = next((one.le for one in metadata if hasattr(one, "le")), np.inf)
+    return float(least), float(most)
 
 
 def assignments(texts: Sequence[str]) -> dict[str, str]:

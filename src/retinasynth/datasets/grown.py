@@ -5,11 +5,12 @@ stopped: an eye is finished when the manifest names it. Every eye has its own se
 the files are the same whatever the number of workers.
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -93,8 +94,10 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
     manifest = out / MANIFEST
     processes = min(workers or os.cpu_count() or 1, max(len(seeds), 1))
     try:
-        with progress("Growing", count) as advance, explaining_write_errors(manifest):
-            for number, line in enumerate(_written(out, grown, seeds, processes), start=len(lines) + 1):
+        # Closed at once when something stops us here, else its pool would first finish all that is waiting.
+        written = contextlib.closing(_written(out, grown, seeds, processes))
+        with progress("Growing", count) as advance, explaining_write_errors(manifest), written as new_lines:
+            for number, line in enumerate(new_lines, start=len(lines) + 1):
                 with manifest.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
                 advance(number, line["name"])
@@ -127,7 +130,7 @@ def _finished(out: Path, asked: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _written(out: Path, grown: GrownSet, seeds: range, processes: int) -> Iterator[dict[str, Any]]:
+def _written(out: Path, grown: GrownSet, seeds: range, processes: int) -> Generator[dict[str, Any]]:
     """The manifest's line of each eye, in order, when it is on disk."""
     jobs = [(out, grown, seed) for seed in seeds]
     if processes == 1:
