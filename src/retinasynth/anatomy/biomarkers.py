@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from retinasynth.anatomy.equivalents import ARTERIOLES, VENULES, knudtson
-from retinasynth.anatomy.eye import Eye
+from retinasynth.anatomy.eye import UM_PER_DD, Eye
 from retinasynth.anatomy.skeleton import Graph, Segment, vessel_graph
 from retinasynth.errors import InputError
 from retinasynth.images import Mask
-
-UM_PER_DD = 1800.0
 
 _BOXES_PX = (2, 4, 8, 16, 32, 64)
 _SHORTEST_DD = 0.3  # of the segments whose tortuosity counts
@@ -191,17 +189,18 @@ def fractal_dimension(mask: Mask) -> float:
         2.0
     """
     sizes = [size for size in _BOXES_PX if size <= max(4, min(mask.shape) // 4)]
-    counts = [np.mean([_boxes(mask, size, down, right) for down in (0, size // 2) for right in (0, size // 2)])
-              for size in sizes]  # fmt: skip
+    rows, columns = np.nonzero(mask)
+    counts = [
+        np.mean([_boxes(rows + down, columns + right, size) for down in (0, size // 2) for right in (0, size // 2)])
+        for size in sizes
+    ]
     return float(-np.polyfit(np.log(sizes), np.log(counts), 1)[0])
 
 
-def _boxes(mask: Mask, size: int, down: int, right: int) -> int:
-    height, width = mask.shape
-    rows = np.unique(np.concatenate([[0], np.arange(down, height, size)]))
-    columns = np.unique(np.concatenate([[0], np.arange(right, width, size)]))
-    filled = np.add.reduceat(np.add.reduceat(mask.astype(np.int32), rows, axis=0), columns, axis=1)
-    return int(np.count_nonzero(filled))
+def _boxes(rows: NDArray[np.int64], columns: NDArray[np.int64], size: int) -> int:
+    is_filled = np.zeros((rows.max() // size + 1, columns.max() // size + 1), np.bool_)
+    is_filled[rows // size, columns // size] = True
+    return int(np.count_nonzero(is_filled))
 
 
 def _tortuosity(graphs: list[Graph], scene: _Scene) -> float | None:

@@ -29,7 +29,8 @@ RECIPE = 2  # raise when the eyes of the same seeds change
 _MARGIN_DD = 0.2  # vessels grow so far beyond the field of view
 _ZONE_B_DD = 1.25  # the middle of zone B, from the disc centre
 _DENSITY_TOLERANCE = 0.015
-_TRIALS = 3  # of drawing the vessels to reach it
+_DENSITY_REFUSED = 0.05
+_TRIALS = 6  # of drawing the vessels to reach it
 _MEANDER_DD = (0.45, 1.2)  # wavelengths
 _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
 _SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
@@ -52,7 +53,8 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
 
     Raises:
         SettingError: an unknown or impossible parameter.
-        InputError: the view does not show the whole disc, though something about the disc was asked for.
+        InputError: the view does not show the whole disc, though something about the disc was asked for; or the
+            vessels asked for would be thinner than pixels.
 
     Example:
         >>> eye = grow(seed=7, size_px=128, cup_to_disc=0.7)
@@ -82,6 +84,8 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
         _refuse_hidden_disc(view, marks)
     planes = marks.planes(view)
     planes |= grow_vessels(seed, anatomy, marks, view, planes["fov"])
+    if "vessel_density" in parameters:
+        _refuse_other_density(anatomy, planes)
     eye = Eye(f"grown_{seed:06d}", planes, geometry=view.geometry)
     lesions = draw_lesions(_stream(seed, "lesions"), eye, **{kind: getattr(anatomy, kind) for kind in LESIONS})
     return replace(eye, planes=planes | lesions)
@@ -105,6 +109,16 @@ def _refuse_hidden_disc(view: View, marks: Landmarks) -> None:
             f"The disc was asked for, but a view of {view.angle_deg:g} degrees centred on the {view.centred_on} does "
             "not show all of it",
             expected="centred_on=disc, or a wider angle_deg",
+        )
+
+
+def _refuse_other_density(anatomy: Anatomy, planes: dict[str, Mask]) -> None:
+    density = (planes["arteries"] | planes["veins"]).sum() / planes["fov"].sum()
+    if abs(density / anatomy.vessel_density - 1) > _DENSITY_REFUSED:
+        raise InputError(
+            f"A vessel_density of {anatomy.vessel_density:.3g} was asked for, but at this size the vessels, each at least "
+            f"a pixel wide, cover {density:.3g}",
+            do="Choose a larger size, or fewer branches_per_area and smaller_trunks",
         )
 
 

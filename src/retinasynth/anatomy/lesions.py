@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from retinasynth.anatomy.eye import Eye
+from retinasynth.anatomy.eye import UM_PER_DD, Eye
 from retinasynth.anatomy.landmarks import USUAL_FOVEA
 from retinasynth.anatomy.rendering import RAPHE_DD
 from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
 LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
-UM_PER_DD = 1800.0
 MICROANEURYSM_UM = (20.0, 100.0)
 BLOT_UM = (100.0, 500.0)
 FLAME_UM = (300.0, 900.0)  # length
@@ -228,7 +227,7 @@ def _hard_exudates(random: np.random.Generator, ground: _Eyeground, count: int) 
     widening = 1.0
     while True:
         (cy, cx), ring, start, spread = clusters[random.integers(len(clusters))]
-        widening *= 1.002  # a crowded cluster grows outward
+        widening = min(1.002 * widening, 3.0)  # a crowded cluster grows outward
         turn = start + random.uniform(0, 1.5 * math.pi)
         spread *= (0.25 if ring else 1) * widening
         y = cy + ring * math.sin(turn) + random.normal(0, spread)

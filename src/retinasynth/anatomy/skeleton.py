@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import KDTree
 from skimage.morphology import skeletonize
 
@@ -17,6 +18,7 @@ from retinasynth.images import Mask
 
 SPUR_CALIBRES = 1.0  # shorter side branches are roughness of the edge
 NODE_CALIBRES = 1.0  # nodes nearer than this are one: a crossing makes two of them
+PINHOLE_PX = 8  # smaller holes, as in the crotch of a branching, are no gaps between vessels
 SMOOTHING_PX = 2.0  # least standard deviation along a centre line; takes the staircase out of an oblique one
 
 _ORTHOGONAL = ((0, 1), (1, 0), (0, -1), (-1, 0))
@@ -113,7 +115,7 @@ def vessel_graph(mask: Mask) -> Graph:
         >>> graph.degrees.tolist(), round(graph.segments[0].calibre, 1)
         ([1, 1], 5.0)
     """
-    padded = np.pad(mask, 1)
+    padded = _without_pinholes(np.pad(mask, 1))
     skeleton = np.asarray(skeletonize(padded), np.bool_)  # type: ignore[no-untyped-call]
     points = np.argwhere(skeleton)
     if len(points) < 2:
@@ -133,6 +135,11 @@ def vessel_graph(mask: Mask) -> Graph:
     nodes = np.array([points[members[number]].mean(axis=0) for number in range(len(numbers))]).reshape(-1, 2)
     widest = np.array([radii[members[number]].max() for number in range(len(numbers))])
     return Graph(nodes - 1, widest, segments)
+
+
+def _without_pinholes(mask: Mask) -> Mask:
+    holes, _ = ndimage.label(~mask)
+    return np.asarray(mask | (np.bincount(holes.ravel()) < PINHOLE_PX)[holes])
 
 
 def _radii(mask: Mask, points: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -31,6 +31,7 @@ ARTERY, VEIN = 0, 1
 
 STEP = 0.06  # between two nodes of a course
 _CELL = 0.05  # of the grid that knows where vessels run
+_ARCADES_REACH = 2.6  # around the centre of a narrow view, so that its tissue has vessels to be joined to
 _TISSUE_POINTS_PER_AREA = 30  # candidates for the ends of branches
 _NEAR_OTHER_KIND = 0.13  # no branch ends so near to a vessel of the other kind
 _ALONG_OTHER_KIND = 0.25  # of a branch may run where one of the other kind does: a crossing, not two in one place
@@ -129,7 +130,7 @@ class VesselGrowth:
         self._grid = _Grid(territory)
         self._tissue = _Tissue(random, territory)
         for kind, course, beyond in _arcades(random):
-            inside, leaves = self._inside(course)
+            inside, leaves = self._inside(course, max(territory.reach, _ARCADES_REACH))
             self._plant(kind, inside, beyond if leaves else 1.0)
         self._plant_smaller(smaller_trunks)
 
@@ -183,9 +184,10 @@ class VesselGrowth:
             goes_on = leaves and end == len(course)
             self._plant(kind, course[:end], beyond if goes_on else 1.0, int(tree.owner[node]), int(tree.place[node]))
 
-    def _inside(self, course: Points) -> tuple[Points, bool]:
-        """The part of a course up to where it leaves the territory for good, and whether it does."""
-        inside = np.flatnonzero(np.hypot(*(course - self.territory.centre).T) <= self.territory.reach)
+    def _inside(self, course: Points, reach: float | None = None) -> tuple[Points, bool]:
+        """The part of a course up to where it leaves the territory (or this reach) for good, and whether it does."""
+        reach = self.territory.reach if reach is None else reach
+        inside = np.flatnonzero(np.hypot(*(course - self.territory.centre).T) <= reach)
         last = int(inside[-1]) if len(inside) else -1
         return course[: last + 1], last < len(course) - 1
 
@@ -319,7 +321,8 @@ class _Grid:
     """
 
     def __init__(self, territory: Territory) -> None:
-        half = territory.reach + 1  # courses are tried before they are cut off at the reach
+        # Courses are tried before they are cut off at the reach, and begin at the disc, wherever the view is.
+        half = max(territory.reach, _ARCADES_REACH, math.hypot(*territory.centre)) + 1
         self._corner = np.array(territory.centre) - half
         cells = math.ceil(2 * half / _CELL) + 2
         x, y = (corner + (np.arange(cells) + 0.5) * _CELL for corner in self._corner)
