@@ -116,8 +116,8 @@ def _refuse_other_density(anatomy: Anatomy, planes: dict[str, Mask]) -> None:
     density = (planes["arteries"] | planes["veins"]).sum() / planes["fov"].sum()
     if abs(density / anatomy.vessel_density - 1) > _DENSITY_REFUSED:
         raise InputError(
-            f"A vessel_density of {anatomy.vessel_density:.3g} was asked for, but at this size the vessels, each at least "
-            f"a pixel wide, cover {density:.3g}",
+            f"A vessel_density of {anatomy.vessel_density:.3g} was asked for, but at this size the vessels, each at "
+            f"least a pixel wide, cover {density:.3g}",
             do="Choose a larger size, or fewer branches_per_area and smaller_trunks",
         )
 
