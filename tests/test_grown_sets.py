@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -73,6 +74,7 @@ def test_a_set_goes_on_where_it_stopped(undisturbed, tmp_path):
     folder = tmp_path / "set"
     write_grown_set(folder, 1, SMALL, workers=1)
     (folder / "images" / "grown_000004.png").write_bytes(b"half a picture")  # as after a power cut
+    (folder / "images" / ".grown_000004.png.77.part.png").write_bytes(b"half a picture")  # as after kill -9
     with (folder / "manifest.jsonl").open("a") as manifest:
         manifest.write('{"name": "grown_0000')
     assert write_grown_set(folder, 3, SMALL, workers=1) == 1
@@ -99,6 +101,37 @@ def test_an_interrupted_command_keeps_whole_eyes_and_goes_on(tmp_path):
     assert write_grown_set(folder, done + 1, GrownSet(size_px=96), workers=1) == done
 
 
+def test_an_eye_is_recorded_as_soon_as_it_is_there(tmp_path):
+    lines = under_test._written(tmp_path / "set", SMALL, range(3, 11), processes=2)
+    next(lines)
+    assert 1 <= len(list((tmp_path / "set" / "geometry").glob("grown*.json"))) < 4  # the other worker's among them
+    lines.close()
+
+
+def test_a_killed_worker_is_explained(tmp_path, monkeypatch):
+    def broken(*_):
+        raise BrokenProcessPool
+        yield
+
+    monkeypatch.setattr(under_test, "_written", broken)
+    with pytest.raises(OutputError, match="fewer --workers"):
+        write_grown_set(tmp_path / "set", 2, SMALL)
+
+
+def test_a_number_is_the_same_however_it_is_written(undisturbed, tmp_path):
+    folder = tmp_path / "set"
+    written = GrownSet(seed=3, size_px=64, preset="diabetic", parameters={"cup_to_disc": "0.60"})  # on a command line
+    write_grown_set(folder, 2, written, workers=1)
+    assert write_grown_set(folder, 3, SMALL, workers=1) == 2
+    assert contents(folder) == contents(undisturbed)
+
+
+def test_a_damaged_record_of_what_was_asked_for_is_refused(tmp_path):
+    (tmp_path / "growing.json").write_text('{"half')
+    with pytest.raises(OutputError, match="damaged"):
+        write_grown_set(tmp_path, 1, SMALL)
+
+
 def test_another_set_is_not_mixed_in(undisturbed, tmp_path):
     with pytest.raises(OutputError, match="another preset"):
         write_grown_set(undisturbed, 4, GrownSet(seed=3, size_px=64, parameters={"cup_to_disc": 0.6}))
@@ -112,6 +145,7 @@ def test_another_set_is_not_mixed_in(undisturbed, tmp_path):
     [
         (0, SMALL, SettingError),
         (1, GrownSet(size_px=0), SettingError),
+        (1, GrownSet(size_px=64, style="oil"), SettingError),
         (1, GrownSet(preset="nobody"), SettingError),
         (1, GrownSet(parameters={"cup_to_disc": 2}), SettingError),
         (1, GrownSet(parameters={"angle_deg": 25, "cup_to_disc": 0.5}), RetinasynthError),

@@ -110,6 +110,7 @@ def test_one_parameter_changes_one_thing():
         ({"murray_exponent": -1}, "murray_exponent is -1"),
         ({"vessel_density": 0}, "vessel_density"),
         ({"size_px": 0}, "size_px is 0"),
+        ({"seed": -1}, "seed is -1"),
         ({"cup_to_disk": 0.5}, "did you mean 'cup_to_disc'"),
         ({"preset": "chidl"}, "did you mean 'child'"),
         ({"laterality": "both"}, "laterality is 'both'"),
@@ -119,7 +120,7 @@ def test_one_parameter_changes_one_thing():
 )
 def test_impossible_parameters_are_refused(parameters, says):
     with pytest.raises(SettingError, match=says):
-        grow(1, **parameters)
+        grow(**{"seed": 1} | parameters)
 
 
 def test_a_view_without_the_disc_is_refused_when_the_disc_was_asked_for():

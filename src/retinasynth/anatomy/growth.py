@@ -21,7 +21,7 @@ from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import LESIONS, draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy
 from retinasynth.anatomy.vessels import ARTERY, STEP, VEIN, Branch, Points, Territory, VesselGrowth, calibres, tangents
-from retinasynth.errors import InputError
+from retinasynth.errors import InputError, SettingError
 from retinasynth.images import Mask
 
 RECIPE = 2  # raise when the eyes of the same seeds change
@@ -61,6 +61,8 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
         >>> eye.size, bool((eye.planes["cup"] <= eye.planes["disc"]).all())
         ((128, 128), True)
     """
+    if seed < 0:
+        raise SettingError(f"seed is {seed}", expected="0 or more")
     anatomy = anatomy_of(seed, preset, parameters)
     random = _stream(seed, "landmarks")
     marks = draw_landmarks(

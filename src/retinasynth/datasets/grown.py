@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Generator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -81,12 +82,16 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
 
     Raises:
         SettingError: an impossible parameter; nothing is written.
-        OutputError: `out` holds something else, or cannot be written.
+        OutputError: `out` holds something else, or cannot be written, or a worker was killed.
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
     if count < 1 or (workers is not None and workers < 1):
         raise SettingError(f"count is {count}, workers is {workers}", expected="at least 1")
+    if grown.style is not None:
+        as_style(grown.style)
     grow(grown.seed, grown.size_px, preset=grown.preset, **grown.parameters)  # refuses what is impossible
+    anatomy = anatomy_of(grown.seed, grown.preset, dict(grown.parameters)).model_dump()
+    grown = replace(grown, parameters={name: anatomy[name] for name in grown.parameters})  # "0.70" becomes 0.7
     asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
     lines = _finished(out, asked)
     seeds = range(grown.seed + len(lines), grown.seed + count)
@@ -105,6 +110,11 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
         raise InterruptedRunError(
             f"Stopped. {out} keeps the eyes that are finished", do="Run the same command again to go on"
         ) from None
+    except BrokenProcessPool as error:
+        raise OutputError(
+            f"A worker process was killed, perhaps for want of memory. {out} keeps the eyes that are finished",
+            do="Run the same command again to go on, with fewer --workers",
+        ) from error
     return len(lines)
 
 
@@ -114,7 +124,10 @@ def _finished(out: Path, asked: Mapping[str, Any]) -> list[str]:
         new_folder(out, what="a set of grown eyes")
         return []
     output_folder(out)
-    begun = json.loads((out / ASKED).read_text(encoding="utf-8"))
+    try:
+        begun = dict(json.loads((out / ASKED).read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise OutputError(f"{out / ASKED} is damaged ({error})", do="Choose another --out") from error
     if begun != json.loads(json.dumps(asked)):
         changed = [name for name in asked if begun.get(name) != json.loads(json.dumps(asked[name]))]
         raise OutputError(
@@ -139,7 +152,7 @@ def _written(out: Path, grown: GrownSet, seeds: range, processes: int) -> Genera
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, spawn, initializer=_leave_interrupts_to_parent) as pool:
         try:
-            yield from pool.map(_write_one, jobs, chunksize=4)
+            yield from pool.map(_write_one, jobs)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -155,8 +168,9 @@ def _write_one(job: tuple[Path, GrownSet, int]) -> dict[str, Any]:
     eye = grow(seed, grown.size_px, preset=grown.preset, **parameters)
     if grown.style is not None:
         eye = replace(eye, photograph=phantom_photograph(eye, seed, grown.style))
-    for left in out.glob(f"*/{eye.name}.*"):  # by a run that was stopped in the middle of this eye
-        left.unlink()
+    for pattern in (f"*/{eye.name}.*", f"*/.{eye.name}.*.part*"):
+        for left in out.glob(pattern):  # by a run that was stopped in the middle of this eye
+            left.unlink()
     write_label_map(out, eye, metadata_of(eye, seed))
     return {
         "name": eye.name,

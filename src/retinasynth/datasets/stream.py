@@ -19,7 +19,8 @@ class EyeStream(IterableDataset[Item]):
 
     ``image`` is ``float32 (3, size_px, size_px)`` in [0, 1], ``labels`` ``float32 (planes, size_px, size_px)`` of 0 and
     1, and ``seed`` the number that `retinasynth.grow` makes the same eye of. The workers of a DataLoader, and the
-    processes of a distributed run, share the seeds among them, so that no eye comes twice.
+    processes of a distributed run, share the seeds among them, so that no eye comes twice. In a distributed run, start
+    iterating after ``torch.distributed.init_process_group``.
 
     Args:
         seed: of the first eye.
@@ -46,7 +47,9 @@ class EyeStream(IterableDataset[Item]):
     ) -> None:
         self.seed, self.size_px, self.preset, self.planes, self.style = seed, size_px, preset, tuple(planes), style
         self.parameters = dict(parameters or {})
-        trial = grow(seed, 64, preset=preset, **self.parameters)  # what is impossible is said here, not in a worker
+        self._process = (0, 1)  # rank and world size, for where torch.distributed cannot tell
+        # What is impossible is said here, not in a worker.
+        trial = grow(seed, size_px, preset=preset, **self.parameters)
         one_hot(trial, self.planes)
         phantom_photograph(trial, seed, style)
 
@@ -54,14 +57,20 @@ class EyeStream(IterableDataset[Item]):
         """Endless; begins with the first seed again each time."""
         worker = get_worker_info()
         worker_number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-        is_distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        rank, processes = (
-            (torch.distributed.get_rank(), torch.distributed.get_world_size()) if is_distributed else (0, 1)
-        )
+        rank, processes = self._rank_and_world_size()
         seed = self.seed + rank * workers + worker_number
         while True:
             yield self.item(seed)
             seed += processes * workers
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that a DataLoader spawns knows nothing of torch.distributed: it is told on its way there.
+        return self.__dict__ | {"_process": self._rank_and_world_size()}
+
+    def _rank_and_world_size(self) -> tuple[int, int]:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return self._process
 
     def item(self, seed: int) -> Item:
         """The eye of one seed."""
