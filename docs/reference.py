@@ -10,7 +10,7 @@ from retinasynth import cli
 from retinasynth.anatomy.biomarkers import COLUMNS
 from retinasynth.anatomy.physiology import PRESETS as PEOPLE
 from retinasynth.anatomy.physiology import described
-from retinasynth.config import PRESETS, Settings, descriptions, flat
+from retinasynth.config import SegmenterSettings, Settings, descriptions, flat
 
 HERE = Path(__file__).parent
 
@@ -74,15 +74,21 @@ def commands_page() -> str:
 
 def settings_page() -> str:
     """The text of settings.md."""
-    presets = {name: flat(Settings.from_preset(name)) for name in PRESETS}
-    rows = [
-        "| setting | meaning | " + " | ".join(f"`{name}`" for name in presets) + " |",
-        "|---|---|" + "---|" * len(presets),
-    ]
-    for name, meaning in descriptions().items():
-        values = " | ".join(str(values[name]) for values in presets.values())
-        rows.append(f"| `{name}` | {meaning} | {values} |")
-    return SETTINGS_HEAD + "\n" + "\n".join(rows) + "\n"
+    parts = [SETTINGS_HEAD]
+    for title, kind in (
+        ("Photographs from masks: `train`", Settings),
+        ("Segmenters: `segment train`", SegmenterSettings),
+    ):
+        presets = {name: flat(kind.from_preset(name)) for name in kind.presets}
+        rows = [
+            "| setting | meaning | " + " | ".join(f"`{name}`" for name in presets) + " |",
+            "|---|---|" + "---|" * len(presets),
+        ]
+        for name, meaning in descriptions(kind).items():
+            values = " | ".join(str(values[name]) for values in presets.values())
+            rows.append(f"| `{name}` | {meaning} | {values} |")
+        parts.append(f"## {title}\n\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
 
 
 def parameters_page() -> str:

@@ -83,8 +83,8 @@ def test_an_unknown_preset_in_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_setting_is_described_where_its_name_does_not_do() -> None:
-    assert descriptions().keys() == flat(Settings()).keys() - {"preset"}
-    undescribed = {name for name, text in descriptions().items() if not text}
+    assert descriptions(Settings).keys() == flat(Settings()).keys() - {"preset"}
+    undescribed = {name for name, text in descriptions(Settings).items() if not text}
     assert undescribed == {
         "optimiser.learning_rate",
         "optimiser.beta1",

@@ -8,6 +8,7 @@ run = rs.train("my-eyes/", "runs/first", preset="source")
 model = rs.load(run)
 photograph = model.generate("mask.png")  # uint8 (height, width, 3)
 rs.evaluate(run, "my-eyes/", "runs/first-evaluation")
+rs.segment("photograph.jpg").eye.planes["vessels"]
 """
 
 from importlib import import_module
@@ -18,19 +19,34 @@ if TYPE_CHECKING:
     from retinasynth.anatomy.growth import grow
     from retinasynth.anatomy.phantom import phantom_photograph
     from retinasynth.api import evaluate, inspect, load, measure, resume, stream, train
+    from retinasynth.applications.segmentation import segment
 
 __version__ = "0.1.0"
-__all__ = ["Eye", "evaluate", "grow", "inspect", "load", "measure", "phantom_photograph", "resume", "stream", "train"]
+__all__ = [
+    "Eye",
+    "evaluate",
+    "grow",
+    "inspect",
+    "load",
+    "measure",
+    "phantom_photograph",
+    "resume",
+    "segment",
+    "stream",
+    "train",
+]
 
-_WITHOUT_TORCH = {
+# Names that do not stand in `api`, because they need less than it loads (no torch) or more (MONAI).
+_HOMES = {
     "Eye": "retinasynth.anatomy",
     "grow": "retinasynth.anatomy.growth",
     "phantom_photograph": "retinasynth.anatomy.phantom",
+    "segment": "retinasynth.applications.segmentation",
 }
 
 
 def __getattr__(name: str) -> Any:
     # Everything heavy waits until it is asked for: `import retinasynth` alone does not load torch.
     if name in __all__:
-        return getattr(import_module(_WITHOUT_TORCH.get(name, "retinasynth.api")), name)
+        return getattr(import_module(_HOMES.get(name, "retinasynth.api")), name)
     raise AttributeError(f"module 'retinasynth' has no attribute {name!r}")

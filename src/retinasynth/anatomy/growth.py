@@ -44,7 +44,7 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
     Args:
         seed: decides all that is not given. The same seed is the same eye at any size.
         size_px: height and width.
-        preset: which people it is of: adult, child, elderly, hypertensive, diabetic.
+        preset: which people it is of: adult, child, elderly, hypertensive, glaucomatous, diabetic.
         parameters: any of `retinasynth.anatomy.physiology.Anatomy`, such as ``cup_to_disc=0.7``.
 
     Returns:

@@ -17,7 +17,7 @@ Style = Literal["natural", "randomised"]
 
 _OF_PEOPLE = 0.4  # of the variety of natural styles, in the embedded set
 _CONTRAST = 1.15  # of its vessels, so that small pictures show them
-_RENDERING = 2  # raise when the photographs of the same eyes change
+RENDERING = 2  # raise when the photographs of the same eyes change
 
 
 def metadata_of(eye: Eye, seed: int) -> dict[str, str]:
@@ -48,7 +48,7 @@ def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural") -> Pho
     """
     if style not in get_args(Style):
         raise SettingError(f"style is {style!r}", expected=f"one of: {', '.join(get_args(Style))}")
-    wide = draw_wide_style(np.random.default_rng([seed, _RENDERING])) if style == "randomised" else None
+    wide = draw_wide_style(np.random.default_rng([seed, RENDERING])) if style == "randomised" else None
     return render_photograph(eye, seed, wide)
 
 
@@ -65,7 +65,7 @@ def phantom_eye(seed: int, size_px: int = 256) -> Eye:
         ((64, 64), (64, 64, 3))
     """
     eye = grow(seed, size_px, preset="child", centred_on="disc", angle_deg=30)
-    photograph = render_photograph(eye, seed, _of_one_camera(np.random.default_rng([seed, _RENDERING])))
+    photograph = render_photograph(eye, seed, _of_one_camera(np.random.default_rng([seed, RENDERING])))
     return replace(eye, name=f"phantom_{seed:03d}", photograph=photograph)
 
 
@@ -106,5 +106,5 @@ def _write(folder: Path, train: int, test: int, size_px: int, seed: int) -> None
 
 def phantom_folder(*, train: int = 40, test: int = 8, size_px: int = 256) -> Path:
     """The embedded phantom set, in the cache folder; made on first use."""
-    folder = cache_folder() / "phantom" / f"phantoms-{train}-{test}-{size_px}px-recipe{RECIPE}.{_RENDERING}"
+    folder = cache_folder() / "phantom" / f"phantoms-{train}-{test}-{size_px}px-recipe{RECIPE}.{RENDERING}"
     return fill_once(folder, lambda temporary: _write(temporary, train, test, size_px, seed=0))

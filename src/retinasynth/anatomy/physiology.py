@@ -21,7 +21,7 @@ from retinasynth.config import Centre, Laterality, Section, did_you_mean, explai
 from retinasynth.errors import SettingError
 
 Distribution = tuple[float, float]  # mean and standard deviation; cut off where the parameter's range ends
-Preset = Literal["adult", "child", "elderly", "hypertensive", "diabetic"]
+Preset = Literal["adult", "child", "elderly", "hypertensive", "glaucomatous", "diabetic"]
 
 
 class Anatomy(Section):
@@ -103,6 +103,12 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
         "focal_narrowing": (0.25, 0.1),
         "haemorrhages": (2, 2),
         "soft_exudates": (1, 1),
+    },
+    # Advanced enough to be seen: large cups, often deepest at one pole (Jonas et al., Surv. Ophthalmol. 43, 1999).
+    "glaucomatous": _ADULT
+    | {
+        "cup_to_disc": (0.72, 0.1),
+        "notch": (0.25, 0.25),
     },
     "diabetic": _ADULT
     | {

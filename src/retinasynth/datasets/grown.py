@@ -21,10 +21,13 @@ import retinasynth
 from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.growth import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.label_map import write_label_map
-from retinasynth.anatomy.phantom import Style, metadata_of, phantom_photograph
+from retinasynth.anatomy.phantom import RENDERING, Style, metadata_of, phantom_photograph
+from retinasynth.datasets.layouts import find_eyes
+from retinasynth.datasets.matching import EyeFiles
 from retinasynth.errors import InterruptedRunError, OutputError, SettingError
 from retinasynth.files import (
     MANIFEST,
+    cache_folder,
     explaining_write_errors,
     new_folder,
     output_folder,
@@ -185,3 +188,41 @@ def _write_one(job: tuple[Path, GrownSet, int]) -> dict[str, Any]:
         "biomarkers": asdict(measure_eye(eye)),
         "sha256": {file.parent.name: sha256_of(file) for file in sorted(out.glob(f"*/{eye.name}.png"))},
     }
+
+
+# Who is photographed how in the set that segmenters learn from: people, angle of view (degrees), what the camera is
+# pointed at, shape of the field of view, style of the photographs.
+_MANY_PEOPLE: tuple[tuple[str, float, str, str, Style], ...] = (
+    ("child", 30.0, "disc", "round", "randomised"),
+    ("adult", 45.0, "macula", "round", "randomised"),
+    ("diabetic", 50.0, "macula", "cut", "randomised"),
+    ("elderly", 35.0, "macula", "round", "randomised"),
+    ("hypertensive", 60.0, "macula", "cut", "randomised"),
+    ("adult", 30.0, "disc", "round", "randomised"),
+    ("glaucomatous", 60.0, "macula", "cut", "randomised"),
+    ("glaucomatous", 35.0, "disc", "round", "natural"),
+    ("glaucomatous", 45.0, "macula", "round", "natural"),
+    ("elderly", 60.0, "macula", "cut", "natural"),
+    ("diabetic", 50.0, "macula", "cut", "natural"),
+    ("child", 40.0, "disc", "round", "natural"),
+)
+
+
+def grown_eyes(count: int, size_px: int) -> list[EyeFiles]:
+    """Grown eyes of many people through many cameras; in the cache folder, made on first use.
+
+    Args:
+        count: how many eyes in all.
+        size_px: height and width.
+    """
+    eyes: list[EyeFiles] = []
+    for number, (preset, angle_deg, centred_on, aperture, style) in enumerate(_MANY_PEOPLE):
+        share = count // len(_MANY_PEOPLE) + (number < count % len(_MANY_PEOPLE))
+        if share:
+            parameters = {"angle_deg": angle_deg, "centred_on": centred_on, "aperture": aperture}
+            grown = GrownSet((number + 1) * 1_000_000, size_px, preset, style, parameters)
+            name = f"{number + 1}-{preset}-{size_px}px-recipe{RECIPE}.{RENDERING}"
+            folder = cache_folder() / "grown" / name
+            write_grown_set(folder, share, grown)
+            eyes += find_eyes(folder).eyes[:share]  # an earlier run may have asked for more
+    return eyes

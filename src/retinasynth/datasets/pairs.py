@@ -94,7 +94,7 @@ def load_pairs(
                 expected=f"pairs of a photograph and its {', '.join(planes)}",
                 do="An empty mask says that an eye has none of something; a missing one says nothing",
             )
-    wanted = json.dumps([CACHE_FORMAT, size_px, resize, appearance, *planes, [_stamp(eye, planes) for eye in files]])
+    wanted = json.dumps([CACHE_FORMAT, size_px, resize, appearance, *planes, [stamp_of(eye, planes) for eye in files]])
     folder = fill_once(
         cache_folder() / "pairs" / hashlib.sha256(wanted.encode()).hexdigest()[:24],
         lambda temporary: _decode(files, size_px, resize, appearance, planes, temporary),
@@ -110,7 +110,8 @@ def load_pairs(
     )
 
 
-def _stamp(eye: EyeFiles, planes: Sequence[str]) -> list[str | int]:
+def stamp_of(eye: EyeFiles, planes: Sequence[str]) -> list[str | int]:
+    """What changes when the files of an eye do: their places, sizes and times."""
     stamp: list[str | int] = [eye.name, eye.side_by_side, *eye.empty_planes]
     for path in (eye.photograph, *eye.with_planes_alone(planes).planes.values()):
         if path is not None:

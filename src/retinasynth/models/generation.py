@@ -47,13 +47,14 @@ def generate_photograph(network: nn.Module, labels: Labels, *, channels: int, se
     weight = next(network.parameters())
     signed = torch.from_numpy(images.signed_from_labels(labels, channels)).to(weight)
     half = torch.autocast(weight.device.type, torch.bfloat16, enabled=fast_precision(weight.device) == "bf16")
-    with _evaluation_mode(network), torch.inference_mode(), half, seeded(seed, device=weight.device):
+    with evaluation_mode(network), torch.inference_mode(), half, seeded(seed, device=weight.device):
         generated = network(signed[None])[0]
     return images.photograph_from_signed(generated.float().cpu().numpy())
 
 
 @contextmanager
-def _evaluation_mode(network: nn.Module) -> Iterator[None]:
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode inside the block, and as it was after it."""
     was_training = network.training
     network.eval()
     try:

@@ -1,25 +1,19 @@
-"""The model folder: ``model.safetensors``, ``config.json`` and ``README.md`` (the model card). No pickle anywhere."""
+"""The model folder of a generator."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-from pydantic import ConfigDict, ValidationError, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import ConfigDict, model_validator
 from torch import nn
 
 import retinasynth
 from retinasynth.config import GeneratorSettings, Plane, Resize, Section, Settings, label_channels, refuse_odd_size
-from retinasynth.errors import ModelError
-from retinasynth.files import atomic_path, write_json, write_text
+from retinasynth.models.folders import FORMAT_VERSION, load_weights, read_config, training_facts, write_model_folder
 from retinasynth.models.generators import build_generator
 
 FORMAT = "retinasynth-model"
-FORMAT_VERSION = 1
 CONVENTIONS = {
     "input": "label masks, -1 outside and 1 inside, float32 (batch, channels, size_px, size_px): one channel for each "
     "plane in the order of `planes`, or a single plane repeated in `mask_channels`",
@@ -79,11 +73,6 @@ class Model:
     config: ModelConfig
 
 
-def contiguous_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The parameters and buffers of a network, on the CPU and in the plain memory order that safetensors writes."""
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-
-
 def save_model(folder: Path, network: nn.Module, settings: Settings, training: Mapping[str, Any]) -> None:
     """Write a model folder, each file atomically.
 
@@ -105,10 +94,7 @@ def save_model(folder: Path, network: nn.Module, settings: Settings, training: M
         generator=settings.generator,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
     )
-    with atomic_path(folder / "model.safetensors") as temporary:
-        save_file(contiguous_state(network), temporary)
-    write_json(folder / "config.json", config.model_dump(mode="json"))
-    write_text(folder / "README.md", _model_card(config))
+    write_model_folder(folder, network, config, _model_card(config))
 
 
 def load_model(folder: Path) -> Model:
@@ -118,53 +104,13 @@ def load_model(folder: Path) -> Model:
         ModelError: the folder or one of its files is missing, damaged, or not of this package.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise ModelError(
-            f"{folder} is {'a file' if folder.exists() else 'missing'}", expected="a model folder or a run folder"
-        )
-    missing = [name for name in ("config.json", "model.safetensors") if not (folder / name).is_file()]
-    if missing:
-        raise ModelError(
-            f"{folder} has no {' and no '.join(missing)}", expected="a folder written by `retinasynth train`"
-        )
-    config = _read_config(folder / "config.json")
+    config = read_config(folder, ModelConfig, FORMAT)
     network = build_generator(config.label_channels, config.size_px, config.generator)
-    try:
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()  # torch's first line only says that there are errors
-        raise ModelError(
-            f"{folder / 'model.safetensors'} does not hold the weights that config.json describes ({reason})",
-            do="Copy the model folder again, all files of one model together",
-        ) from error
+    load_weights(folder, network)
     return Model(network.eval(), config)
 
 
-def _read_config(path: Path) -> ModelConfig:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path} cannot be read ({error})", expected="JSON written by retinasynth") from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ModelError(f"{path} is not of a retinasynth model", expected=f'"format": "{FORMAT}"')
-    if values.get("format_version") != FORMAT_VERSION:
-        raise ModelError(
-            f"{path} has format version {values.get('format_version')}",
-            expected=f"version {FORMAT_VERSION}",
-            do="Use the version of retinasynth that wrote it, or a newer one",
-        )
-    try:
-        return ModelConfig.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        name = ".".join(str(part) for part in problem["loc"])
-        raise ModelError(f"{path} is incomplete or foreign ({name}: {problem['msg']})") from error
-
-
 def _model_card(config: ModelConfig) -> str:
-    facts = "\n".join(
-        f"- {name.replace('_', ' ')}: {value}" for name, value in config.training.items() if value not in ("", None)
-    )
     return f"""# A retinasynth generator: {", ".join(config.planes)} to fundus photograph
 
 Preset `{config.preset}`, {config.size_px} x {config.size_px} pixels, U-Net ({config.generator.architecture}) of depth \
@@ -175,7 +121,7 @@ retinasynth generate --model THIS_FOLDER --masks masks/ --out pictures/
 ```
 
 ## Training
-{facts}
+{training_facts(config.training)}
 
 ## Conventions
 - in: {config.conventions["input"]}

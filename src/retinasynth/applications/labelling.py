@@ -1,0 +1,306 @@
+"""Labels for photographs that have none: one folder of photographs segmented, or a whole set of pseudo-labels."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.label_map import overlay
+from retinasynth.applications.segmentation import Segmentation, Segmenter, segment
+from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.datasets.matching import alone, pictures_in, refuse_twins
+from retinasynth.datasets.twins import find_twins, sketch
+from retinasynth.errors import DataError, ImageError
+from retinasynth.files import MANIFEST, explaining_write_errors, new_folder, output_folder, write_json, write_text
+from retinasynth.images import (
+    Photograph,
+    draw_panels,
+    encoded,
+    read_photograph,
+    resize_photograph,
+    square_photograph,
+    write_mask,
+    write_photograph,
+)
+from retinasynth.progress import progress
+
+SHEET_PX, SHEET_COLUMNS, SHEET_ROWS = 256, 6, 5
+LABELLING = "labelling.json"  # what a set of pseudo-labels was asked for
+REJECTED = "rejected.csv"
+
+
+# --- A folder of photographs ---------------------------------------------------------------------------------------
+
+
+def photographs_in(path: Path) -> list[EyeFiles]:
+    """The photographs in a file, a folder of pictures or a data set, each with what is known of its eye.
+
+    Raises:
+        DataError: there is nothing there.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [alone(path, "test")]
+    if path.is_dir() and (pictures := pictures_in(path)):
+        refuse_twins(pictures)
+        return [alone(picture, "test") for picture in pictures]
+    eyes = [files for files in find_eyes(path).eyes if files.photograph and not files.side_by_side]
+    if not eyes:
+        raise DataError(f"{path} has no photographs", expected="a photograph, a folder of them, or a data set")
+    return eyes
+
+
+def segment_folder(models: Sequence[Segmenter], path: Path, out: Path, *, probabilities: bool = False) -> list[str]:
+    """Segment photographs and write their planes, overlays and a table of confidence.
+
+    Writes ``PLANE/NAME.png``, ``overlays/NAME.png``, ``found.csv`` and on demand ``probabilities/PLANE/NAME.png`` (8
+    bits, 255 is certain). What cannot be segmented is listed in ``rejected.csv`` with the reason.
+
+    Args:
+        models: segmenters.
+        path: what `photographs_in` takes.
+        out: a new or empty folder.
+        probabilities: write these as well.
+
+    Returns:
+        Names of the photographs that were rejected.
+
+    Raises:
+        DataError: there is nothing at `path`.
+        ImageError: it is one photograph, and that cannot be segmented.
+        OutputError: `out` has something in it or cannot be written.
+    """
+    eyes = photographs_in(path)
+    out = new_folder(out, what="the labels")
+    rows: list[dict[str, str]] = []
+    rejected: list[tuple[str, str]] = []
+    with progress("Segmenting", len(eyes), quiet=len(eyes) == 1) as advance:
+        for number, files in enumerate(eyes, start=1):
+            try:
+                found = segment(_photograph(files), models=models)
+            except ImageError as error:
+                if len(eyes) == 1:
+                    raise
+                rejected.append((files.name, error.got))
+            else:
+                _write_found(out, files.name, found, probabilities=probabilities)
+                rows.append(_row(files.name, found))
+            advance(number, files.name)
+    write_text(out / "found.csv", _csv(rows))
+    if rejected:
+        write_text(out / REJECTED, _csv([{"name": name, "reason": reason} for name, reason in rejected]))
+    return [name for name, _ in rejected]
+
+
+def _photograph(files: EyeFiles) -> Photograph:
+    if files.photograph is None:
+        raise DataError(f"{files.name} has no photograph")
+    return read_photograph(files.photograph)
+
+
+def _write_found(out: Path, name: str, found: Segmentation, *, probabilities: bool) -> None:
+    for plane, mask in found.eye.planes.items():
+        write_mask(out / plane / f"{name}.png", mask)
+    write_photograph(out / "overlays" / f"{name}.png", overlay(found.eye))
+    if probabilities:
+        for plane, layer in found.probabilities.items():
+            grey = (layer * 255).round().astype("uint8")
+            write_photograph(out / "probabilities" / plane / f"{name}.png", grey[..., None].repeat(3, axis=2))
+
+
+def _row(name: str, found: Segmentation) -> dict[str, str]:
+    confidence = {f"confidence_{plane}": f"{value:.4f}" for plane, value in found.confidence.items()}
+    return {"name": name, **confidence, "doubts": " ".join(found.doubts)}
+
+
+def _csv(rows: Sequence[dict[str, str]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, sorted(names, key="doubts".__eq__), restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+# --- Pseudo-labels --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What `label_sets` made.
+
+    Attributes:
+        kept: number of photographs with labels.
+        rejected: name and reason of the others.
+    """
+
+    kept: int
+    rejected: tuple[tuple[str, str], ...]
+
+
+def label_sets(
+    models: Sequence[Segmenter], data: Sequence[Path], out: Path, *, size_px: int = 1024, least_confidence: float = 0.7
+) -> Labelled:
+    """Turn photographs of several sets into one data set with labels, that a generator can learn from.
+
+    Of photographs that show one retina (`retinasynth.datasets.twins`) only one is kept: a test photograph before a
+    training one, then the one with more planes drawn by people. Drawn planes stay as they are; those that are missing
+    are taken from the segmenters. A photograph is rejected, and listed with the reason, when it cannot be segmented,
+    when it has no disc, or when a plane's confidence is low.
+
+    The set has ``train/`` and ``test/`` as the sources have, with ``images/`` and a folder for each plane; beside them
+    ``manifest.jsonl`` (origin, confidence, which planes were drawn), ``rejected.csv`` and ``sheets/`` of overlays to
+    look at. Run again, it goes on where it stopped.
+
+    Args:
+        models: segmenters.
+        data: data sets with photographs.
+        out: a new or empty folder, or that of the same set.
+        size_px: longest side of the photographs that are written; smaller ones keep their size.
+        least_confidence: below it, in any plane that was found, a photograph is rejected.
+
+    Raises:
+        DataError: there are no photographs.
+        OutputError: `out` holds something else or cannot be written.
+    """
+    sources = [(Path(folder).name, files) for folder in data for files in photographs_in(Path(folder))]
+    asked = {
+        "models": [model.name for model in models],
+        "photographs": [f"{origin}/{files.name}" for origin, files in sources],
+        "size_px": size_px,
+        "least_confidence": least_confidence,
+    }
+    done = _begun(out, asked)
+    twins = _twins(sources)
+    rejected: list[tuple[str, str]] = []
+    with progress("Labelling", len(sources)) as advance:
+        for number, (origin, files) in enumerate(sources):
+            name = f"{origin}-{files.name}"
+            if number in twins:
+                line: dict[str, object] = {"name": name, "rejected": twins[number]}
+            elif name in done:
+                line = done[name]
+            else:
+                line = _label_one(models, origin, files, out, size_px, least_confidence)
+            if name not in done:
+                with explaining_write_errors(out / MANIFEST), (out / MANIFEST).open("a", encoding="utf-8") as manifest:
+                    manifest.write(json.dumps(line) + "\n")
+            if reason := line.get("rejected"):
+                rejected.append((name, str(reason)))
+            advance(number + 1, name)
+    write_text(out / REJECTED, _csv([{"name": name, "reason": reason} for name, reason in rejected]))
+    write_sheets(out)
+    return Labelled(len(sources) - len(rejected), tuple(rejected))
+
+
+def _begun(out: Path, asked: dict[str, object]) -> dict[str, dict[str, object]]:
+    """The finished lines of a set that was begun with the same request; of a new folder none."""
+    path = out / LABELLING
+    if not path.is_file():
+        write_json(new_folder(out, what="a set of pseudo-labels") / LABELLING, asked)
+        return {}
+    output_folder(out)
+    begun = json.loads(path.read_text(encoding="utf-8"))
+    if begun != asked:
+        raise DataError(
+            f"{out} was begun with other photographs, models or limits", do="Choose another --out, or remove it first"
+        )
+    manifest = out / MANIFEST
+    text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
+    write_text(manifest, "".join(lines))  # the last line may have been cut off
+    return {line["name"]: line for line in map(json.loads, lines)}
+
+
+def _twins(sources: Sequence[tuple[str, EyeFiles]]) -> dict[int, str]:
+    """The photographs to leave out because another shows the same retina, by number, with the reason."""
+    sketches = []
+    with progress("Reading", len(sources)) as advance:
+        for number, (_, files) in enumerate(sources, start=1):
+            sketches.append(sketch(_photograph(files)))
+            advance(number, files.name)
+    with progress("Comparing", len(sources)) as advance:
+        found = find_twins(sketches, lambda done: advance(done, ""))
+    order = sorted(
+        range(len(sources)), key=lambda number: (sources[number][1].split != "test", -_drawn(sources[number][1]))
+    )
+    rank = {number: place for place, number in enumerate(order)}
+    left_out: dict[int, str] = {}
+    for pair in sorted(found, key=lambda pair: min(rank[pair.first], rank[pair.second])):
+        better, worse = sorted((pair.first, pair.second), key=rank.__getitem__)
+        if better not in left_out and worse not in left_out:
+            origin, files = sources[better]
+            left_out[worse] = f"shows the same retina as {origin}-{files.name}"
+    return left_out
+
+
+def _drawn(files: EyeFiles) -> int:
+    return len(files.planes) + len(files.empty_planes)
+
+
+def _label_one(
+    models: Sequence[Segmenter], origin: str, files: EyeFiles, out: Path, size_px: int, least_confidence: float
+) -> dict[str, object]:
+    """Segment one photograph and write it with its planes; the line of the manifest."""
+    name = f"{origin}-{files.name}"
+    drawn = read_eye(replace(files, geometry=None))
+    try:
+        found = segment(_photograph(files), models=models)
+    except ImageError as error:
+        return {"name": name, "rejected": error.got}
+    confidence = {plane: round(value, 4) for plane, value in found.confidence.items() if plane not in drawn.planes}
+    low = [f"{plane} {value:.2f}" for plane, value in confidence.items() if value < least_confidence]
+    if found.doubts and "disc" not in drawn.planes:
+        return {"name": name, "rejected": " ".join(found.doubts)}
+    if low:
+        return {"name": name, "rejected": f"low confidence: {', '.join(low)}"}
+    planes = {**found.eye.planes, **drawn.planes}
+    if "cup" in planes and "disc" in planes:
+        planes["cup"] = planes["cup"] & planes["disc"]
+    eye = Eye(name, planes, found.eye.photograph)
+    _write_labelled(out / files.split, eye, size_px)
+    return {
+        "name": name,
+        "split": files.split,
+        "origin": f"{origin}/{files.name}",
+        "confidence": confidence,
+        "drawn": sorted(drawn.planes),
+    }
+
+
+def _write_labelled(folder: Path, eye: Eye, size_px: int) -> None:
+    height, width = eye.size
+    scale = min(1.0, size_px / max(height, width))
+    size = (round(height * scale), round(width * scale))
+    if eye.photograph is not None:
+        write_photograph(folder / "images" / f"{eye.name}.png", resize_photograph(eye.photograph, size))
+    for plane, mask in eye.planes.items():
+        averaged = resize_photograph((mask[..., None] * [255, 255, 255]).astype("uint8"), size)
+        write_mask(folder / plane / f"{eye.name}.png", averaged[..., 0] > 127)
+
+
+def write_sheets(folder: Path) -> int:
+    """Write ``sheets/NN.jpg``: overlays of all eyes of a set of pseudo-labels, with their names, to look at.
+
+    Returns:
+        How many sheets.
+    """
+    eyes = find_eyes(folder).eyes
+    per_sheet = SHEET_COLUMNS * SHEET_ROWS
+    starts = range(0, len(eyes), per_sheet)
+    for number, start in enumerate(starts):
+        some = eyes[start : start + per_sheet]
+        pictures = [square_photograph(overlay(read_eye(files)), SHEET_PX, "letterbox") for files in some]
+        pictures += [pictures[0] * 0] * (-len(pictures) % SHEET_COLUMNS)
+        rows = [pictures[at : at + SHEET_COLUMNS] for at in range(0, len(pictures), SHEET_COLUMNS)]
+        names = [files.name for files in some]
+        titles = ["   ".join(names[at : at + SHEET_COLUMNS]) for at in range(0, len(names), SHEET_COLUMNS)]
+        sheet = draw_panels(rows, [""] * SHEET_COLUMNS, titles)
+        path = folder / "sheets" / f"{number:02d}.jpg"
+        with explaining_write_errors(path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(encoded(sheet, "JPEG"))
+    return len(starts)

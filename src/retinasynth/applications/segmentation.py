@@ -1,0 +1,215 @@
+"""Segmenters as users hold them: a photograph in, an eye with its planes out; or a plain answer why not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from scipy import ndimage
+
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.frame import frame_of
+from retinasynth.errors import ImageError, InputError, ModelError
+from retinasynth.images import Mask, Photograph, read_photograph, stem_of
+from retinasynth.models.prediction import Probability, found_planes, predict
+from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+BUNDLED = ("vessels", "disc-cup", "judge")
+USUAL = ("vessels", "disc-cup")  # what `segment` looks for
+
+SMALLEST_PX = 160
+_LEAST_VESSELS = 0.015  # of the field of view
+_LEAST_CONFIDENCE = {"vessels": 0.6, "disc": 0.6}
+_DISC_DIAMETERS = (0.05, 0.45)  # of the diameter of the field of view
+_LEAST_ROUNDNESS = 0.75
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What was found in a photograph.
+
+    Attributes:
+        eye: the photograph with its planes: ``fov`` and what the segmenters find. A plane that could not be found is
+            absent.
+        probabilities: by plane, ``float32 (height, width)`` in [0, 1].
+        confidence: by plane, the Dice overlap with the truth that its probabilities promise, if they are right.
+        doubts: what a person should look at, in sentences.
+    """
+
+    eye: Eye
+    probabilities: Mapping[str, Probability] = field(repr=False)
+    confidence: Mapping[str, float]
+    doubts: tuple[str, ...] = ()
+
+
+class Segmenter:
+    """Finds label planes in photographs.
+
+    Args:
+        model: a network with its configuration.
+        name: of the model.
+
+    Example (needs a photograph)::
+
+        found = Segmenter.load("vessels").segment("eye.jpg")
+        found.eye.planes["vessels"], found.confidence["vessels"]
+    """
+
+    def __init__(self, model: SegmenterModel, name: str) -> None:
+        self.name, self.model, self.config = name, model, model.config
+
+    @classmethod
+    def load(cls, model: Path | str) -> Self:
+        """A bundled segmenter by its name, or the one in a run folder or a model folder.
+
+        Raises:
+            ModelError: there is none, or one of its files is missing, damaged or foreign.
+        """
+        if str(model) in BUNDLED and not Path(model).exists():
+            return cls(load_segmenter(WEIGHTS / str(model)), str(model))
+        folder = Path(model)
+        if not folder.exists():
+            raise ModelError(f"{model} does not exist", expected=f"a folder, or one of: {', '.join(BUNDLED)}")
+        name = folder.resolve().name
+        if (folder / "config.yaml").is_file():  # a run folder
+            if not (folder / "model").is_dir():
+                raise ModelError(
+                    f"The run in {folder} has not saved a model yet",
+                    do=f"Go on with: retinasynth segment train --resume {folder}",
+                )
+            folder = folder / "model"
+        return cls(load_segmenter(folder), name)
+
+    def segment(self, photograph: Photograph | Path | str) -> Segmentation:
+        """What is in a photograph; see `segment`."""
+        return segment(photograph, models=[self])
+
+
+def segment(photograph: Photograph | Path | str, *, models: Sequence[Segmenter | Path | str] = USUAL) -> Segmentation:
+    """What is in a fundus photograph: vessels, disc and cup, or what other segmenters find.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)`` or ``(height, width)``, or a file.
+        models: segmenters, or what `Segmenter.load` takes.
+
+    Returns:
+        The eye with its planes, their probabilities, and how far to trust them.
+
+    Raises:
+        ImageError: the picture is unreadable, black, too small, or shows no fundus.
+        InputError: an array is no photograph.
+        ModelError: a model cannot be loaded.
+
+    Example (needs a photograph)::
+
+        rs.segment("eye.jpg").eye.planes["cup"]
+    """
+    picture, name = _read(photograph)
+    loaded = [model if isinstance(model, Segmenter) else Segmenter.load(model) for model in models]
+    planes: dict[str, Mask] = {}
+    probabilities: dict[str, Probability] = {}
+    for segmenter in loaded:
+        seen = predict(segmenter.model, picture)
+        planes |= {"fov": seen.field} | found_planes(segmenter.model, seen)
+        probabilities |= seen.probabilities
+    confidence = {
+        plane: promised_dice(probabilities[plane], mask) for plane, mask in planes.items() if plane in probabilities
+    }
+    _refuse_other_than_fundus(name, planes, confidence)
+    doubts = _doubts(planes, probabilities, confidence)
+    return Segmentation(Eye(name, planes, picture), probabilities, confidence, doubts)
+
+
+def promised_dice(probability: Probability, found: Mask) -> float:
+    """The Dice overlap that a mask would have with the truth if its probabilities were right.
+
+    Expected hits over expected sizes, 2 sum(p in found) / (|found| + sum(p)); 0 for an empty mask.
+
+    Example:
+        >>> promised_dice(np.array([[1.0, 0.5, 0.0]], np.float32), np.array([[True, True, False]]))
+        0.8571428571428571
+    """
+    count = int(found.sum())
+    if count == 0:
+        return 0.0
+    return float(2 * probability[found].sum(dtype=np.float64) / (count + probability.sum(dtype=np.float64)))
+
+
+def _read(photograph: Photograph | Path | str) -> tuple[Photograph, str]:
+    if isinstance(photograph, str | Path):
+        path = Path(photograph)
+        picture, name = read_photograph(path), stem_of(path)
+    else:
+        picture, name = photograph, "photograph"
+        if picture.ndim == 2:
+            picture = np.repeat(picture[..., np.newaxis], 3, axis=2)
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise InputError(
+                f"The photograph is {picture.dtype} of shape {photograph.shape}",
+                expected="uint8 of shape (height, width, 3), or (height, width) where it is grey",
+            )
+    if min(picture.shape[:2]) < SMALLEST_PX:
+        raise ImageError(
+            f"{name} is {picture.shape[0]} x {picture.shape[1]} px",
+            expected=f"a fundus photograph of at least {SMALLEST_PX} px each way",
+            do="Use the original; an enlarged copy shows no more",
+        )
+    return picture, name
+
+
+def _refuse_other_than_fundus(name: str, planes: Mapping[str, Mask], confidence: Mapping[str, float]) -> None:
+    if "vessels" not in planes:
+        return
+    share = planes["vessels"].sum() / max(planes["fov"].sum(), 1)
+    if share < _LEAST_VESSELS or confidence["vessels"] < _LEAST_CONFIDENCE["vessels"]:
+        raise ImageError(
+            f"{name} does not look like a fundus photograph: {share:.1%} of it are vessels, found with confidence "
+            f"{confidence['vessels']:.2f}",
+            expected=f"at least {_LEAST_VESSELS:.1%}, with confidence {_LEAST_CONFIDENCE['vessels']}",
+            do="If it is one, it is too blurred or dark to be read",
+        )
+
+
+def _doubts(
+    planes: dict[str, Mask], probabilities: Mapping[str, Probability], confidence: Mapping[str, float]
+) -> tuple[str, ...]:
+    """What a person should look at; a disc that cannot be one is taken out of the planes."""
+    if "disc" not in probabilities:
+        return ()
+    reason = _why_no_disc(planes, confidence)
+    if not reason:
+        return ()
+    planes.pop("disc", None)
+    planes.pop("cup", None)
+    return (f"No disc: {reason}.",)
+
+
+def _why_no_disc(planes: Mapping[str, Mask], confidence: Mapping[str, float]) -> str:
+    disc = planes.get("disc")
+    if disc is None:
+        return "none was found in the picture"
+    if confidence["disc"] < _LEAST_CONFIDENCE["disc"]:
+        return f"what looks most like one was found with confidence {confidence['disc']:.2f} only"
+    area = float(disc.sum())
+    share = 2 * np.sqrt(area / np.pi) / frame_of(planes["fov"]).side
+    if not _DISC_DIAMETERS[0] <= share <= _DISC_DIAMETERS[1]:
+        return f"what looks like one has {share:.0%} of the diameter of the field of view"
+    if roundness(disc) < _LEAST_ROUNDNESS:
+        return f"what looks like one is not round (roundness {roundness(disc):.2f})"
+    return ""
+
+
+def roundness(mask: Mask) -> float:
+    """Share of the circle of the same area and centre that a mask fills: 1 for a circle.
+
+    Example:
+        >>> rows, columns = np.mgrid[:99, :99]
+        >>> round(roundness((rows - 49) ** 2 + (columns - 49) ** 2 < 900), 1)
+        1.0
+    """
+    row, column = ndimage.center_of_mass(mask)
+    rows, columns = np.nonzero(mask)
+    inside = (rows - row) ** 2 + (columns - column) ** 2 <= len(rows) / np.pi
+    return float(inside.mean())

@@ -1,0 +1,87 @@
+"""Typed settings: what can be chosen, in which range, and the presets that choose it.
+
+A run is described by one `Settings` (photographs from masks) or `SegmenterSettings` (label planes from photographs).
+It is made from a preset, a YAML file, or either with overrides (``--set optimiser.learning_rate=1e-4`` or, since the
+name is unambiguous, ``--set learning_rate=1e-4``), is written into the run folder, and is never asked for again:
+resuming, generating and evaluating read it there.
+"""
+
+from retinasynth.config.generator import (
+    PRESETS,
+    DataSettings,
+    DiscriminatorSettings,
+    GeneratorSettings,
+    LossSettings,
+    OptimiserSettings,
+    Settings,
+    TrainingSettings,
+    label_channels,
+    refuse_odd_size,
+)
+from retinasynth.config.sections import (
+    Appearance,
+    Centre,
+    Initialisation,
+    Laterality,
+    LoopSettings,
+    Plane,
+    Precision,
+    Resize,
+    RunSettings,
+    Section,
+    descriptions,
+    did_you_mean,
+    explain,
+    flat,
+)
+from retinasynth.config.segmenter import (
+    PRESETS as SEGMENTER_PRESETS,
+)
+from retinasynth.config.segmenter import (
+    AdamWSettings,
+    AugmentationSettings,
+    Looks,
+    NetworkSettings,
+    Normalisation,
+    SegmentationData,
+    SegmentationLossSettings,
+    SegmenterSettings,
+    refuse_odd_crop,
+)
+
+__all__ = [
+    "PRESETS",
+    "SEGMENTER_PRESETS",
+    "AdamWSettings",
+    "Appearance",
+    "AugmentationSettings",
+    "Centre",
+    "DataSettings",
+    "DiscriminatorSettings",
+    "GeneratorSettings",
+    "Initialisation",
+    "Laterality",
+    "Looks",
+    "LoopSettings",
+    "LossSettings",
+    "NetworkSettings",
+    "Normalisation",
+    "OptimiserSettings",
+    "Plane",
+    "Precision",
+    "Resize",
+    "RunSettings",
+    "Section",
+    "SegmentationData",
+    "SegmentationLossSettings",
+    "SegmenterSettings",
+    "Settings",
+    "TrainingSettings",
+    "descriptions",
+    "did_you_mean",
+    "explain",
+    "flat",
+    "label_channels",
+    "refuse_odd_crop",
+    "refuse_odd_size",
+]

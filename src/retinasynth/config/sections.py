@@ -1,0 +1,224 @@
+"""What all settings have in common: sections, ranges, files, overrides, and messages about mistakes in them."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from retinasynth.errors import SettingError
+
+Initialisation = Literal["normal", "glorot", "he"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Appearance = Literal["own", "expected"]
+Resize = Literal["stretch", "letterbox"]
+Laterality = Literal["left", "right"]
+Centre = Literal["disc", "macula"]
+Plane = Literal[
+    "vessels",
+    "arteries",
+    "veins",
+    "disc",
+    "cup",
+    "fovea",
+    "fov",
+    "microaneurysms",
+    "haemorrhages",
+    "hard_exudates",
+    "soft_exudates",
+]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are refused and values cannot be changed once made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def split_names(value: object) -> object:
+    """Names with commas between, as `--set` gives them, one by one; anything else as it is."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+class LoopSettings(Section):
+    """What every training loop has."""
+
+    batch_size: int = Field(1, ge=1, description="examples in a step of one process")
+    seed: int = Field(0, ge=0, lt=2**32)
+    precision: Precision = Field(
+        "auto",
+        description="auto is bf16 where the hardware has it, fp16 with loss scaling on older GPUs, else fp32",
+    )
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights per step; 0 keeps no average")
+    devices: int = Field(1, ge=1, le=64, description="processes that share a step; each takes batch_size pairs")
+    log_every_steps: int = Field(10, ge=1)
+    sample_every_steps: int = Field(400, ge=1, description="steps between two sample grids")
+    checkpoint_every_steps: int = Field(400, ge=1, description="steps between two checkpoints")
+    tensorboard: bool = Field(False, description="also write TensorBoard events (extra: tracking)")
+
+
+class RunSettings(Section):
+    """Everything that decides what a training run computes, in sections; made from a preset, a YAML file or both.
+
+    Attributes:
+        presets: values by name of preset; what one leaves out keeps its default.
+        command: that makes and resumes such a run.
+        preset: the one that these settings started from.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    command: ClassVar[str] = "train"
+
+    preset: str
+
+    @classmethod
+    def from_preset(cls, name: str) -> Self:
+        """The settings of a preset.
+
+        Raises:
+            SettingError: there is no preset of that name.
+
+        Example:
+            >>> from retinasynth.config import Settings
+            >>> Settings.from_preset("source").optimiser.learning_rate
+            0.0002
+        """
+        if name not in cls.presets:
+            raise SettingError(
+                f"There is no preset {name!r}{did_you_mean(name, cls.presets)}",
+                expected=f"one of: {', '.join(cls.presets)}",
+            )
+        return cls.from_mapping({"preset": name, **cls.presets[name]})
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, origin: str = "the settings") -> Self:
+        """Settings from nested plain values, checked.
+
+        Raises:
+            SettingError: a name is unknown or a value impossible; the message names it.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingError(
+                f"{origin}: {explain(error, list(descriptions(cls)))}", do="`retinasynth settings` lists all of them"
+            ) from error
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Settings from a YAML file; what it leaves out keeps the value of its ``preset``.
+
+        Raises:
+            SettingError: the file cannot be read, or holds something unknown or impossible.
+        """
+        path = Path(path)
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes, or a date such as 2024-99-99
+            raise SettingError(f"{path} cannot be read as settings ({error})", expected="a YAML file") from error
+        if not isinstance(values, dict):
+            raise SettingError(f"{path} holds {type(values).__name__}", expected="names and values, as in config.yaml")
+        base = cls.from_preset(str(values.get("preset", cls.model_fields["preset"].default)))
+        return cls.from_mapping(_merged(base.model_dump(), values), origin=str(path))
+
+    def to_yaml(self) -> str:
+        """The settings as YAML that `from_yaml` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def with_overrides(self, overrides: Sequence[str]) -> Self:
+        """These settings with ``section.name=value`` (or, where one section only has it, ``name=value``) changed.
+
+        Raises:
+            SettingError: an override has no ``=``, names nothing known, or gives an impossible value.
+
+        Example:
+            >>> from retinasynth.config import Settings
+            >>> Settings().with_overrides(["epochs=3", "generator.filters=8"]).training.epochs
+            3
+        """
+        values = self.model_dump()
+        for override in overrides:
+            name, equals, text = override.partition("=")
+            if not equals:
+                raise SettingError(f"--set {override!r} has no '='", expected="name=value, for example epochs=5")
+            *sections, leaf = _full_name(name.strip(), list(flat(self))).split(".")
+            place = values
+            for section in sections:
+                place = place[section]
+            # pydantic reads numbers and truth from text, but not the numbers of a closed choice (mask_channels).
+            value, before = text.strip(), place[leaf]
+            place[leaf] = int(value) if isinstance(before, int) and value.isdecimal() else value
+        return self.from_mapping(values, origin="--set " + " --set ".join(overrides) if overrides else "the settings")
+
+
+def flat(settings: RunSettings) -> dict[str, Any]:
+    """All settings as ``section.name: value``, in their order; lists as `--set` takes them, with commas between.
+
+    Example:
+        >>> from retinasynth.config import Settings
+        >>> flat(Settings())["loss.l1_weight"]
+        100.0
+    """
+    values: dict[str, Any] = {}
+    for section, inside in settings.model_dump(mode="json").items():
+        for name, value in inside.items() if isinstance(inside, dict) else [("", inside)]:
+            values[f"{section}.{name}" if name else section] = (
+                ",".join(map(str, value)) if isinstance(value, list) else value
+            )
+    return values
+
+
+def descriptions(settings: type[RunSettings]) -> dict[str, str]:
+    """What each setting of a kind of run means, as ``section.name: text``."""
+    return {
+        f"{section}.{name}": leaf.description or ""
+        for section, field in settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        for name, leaf in field.annotation.model_fields.items()
+    }
+
+
+def _full_name(name: str, settings: Sequence[str]) -> str:
+    known = [full for full in settings if full != "preset"]
+    if name in known:
+        return name
+    matches = [full for full in known if full.endswith(f".{name}")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise SettingError(f"--set {name} is ambiguous", expected=f"one of: {', '.join(matches)}")
+    leaves = {full.rpartition(".")[2]: full for full in known}
+    raise SettingError(
+        f"There is no setting {name!r}{did_you_mean(name, [*known, *leaves])}",
+        do="`retinasynth settings` lists all of them",
+    )
+
+
+def did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    """The end of a message about an unknown name: the known one that looks like it, if there is one."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def explain(error: ValidationError, known: Sequence[str]) -> str:
+    """What is wrong with settings, in one sentence for each; `known` are the names that there are."""
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"there is no setting {name!r}{did_you_mean(name, known)}")
+        elif name:
+            lines.append(f"{name} is {problem['input']!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}")
+        else:
+            lines.append(problem["msg"].removeprefix("Value error, "))
+    return "; ".join(lines)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(base)
+    for name, value in over.items():
+        below = both.get(name)
+        both[name] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return both

@@ -1,0 +1,343 @@
+"""What a segmenter learns from: the eyes of several data sets in frames of one size, and the examples cut from them.
+
+Eyes are decoded once, into arrays under the cache folder. Which example stands where in a step, how it is cut and how
+it is varied follows from ``(seed, step, position)`` alone, so that a resumed run sees what the undisturbed one would.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from retinasynth.anatomy.field_of_view import find_field_of_view
+from retinasynth.anatomy.frame import frame_of, into_frame
+from retinasynth.config import AugmentationSettings, SegmentationData, SegmenterSettings
+from retinasynth.datasets.grown import grown_eyes
+from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.datasets.pairs import stamp_of
+from retinasynth.datasets.photometric import as_another_camera
+from retinasynth.errors import DataError
+from retinasynth.files import cache_folder, fill_once
+from retinasynth.images import Photograph
+
+CACHE_FORMAT = 1
+_SHORTEST_SHARE, _LARGEST_SHARE = 0.25, 0.6  # of the disc in a close look
+
+
+class Examples(NamedTuple):
+    """A batch.
+
+    Attributes:
+        pictures: ``float32 (batch, 3, s, s)`` in [0, 1].
+        fields: ``float32 (batch, 1, s, s)``: 1 inside the field of view.
+        labels: ``float32 (batch, planes, s, s)``: how much of each pixel is covered.
+        known: ``float32 (batch, planes)``: 1 where a label is known, 0 where its plane is absent.
+    """
+
+    pictures: Tensor
+    fields: Tensor
+    labels: Tensor
+    known: Tensor
+
+
+@dataclass(frozen=True)
+class FramedEyes:
+    """Decoded eyes of one data set.
+
+    Attributes:
+        files: where they come from.
+        photographs: ``uint8 (n, field_px, field_px, 3)``.
+        layers: ``uint8 (n, 1 + planes, field_px, field_px)``: the field of view and the label planes, 255 where a
+            pixel is covered.
+        known: ``bool (n, planes)``: which planes an eye has.
+        fingerprint: SHA-256 over names and pixels.
+    """
+
+    files: tuple[EyeFiles, ...]
+    photographs: NDArray[np.uint8]
+    layers: NDArray[np.uint8]
+    known: NDArray[np.bool_]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        """How many eyes."""
+        return len(self.files)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a run learns from.
+
+    Attributes:
+        real: the training eyes of each data set.
+        grown: the grown ones, or None.
+        validation: eyes of people of whom none is learnt from.
+    """
+
+    real: tuple[FramedEyes, ...]
+    grown: FramedEyes | None
+    validation: tuple[EyeFiles, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that is learnt from."""
+        sets = [*self.real, *([self.grown] if self.grown else [])]
+        return hashlib.sha256("".join(one.fingerprint for one in sets).encode()).hexdigest()
+
+    @property
+    def eyes(self) -> int:
+        """How many eyes are learnt from."""
+        return sum(map(len, self.real)) + (len(self.grown) if self.grown else 0)
+
+
+def load_sources(data: SegmentationData) -> Sources:
+    """The eyes that a run learns from and those that fix its thresholds.
+
+    Raises:
+        DataError: there is nothing to learn from, or a set has no training eye with one of the planes.
+        ImageError: a picture cannot be used.
+    """
+    real: list[FramedEyes] = []
+    validation: list[EyeFiles] = []
+    for folder in data.folders:
+        usable = labelled(folder, data.planes)
+        held_out = validation_subjects(usable, data.validation_share)
+        validation += [files for files in usable if files.subject in held_out]
+        real.append(load_frames([files for files in usable if files.subject not in held_out], data))
+    grown = None
+    if data.grown and data.grown_share:
+        usable = grown_eyes(data.grown, data.field_px)
+        held_out = set() if validation else validation_subjects(usable, data.validation_share)
+        validation += [files for files in usable if files.subject in held_out]
+        grown = load_frames([files for files in usable if files.subject not in held_out], data)
+    if not real and grown is None:
+        raise DataError(
+            "There is nothing to learn from", expected="--data with a set of labelled eyes, or data.grown above 0"
+        )
+    return Sources(tuple(real), grown, tuple(validation))
+
+
+def labelled(folder: str, planes: Sequence[str]) -> list[EyeFiles]:
+    """The training eyes of a set that have a photograph and at least one of the planes.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = find_eyes(Path(folder)).split("train")
+    usable = [files for files in found if files.photograph and any(files.has([plane]) for plane in planes)]
+    if not usable:
+        have = sorted({plane for files in found for plane in (*files.planes, *files.empty_planes)})
+        raise DataError(
+            f"{folder} has no training eye with a photograph and labels of {' or '.join(planes)} "
+            f"(its {len(found)} training eyes have {', '.join(have) or 'no labels'})",
+            expected="a mask file for each eye in a folder named after the plane",
+        )
+    return usable
+
+
+def validation_subjects(files: Sequence[EyeFiles], share: float) -> set[str]:
+    """People held out of the training, at least one where any share is; chosen by a hash of their names.
+
+    Raises:
+        DataError: there is but one person, who cannot be on both sides.
+    """
+    people = sorted({one.subject for one in files}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    if not share:
+        return set()
+    if len(people) < 2:
+        raise DataError(
+            f"All training eyes are of one person ({people[0]})",
+            expected="at least two, so that one can fix the threshold",
+            do="Set validation_share=0 to go without; the threshold is then one half",
+        )
+    return set(people[: min(max(1, round(share * len(people))), len(people) - 1)])
+
+
+# --- Decoding --------------------------------------------------------------------------------------------------------
+
+
+def load_frames(files: Sequence[EyeFiles], data: SegmentationData) -> FramedEyes:
+    """Decode eyes into frames of ``data.field_px``, or take them from the cache."""
+    wanted = json.dumps([CACHE_FORMAT, data.field_px, *data.planes, [stamp_of(eye, data.planes) for eye in files]])
+    folder = fill_once(
+        cache_folder() / "frames" / hashlib.sha256(wanted.encode()).hexdigest()[:24],
+        lambda temporary: _decode(files, data, temporary),
+    )
+    about = json.loads((folder / "frames.json").read_text(encoding="utf-8"))
+    return FramedEyes(
+        files=tuple(files),
+        photographs=np.load(folder / "photographs.npy", mmap_mode="r", allow_pickle=False),
+        layers=np.load(folder / "layers.npy", mmap_mode="r", allow_pickle=False),
+        known=np.load(folder / "known.npy", allow_pickle=False),
+        fingerprint=about["fingerprint"],
+    )
+
+
+def _decode(files: Sequence[EyeFiles], data: SegmentationData, folder: Path) -> None:
+    size, planes = data.field_px, data.planes
+
+    def decode(one: EyeFiles) -> tuple[Photograph, NDArray[np.uint8]]:
+        eye = read_eye(one.with_planes_alone(planes))
+        if eye.photograph is None:
+            raise DataError(f"{one.name} has no photograph")
+        field = find_field_of_view(eye.photograph)
+        frame = frame_of(field)
+        absent = np.zeros(field.shape, np.bool_)
+        layers = [field, *(eye.planes.get(plane, absent) for plane in planes)]
+        covered = [into_frame(layer.astype(np.uint8) * np.uint8(255), frame, size) for layer in layers]
+        return into_frame(eye.photograph, frame, size), np.stack(covered)
+
+    known = np.array([[one.has([plane]) for plane in planes] for one in files])
+    photographs = np.lib.format.open_memmap(folder / "photographs.npy", "w+", np.uint8, (len(files), size, size, 3))
+    layers = np.lib.format.open_memmap(folder / "layers.npy", "w+", np.uint8, (len(files), 1 + len(planes), size, size))
+    digest = hashlib.sha256(json.dumps([[one.name for one in files], known.tolist()]).encode())
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for number, (photograph, covered) in enumerate(pool.map(decode, files)):
+            photographs[number], layers[number] = photograph, covered
+            digest.update(photograph.tobytes())
+            digest.update(covered.tobytes())
+    photographs.flush()
+    layers.flush()
+    np.save(folder / "known.npy", known)
+    about = {"fingerprint": digest.hexdigest(), "names": [one.name for one in files]}
+    (folder / "frames.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+# --- Examples --------------------------------------------------------------------------------------------------------
+
+
+def example_batches(sources: Sources, settings: SegmenterSettings, steps: range, process: int) -> Iterator[Examples]:
+    """The batches of these steps for one process, made one step ahead in a thread."""
+    size, processes = settings.training.batch_size, settings.training.devices
+
+    def make(step: int) -> Examples:
+        positions = range((step * processes + process) * size, (step * processes + process + 1) * size)
+        return _stacked([example(sources, settings, at) for at in positions])
+
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        upcoming = ahead.submit(make, steps.start) if steps else None
+        for step in steps:
+            if upcoming is None:
+                break
+            batch = upcoming.result()
+            upcoming = ahead.submit(make, step + 1) if step + 1 in steps else None
+            yield batch
+
+
+def example(
+    sources: Sources, settings: SegmenterSettings, position: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+    """One example: photograph ``uint8 (s, s, 3)``, layers ``uint8 (1 + planes, s, s)`` and which planes are known."""
+    random = np.random.default_rng([settings.training.seed, position])
+    eyes = _drawn_source(sources, settings.data, random)
+    number = int(random.integers(len(eyes)))
+    layers = eyes.layers[number]
+    cut = draw_cut(random, settings, layers)
+    photograph = cut(np.asarray(eyes.photographs[number]))
+    varied = as_another_camera(photograph, random, settings.augmentation.photometric)
+    return varied, np.stack([cut(np.asarray(layer)) for layer in layers]), eyes.known[number]
+
+
+def _drawn_source(sources: Sources, data: SegmentationData, random: np.random.Generator) -> FramedEyes:
+    is_grown = random.random() < data.grown_share
+    if sources.grown is not None and (is_grown or not sources.real):
+        return sources.grown
+    return sources.real[int(random.integers(len(sources.real)))]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What part of a frame an example shows, and how it is turned.
+
+    Attributes:
+        size_px: height and width of the example.
+        matrix: ``float (2, 3)``: takes pixels (x, y, 1) of the example to pixels (x, y) of the frame.
+    """
+
+    size_px: int
+    matrix: NDArray[np.float64]
+
+    def __call__(self, layer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The part of a layer ``uint8 (s, s)`` or ``(s, s, 3)``; reducing averages, black lies beyond the frame."""
+        matrix = self.matrix.copy()
+        scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+        picture = Image.fromarray(layer)
+        factor = max(1, math.floor(scale + 0.25))
+        if factor > 1:
+            picture = picture.reduce(factor)
+            matrix /= factor
+        flat = (float(value) for value in matrix.ravel())
+        shape = (self.size_px, self.size_px)
+        return np.asarray(
+            picture.transform(shape, Image.Transform.AFFINE, tuple(flat), resample=Image.Resampling.BILINEAR)
+        )
+
+
+def draw_cut(random: np.random.Generator, settings: SegmenterSettings, layers: NDArray[np.uint8]) -> Cut:
+    """Draw where an example is cut: a window inside the field, or one of the two looks at whole field and disc.
+
+    Args:
+        random: decides.
+        settings: looks and geometric augmentation.
+        layers: ``uint8 (1 + planes, s, s)`` of the eye.
+    """
+    data, varied = settings.data, settings.augmentation
+    size = layers.shape[-1]
+    if data.looks == "windows":
+        inside = np.argwhere(layers[0, ::16, ::16] > 127)
+        row, column = inside[random.integers(len(inside))] * 16 + random.uniform(0, 16, 2)
+        scale = 1.0
+    else:
+        row, column, scale = _look(random, size, layers[1 + data.planes.index("disc")], data.crop_px)
+    scale *= float(np.exp(random.uniform(-1, 1) * math.log(varied.zoom)))
+    return Cut(data.crop_px, _matrix(random, varied, data.crop_px, (column, row), scale))
+
+
+def _look(random: np.random.Generator, size: int, disc: NDArray[np.uint8], crop_px: int) -> tuple[float, float, float]:
+    """Row and column of the middle and pixels of the frame for each of the example."""
+    rows, columns = np.nonzero(disc > 127)
+    if len(rows) == 0 or random.random() < 0.5:
+        row, column = size / 2 + random.uniform(-0.05, 0.05, 2) * size
+        return float(row), float(column), size / crop_px
+    diameter = 2 * math.sqrt(len(rows) / math.pi)
+    side = diameter / random.uniform(_SHORTEST_SHARE, _LARGEST_SHARE)
+    row, column = (rows.mean(), columns.mean()) + random.uniform(-0.2, 0.2, 2) * side
+    return float(row), float(column), side / crop_px
+
+
+def _matrix(
+    random: np.random.Generator,
+    varied: AugmentationSettings,
+    crop_px: int,
+    centre: tuple[float, float],
+    scale: float,
+) -> NDArray[np.float64]:
+    angle = math.radians(random.uniform(-varied.rotation_deg, varied.rotation_deg))
+    longer = math.exp(random.uniform(-1, 1) * math.log1p(varied.stretch) / 2)
+    mirrored = np.where(varied.flip & (random.random(2) < 0.5), -1.0, 1.0)
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    linear = turn @ np.diag(mirrored * (longer, 1 / longer)) * scale
+    middle = (crop_px / 2, crop_px / 2)
+    return np.column_stack([linear, np.array(centre) - linear @ middle])
+
+
+def _stacked(examples: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]) -> Examples:
+    pictures = np.stack([photograph.transpose(2, 0, 1) for photograph, _, _ in examples])
+    layers = np.stack([one for _, one, _ in examples])
+    shares = torch.from_numpy(layers.astype(np.float32) / np.float32(255))
+    return Examples(
+        torch.from_numpy(pictures.astype(np.float32) / np.float32(255)),
+        (shares[:, :1] > 0.5).float(),
+        shares[:, 1:].contiguous(),
+        torch.from_numpy(np.stack([known for _, _, known in examples]).astype(np.float32)),
+    )

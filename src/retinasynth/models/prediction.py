@@ -1,0 +1,138 @@
+"""Running a segmenter: the one way from a photograph to label planes, for training samples and for users alike."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from monai.inferers.utils import sliding_window_inference
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from retinasynth.anatomy.field_of_view import find_field_of_view
+from retinasynth.anatomy.frame import Frame, frame_of, into_frame, out_of_frame
+from retinasynth.images import Mask, Photograph
+from retinasynth.models.generation import evaluation_mode
+from retinasynth.models.segmenter_saving import SegmenterModel
+
+FLIPS: tuple[tuple[int, ...], ...] = ((), (3,))  # dimensions flipped, whose answers are averaged
+_WINDOW_PX = 1024  # fields up to this size are seen whole
+_DISC_SHARE = 0.4  # of the close look that the disc takes
+_SEEDS = 0.5  # of the largest probability: where in the whole field the disc is looked for
+_SMALLEST_VESSEL = 5e-5  # a part's area, of that of the frame: 30 pixels at 768
+_LEAST_DISC = 0.2  # a largest probability below it is no disc
+
+Probability = NDArray[np.float32]
+
+
+class Prediction(NamedTuple):
+    """What a segmenter sees in a photograph.
+
+    Attributes:
+        probabilities: by plane, ``float32 (height, width)`` in [0, 1], 0 outside the field of view.
+        field: the field of view, ``bool (height, width)``.
+    """
+
+    probabilities: dict[str, Probability]
+    field: Mask
+
+
+def predict(model: SegmenterModel, photograph: Photograph) -> Prediction:
+    """What a segmenter sees in a photograph of any size.
+
+    Args:
+        model: the segmenter; its network keeps its mode and device.
+        photograph: ``uint8 (height, width, 3)``.
+
+    Raises:
+        ImageError: the picture is black or of one colour.
+    """
+    field = find_field_of_view(photograph)
+    frame = frame_of(field)
+    config = model.config
+    with evaluation_mode(model.network), torch.inference_mode():
+        if config.looks == "windows":
+            layers = _seen(model, photograph, field, frame, config.field_px)
+        else:
+            layers = _seen(model, photograph, field, frame, config.crop_px)
+            disc = layers[config.planes.index("disc")]
+            closer = _around_disc(disc)
+            if closer is not None:
+                layers = _seen(model, photograph, field, closer, config.crop_px)
+    return Prediction({plane: layer * field for plane, layer in zip(config.planes, layers, strict=True)}, field)
+
+
+def found_planes(model: SegmenterModel, seen: Prediction) -> dict[str, Mask]:
+    """What was seen, cut at the thresholds of the model.
+
+    Of the disc the largest part counts, without holes; the cup lies inside it. Where no disc is, neither plane is there
+    at all, since that says nothing of the eye. Specks of vessel too small to be one are left out.
+
+    Returns:
+        By plane ``bool (height, width)``.
+    """
+    thresholds = model.config.thresholds
+    planes = {plane: layer >= thresholds[plane] for plane, layer in seen.probabilities.items()}
+    for plane in {"vessels", "arteries", "veins"} & planes.keys():
+        planes[plane] = _without_specks(planes[plane], seen.field)
+    if "disc" in planes:
+        planes["disc"] = largest_part(planes["disc"])
+        if not planes["disc"].any():
+            return {plane: mask for plane, mask in planes.items() if plane not in {"disc", "cup"}}
+        if "cup" in planes:
+            planes["cup"] = largest_part(planes["cup"] & planes["disc"])
+    return planes
+
+
+def largest_part(mask: Mask) -> Mask:
+    """The largest connected part of a mask, its holes filled; an empty mask stays empty."""
+    parts, count = ndimage.label(mask)
+    if count == 0:
+        return mask
+    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    return np.asarray(ndimage.binary_fill_holes(parts == largest), np.bool_)
+
+
+def _without_specks(mask: Mask, field: Mask) -> Mask:
+    parts, count = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    keep = sizes >= _SMALLEST_VESSEL * frame_of(field).side ** 2
+    keep[0] = False
+    return np.asarray(keep[parts], np.bool_)
+
+
+def _seen(model: SegmenterModel, photograph: Photograph, field: Mask, frame: Frame, size_px: int) -> list[Probability]:
+    """The probability of each plane, in the pixels of the photograph, from what lies in a frame."""
+    weight = next(model.network.parameters())
+    picture = torch.from_numpy(into_frame(photograph, frame, size_px).transpose(2, 0, 1).astype(np.float32) / 255)
+    inside = torch.from_numpy(into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px) > 127).float()
+    inputs = torch.cat([picture, inside[None]])[None].to(weight)
+    window = min(size_px, _WINDOW_PX)
+
+    def probabilities(batch: Tensor) -> Tensor:
+        return torch.sigmoid(model.network(batch[:, :3], batch[:, 3:]))
+
+    total = torch.zeros(())
+    for flip in FLIPS:
+        answer = sliding_window_inference(
+            inputs.flip(flip), (window, window), 1, probabilities, overlap=0.25, mode="gaussian"
+        )
+        if not isinstance(answer, Tensor):
+            raise TypeError(f"sliding windows gave {type(answer).__name__}")
+        total = total + answer.flip(flip)
+    layers = (total[0] / len(FLIPS)).float().cpu().numpy()
+    height, width = field.shape
+    return [out_of_frame(np.ascontiguousarray(layer), frame, (height, width)) for layer in layers]
+
+
+def _around_disc(disc: Probability) -> Frame | None:
+    """The frame of a close look at the most likely disc, or None where there is none."""
+    highest = float(disc.max())
+    if highest < _LEAST_DISC:
+        return None
+    parts, count = ndimage.label(disc > _SEEDS * highest)
+    weights = ndimage.sum_labels(disc, parts, np.arange(1, count + 1))
+    rows, columns = np.nonzero(parts == 1 + int(np.argmax(weights)))
+    diameter = 2 * math.sqrt(len(rows) / math.pi)
+    return Frame(float(rows.mean()) + 0.5, float(columns.mean()) + 0.5, diameter / _DISC_SHARE)

@@ -1,0 +1,134 @@
+"""The model folder of a segmenter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict
+
+import retinasynth
+from retinasynth.config import Looks, NetworkSettings, Normalisation, Plane, Section, SegmenterSettings
+from retinasynth.models.folders import FORMAT_VERSION, load_weights, read_config, training_facts, write_model_folder
+from retinasynth.models.segmenters import SegmentationNetwork
+
+FORMAT = "retinasynth-segmenter"
+CONVENTIONS = {
+    "input": "RGB photograph in [0, 1], float32 (batch, 3, height, width), and its field of view, 1 inside and 0 "
+    "outside, float32 (batch, 1, height, width); the field of view has the diameter `field_px`, or with the looks "
+    "`closer` the whole field, then the disc and its surroundings, fill `crop_px`",
+    "output": "logits of each plane, float32 (batch, planes, height, width); their logistic function is the "
+    "probability",
+}
+
+
+class SegmenterConfig(Section):
+    """What ``config.json`` holds: everything that is needed to build, load and run a segmenter.
+
+    Attributes:
+        format: always `FORMAT`.
+        format_version: of this layout.
+        retinasynth_version: that wrote it.
+        preset: the preset that training started from.
+        planes: that are found, in the order of the channels.
+        field_px: diameter that the field of view is brought to.
+        crop_px: height and width of what it was trained on.
+        looks: how a photograph is looked at.
+        normalisation: of what the network is shown.
+        network: its shape.
+        thresholds: by plane, the probability from which a pixel belongs to it.
+        conventions: of the values in and out, in words.
+        training: where it comes from: steps, data, licence, seed, and how well it did on validation eyes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+    retinasynth_version: str = retinasynth.__version__
+    preset: str
+    planes: tuple[Plane, ...]
+    field_px: int
+    crop_px: int
+    looks: Looks
+    normalisation: Normalisation
+    network: NetworkSettings
+    thresholds: Mapping[str, float]
+    conventions: Mapping[str, str] = CONVENTIONS
+    training: Mapping[str, Any] = {}
+
+    @classmethod
+    def of(
+        cls, settings: SegmenterSettings, thresholds: Mapping[str, float], training: Mapping[str, Any]
+    ) -> "SegmenterConfig":
+        """The configuration of the model of a run."""
+        data = settings.data
+        return cls(
+            preset=settings.preset,
+            planes=data.planes,
+            field_px=data.field_px,
+            crop_px=data.crop_px,
+            looks=data.looks,
+            normalisation=data.normalisation,
+            network=settings.network,
+            thresholds=thresholds,
+            training={**training, "licence": data.licence, "seed": settings.training.seed},
+        )
+
+
+@dataclass(frozen=True)
+class SegmenterModel:
+    """A segmenter with what is needed to run it."""
+
+    network: SegmentationNetwork
+    config: SegmenterConfig
+
+
+def save_segmenter(folder: Path, model: SegmenterModel) -> None:
+    """Write the model folder of a segmenter, its weights in half precision.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    write_model_folder(folder, model.network, model.config, _model_card(model.config), half=True)
+
+
+def load_segmenter(folder: Path) -> SegmenterModel:
+    """Build the segmenter of a model folder and load its weights.
+
+    Raises:
+        ModelError: the folder or one of its files is missing, damaged, or not of a segmenter.
+    """
+    config = read_config(Path(folder), SegmenterConfig, FORMAT)
+    network = SegmentationNetwork(len(config.planes), config.network, config.normalisation)
+    load_weights(Path(folder), network)
+    return SegmenterModel(network.eval(), config)
+
+
+def _model_card(config: SegmenterConfig) -> str:
+    thresholds = "\n".join(
+        f"- {plane}: from a probability of {value:.2f}" for plane, value in config.thresholds.items()
+    )
+    return f"""# A retinasynth segmenter: fundus photograph to {", ".join(config.planes)}
+
+Preset `{config.preset}`, architecture `{config.network.architecture}` with {config.network.filters} filters. Written
+by retinasynth {config.retinasynth_version}.
+
+```
+retinasynth segment predict --model THIS_FOLDER photographs/ --out labels/
+```
+
+## Training
+{training_facts(config.training)}
+
+## Thresholds
+{thresholds}
+
+## Conventions
+- in: {config.conventions["input"]}
+- out: {config.conventions["output"]}
+
+## Limits
+For research; not for diagnosis. Trained on few eyes: look at the overlays before relying on the labels of another
+camera. Check the licence of the training data.
+"""

@@ -1,0 +1,252 @@
+"""Training a segmenter: from photographs to label planes.
+
+    retinasynth segment train --data EYES --target vessels --out RUN
+    retinasynth segment train --data EYES --data MORE_EYES --target disc-cup --out RUN
+    retinasynth segment train --resume RUN
+
+Read `train_step` first. `loop` is what stands around it; at its end the thresholds are fixed on validation eyes.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from torch.optim.swa_utils import AveragedModel
+
+from retinasynth import images
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.label_map import overlay
+from retinasynth.config import AdamWSettings, SegmenterSettings
+from retinasynth.datasets.examples import Examples, Sources, example_batches, load_sources
+from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.files import new_folder
+from retinasynth.models.prediction import Prediction, found_planes, predict
+from retinasynth.models.segmentation_losses import segmentation_loss
+from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, save_segmenter
+from retinasynth.models.segmenters import SegmentationNetwork
+from retinasynth.training import loop
+from retinasynth.training.checkpoints import State
+from retinasynth.training.learner import Precision, moving_average
+
+SAMPLES = 3  # validation eyes in a sample grid
+SAMPLE_PX = 512
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+_WARM_UP_STEPS = 100
+FREE_TO_CHANGE = {"data.folders"}
+
+
+@dataclass
+class SegmentationLearner:
+    """All that learns in a run.
+
+    Attributes:
+        network: the bare segmenter; `network_ddp` is the same as Fabric runs it.
+        average: its exponential moving average, where the settings keep one.
+        layout: memory layout of the pictures and kernels.
+    """
+
+    network: SegmentationNetwork
+    average: AveragedModel | None
+    layout: torch.memory_format
+    network_ddp: _FabricModule
+    optimiser: _FabricOptimizer
+
+    @property
+    def shown(self) -> SegmentationNetwork:
+        """The network that samples and models are made with: the average where there is one."""
+        return cast(SegmentationNetwork, self.average.module) if self.average else self.network
+
+
+def train_step(
+    fabric: Fabric, learner: SegmentationLearner, batch: Examples, settings: SegmenterSettings, number: int
+) -> dict[str, torch.Tensor]:
+    """One update.
+
+    The network says how likely each pixel belongs to each plane. It learns to overlap with the labels (Dice), to be
+    right pixel by pixel (cross-entropy) and, for vessels, to keep them connected (clDice), wherever a plane is known.
+    Then the average of its weights follows. The learning rate rises over the first steps and falls along a cosine.
+    """
+    for group in learner.optimiser.param_groups:
+        group["lr"] = learning_rate(settings.optimiser, number, settings.training.steps)
+    logits = learner.network_ddp(batch.pictures, batch.fields)
+    loss = segmentation_loss(logits, batch.labels, batch.known, settings.loss)
+    learner.optimiser.zero_grad()
+    fabric.backward(loss.total)
+    learner.optimiser.step()
+    if learner.average:
+        learner.average.update_parameters(learner.network)
+    named = {"dice": loss.dice, "cross_entropy": loss.cross_entropy, "cldice": loss.cldice}
+    return {"loss": loss.total} | {f"loss_{name}": term for name, term in named.items() if term is not None}
+
+
+def learning_rate(settings: AdamWSettings, step: int, steps: int) -> float:
+    """The learning rate of a step, from 0: a line up, then half a cosine down to 0."""
+    warm_up = min(1.0, (step + 1) / _WARM_UP_STEPS)
+    return settings.learning_rate * warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+# --- Starting and resuming ---------------------------------------------------------------------------------------
+
+
+def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
+    """Train a new segmenter.
+
+    Args:
+        data: data sets that `retinasynth.datasets.layouts.find_eyes` recognises; their training splits are used. None
+            at all trains on grown eyes alone.
+        out: the run folder, new or empty.
+        settings: what to do.
+
+    Returns:
+        The run folder, with the finished model in ``model/``.
+
+    Raises:
+        DataError, ImageError, SettingError: the data or the settings cannot be used.
+        OutputError: something cannot be written.
+        TrainingDivergedError: a loss stopped being a finite number.
+        InterruptedRunError: the user stopped it; `resume` goes on.
+    """
+    folders = ",".join(str(find_eyes(folder).folder.resolve()) for folder in data)
+    settings = settings.with_overrides([f"data.folders={folders}"])
+    load_sources(settings.data)
+    out = new_folder(Path(out), what="a run")
+    loop.write_settings(out, settings)
+    return loop.launch(_Segmenting, out, settings, settings.training, resumed=False)
+
+
+def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
+    """Go on with a run that was interrupted, from its last checkpoint.
+
+    Args:
+        run: the run folder.
+        overrides: settings to change, each ``name=value``; only what does not change a step may differ.
+
+    Raises:
+        CheckpointError: there is nothing to resume, or it does not belong to these settings or this data.
+    """
+    run = Path(run)
+    settings, saved = loop.resumable(run, SegmenterSettings, overrides, FREE_TO_CHANGE)
+    sources = load_sources(settings.data)
+    loop.refuse_other_data(sources.fingerprint, saved, ", ".join(settings.data.folders))
+    loop.write_settings(run, settings)
+    return loop.launch(_Segmenting, run, settings, settings.training, resumed=True)
+
+
+# --- What the loop asks for ---------------------------------------------------------------------------------------
+
+
+class _Segmenting:
+    """The task of a run: to find label planes in photographs (`loop.Task`)."""
+
+    def __init__(self, fabric: Fabric, settings: SegmenterSettings, precision: Precision) -> None:
+        self.settings, self.training = settings, settings.training
+        self.sources = load_sources(settings.data)
+        self.total_steps = self.training.steps
+        self.epoch_steps = self.sources.eyes / (self.training.batch_size * self.training.devices)
+        self.fingerprint = self.sources.fingerprint
+        torch.manual_seed(self.training.seed)
+        network = SegmentationNetwork(len(settings.data.planes), settings.network, settings.data.normalisation)
+        network.to(fabric.device)
+        network.to(memory_format=precision.layout)  # type: ignore[call-overload]  # documented, not in its overloads
+        chosen = settings.optimiser
+        adam = torch.optim.AdamW(
+            network.parameters(), lr=chosen.learning_rate, weight_decay=chosen.weight_decay, fused=True
+        )
+        decay = self.training.ema_decay
+        average = moving_average(network, decay) if decay else None
+        self.learner = SegmentationLearner(network, average, precision.layout, *fabric.setup(network, adam))
+
+    @property
+    def state(self) -> State:
+        learner = self.learner
+        average = {"average": learner.average} if learner.average else {}
+        return State({"network": learner.network, **average}, {"network_adam": learner.optimiser.optimizer})
+
+    def batches(self, steps: range, process: int) -> Iterator[Examples]:
+        return example_batches(self.sources, self.settings, steps, process)
+
+    def step(self, fabric: Fabric, batch: Examples, number: int) -> Mapping[str, torch.Tensor]:
+        batch = Examples(*(tensor.to(fabric.device) for tensor in batch))
+        return train_step(fabric, self.learner, batch, self.settings, number)
+
+    def sample(self) -> images.Photograph:
+        """Validation eyes (or training eyes, where there are none), as the network sees them and as they are."""
+        files = self.sources.validation[:SAMPLES] or self.sources.real[0].files[:SAMPLES]
+        model = self._model(dict.fromkeys(self.settings.data.planes, 0.5), {})
+        rows = []
+        for one in files:
+            eye = read_eye(one.with_planes_alone(self.settings.data.planes))
+            if eye.photograph is None:
+                continue
+            found = as_eye(model, eye.photograph, predict(model, eye.photograph), one.name)
+            pictures = [eye.photograph, overlay(found), overlay(eye)]
+            rows.append([images.square_photograph(picture, SAMPLE_PX, "letterbox") for picture in pictures])
+        return images.draw_panels(rows, ["photograph", "found", "expected"], [one.name for one in files])
+
+    def save(self, folder: Path, steps: int) -> None:
+        model = self._model(dict.fromkeys(self.settings.data.planes, 0.5), {})
+        thresholds: dict[str, float] = dict(model.config.thresholds)
+        dice: dict[str, float] = {}
+        if steps == self.total_steps and self.sources.validation:
+            thresholds, dice = best_thresholds(model, self.sources.validation)
+        save_segmenter(folder, self._model(thresholds, _facts(self.settings, self.sources, steps, dice)))
+
+    def _model(self, thresholds: Mapping[str, float], facts: Mapping[str, Any]) -> SegmenterModel:
+        return SegmenterModel(self.learner.shown, SegmenterConfig.of(self.settings, thresholds, facts))
+
+
+def as_eye(model: SegmenterModel, photograph: images.Photograph, seen: Prediction, name: str) -> Eye:
+    """What was seen, cut at the thresholds of the model, as an eye with its field of view."""
+    return Eye(name, {"fov": seen.field, **found_planes(model, seen)}, photograph)
+
+
+def best_thresholds(model: SegmenterModel, eyes: Sequence[EyeFiles]) -> tuple[dict[str, float], dict[str, float]]:
+    """By plane the threshold of the highest mean Dice over eyes in which it is known and not empty, and that Dice.
+
+    A plane that no eye shows has the threshold one half.
+    """
+    scores: dict[str, list[list[float]]] = {plane: [] for plane in model.config.planes}
+    for files in eyes:
+        eye = read_eye(files.with_planes_alone(model.config.planes))
+        if eye.photograph is None:
+            continue
+        seen = predict(model, eye.photograph)
+        for plane, probability in seen.probabilities.items():
+            wanted = eye.planes.get(plane)
+            if wanted is not None and wanted.any():
+                scores[plane].append(_dice_by_threshold(probability, wanted & seen.field))
+    thresholds, dice = {}, {}
+    for plane, rows in scores.items():
+        thresholds[plane] = 0.5
+        if rows:
+            means = np.mean(rows, axis=0)
+            thresholds[plane], dice[plane] = THRESHOLDS[int(means.argmax())], float(means.max())
+    return thresholds, dice
+
+
+def _dice_by_threshold(probability: np.ndarray[Any, np.dtype[np.float32]], wanted: images.Mask) -> list[float]:
+    edges = [-np.inf, *THRESHOLDS, np.inf]
+    all_counts, hits = (np.histogram(values, edges)[0] for values in (probability, probability[wanted]))
+    found, right = (np.cumsum(counts[::-1])[::-1][1:] for counts in (all_counts, hits))
+    return [float(2 * r / max(f + wanted.sum(), 1)) for r, f in zip(right, found, strict=True)]
+
+
+def _facts(settings: SegmenterSettings, sources: Sources, steps: int, dice: Mapping[str, float]) -> dict[str, Any]:
+    """What the model card says of the training."""
+    decay = settings.training.ema_decay
+    folders = [Path(folder).name for folder in settings.data.folders]
+    real = [f"{len(eyes)} eyes of {name}" for eyes, name in zip(sources.real, folders, strict=True)]
+    grown = [f"{len(sources.grown)} grown eyes in randomised styles"] if sources.grown else []
+    return {
+        "steps": steps,
+        "data": ", ".join(real + grown),
+        "validation_eyes": len(sources.validation),
+        "validation_dice": ", ".join(f"{plane} {value:.3f}" for plane, value in dice.items()),
+        "weights": f"exponential moving average, decay {decay}" if decay else "as trained",
+    }
