@@ -60,10 +60,12 @@ class AugmentationSettings(Section):
 
 
 class NetworkSettings(Section):
-    """The network, of MONAI."""
+    """The network."""
 
-    architecture: Literal["unet", "residual"] = Field(
-        "unet", description="unet: BasicUNet; residual: SegResNet, without attention or variational branch"
+    architecture: Literal["unet", "residual", "pix2pix"] = Field(
+        "unet",
+        description="unet: MONAI's BasicUNet; residual: its SegResNet; pix2pix: the source's generator, read from "
+        "photograph to mask, which learns by the source's losses and optimiser instead of those below",
     )
     filters: int = Field(8, ge=1, le=256, description="channels at full resolution; doubled at each step down")
 
@@ -109,6 +111,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "lesions": {"data": {"planes": LESIONS, "field_px": 1024}},
     # Of another architecture, learnt from one set alone: it judges what others make, and stands in no loss.
     "judge": {"network": {"architecture": "residual"}},
+    # The source's other reading, for comparison: its networks, losses, optimiser and batch, and no augmentation.
+    "pix2pix": {
+        "network": {"architecture": "pix2pix", "filters": 64},
+        "augmentation": {"flip": False, "rotation_deg": 0, "zoom": 1, "stretch": 0, "photometric": 0},
+        "training": {"batch_size": 1, "steps": 3200, "ema_decay": 0},
+    },
 }
 
 
@@ -135,6 +143,11 @@ class SegmenterSettings(RunSettings):
             raise ValueError(
                 f"data.looks is closer, but the disc to look at is not among data.planes "
                 f"({', '.join(self.data.planes)})"
+            )
+        if self.network.architecture == "pix2pix" and (len(self.data.planes) > 1 or self.data.crop_px % 256):
+            raise ValueError(
+                f"network.architecture pix2pix finds one plane in pieces of a multiple of 256 pixels, but data.planes "
+                f"has {len(self.data.planes)} and data.crop_px is {self.data.crop_px}"
             )
         weights = self.loss
         if not weights.dice_weight + weights.cross_entropy_weight + weights.cldice_weight:

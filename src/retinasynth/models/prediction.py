@@ -108,7 +108,8 @@ def _seen(model: SegmenterModel, photograph: Photograph, field: Mask, frame: Fra
     picture = torch.from_numpy(into_frame(photograph, frame, size_px).transpose(2, 0, 1).astype(np.float32) / 255)
     inside = torch.from_numpy(into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px) > 127).float()
     inputs = torch.cat([picture, inside[None]])[None].to(weight)
-    window = min(size_px, _WINDOW_PX)
+    translates = model.config.network.architecture == "pix2pix"  # whose depth fits one size alone
+    window = model.config.crop_px if translates else min(size_px, _WINDOW_PX)
 
     def probabilities(batch: Tensor) -> Tensor:
         return torch.sigmoid(model.network(batch[:, :3], batch[:, 3:]))

@@ -1,4 +1,7 @@
-"""From a photograph to label planes: networks of MONAI behind a normalisation that takes the camera out."""
+"""From a photograph to label planes: networks of MONAI behind a normalisation that takes the camera out.
+
+For comparison also the source's generator, read the other way: a photograph in, a mask out.
+"""
 
 import torch
 from monai.networks.nets.basic_unet import BasicUNet
@@ -6,11 +9,13 @@ from monai.networks.nets.segresnet import SegResNet
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retinasynth.config import NetworkSettings, Normalisation
+from retinasynth.config import GeneratorSettings, NetworkSettings, Normalisation
+from retinasynth.models.generators import UNetGenerator
 
 NEIGHBOURHOOD_PX = 32  # standard deviation of the window of the normalisation "local"
 _REDUCTION = 8  # at which that window is measured
 _LEAST_DEVIATION = 0.02  # of values in [0, 1]: what is flatter is not made noisy
+_SUREST = 0.9999  # a mask in [-1, 1] beyond it would have no finite logit
 _MOST = 4.0  # deviations from the mean
 
 
@@ -28,7 +33,10 @@ class SegmentationNetwork(nn.Module):
         self.normalisation: Normalisation = normalisation
         filters = settings.filters
         self.network: nn.Module
-        if settings.architecture == "unet":
+        self.is_translator = settings.architecture == "pix2pix"
+        if self.is_translator:
+            self.network = UNetGenerator(3, GeneratorSettings(filters=filters))
+        elif settings.architecture == "unet":
             widths = [filters, 2 * filters, 4 * filters, 8 * filters, 16 * filters, filters]
             self.network = BasicUNet(spatial_dims=2, in_channels=4, out_channels=planes, features=widths)
         else:
@@ -47,6 +55,9 @@ class SegmentationNetwork(nn.Module):
         Returns:
             ``float (batch, planes, height, width)``.
         """
+        if self.is_translator:
+            mask = self.network(2 * pictures - 1).mean(dim=1, keepdim=True)
+            return 2 * torch.atanh(mask.clamp(-_SUREST, _SUREST))
         seen = normalised(pictures, fields, self.normalisation)
         logits: Tensor = self.network(torch.cat([seen, fields], dim=1))
         return logits

@@ -22,17 +22,18 @@ from torch.optim.swa_utils import AveragedModel
 from retinasynth import images
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.label_map import overlay
-from retinasynth.config import AdamWSettings, SegmenterSettings
+from retinasynth.config import AdamWSettings, SegmenterSettings, Settings
 from retinasynth.datasets.examples import Examples, Sources, example_batches, load_sources
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.datasets.pairs import Batch
 from retinasynth.files import new_folder
 from retinasynth.models.prediction import Prediction, found_planes, predict
 from retinasynth.models.segmentation_losses import segmentation_loss
 from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, save_segmenter
 from retinasynth.models.segmenters import SegmentationNetwork
-from retinasynth.training import loop
+from retinasynth.training import loop, trainer
 from retinasynth.training.checkpoints import State
-from retinasynth.training.learner import Precision, moving_average
+from retinasynth.training.learner import Learner, Precision, moving_average
 
 SAMPLES = 3  # validation eyes in a sample grid
 SAMPLE_PX = 512
@@ -117,7 +118,7 @@ def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
     load_sources(settings.data)
     out = new_folder(Path(out), what="a run")
     loop.write_settings(out, settings)
-    return loop.launch(_Segmenting, out, settings, settings.training, resumed=False)
+    return loop.launch(_task, out, settings, settings.training, resumed=False)
 
 
 def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
@@ -135,21 +136,60 @@ def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
     sources = load_sources(settings.data)
     loop.refuse_other_data(sources.fingerprint, saved, ", ".join(settings.data.folders))
     loop.write_settings(run, settings)
-    return loop.launch(_Segmenting, run, settings, settings.training, resumed=True)
+    return loop.launch(_task, run, settings, settings.training, resumed=True)
 
 
 # --- What the loop asks for ---------------------------------------------------------------------------------------
 
 
-class _Segmenting:
-    """The task of a run: to find label planes in photographs (`loop.Task`)."""
+class _Finding:
+    """What both ways to learn have in common: the data, the samples and the model."""
 
-    def __init__(self, fabric: Fabric, settings: SegmenterSettings, precision: Precision) -> None:
+    def __init__(self, settings: SegmenterSettings) -> None:
         self.settings, self.training = settings, settings.training
         self.sources = load_sources(settings.data)
         self.total_steps = self.training.steps
         self.epoch_steps = self.sources.eyes / (self.training.batch_size * self.training.devices)
         self.fingerprint = self.sources.fingerprint
+
+    @property
+    def shown(self) -> SegmentationNetwork:
+        """The network that samples and models are made with."""
+        raise NotImplementedError
+
+    def batches(self, steps: range, process: int) -> Iterator[Examples]:
+        return example_batches(self.sources, self.settings, steps, process)
+
+    def sample(self) -> images.Photograph:
+        """Validation eyes (or training eyes, where there are none), as the network sees them and as they are."""
+        files = self.sources.validation[:SAMPLES] or self.sources.real[0].files[:SAMPLES]
+        model = self._model(dict.fromkeys(self.settings.data.planes, 0.5), {})
+        rows = []
+        for one in files:
+            eye = read_eye(one.with_planes_alone(self.settings.data.planes))
+            if eye.photograph is None:
+                continue
+            found = as_eye(model, eye.photograph, predict(model, eye.photograph), one.name)
+            pictures = [eye.photograph, overlay(found), overlay(eye)]
+            rows.append([images.square_photograph(picture, SAMPLE_PX, "letterbox") for picture in pictures])
+        return images.draw_panels(rows, ["photograph", "found", "expected"], [one.name for one in files])
+
+    def save(self, folder: Path, steps: int) -> None:
+        thresholds = {str(plane): 0.5 for plane in self.settings.data.planes}
+        dice: dict[str, float] = {}
+        if steps == self.total_steps and self.sources.validation:
+            thresholds, dice = best_thresholds(self._model(thresholds, {}), self.sources.validation)
+        save_segmenter(folder, self._model(thresholds, _facts(self.settings, self.sources, steps, dice)))
+
+    def _model(self, thresholds: Mapping[str, float], facts: Mapping[str, Any]) -> SegmenterModel:
+        return SegmenterModel(self.shown, SegmenterConfig.of(self.settings, thresholds, facts))
+
+
+class _Segmenting(_Finding):
+    """The task of a run: to find label planes in photographs (`loop.Task`)."""
+
+    def __init__(self, fabric: Fabric, settings: SegmenterSettings, precision: Precision) -> None:
+        super().__init__(settings)
         torch.manual_seed(self.training.seed)
         network = SegmentationNetwork(len(settings.data.planes), settings.network, settings.data.normalisation)
         network.to(fabric.device)
@@ -168,37 +208,55 @@ class _Segmenting:
         average = {"average": learner.average} if learner.average else {}
         return State({"network": learner.network, **average}, {"network_adam": learner.optimiser.optimizer})
 
-    def batches(self, steps: range, process: int) -> Iterator[Examples]:
-        return example_batches(self.sources, self.settings, steps, process)
+    @property
+    def shown(self) -> SegmentationNetwork:
+        return self.learner.shown
 
     def step(self, fabric: Fabric, batch: Examples, number: int) -> Mapping[str, torch.Tensor]:
         batch = Examples(*(tensor.to(fabric.device) for tensor in batch))
         return train_step(fabric, self.learner, batch, self.settings, number)
 
-    def sample(self) -> images.Photograph:
-        """Validation eyes (or training eyes, where there are none), as the network sees them and as they are."""
-        files = self.sources.validation[:SAMPLES] or self.sources.real[0].files[:SAMPLES]
-        model = self._model(dict.fromkeys(self.settings.data.planes, 0.5), {})
-        rows = []
-        for one in files:
-            eye = read_eye(one.with_planes_alone(self.settings.data.planes))
-            if eye.photograph is None:
-                continue
-            found = as_eye(model, eye.photograph, predict(model, eye.photograph), one.name)
-            pictures = [eye.photograph, overlay(found), overlay(eye)]
-            rows.append([images.square_photograph(picture, SAMPLE_PX, "letterbox") for picture in pictures])
-        return images.draw_panels(rows, ["photograph", "found", "expected"], [one.name for one in files])
 
-    def save(self, folder: Path, steps: int) -> None:
-        model = self._model(dict.fromkeys(self.settings.data.planes, 0.5), {})
-        thresholds: dict[str, float] = dict(model.config.thresholds)
-        dice: dict[str, float] = {}
-        if steps == self.total_steps and self.sources.validation:
-            thresholds, dice = best_thresholds(model, self.sources.validation)
-        save_segmenter(folder, self._model(thresholds, _facts(self.settings, self.sources, steps, dice)))
+class _Translating(_Finding):
+    """The source's other reading: its two networks learn from photograph to mask (`loop.Task`)."""
 
-    def _model(self, thresholds: Mapping[str, float], facts: Mapping[str, Any]) -> SegmenterModel:
-        return SegmenterModel(self.learner.shown, SegmenterConfig.of(self.settings, thresholds, facts))
+    def __init__(self, fabric: Fabric, settings: SegmenterSettings, precision: Precision) -> None:
+        super().__init__(settings)
+        filters, training = settings.network.filters, settings.training
+        self.source = Settings.from_preset("source").with_overrides(
+            [
+                f"size_px={settings.data.crop_px}",
+                f"generator.filters={filters}",
+                f"discriminator.filters={filters}",
+                f"training.seed={training.seed}",
+                f"training.ema_decay={training.ema_decay}",
+            ]
+        )
+        self.learner = Learner.build(fabric, self.source, precision.layout)
+
+    @property
+    def state(self) -> State:
+        return self.learner.state
+
+    @property
+    def shown(self) -> SegmentationNetwork:
+        network = SegmentationNetwork(1, self.settings.network, self.settings.data.normalisation)
+        network.network = self.learner.shown
+        return network
+
+    def step(self, fabric: Fabric, batch: Examples, number: int) -> Mapping[str, torch.Tensor]:  # noqa: ARG002
+        """The photograph takes the part of the mask; the mask, in three channels, takes that of the photograph."""
+        masks = torch.where(batch.labels > 0.5, 1.0, -1.0).expand(-1, 3, -1, -1).contiguous()
+        pairs = self.learner.place(Batch(2 * batch.pictures - 1, masks))
+        losses = trainer.train_step(fabric, self.learner, pairs, self.source.loss)
+        if self.learner.average:
+            self.learner.average.update_parameters(self.learner.generator)
+        return losses
+
+
+def _task(fabric: Fabric, settings: SegmenterSettings, precision: Precision) -> _Segmenting | _Translating:
+    kind = _Translating if settings.network.architecture == "pix2pix" else _Segmenting
+    return kind(fabric, settings, precision)
 
 
 def as_eye(model: SegmenterModel, photograph: images.Photograph, seen: Prediction, name: str) -> Eye:

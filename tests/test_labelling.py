@@ -1,0 +1,165 @@
+"""Pseudo-labels, with a segmenter that sees what is painted, so that its answers are known."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.phantom import phantom_eye, write_phantom_set
+from retinasynth.applications import labelling
+from retinasynth.applications.labelling import label_sets, photographs_in, segment_folder
+from retinasynth.applications.segmentation import Segmentation
+from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.errors import DataError, ImageError, OutputError
+from retinasynth.images import read_photograph, read_size, write_mask, write_photograph
+
+
+class Named:
+    name = "painted"
+
+
+MODELS = [Named()]
+
+
+def seen(photograph, *, models):
+    """Vessels where it is dark, disc where it is bright; black pictures are no fundus, blue ones have no disc."""
+    assert models == MODELS
+    if photograph.max() < 30:
+        raise ImageError("It is black")
+    field = photograph.max(axis=2) > 20
+    vessels, disc = field & (photograph[..., 1] < 70), field & (photograph[..., 1] > 130)
+    blue = photograph[..., 2].mean() > photograph[..., 0].mean()
+    planes = {"fov": field, "vessels": vessels} | ({} if blue else {"disc": disc, "cup": disc})
+    probabilities = {plane: mask.astype(np.float32) for plane, mask in planes.items() if plane != "fov"}
+    confidence = dict.fromkeys(probabilities, 0.9)
+    if photograph[0, 0, 0] == 9:
+        confidence["vessels"] = 0.3
+    eye = Eye("photograph", planes, photograph)
+    return Segmentation(eye, probabilities, confidence, ("No disc: none was found.",) if blue else ())
+
+
+@pytest.fixture(autouse=True)
+def _painted(monkeypatch):
+    monkeypatch.setattr(labelling, "segment", seen)
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory) -> tuple[Path, Path]:
+    """A labelled set (3 train, 1 test) and photographs alone, of which one shows a retina of the first, mirrored."""
+    folder = tmp_path_factory.mktemp("sets")
+    first, second = folder / "first", folder / "second"
+    write_phantom_set(first, train=3, test=1, size_px=256, seed=50)
+    for seed in (60, 61, 62):
+        write_photograph(second / f"photo_{seed}.png", phantom_eye(seed, 256).photograph)
+    twin = read_photograph(next((first / "test" / "images").iterdir()))
+    write_photograph(second / "twin.png", np.ascontiguousarray(twin[:, ::-1]))
+    return first, second
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_sets_become_one_that_the_trainer_reads(sets, tmp_path):
+    made = label_sets(MODELS, sets, tmp_path / "set", size_px=200)
+    assert made.kept == 7
+    assert made.rejected == (("second-twin", "shows the same retina as first-phantom_053"),)
+    found = find_eyes(tmp_path / "set")
+    assert {eye.name: eye.split for eye in found.eyes if eye.name.startswith("first")} == {
+        "first-phantom_050": "train",
+        "first-phantom_051": "train",
+        "first-phantom_052": "train",
+        "first-phantom_053": "test",
+    }
+    eye = read_eye(next(one for one in found.eyes if one.name == "second-photo_60"))
+    assert eye.size == (200, 200)
+    assert {"vessels", "disc", "cup", "fov"} <= set(eye.planes)
+    assert rows_of(tmp_path / "set" / "rejected.csv") == [
+        {"name": "second-twin", "reason": "shows the same retina as first-phantom_053"}
+    ]
+    assert read_size(tmp_path / "set" / "sheets" / "00.jpg")[1] > 1000
+
+
+def test_what_people_drew_stays_as_it_is(sets, tmp_path):
+    label_sets(MODELS, sets[:1], tmp_path / "set", size_px=256)
+    drawn = read_eye(find_eyes(sets[0]).eyes[0])
+    kept = read_eye(find_eyes(tmp_path / "set").eyes[0])
+    assert (kept.planes["vessels"] == drawn.planes["vessels"]).all()
+    line = json.loads((tmp_path / "set" / "manifest.jsonl").read_text().splitlines()[0])
+    assert "vessels" in line["drawn"]
+    assert "vessels" not in line["confidence"]
+
+
+def test_doubtful_photographs_are_listed_with_the_reason(tmp_path):
+    folder = tmp_path / "photographs"
+    for seed in (70, 71, 72, 73):
+        picture = np.array(phantom_eye(seed, 256).photograph)
+        if seed == 71:
+            picture[:] = 0
+        if seed == 72:
+            picture = np.ascontiguousarray(picture[..., ::-1])
+        if seed == 73:
+            picture[0, 0] = 9
+        write_photograph(folder / f"{seed}.png", picture)
+    made = label_sets(MODELS, [folder], tmp_path / "set")
+    assert dict(made.rejected) == {
+        "photographs-71": "It is black",
+        "photographs-72": "No disc: none was found.",
+        "photographs-73": "low confidence: vessels 0.30",
+    }
+    assert [eye.name for eye in find_eyes(tmp_path / "set").eyes] == ["photographs-70"]
+
+
+def test_an_interrupted_set_goes_on_where_it_stopped(sets, tmp_path, monkeypatch):
+    whole = label_sets(MODELS, sets, tmp_path / "whole")
+    calls = []
+
+    def stopping(photograph, *, models):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return seen(photograph, models=models)
+
+    monkeypatch.setattr(labelling, "segment", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        label_sets(MODELS, sets, tmp_path / "set")
+    with (tmp_path / "set" / "manifest.jsonl").open("a") as manifest:
+        manifest.write('{"name": "cut of')
+    calls.append(1)
+    assert label_sets(MODELS, sets, tmp_path / "set") == whole
+    assert len(calls) == 4 + 5  # 7 photographs, of which 2 were done
+    assert (tmp_path / "set" / "manifest.jsonl").read_text() == (tmp_path / "whole" / "manifest.jsonl").read_text()
+    with pytest.raises(DataError, match="begun with other photographs, models or limits"):
+        label_sets(MODELS, sets[:1], tmp_path / "set")
+
+
+def test_a_folder_is_segmented_with_overlays_and_a_table(sets, tmp_path):
+    folder = tmp_path / "photographs"
+    shutil.copytree(sets[1], folder)
+    write_photograph(folder / "black.png", np.zeros((200, 200, 3), np.uint8))
+    rejected = segment_folder(MODELS, folder, tmp_path / "out", probabilities=True)
+    assert rejected == ["black"]
+    assert rows_of(tmp_path / "out" / "rejected.csv") == [{"name": "black", "reason": "It is black"}]
+    found = rows_of(tmp_path / "out" / "found.csv")
+    assert [row["name"] for row in found] == ["photo_60", "photo_61", "photo_62", "twin"]
+    assert found[0]["confidence_vessels"] == "0.9000"
+    for kind in ("vessels", "disc", "cup", "fov", "overlays", "probabilities/vessels"):
+        assert len(list((tmp_path / "out" / kind).iterdir())) == 4, kind
+    with pytest.raises(OutputError, match="not empty"):
+        segment_folder(MODELS, folder, tmp_path / "out")
+
+
+def test_one_photograph_that_cannot_be_segmented_is_an_error(tmp_path):
+    write_photograph(tmp_path / "black.png", np.zeros((200, 200, 3), np.uint8))
+    with pytest.raises(ImageError, match="It is black"):
+        segment_folder(MODELS, tmp_path / "black.png", tmp_path / "out")
+
+
+def test_a_folder_of_masks_alone_has_no_photographs(tmp_path):
+    write_mask(tmp_path / "vessels" / "a.png", np.eye(64, dtype=np.bool_))
+    with pytest.raises(DataError, match="has no photographs"):
+        photographs_in(tmp_path)
