@@ -207,3 +207,23 @@ def test_the_second_observer_is_found_as_published(tmp_path: Path) -> None:
         put_mask(tmp_path / name / second, 1)
         assert second_observer(files) == tmp_path / name / second
     assert second_observer(template) is None
+
+
+def test_grown_eyes_validate_what_no_real_eye_shows(phantoms: Path) -> None:
+    """IDRiD has discs and no cups: the threshold of the cup comes from grown eyes, that of the disc does not."""
+    names = [one.name for one in sources_of(phantoms, settings_of("disc-cup", "data.grown=12")).validation]
+    assert all(name.startswith("phantom") for name in names)
+    folder = phantoms.parent / "discs"
+    for one in find_eyes(phantoms).split("train"):
+        for source, kind in ((one.photograph, "images"), (one.planes["disc"], "disc")):
+            (folder / kind).mkdir(exist_ok=True, parents=True)
+            assert source
+            (folder / kind / f"{one.name}.png").write_bytes(source.read_bytes())
+    sources = sources_of(folder, settings_of("disc-cup", "data.grown=12"))
+    grown = [one for one in sources.validation if one.name.startswith("grown")]
+    real = [one for one in sources.validation if not one.name.startswith("grown")]
+    assert real
+    assert grown
+    assert all(list(one.planes) == ["cup"] for one in grown)
+    assert sources.grown
+    assert not {one.name for one in grown} & {one.name for one in sources.grown.files}

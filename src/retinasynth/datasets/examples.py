@@ -31,6 +31,7 @@ from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import Photograph
 
 CACHE_FORMAT = 1
+_MOST_GROWN_VALIDATION = 24
 _SHORTEST_SHARE, _LARGEST_SHARE = 0.25, 0.6  # of the disc in a close look
 
 
@@ -81,7 +82,7 @@ class Sources:
     Attributes:
         real: the training eyes of each data set.
         grown: the grown ones, or None.
-        validation: eyes of people of whom none is learnt from.
+        validation: eyes of people of whom none is learnt from; grown ones only for planes that no real one shows.
     """
 
     real: tuple[FramedEyes, ...]
@@ -117,8 +118,10 @@ def load_sources(data: SegmentationData) -> Sources:
     grown = None
     if data.grown and data.grown_share:
         usable = grown_eyes(data.grown, data.field_px)
-        held_out = set() if validation else validation_subjects(usable, data.validation_share)
-        validation += [files for files in usable if files.subject in held_out]
+        unseen = [plane for plane in data.planes if not any(files.has([plane]) for files in validation)]
+        held_out = validation_subjects(usable, data.validation_share) if unseen else set()
+        held_back = [files.with_planes_alone(unseen) for files in usable if files.subject in held_out]
+        validation += held_back[:: max(1, math.ceil(len(held_back) / _MOST_GROWN_VALIDATION))]
         grown = load_frames([files for files in usable if files.subject not in held_out], data)
     if not real and grown is None:
         raise DataError(
