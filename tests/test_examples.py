@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,3 +228,12 @@ def test_grown_eyes_validate_what_no_real_eye_shows(phantoms: Path) -> None:
     assert all(list(one.planes) == ["cup"] for one in grown)
     assert sources.grown
     assert not {one.name for one in grown} & {one.name for one in sources.grown.files}
+
+
+def test_pseudo_labels_fix_no_threshold(phantoms: Path, tmp_path: Path) -> None:
+    pseudo = shutil.copytree(phantoms, tmp_path / "pseudo")
+    assert sources_of(pseudo, settings_of("vessels")).validation
+    (pseudo / "labelling.json").write_text("{}")
+    sources = sources_of(pseudo, settings_of("vessels"))
+    assert sources.validation == ()
+    assert sources.eyes == 4

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from retinasynth.errors import OutputError
 
 MANIFEST = "manifest.jsonl"  # of a synthetic set: one line for each eye
+LABELLING = "labelling.json"  # of a set of pseudo-labels: what was asked for
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

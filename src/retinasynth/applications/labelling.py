@@ -14,7 +14,15 @@ from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.matching import alone, pictures_in, refuse_twins
 from retinasynth.datasets.twins import find_twins, sketch
 from retinasynth.errors import DataError, ImageError
-from retinasynth.files import MANIFEST, explaining_write_errors, new_folder, output_folder, write_json, write_text
+from retinasynth.files import (
+    LABELLING,
+    MANIFEST,
+    explaining_write_errors,
+    new_folder,
+    output_folder,
+    write_json,
+    write_text,
+)
 from retinasynth.images import (
     Photograph,
     draw_panels,
@@ -28,7 +36,6 @@ from retinasynth.images import (
 from retinasynth.progress import progress
 
 SHEET_PX, SHEET_COLUMNS, SHEET_ROWS = 256, 6, 5
-LABELLING = "labelling.json"  # what a set of pseudo-labels was asked for
 REJECTED = "rejected.csv"
 
 

@@ -10,13 +10,12 @@ from scipy import ndimage
 
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.frame import frame_of
-from retinasynth.errors import ImageError, InputError, ModelError
+from retinasynth.errors import ImageError, InputError
 from retinasynth.images import Mask, Photograph, read_photograph, stem_of
 from retinasynth.models.prediction import Probability, found_planes, predict
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
+from retinasynth.models.weights import BUNDLED, model_folder
 
-WEIGHTS = Path(__file__).parent.parent / "weights"
-BUNDLED = ("vessels", "disc-cup", "judge")
 USUAL = ("vessels", "disc-cup")  # what `segment` looks for
 
 SMALLEST_PX = 160
@@ -67,20 +66,8 @@ class Segmenter:
         Raises:
             ModelError: there is none, or one of its files is missing, damaged or foreign.
         """
-        if str(model) in BUNDLED and not Path(model).exists():
-            return cls(load_segmenter(WEIGHTS / str(model)), str(model))
-        folder = Path(model)
-        if not folder.exists():
-            raise ModelError(f"{model} does not exist", expected=f"a folder, or one of: {', '.join(BUNDLED)}")
-        name = folder.resolve().name
-        if (folder / "config.yaml").is_file():  # a run folder
-            if not (folder / "model").is_dir():
-                raise ModelError(
-                    f"The run in {folder} has not saved a model yet",
-                    do=f"Go on with: retinasynth segment train --resume {folder}",
-                )
-            folder = folder / "model"
-        return cls(load_segmenter(folder), name)
+        folder = model_folder(model, bundled=BUNDLED, command="segment train")
+        return cls(load_segmenter(folder), Path(model).resolve().name)
 
     def segment(self, photograph: Photograph | Path | str) -> Segmentation:
         """What is in a photograph; see `segment`."""

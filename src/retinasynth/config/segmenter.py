@@ -90,6 +90,9 @@ class AdamWSettings(Section):
 class SegmenterTraining(LoopSettings):
     """The loop."""
 
+    start_from: str = Field(
+        "", description="a segmenter whose weights are learnt on from: bundled, run or model folder; empty is none"
+    )
     batch_size: int = Field(4, ge=1, description="examples in a step of one process")
     steps: int = Field(4000, ge=1)
     ema_decay: float = Field(

@@ -27,7 +27,7 @@ from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import stamp_of
 from retinasynth.datasets.photometric import as_another_camera
 from retinasynth.errors import DataError
-from retinasynth.files import cache_folder, fill_once
+from retinasynth.files import LABELLING, cache_folder, fill_once
 from retinasynth.images import Photograph
 
 CACHE_FORMAT = 1
@@ -112,7 +112,9 @@ def load_sources(data: SegmentationData) -> Sources:
     validation: list[EyeFiles] = []
     for folder in data.folders:
         usable = labelled(folder, data.planes)
-        held_out = validation_subjects(usable, data.validation_share)
+        # What a segmenter labelled can be learnt from, but it proves nothing.
+        is_proof = not (Path(folder) / LABELLING).is_file()
+        held_out = validation_subjects(usable, data.validation_share if is_proof else 0)
         validation += [files for files in usable if files.subject in held_out]
         real.append(load_frames([files for files in usable if files.subject not in held_out], data))
     grown = None

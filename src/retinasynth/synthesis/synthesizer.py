@@ -9,10 +9,11 @@ import numpy as np
 from retinasynth import images
 from retinasynth.anatomy import Eye
 from retinasynth.datasets.pairs import labels_of
-from retinasynth.errors import InputError, ModelError
+from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph
 from retinasynth.models.generation import generate_photograph, move_for_generation
 from retinasynth.models.saving import Model, load_model
+from retinasynth.models.weights import model_folder
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
 Size = int | Literal["model", "mask"]
@@ -42,15 +43,7 @@ class Synthesizer:
         Raises:
             ModelError: there is none, or one of its files is missing, damaged or foreign.
         """
-        folder = Path(model)
-        if (folder / "config.yaml").is_file():  # a run folder
-            if not (folder / "model").is_dir():
-                raise ModelError(
-                    f"The run in {folder} has not saved a model yet",
-                    do=f"Go on with: retinasynth train --resume {folder}",
-                )
-            return cls(load_model(folder / "model"), name=folder.resolve().name)
-        return cls(load_model(folder), name=folder.resolve().name)
+        return cls(load_model(model_folder(model)), name=Path(model).resolve().name)
 
     @overload
     def generate(  # type: ignore[overload-overlap]  # a str is one path, not a sequence of them

@@ -26,11 +26,13 @@ from retinasynth.config import AdamWSettings, SegmenterSettings, Settings
 from retinasynth.datasets.examples import Examples, Sources, example_batches, load_sources
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import Batch
+from retinasynth.errors import ModelError
 from retinasynth.files import new_folder
 from retinasynth.models.prediction import Prediction, found_planes, predict
 from retinasynth.models.segmentation_losses import segmentation_loss
-from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, save_segmenter
+from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
 from retinasynth.models.segmenters import SegmentationNetwork
+from retinasynth.models.weights import BUNDLED, model_folder
 from retinasynth.training import loop, trainer
 from retinasynth.training.checkpoints import State
 from retinasynth.training.learner import Learner, Precision, moving_average
@@ -116,6 +118,8 @@ def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
     folders = ",".join(str(find_eyes(folder).folder.resolve()) for folder in data)
     settings = settings.with_overrides([f"data.folders={folders}"])
     load_sources(settings.data)
+    if settings.training.start_from:
+        beginning(settings)
     out = new_folder(Path(out), what="a run")
     loop.write_settings(out, settings)
     return loop.launch(_task, out, settings, settings.training, resumed=False)
@@ -192,6 +196,8 @@ class _Segmenting(_Finding):
         super().__init__(settings)
         torch.manual_seed(self.training.seed)
         network = SegmentationNetwork(len(settings.data.planes), settings.network, settings.data.normalisation)
+        if self.training.start_from:
+            network.load_state_dict(beginning(settings).network.state_dict())
         network.to(fabric.device)
         network.to(memory_format=precision.layout)  # type: ignore[call-overload]  # documented, not in its overloads
         chosen = settings.optimiser
@@ -257,6 +263,24 @@ class _Translating(_Finding):
 def _task(fabric: Fabric, settings: SegmenterSettings, precision: Precision) -> _Segmenting | _Translating:
     kind = _Translating if settings.network.architecture == "pix2pix" else _Segmenting
     return kind(fabric, settings, precision)
+
+
+def beginning(settings: SegmenterSettings) -> SegmenterModel:
+    """The segmenter that a run goes on from.
+
+    Raises:
+        ModelError: there is none, or it finds other planes or is of another shape.
+    """
+    start = settings.training.start_from
+    model = load_segmenter(model_folder(start, bundled=BUNDLED, command=settings.command))
+    ours = SegmenterConfig.of(settings, {}, {})
+    for name in ("planes", "network", "normalisation"):
+        theirs, wanted = getattr(model.config, name), getattr(ours, name)
+        if theirs != wanted:
+            raise ModelError(
+                f"{start} cannot be learnt on from: its {name} is {theirs}", expected=f"{wanted}, as in the settings"
+            )
+    return model
 
 
 def as_eye(model: SegmenterModel, photograph: images.Photograph, seen: Prediction, name: str) -> Eye:

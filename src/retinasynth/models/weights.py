@@ -1,0 +1,33 @@
+"""Where models are: bundled ones by name, run folders and model folders by path."""
+
+from pathlib import Path
+
+from retinasynth.errors import ModelError
+
+BUNDLED = ("vessels", "disc-cup", "judge")
+_HERE = Path(__file__).parent.parent / "weights"
+
+
+def model_folder(model: Path | str, *, bundled: tuple[str, ...] = (), command: str = "train") -> Path:
+    """The model folder that is meant.
+
+    Args:
+        model: the name of a bundled model, a run folder or a model folder; a folder of that name comes first.
+        bundled: names that are allowed.
+        command: that resumes a run, for the message where it has not saved a model yet.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folder = Path(model)
+    if str(model) in bundled and not folder.exists():
+        return _HERE / str(model)
+    if bundled and not folder.exists():
+        raise ModelError(f"{model} does not exist", expected=f"a folder, or one of: {', '.join(bundled)}")
+    if not (folder / "config.yaml").is_file():
+        return folder
+    if not (folder / "model").is_dir():
+        raise ModelError(
+            f"The run in {folder} has not saved a model yet", do=f"Go on with: retinasynth {command} --resume {folder}"
+        )
+    return folder / "model"
