@@ -10,8 +10,10 @@ from scipy import ndimage
 
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.frame import frame_of
+from retinasynth.applications.fundus import why_no_fundus
 from retinasynth.errors import ImageError, InputError
 from retinasynth.images import Mask, Photograph, read_photograph, stem_of
+from retinasynth.models.generation import move_for_generation
 from retinasynth.models.prediction import Probability, found_planes, predict
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
 from retinasynth.models.weights import BUNDLED, model_folder
@@ -19,8 +21,7 @@ from retinasynth.models.weights import BUNDLED, model_folder
 USUAL = ("vessels", "disc-cup")  # what `segment` looks for
 
 SMALLEST_PX = 160
-_LEAST_VESSELS = 0.015  # of the field of view
-_LEAST_CONFIDENCE = {"vessels": 0.6, "disc": 0.6}
+_LEAST_CONFIDENCE = 0.6  # of a disc
 _DISC_DIAMETERS = (0.05, 0.45)  # of the diameter of the field of view
 _LEAST_ROUNDNESS = 0.75
 
@@ -58,6 +59,7 @@ class Segmenter:
 
     def __init__(self, model: SegmenterModel, name: str) -> None:
         self.name, self.model, self.config = name, model, model.config
+        move_for_generation(model.network)
 
     @classmethod
     def load(cls, model: Path | str) -> Self:
@@ -104,7 +106,14 @@ def segment(photograph: Photograph | Path | str, *, models: Sequence[Segmenter |
     confidence = {
         plane: promised_dice(probabilities[plane], mask) for plane, mask in planes.items() if plane in probabilities
     }
-    _refuse_other_than_fundus(name, planes, confidence)
+    if "vessels" in probabilities:
+        reason = why_no_fundus(picture, planes["fov"], planes["vessels"], probabilities["vessels"])
+        if reason:
+            raise ImageError(
+                f"{name} does not look like a fundus photograph: {reason}",
+                expected="a colour or red-free photograph of a retina",
+                do="If it is one, it is too blurred or dark to be read",
+            )
     doubts = _doubts(planes, probabilities, confidence)
     return Segmentation(Eye(name, planes, picture), probabilities, confidence, doubts)
 
@@ -146,19 +155,6 @@ def _read(photograph: Photograph | Path | str) -> tuple[Photograph, str]:
     return picture, name
 
 
-def _refuse_other_than_fundus(name: str, planes: Mapping[str, Mask], confidence: Mapping[str, float]) -> None:
-    if "vessels" not in planes:
-        return
-    share = planes["vessels"].sum() / max(planes["fov"].sum(), 1)
-    if share < _LEAST_VESSELS or confidence["vessels"] < _LEAST_CONFIDENCE["vessels"]:
-        raise ImageError(
-            f"{name} does not look like a fundus photograph: {share:.1%} of it are vessels, found with confidence "
-            f"{confidence['vessels']:.2f}",
-            expected=f"at least {_LEAST_VESSELS:.1%}, with confidence {_LEAST_CONFIDENCE['vessels']}",
-            do="If it is one, it is too blurred or dark to be read",
-        )
-
-
 def _doubts(
     planes: dict[str, Mask], probabilities: Mapping[str, Probability], confidence: Mapping[str, float]
 ) -> tuple[str, ...]:
@@ -177,7 +173,7 @@ def _why_no_disc(planes: Mapping[str, Mask], confidence: Mapping[str, float]) ->
     disc = planes.get("disc")
     if disc is None:
         return "none was found in the picture"
-    if confidence["disc"] < _LEAST_CONFIDENCE["disc"]:
+    if confidence["disc"] < _LEAST_CONFIDENCE:
         return f"what looks most like one was found with confidence {confidence['disc']:.2f} only"
     area = float(disc.sum())
     share = 2 * np.sqrt(area / np.pi) / frame_of(planes["fov"]).side

@@ -94,7 +94,7 @@ class SegmenterTraining(LoopSettings):
         "", description="a segmenter whose weights are learnt on from: bundled, run or model folder; empty is none"
     )
     batch_size: int = Field(4, ge=1, description="examples in a step of one process")
-    steps: int = Field(4000, ge=1)
+    steps: int = Field(3000, ge=1)
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="decay of the averaged weights per step; 0 keeps no average"
     )
@@ -105,10 +105,10 @@ class SegmenterTraining(LoopSettings):
 
 _CLOSER: dict[str, Any] = {"looks": "closer", "normalisation": "picture"}
 PRESETS: dict[str, dict[str, Any]] = {
-    "vessels": {"data": {"grown": 360}, "loss": {"cldice_weight": 0.3}},
-    "artery-vein": {"data": {"planes": ("arteries", "veins"), "grown": 360, "normalisation": "picture"}},
+    "vessels": {"data": {"grown": 480}, "loss": {"cldice_weight": 0.3}},
+    "artery-vein": {"data": {"planes": ("arteries", "veins"), "grown": 480, "normalisation": "picture"}},
     "disc-cup": {
-        "data": {"planes": ("disc", "cup"), "grown": 360, "grown_share": 0.6, **_CLOSER},
+        "data": {"planes": ("disc", "cup"), "grown": 480, "grown_share": 0.6, **_CLOSER},
         "augmentation": {"rotation_deg": 30, "zoom": 1.2},
     },
     "lesions": {"data": {"planes": LESIONS, "field_px": 1024}},
