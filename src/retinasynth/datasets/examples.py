@@ -32,6 +32,7 @@ from retinasynth.images import Photograph
 
 CACHE_FORMAT = 1
 _MOST_GROWN_VALIDATION = 24
+_WHOLE_SHARE = 0.35  # of the examples that show the whole field, where the disc is looked at more closely in others
 _SHORTEST_SHARE, _LARGEST_SHARE = 0.25, 0.6  # of the disc in a close look
 
 
@@ -311,7 +312,7 @@ def draw_cut(random: np.random.Generator, settings: SegmenterSettings, layers: N
 def _look(random: np.random.Generator, size: int, disc: NDArray[np.uint8], crop_px: int) -> tuple[float, float, float]:
     """Row and column of the middle and pixels of the frame for each of the example."""
     rows, columns = np.nonzero(disc > 127)
-    if len(rows) == 0 or random.random() < 0.5:
+    if len(rows) == 0 or random.random() < _WHOLE_SHARE:
         row, column = size / 2 + random.uniform(-0.05, 0.05, 2) * size
         return float(row), float(column), size / crop_px
     diameter = 2 * math.sqrt(len(rows) / math.pi)

@@ -1,0 +1,216 @@
+"""The bundled segmenters, through `rs.segment` and the commands, on the one real photograph that may be had anywhere."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+from typer.testing import CliRunner
+
+import retinasynth as rs
+from retinasynth import cli
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.skeleton import vessel_graph
+from retinasynth.applications.fundus import connected_share
+from retinasynth.applications.segmentation import BUNDLED, Segmenter
+from retinasynth.errors import ImageError, InputError
+from retinasynth.images import read_mask, resize_photograph, write_photograph
+from retinasynth.models.weights import model_folder
+
+RETINA = skimage.data.retina()  # 1411 x 1411, CC0
+DISC = (655, 222, 105)  # row, column and radius of its disc, by eye
+
+
+def run(*words):
+    return CliRunner().invoke(cli.app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def found():
+    return rs.segment(RETINA)
+
+
+# --- A real photograph -----------------------------------------------------------------------------------------------
+
+
+def test_a_real_photograph_becomes_an_eye(found):
+    eye = found.eye
+    assert set(eye.planes) == {"fov", "vessels", "disc", "cup"}
+    assert eye.size == RETINA.shape[:2]
+    assert (eye.photograph == RETINA).all()
+    assert found.doubts == ()
+    assert 0.05 < eye.planes["vessels"].sum() / eye.planes["fov"].sum() < 0.16
+    assert all(0.6 < value <= 1 for value in found.confidence.values())
+    assert set(found.probabilities) == {"vessels", "disc", "cup"}
+    assert all(layer.shape == eye.size and layer.min() >= 0 and layer.max() <= 1 for layer in found.probabilities.values())
+    assert connected_share(eye.planes["vessels"]) > 0.7
+    assert len(vessel_graph(eye.planes["vessels"]).segments) > 30
+
+
+def test_its_disc_lies_where_a_person_sees_it(found):
+    row, column = np.argwhere(found.eye.planes["disc"]).mean(axis=0)
+    radius = np.sqrt(found.eye.planes["disc"].sum() / np.pi)
+    assert np.hypot(row - DISC[0], column - DISC[1]) < 0.35 * DISC[2]
+    assert radius == pytest.approx(DISC[2], rel=0.25)
+    assert not (found.eye.planes["cup"] & ~found.eye.planes["disc"]).any()
+    assert 0.1 < rs.measure(found.eye).cup_to_disc_vertical < 0.9
+
+
+@pytest.mark.parametrize("width", [500, 2600])
+def test_the_same_eye_through_a_camera_of_another_resolution(found, width):
+    other = rs.segment(resize_photograph(RETINA, (width, width))).eye.planes
+    for plane, least in (("vessels", 0.85), ("disc", 0.93), ("fov", 0.99)):
+        back = np.asarray(Image.fromarray(other[plane]).resize((1411, 1411)))
+        both = (back & found.eye.planes[plane]).sum()
+        assert 2 * both / (back.sum() + found.eye.planes[plane].sum()) > least, plane
+
+
+def test_colour_and_mirror_change_little(found):
+    changed = {
+        "mirrored": (RETINA[:, ::-1], lambda mask: mask[:, ::-1]),
+        "grey": (RETINA[..., 1], lambda mask: mask),
+        "darker": ((RETINA * [0.5, 0.6, 0.7]).astype(np.uint8), lambda mask: mask),
+    }
+    for name, (picture, back) in changed.items():
+        vessels = back(rs.segment(np.ascontiguousarray(picture), models=["vessels"]).eye.planes["vessels"])
+        both = (vessels & found.eye.planes["vessels"]).sum()
+        dice = 2 * both / (vessels.sum() + found.eye.planes["vessels"].sum())
+        assert dice > (0.9 if name == "mirrored" else 0.85), name
+
+
+def test_the_judge_agrees_though_it_is_of_another_kind(found):
+    judge, vessels = (Segmenter.load(name) for name in ("judge", "vessels"))
+    assert judge.config.network.architecture != vessels.config.network.architecture
+    assert "grown" not in judge.config.training["data"]
+    mask = judge.segment(RETINA).eye.planes["vessels"]
+    both = (mask & found.eye.planes["vessels"]).sum()
+    assert 2 * both / (mask.sum() + found.eye.planes["vessels"].sum()) > 0.7
+
+
+def test_the_cup_of_grown_eyes_is_measured_as_it_was_asked_for():
+    asked, measured = (0.3, 0.5, 0.7), []
+    for ratio in asked:
+        eyes = [grow(seed, 512, centred_on="disc", angle_deg=35, cup_to_disc=ratio) for seed in (5001, 5002, 5003)]
+        ratios = [rs.measure(rs.segment(phantom_photograph(eye, 5000), models=["disc-cup"]).eye) for eye in eyes]
+        measured.append(np.mean([one.cup_to_disc_vertical for one in ratios]))
+    assert np.abs(np.subtract(measured, asked)).max() < 0.12
+    assert measured == sorted(measured)
+
+
+def test_bundled_models_are_small_and_say_where_they_come_from():
+    folders = [model_folder(name, bundled=BUNDLED) for name in BUNDLED]
+    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) < 5e6
+    for folder in folders:
+        card = (folder / "README.md").read_text()
+        assert "CC BY 4.0" in card
+        assert "not for diagnosis" in card
+
+
+# --- What is no fundus photograph ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "chelsea", "rocket", "coins", "moon", "page", "text",
+                                  "brick", "gravel", "immunohistochemistry", "hubble_deep_field"])  # fmt: skip
+def test_other_pictures_are_refused(name):
+    with pytest.raises(ImageError, match=r"does not look like a fundus photograph|is 191 x 384 px|is 172 x 448 px"):
+        rs.segment(getattr(skimage.data, name)())
+
+
+def test_pictures_of_nothing_are_refused():
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[:400, :400]
+    circle = (rows - 200) ** 2 + (columns - 200) ** 2 < 190**2
+    pictures = {
+        "black": np.zeros((400, 400, 3), np.uint8),
+        "grey": np.full((400, 400, 3), 128, np.uint8),
+        "noise": random.integers(0, 256, (400, 400, 3)).astype(np.uint8),
+        "plain circle": (circle[..., None] * [200, 90, 40]).astype(np.uint8),
+    }
+    for name, picture in pictures.items():
+        with pytest.raises(ImageError, match=r"does not look like a fundus|is black"):
+            rs.segment(picture)
+            pytest.fail(name)
+
+
+def test_tiny_pictures_and_arrays_that_are_no_photograph_are_refused():
+    with pytest.raises(ImageError, match=r"is 120 x 140 px.*at least 160 px each way"):
+        rs.segment(np.zeros((120, 140, 3), np.uint8))
+    for wrong in (RETINA / 255.0, np.zeros((300, 300, 4), np.uint8), np.zeros((300,), np.uint8)):
+        with pytest.raises(InputError, match="The photograph is"):
+            rs.segment(wrong)
+
+
+def test_a_photograph_without_a_disc_says_so_and_keeps_its_vessels():
+    without = np.array(RETINA[:, 420:])
+    found = rs.segment(without)
+    assert found.doubts
+    assert found.doubts[0].startswith("No disc: ")
+    assert set(found.eye.planes) == {"fov", "vessels"}
+
+
+# --- Commands --------------------------------------------------------------------------------------------------------
+
+
+def test_predict_writes_what_segment_finds(found, tmp_path):
+    write_photograph(tmp_path / "eye.png", RETINA)
+    result = run("segment", "predict", tmp_path / "eye.png", "--out", tmp_path / "out", "--probabilities")
+    assert result.exit_code == 0, result.output
+    for plane, mask in found.eye.planes.items():
+        assert (read_mask(tmp_path / "out" / plane / "eye.png") == mask).all()
+    assert (tmp_path / "out" / "overlays" / "eye.png").is_file()
+    grey = np.asarray(Image.open(tmp_path / "out" / "probabilities" / "cup" / "eye.png"))[..., 0]
+    assert np.abs(grey / 255 - found.probabilities["cup"]).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_label_map_that_was_predicted_is_a_data_set(tmp_path):
+    write_photograph(tmp_path / "photographs" / "eye.png", resize_photograph(RETINA, (600, 600)))
+    result = run("segment", "label", "--data", tmp_path / "photographs", "--out", tmp_path / "set")
+    assert result.exit_code == 0, result.output
+    line = json.loads((tmp_path / "set" / "manifest.jsonl").read_text())
+    assert line["name"] == "photographs-eye"
+    measured = rs.measure(tmp_path / "set")["photographs-eye"]
+    assert measured.cup_to_disc_vertical
+
+
+def test_train_predict_and_evaluate_from_the_command_line(phantoms: Path, tmp_path):
+    small = [word for one in ("data.grown=0", "field_px=64", "crop_px=64", "filters=2", "steps=2", "batch_size=2")
+             for word in ("--set", one)]  # fmt: skip
+    for target, planes in (("vessels", 1), ("disc", 1), ("disc-cup", 2), ("lesions", 4), ("artery_vein", 2)):
+        out = tmp_path / target
+        result = run("segment", "train", "--data", phantoms, "--target", target, "--out", out, *small)
+        assert result.exit_code == 0, (target, result.output)
+        assert len(Segmenter.load(out).config.planes) == planes
+    result = run("segment", "evaluate", "--model", tmp_path / "disc", "--data", phantoms, "--out", tmp_path / "judged")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "judged" / "segmentation.json").read_text())
+    assert figures["planes"]["disc"]["pictures"] == 2
+    assert len(list((tmp_path / "judged" / "panels").iterdir())) == 2
+
+
+def test_wrong_requests_are_explained(phantoms: Path, tmp_path, monkeypatch, capfd):
+    def fails(*words):
+        monkeypatch.setattr(sys, "argv", ["retinasynth", "segment", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert left.value.code == 1
+        return " ".join(capfd.readouterr().err.split())
+
+    assert "--out is missing" in fails("train", "--data", phantoms)
+    assert "stand together" in fails("train", "--out", tmp_path / "r", "--target", "disc", "--preset", "judge")
+    assert "alone" in fails("train", "--resume", tmp_path / "r", "--target", "disc")
+    assert "one of: vessels, disc-cup, judge" in fails("predict", "x.png", "--model", "vesels", "--out", tmp_path / "o")
+    assert "does not exist" in fails("predict", tmp_path / "nowhere", "--out", tmp_path / "o")
+    (tmp_path / "masks").mkdir()
+    folder = tmp_path / "alone" / "images"
+    write_photograph(folder / "eye.png", RETINA[:200, :200])
+    assert "no eye on the side 'test'" in fails(
+        "evaluate", "--model", "vessels", "--data", folder.parent, "--out", tmp_path / "o"
+    )
+    assert not (tmp_path / "o").exists()
+    assert os.listdir(tmp_path / "masks") == []
