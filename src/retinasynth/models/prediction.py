@@ -18,7 +18,7 @@ from retinasynth.models.segmenter_saving import SegmenterModel
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,))  # dimensions flipped, whose answers are averaged
 _WINDOW_PX = 1024  # fields up to this size are seen whole
-_DISC_SHARE = 0.4  # of the close look that the disc takes
+_DISC_SHARE = 0.3  # of the close look that the disc takes
 _SEEDS = 0.5  # of the largest probability: where in the whole field the disc is looked for
 _SMALLEST_VESSEL = 5e-5  # a part's area, of that of the frame: 30 pixels at 768
 _LEAST_DISC = 0.2  # a largest probability below it is no disc

@@ -324,7 +324,7 @@ def _facts(settings: SegmenterSettings, sources: Sources, steps: int, dice: Mapp
     decay = settings.training.ema_decay
     folders = [Path(folder).name for folder in settings.data.folders]
     real = [f"{len(eyes)} eyes of {name}" for eyes, name in zip(sources.real, folders, strict=True)]
-    grown = [f"{len(sources.grown)} grown eyes in randomised styles"] if sources.grown else []
+    grown = [f"{len(sources.grown)} grown eyes"] if sources.grown else []
     return {
         "steps": steps,
         "data": ", ".join(real + grown),
