@@ -72,11 +72,11 @@ def test_nothing_to_learn_from_is_refused() -> None:
 
 
 def test_grown_eyes_are_of_many_people_and_do_not_depend_on_what_was_grown_before() -> None:
-    few, more = grown_eyes(3, SIZE), grown_eyes(15, SIZE)
+    few, more = grown_eyes(3, SIZE), grown_eyes(16, SIZE)
     again = grown_eyes(3, SIZE)
     assert [one.name for one in few] == [one.name for one in again]
-    assert len({one.name for one in more}) == len(more) == 15
-    assert len({one.photograph.parent for one in more if one.photograph}) == 12
+    assert len({one.name for one in more}) == len(more) == 16
+    assert len({one.photograph.parent for one in more if one.photograph}) == 13
 
 
 # --- Frames ---

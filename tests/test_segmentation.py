@@ -159,7 +159,7 @@ def test_run_folder_and_model_folder(trained_vessels):
 
 def test_training_learns_to_see_vessels(phantoms, tmp_path):
     run = segmentation.train(
-        [phantoms], tmp_path / "run", tiny_settings("vessels", "steps=150", "filters=4", "sample_every_steps=1000",
+        [phantoms], tmp_path / "run", tiny_settings("vessels", "architecture=unet", "steps=150", "filters=4", "sample_every_steps=1000",
                                                     "checkpoint_every_steps=1000", "ema_decay=0.9", "photometric=0.3")
     )  # fmt: skip
     segmenter = Segmenter.load(run)

@@ -105,16 +105,16 @@ class SegmenterTraining(LoopSettings):
 
 _CLOSER: dict[str, Any] = {"looks": "closer", "normalisation": "picture"}
 PRESETS: dict[str, dict[str, Any]] = {
-    "vessels": {"data": {"grown": 480}, "loss": {"cldice_weight": 0.3}},
-    "artery-vein": {"data": {"planes": ("arteries", "veins"), "grown": 480, "normalisation": "picture"}},
+    "vessels": {"network": {"architecture": "residual"}, "data": {"grown": 520}, "loss": {"cldice_weight": 0.3}},
+    "artery-vein": {"data": {"planes": ("arteries", "veins"), "grown": 520, "normalisation": "picture"}},
     "disc-cup": {
-        "data": {"planes": ("disc", "cup"), "grown": 480, "grown_share": 0.4, "crop_px": 192, **_CLOSER},
+        "data": {"planes": ("disc", "cup"), "grown": 520, "grown_share": 0.4, "crop_px": 192, **_CLOSER},
         "augmentation": {"rotation_deg": 30, "zoom": 1.2, "photometric": 0.6},
-        "network": {"filters": 12},
+        "network": {"architecture": "residual", "filters": 12},
     },
     "lesions": {"data": {"planes": LESIONS, "field_px": 1024}},
     # Of another architecture, learnt from one set alone: it judges what others make, and stands in no loss.
-    "judge": {"network": {"architecture": "residual"}},
+    "judge": {"network": {"architecture": "unet"}},
     # The source's other reading, for comparison: its networks, losses, optimiser and batch, and no augmentation.
     "pix2pix": {
         "network": {"architecture": "pix2pix", "filters": 64},

@@ -205,6 +205,7 @@ _MANY_PEOPLE: tuple[tuple[str, float, str, str, Style], ...] = (
     ("elderly", 60.0, "macula", "cut", "natural"),
     ("diabetic", 50.0, "macula", "cut", "natural"),
     ("child", 40.0, "disc", "round", "natural"),
+    ("adult", 25.0, "macula", "round", "natural"),  # in most of these there is no disc
 )
 
 

@@ -3,6 +3,8 @@
 For comparison also the source's generator, read the other way: a photograph in, a mask out.
 """
 
+import math
+
 import torch
 from monai.networks.nets.basic_unet import BasicUNet
 from monai.networks.nets.segresnet import SegResNet
@@ -40,7 +42,7 @@ class SegmentationNetwork(nn.Module):
             widths = [filters, 2 * filters, 4 * filters, 8 * filters, 16 * filters, filters]
             self.network = BasicUNet(spatial_dims=2, in_channels=4, out_channels=planes, features=widths)
         else:
-            groups = ("GROUP", {"num_groups": min(8, filters)})
+            groups = ("GROUP", {"num_groups": math.gcd(8, filters)})
             self.network = SegResNet(
                 spatial_dims=2, init_filters=filters, in_channels=4, out_channels=planes, norm=groups
             )
