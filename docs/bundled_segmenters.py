@@ -2,11 +2,12 @@
 
     python docs/bundled_segmenters.py CHASEDB1 HRF IDRID WORK
 
-1. A first segmenter of vessels learns from CHASE_DB1's training eyes and grown eyes.
-2. It labels the training photographs of HRF and IDRiD, twins removed.
-3. `vessels` learns on from it, with these labels as well, so that it knows other cameras.
-4. `disc-cup` learns from the discs of IDRiD's training eyes, and disc and cup of grown eyes.
-5. `judge` learns from CHASE_DB1's training eyes alone.
+1. A segmenter of vessels learns from grown eyes alone.
+2. A first one learns on from it, from CHASE_DB1's training eyes as well.
+3. That labels the training photographs of HRF and IDRiD, twins removed.
+4. `vessels` learns on from it, with these labels as well, so that it knows other cameras.
+5. `disc-cup` learns from the discs of IDRiD's training eyes, and disc and cup of grown eyes.
+6. `judge` learns from CHASE_DB1's training eyes alone.
 
 Then copies the three model folders into the package. About four hours on two cores.
 """
@@ -38,7 +39,8 @@ def trained(run: Path, preset: str, data: list[Path], licence: str, *overrides: 
 
 def main(chasedb1: Path, hrf: Path, idrid: Path, work: Path) -> None:
     """Train all, and put them into the package."""
-    first = trained(work / "first", "vessels", [chasedb1], CHASEDB1)
+    grown = trained(work / "grown", "vessels", [], "", "steps=1500")
+    first = trained(work / "first", "vessels", [chasedb1], CHASEDB1, f"start_from={grown}", "steps=1500")
     labels = work / "labels"
     label_sets([Segmenter.load(first)], [hrf, idrid], labels, least_confidence=0.5)
     origin = f"{CHASEDB1}; {HRF}; {IDRID}"
