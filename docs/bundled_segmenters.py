@@ -30,7 +30,7 @@ WEIGHTS = Path(models.__file__).parent.parent / "weights"
 
 def trained(run: Path, preset: str, data: list[Path], licence: str, *overrides: str) -> Path:
     """The finished run, trained or resumed where it is not."""
-    if (run / "checkpoint").is_dir():
+    if (run / "checkpoint" / "state.safetensors").is_file():
         return segmentation.resume(run)
     shutil.rmtree(run, ignore_errors=True)  # stopped before its first checkpoint
     settings = SegmenterSettings.from_preset(preset).with_overrides([f"licence={licence}", *overrides])
