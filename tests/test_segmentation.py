@@ -1,9 +1,5 @@
-import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +21,7 @@ from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel,
 from retinasynth.models.segmenters import SegmentationNetwork, normalised
 from retinasynth.training import checkpoints, segmentation
 from retinasynth.training.segmentation import THRESHOLDS, best_thresholds, learning_rate
+from runs import assert_same_run, killed_run, log_of
 
 TINY = [
     "data.grown=0",
@@ -49,19 +46,6 @@ def tiny_settings(preset: str, *overrides: str) -> SegmenterSettings:
 def trained_vessels(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 8 steps. Not to be changed."""
     return segmentation.train([phantoms], tmp_path_factory.mktemp("runs") / "undisturbed", tiny_settings("vessels"))
-
-
-def log_of(run: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
-def assert_same_run(run: Path, other: Path) -> None:
-    for file in ("checkpoint/state.safetensors", "model/model.safetensors"):
-        from safetensors.torch import load_file
-
-        ours, theirs = load_file(run / file), load_file(other / file)
-        assert ours.keys() == theirs.keys()
-        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 # --- Networks and losses ---------------------------------------------------------------------------------------------
@@ -173,34 +157,9 @@ def test_training_learns_to_see_vessels(phantoms, tmp_path):
     assert np.mean(dice) > 0.55
 
 
-KILL_AT_STEP = textwrap.dedent(
-    """
-    import os, signal, sys
-    from pathlib import Path
-    from retinasynth.config import SegmenterSettings
-    from retinasynth.training import segmentation
-
-    data, out, kill_at, *overrides = sys.argv[1:]
-    steps, real_step = 0, segmentation.train_step
-
-    def step(*arguments):
-        global steps
-        steps += 1
-        if steps == int(kill_at):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real_step(*arguments)
-
-    segmentation.train_step = step
-    segmentation.train([Path(data)], Path(out), SegmenterSettings.from_preset("vessels").with_overrides(overrides))
-    """
-)
-
-
 def test_killed_and_resumed_run_is_bit_identical(trained_vessels, phantoms, tmp_path):
     run = tmp_path / "run"
-    script = [sys.executable, "-c", KILL_AT_STEP, str(phantoms), str(run), "6", *TINY]
-    killed = subprocess.run(script, check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed_run("segmentation", [phantoms], run, tiny_settings("vessels"), at_step=6)
     assert checkpoints.read_progress(run).step == 3
     segmentation.resume(run)
     assert_same_run(run, trained_vessels)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -33,21 +32,7 @@ from retinasynth.errors import (
 from retinasynth.synthesis import Synthesizer
 from retinasynth.training import checkpoints, runlog, trainer
 from retinasynth.training.learner import Learner, choose_precision, moving_average
-
-
-def log_of(run: Path) -> list[dict[str, float]]:
-    """The lines of metrics.jsonl without the clock."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if "seconds" not in name} for line in lines]
-
-
-def assert_same_run(run: Path, other: Path) -> None:
-    for file in ("model/model.safetensors", "samples/step_000012.png"):
-        assert (run / file).read_bytes() == (other / file).read_bytes(), file
-    ours, theirs = load_file(run / checkpoints.FILE), load_file(other / checkpoints.FILE)
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert log_of(run) == log_of(other)
+from runs import assert_same_run, killed_run, log_of
 
 
 def assert_same_kernels(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
@@ -235,34 +220,10 @@ def test_precision_auto_follows_the_hardware(monkeypatch):
 
 # --- Interrupted and resumed -------------------------------------------------------------------------------------
 
-KILL_AT_STEP = textwrap.dedent(
-    """
-    import os, signal, sys
-    from pathlib import Path
-    from retinasynth.config import Settings
-    from retinasynth.training import trainer
 
-    data, out, kill_at, *overrides = sys.argv[1:]
-    steps, real_step = 0, trainer.train_step
-
-    def step(*arguments):
-        global steps
-        steps += 1
-        if steps == int(kill_at):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real_step(*arguments)
-
-    trainer.train_step = step
-    trainer.train(Path(data), Path(out), Settings.from_preset("source").with_overrides(overrides))
-    """
-)
-
-
-def test_killed_and_resumed_run_is_bit_identical(trained, phantoms, tmp_path):
+def test_killed_and_resumed_run_is_bit_identical(trained, phantoms, tiny, tmp_path):
     run = tmp_path / "run"
-    script = [sys.executable, "-c", KILL_AT_STEP, str(phantoms), str(run), "9", *TINY]
-    killed = subprocess.run(script, check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed_run("trainer", phantoms, run, tiny, at_step=9)
     assert checkpoints.read_progress(run).step == 6
     assert len(log_of(run)) == 8  # two steps after the checkpoint, which will be made again
     trainer.resume(run)
