@@ -39,8 +39,8 @@ def trained(run: Path, preset: str, data: list[Path], licence: str, *overrides: 
 
 def main(chasedb1: Path, hrf: Path, idrid: Path, work: Path) -> None:
     """Train all, and put them into the package."""
-    grown = trained(work / "grown", "vessels", [], "", "steps=1500")
-    first = trained(work / "first", "vessels", [chasedb1], CHASEDB1, f"start_from={grown}", "steps=1500")
+    grown = trained(work / "grown", "vessels", [], "", "steps=1200")
+    first = trained(work / "first", "vessels", [chasedb1], CHASEDB1, f"start_from={grown}", "steps=1200")
     labels = work / "labels"
     label_sets([Segmenter.load(first)], [hrf, idrid], labels, least_confidence=0.5)
     origin = f"{CHASEDB1}; {HRF}; {IDRID}"
@@ -48,7 +48,7 @@ def main(chasedb1: Path, hrf: Path, idrid: Path, work: Path) -> None:
     runs = {
         "vessels": trained(work / "vessels", "vessels", [chasedb1, labels], origin, *learnt_on),
         "disc-cup": trained(work / "disc-cup", "disc-cup", [idrid], IDRID),
-        "judge": trained(work / "judge", "judge", [chasedb1], CHASEDB1),
+        "judge": trained(work / "judge", "judge", [chasedb1], CHASEDB1, "steps=1500"),
     }
     for name, run in runs.items():
         shutil.copytree(run / "model", WEIGHTS / name, dirs_exist_ok=True)

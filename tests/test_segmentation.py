@@ -11,11 +11,11 @@ from torch.nn import functional
 import retinasynth as rs
 from retinasynth.anatomy.agreement import agreement
 from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.applications.segmentation import Segmenter, promised_dice, roundness
+from retinasynth.applications.segmentation import Segmenter, roundness
 from retinasynth.config import NetworkSettings, SegmentationLossSettings, SegmenterSettings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.errors import CheckpointError, InterruptedRunError, ModelError, SettingError
-from retinasynth.models.prediction import Prediction, found_planes, largest_part, predict
+from retinasynth.models.prediction import Prediction, found_planes, largest_part, outline, predict, promised_dice
 from retinasynth.models.segmentation_losses import segmentation_loss
 from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
 from retinasynth.models.segmenters import SegmentationNetwork, normalised
@@ -305,6 +305,30 @@ def test_the_largest_part_counts_without_holes():
     mask[15:17, 15:17] = True
     assert largest_part(mask).sum() == 64
     assert not largest_part(np.zeros((4, 4), np.bool_)).any()
+
+
+def test_the_outline_of_a_disc_is_convex_without_spikes():
+    rows, columns = np.mgrid[:200, :200]
+    disc = (rows - 100) ** 2 + (columns - 90) ** 2 < 50**2
+    ragged = disc.copy()
+    ragged[97:103, 90:190] = True  # a vessel that was taken for disc
+    ragged[50:80, 88:92] = False  # one that was not
+    ragged[5:15, 5:15] = True
+    found = outline(ragged)
+    assert agreement(found, disc, np.ones_like(disc)).dice > 0.99
+    assert not found[:, 145:].any()
+    assert found[60, 90]
+    assert not outline(np.zeros((20, 20), np.bool_)).any()
+
+
+def test_of_two_places_that_may_be_a_disc_the_surer_one_is_taken():
+    picture = painted(600, 800, (270, 480, 36))
+    rows, columns = np.mgrid[:600, :800]
+    picture[(rows - 400) ** 2 + (columns - 250) ** 2 < 60**2] = (132, 60, 120)  # larger than the disc, but doubtful
+    model = reader_model()
+    planes = found_planes(model, predict(model, picture))
+    wanted = (rows - 270) ** 2 + (columns - 480) ** 2 < 36**2
+    assert agreement(planes["disc"], wanted, np.ones_like(wanted)).dice > 0.95
 
 
 def test_specks_are_no_vessels(trained_vessels):

@@ -469,11 +469,12 @@ def _lay_disc(
     pigment = 0.25 * np.exp(-(((border - crescent_dd - 0.02) / 0.02) ** 2)) * np.clip(0.4 + 0.5 * rough, 0, 1.5)
     ring = 0.5 * np.exp(-(((border + 0.015) / 0.016) ** 2)) * np.clip(0.35 + 0.65 * toward, 0.05, 1)
 
+    # The rim keeps its colour, whatever the cup: were it as pale, nothing but the vessels would show where the cup ends.
     depth = np.clip(1 - radius, 0, 1)
-    pale = style.disc_pallor * (0.3 + 0.45 * toward) + 0.25 * depth
+    pale = style.disc_pallor * (0.15 + 0.25 * toward) + 0.1 * depth
     cup_plane = planes.get("cup")
     if cup_plane is not None and cup_plane.any():
-        cup = _soft(cup_plane[window], 0.045 * scale)
+        cup = _soft(cup_plane[window], random.uniform(0.02, 0.06) * scale)
         pale = pale * (1 - cup) + cup * (0.72 + 0.28 * style.disc_pallor)
     elif cup_plane is None:  # unknown is not none
         pale = pale - 0.1 + 0.8 * np.exp(-(((x - 0.12) ** 2 + y**2) / 0.16))

@@ -14,7 +14,7 @@ from retinasynth.applications.fundus import why_no_fundus
 from retinasynth.errors import ImageError, InputError
 from retinasynth.images import Mask, Photograph, read_photograph, stem_of
 from retinasynth.models.generation import move_for_generation
-from retinasynth.models.prediction import Probability, found_planes, predict
+from retinasynth.models.prediction import Probability, found_planes, predict, promised_dice
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
 from retinasynth.models.weights import BUNDLED, model_folder
 
@@ -116,21 +116,6 @@ def segment(photograph: Photograph | Path | str, *, models: Sequence[Segmenter |
             )
     doubts = _doubts(planes, probabilities, confidence)
     return Segmentation(Eye(name, planes, picture), probabilities, confidence, doubts)
-
-
-def promised_dice(probability: Probability, found: Mask) -> float:
-    """The Dice overlap that a mask would have with the truth if its probabilities were right.
-
-    Expected hits over expected sizes, 2 sum(p in found) / (|found| + sum(p)); 0 for an empty mask.
-
-    Example:
-        >>> promised_dice(np.array([[1.0, 0.5, 0.0]], np.float32), np.array([[True, True, False]]))
-        0.8571428571428571
-    """
-    count = int(found.sum())
-    if count == 0:
-        return 0.0
-    return float(2 * probability[found].sum(dtype=np.float64) / (count + probability.sum(dtype=np.float64)))
 
 
 def _read(photograph: Photograph | Path | str) -> tuple[Photograph, str]:

@@ -105,7 +105,11 @@ class SegmenterTraining(LoopSettings):
 
 _CLOSER: dict[str, Any] = {"looks": "closer", "normalisation": "picture"}
 PRESETS: dict[str, dict[str, Any]] = {
-    "vessels": {"network": {"architecture": "residual"}, "data": {"grown": 520}, "loss": {"cldice_weight": 0.3}},
+    "vessels": {
+        "network": {"architecture": "residual", "filters": 12},
+        "data": {"grown": 520},
+        "loss": {"cldice_weight": 0.3},
+    },
     "artery-vein": {"data": {"planes": ("arteries", "veins"), "grown": 520, "normalisation": "picture"}},
     "disc-cup": {
         "data": {"planes": ("disc", "cup"), "grown": 520, "grown_share": 0.4, "crop_px": 192, **_CLOSER},

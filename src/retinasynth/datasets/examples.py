@@ -33,6 +33,7 @@ from retinasynth.images import Photograph
 CACHE_FORMAT = 1
 _MOST_GROWN_VALIDATION = 24
 _WHOLE_SHARE = 0.35  # of the examples that show the whole field, where the disc is looked at more closely in others
+_ELSEWHERE_SHARE = 0.1  # of the close looks that show another place, which only looked like a disc
 _SHORTEST_SHARE, _LARGEST_SHARE = 0.25, 0.6  # of the disc in a close look
 
 
@@ -317,7 +318,10 @@ def _look(random: np.random.Generator, size: int, disc: NDArray[np.uint8], crop_
         return float(row), float(column), size / crop_px
     diameter = 2 * math.sqrt(len(rows) / math.pi)
     side = diameter / random.uniform(_SHORTEST_SHARE, _LARGEST_SHARE)
-    row, column = (rows.mean(), columns.mean()) + random.uniform(-0.2, 0.2, 2) * side
+    if random.random() < _ELSEWHERE_SHARE:
+        row, column = random.uniform(0.2, 0.8, 2) * size
+    else:
+        row, column = (rows.mean(), columns.mean()) + random.uniform(-0.2, 0.2, 2) * side
     return float(row), float(column), side / crop_px
 
 

@@ -198,7 +198,7 @@ _MANY_PEOPLE: tuple[tuple[str, float, str, str, Style], ...] = (
     ("diabetic", 50.0, "macula", "cut", "randomised"),
     ("elderly", 35.0, "macula", "round", "randomised"),
     ("hypertensive", 60.0, "macula", "cut", "randomised"),
-    ("adult", 30.0, "disc", "round", "randomised"),
+    ("glaucomatous", 30.0, "disc", "round", "randomised"),
     ("glaucomatous", 60.0, "macula", "cut", "randomised"),
     ("glaucomatous", 35.0, "disc", "round", "natural"),
     ("glaucomatous", 45.0, "macula", "round", "natural"),

@@ -8,18 +8,22 @@ import torch
 from monai.inferers.utils import sliding_window_inference
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 from torch import Tensor
 
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.frame import Frame, frame_of, into_frame, out_of_frame
 from retinasynth.images import Mask, Photograph
-from retinasynth.models.generation import evaluation_mode
+from retinasynth.models.generation import evaluation_mode, fast_precision
 from retinasynth.models.segmenter_saving import SegmenterModel
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,))  # dimensions flipped, whose answers are averaged
 _WINDOW_PX = 1024  # fields up to this size are seen whole
 _DISC_SHARE = 0.3  # of the close look that the disc takes
-_SEEDS = 0.5  # of the largest probability: where in the whole field the disc is looked for
+_SEEDS = 0.4  # of the largest probability: where in the whole field the disc is looked for
+_MOST_LOOKS = 3  # at places that may be the disc, each of
+_LEAST_WEIGHT = 0.15  # of the likeliest one's; the weight is the sum of the probabilities
+_SPIKE = 0.08  # of the diameter: what is narrower than twice that is no part of a disc or cup
 _SMALLEST_VESSEL = 5e-5  # a part's area, of that of the frame: 30 pixels at 768
 _LEAST_DISC = 0.2  # a largest probability below it is no disc
 
@@ -57,16 +61,16 @@ def predict(model: SegmenterModel, photograph: Photograph) -> Prediction:
         else:
             layers = _seen(model, photograph, field, frame, config.crop_px)
             disc = layers[config.planes.index("disc")]
-            closer = _around_disc(disc)
-            if closer is not None:
-                layers = _seen(model, photograph, field, closer, config.crop_px)
-    return Prediction({plane: layer * field for plane, layer in zip(config.planes, layers, strict=True)}, field)
+            looks = [_seen(model, photograph, field, frame, config.crop_px) for frame in _likely_discs(disc)]
+            if looks:
+                layers = max(looks, key=lambda look: _disc_confidence(look[config.planes.index("disc")]))
+    return Prediction(dict(zip(config.planes, layers, strict=True)), field)
 
 
 def found_planes(model: SegmenterModel, seen: Prediction) -> dict[str, Mask]:
     """What was seen, cut at the thresholds of the model.
 
-    Of the disc the largest part counts, without holes; the cup lies inside it. Where no disc is, neither plane is there
+    Disc and cup have smooth outlines (`outline`); the cup lies inside the disc. Where no disc is, neither plane is there
     at all, since that says nothing of the eye. Specks of vessel too small to be one are left out.
 
     Returns:
@@ -77,11 +81,11 @@ def found_planes(model: SegmenterModel, seen: Prediction) -> dict[str, Mask]:
     for plane in {"vessels", "arteries", "veins"} & planes.keys():
         planes[plane] = _without_specks(planes[plane], seen.field)
     if "disc" in planes:
-        planes["disc"] = largest_part(planes["disc"])
+        planes["disc"] = outline(planes["disc"])
         if not planes["disc"].any():
             return {plane: mask for plane, mask in planes.items() if plane not in {"disc", "cup"}}
         if "cup" in planes:
-            planes["cup"] = largest_part(planes["cup"] & planes["disc"])
+            planes["cup"] = outline(planes["cup"] & planes["disc"]) & planes["disc"]
     return planes
 
 
@@ -94,6 +98,40 @@ def largest_part(mask: Mask) -> Mask:
     return np.asarray(ndimage.binary_fill_holes(parts == largest), np.bool_)
 
 
+def outline(mask: Mask) -> Mask:
+    """The convex outline of the largest part of a mask, without what sticks out of it, such as vessels; may be empty.
+
+    People draw discs and cups as smooth convex shapes, over the vessels.
+    """
+    part = largest_part(mask)
+    if not part.any():
+        return part
+    window = ndimage.find_objects(part.astype(np.uint8))[0]
+    cut = np.pad(part[window], 1)
+    reach = _SPIKE * math.sqrt(4 * cut.sum() / math.pi)
+    core = ndimage.distance_transform_edt(cut) > reach
+    if core.any():
+        cut = largest_part(ndimage.distance_transform_edt(~core) <= reach)
+    smooth = np.zeros_like(part)
+    smooth[window] = convex_hull_image(cut)[1:-1, 1:-1]
+    return smooth
+
+
+def promised_dice(probability: Probability, found: Mask) -> float:
+    """The Dice overlap that a mask would have with the truth if its probabilities were right.
+
+    Expected hits over expected sizes, 2 sum(p in found) / (|found| + sum(p)); 0 for an empty mask.
+
+    Example:
+        >>> promised_dice(np.array([[1.0, 0.5, 0.0]], np.float32), np.array([[True, True, False]]))
+        0.8571428571428571
+    """
+    count = int(found.sum())
+    if count == 0:
+        return 0.0
+    return float(2 * probability[found].sum(dtype=np.float64) / (count + probability.sum(dtype=np.float64)))
+
+
 def _without_specks(mask: Mask, field: Mask) -> Mask:
     parts, count = ndimage.label(mask, np.ones((3, 3)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
@@ -103,8 +141,9 @@ def _without_specks(mask: Mask, field: Mask) -> Mask:
 
 
 def _seen(model: SegmenterModel, photograph: Photograph, field: Mask, frame: Frame, size_px: int) -> list[Probability]:
-    """The probability of each plane, in the pixels of the photograph, from what lies in a frame."""
+    """The probability of each plane, in the pixels of the photograph, from what lies in a frame; 0 out of the field."""
     weight = next(model.network.parameters())
+    half = torch.autocast(weight.device.type, torch.bfloat16, enabled=fast_precision(weight.device) == "bf16")
     picture = torch.from_numpy(into_frame(photograph, frame, size_px).transpose(2, 0, 1).astype(np.float32) / 255)
     inside = torch.from_numpy(into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px) > 127).float()
     inputs = torch.cat([picture, inside[None]])[None].to(weight)
@@ -112,7 +151,9 @@ def _seen(model: SegmenterModel, photograph: Photograph, field: Mask, frame: Fra
     window = model.config.crop_px if translates else min(size_px, _WINDOW_PX)
 
     def probabilities(batch: Tensor) -> Tensor:
-        return torch.sigmoid(model.network(batch[:, :3], batch[:, 3:]))
+        with half:
+            logits: Tensor = model.network(batch[:, :3], batch[:, 3:])
+        return torch.sigmoid(logits.float())
 
     total = torch.zeros(())
     for flip in FLIPS:
@@ -124,16 +165,25 @@ def _seen(model: SegmenterModel, photograph: Photograph, field: Mask, frame: Fra
         total = total + answer.flip(flip)
     layers = (total[0] / len(FLIPS)).float().cpu().numpy()
     height, width = field.shape
-    return [out_of_frame(np.ascontiguousarray(layer), frame, (height, width)) for layer in layers]
+    return [out_of_frame(np.ascontiguousarray(layer), frame, (height, width)) * field for layer in layers]
 
 
-def _around_disc(disc: Probability) -> Frame | None:
-    """The frame of a close look at the most likely disc, or None where there is none."""
+def _likely_discs(disc: Probability) -> list[Frame]:
+    """The frames of close looks at the places that look most like a disc, the likeliest first; none may do."""
     highest = float(disc.max())
     if highest < _LEAST_DISC:
-        return None
+        return []
     parts, count = ndimage.label(disc > _SEEDS * highest)
     weights = ndimage.sum_labels(disc, parts, np.arange(1, count + 1))
-    rows, columns = np.nonzero(parts == 1 + int(np.argmax(weights)))
-    diameter = 2 * math.sqrt(len(rows) / math.pi)
-    return Frame(float(rows.mean()) + 0.5, float(columns.mean()) + 0.5, diameter / _DISC_SHARE)
+    frames = []
+    for part in np.argsort(-weights)[:_MOST_LOOKS]:
+        if weights[part] < _LEAST_WEIGHT * weights.max():
+            break
+        rows, columns = np.nonzero(parts == part + 1)
+        diameter = 2 * math.sqrt(len(rows) / math.pi)
+        frames.append(Frame(float(rows.mean()) + 0.5, float(columns.mean()) + 0.5, diameter / _DISC_SHARE))
+    return frames
+
+
+def _disc_confidence(disc: Probability) -> float:
+    return promised_dice(disc, disc > 0.5)
