@@ -469,7 +469,7 @@ def _lay_disc(
     pigment = 0.25 * np.exp(-(((border - crescent_dd - 0.02) / 0.02) ** 2)) * np.clip(0.4 + 0.5 * rough, 0, 1.5)
     ring = 0.5 * np.exp(-(((border + 0.015) / 0.016) ** 2)) * np.clip(0.35 + 0.65 * toward, 0.05, 1)
 
-    # The rim keeps its colour, whatever the cup: were it as pale, nothing but the vessels would show where the cup ends.
+    # The rim keeps its colour: were it as pale as the cup, nothing but the vessels would show where that ends.
     depth = np.clip(1 - radius, 0, 1)
     pale = style.disc_pallor * (0.15 + 0.25 * toward) + 0.1 * depth
     cup_plane = planes.get("cup")

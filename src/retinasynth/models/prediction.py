@@ -70,8 +70,8 @@ def predict(model: SegmenterModel, photograph: Photograph) -> Prediction:
 def found_planes(model: SegmenterModel, seen: Prediction) -> dict[str, Mask]:
     """What was seen, cut at the thresholds of the model.
 
-    Disc and cup have smooth outlines (`outline`); the cup lies inside the disc. Where no disc is, neither plane is there
-    at all, since that says nothing of the eye. Specks of vessel too small to be one are left out.
+    Disc and cup have smooth outlines (`outline`); the cup lies inside the disc. Where no disc is, neither plane is
+    there at all, since that says nothing of the eye. Specks of vessel too small to be one are left out.
 
     Returns:
         By plane ``bool (height, width)``.
