@@ -371,7 +371,10 @@ def test_the_seed_alone_decides_the_picture() -> None:
     assert (first.shape, first.dtype) == ((32, 32, 3), np.uint8)
 
 
-def test_without_dropout_the_seed_does_not_matter_and_the_picture_is_the_networks() -> None:
+def test_without_dropout_the_seed_does_not_matter_and_the_picture_is_the_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # hardware without bf16
     network, mask = small_generator(dropout=0.0, mask_channels=3), tiny_mask(0)
     with torch.inference_mode():
         expected = network(torch.from_numpy(signed_from_labels(mask[..., None], 3))[None])[0].numpy()
@@ -585,6 +588,7 @@ def test_generation_in_bf16_is_that_in_fp32_within_a_few_grey_levels(monkeypatch
     torch.manual_seed(0)
     network, labels = small_generator(dropout=0.0, filters=8), tiny_mask(0)[..., None]
     initialise(network, "he")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     exact = generate_photograph(network, labels, channels=1, seed=0)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     half = generate_photograph(network, labels, channels=1, seed=0)

@@ -324,7 +324,7 @@ def test_the_outline_of_a_disc_is_convex_without_spikes():
 def test_of_two_places_that_may_be_a_disc_the_surer_one_is_taken():
     picture = painted(600, 800, (270, 480, 36))
     rows, columns = np.mgrid[:600, :800]
-    picture[(rows - 400) ** 2 + (columns - 250) ** 2 < 60**2] = (132, 60, 120)  # larger than the disc, but doubtful
+    picture[(rows - 400) ** 2 + (columns - 250) ** 2 < 45**2] = (132, 60, 120)  # larger than the disc, but doubtful
     model = reader_model()
     planes = found_planes(model, predict(model, picture))
     wanted = (rows - 270) ** 2 + (columns - 480) ** 2 < 36**2

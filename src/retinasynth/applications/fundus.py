@@ -10,10 +10,11 @@ from retinasynth.models.prediction import Probability
 
 # Chosen on photographs of CHASE_DB1, HRF and IDRiD, good and bad, and on pictures of something else.
 LEAST_VESSELS = 0.012  # of the field of view
-MOST_UNSURE = 1.2  # pixels with a probability of .2 to .8, for each that is found
+MOST_UNSURE = 0.7  # pixels with a probability of .2 to .8, for each that is found
 UNSURE = 0.55  # above it, the vessels have to look right as well:
-LEAST_CONNECTED = 0.43  # share of their length that hangs together
+LEAST_CONNECTED = 0.5  # share of their length that hangs together
 MOST_CONTRAST = 0.045  # slope of brightness at them, of the local mean, for each 384th of the field of view
+LEAST_CONTRAST = 0.005  # likewise: below it there is nothing to be seen
 _WORKING_PX = 384
 _BRIDGED_PX = 2
 
@@ -33,13 +34,16 @@ def why_no_fundus(photograph: Photograph, field: Mask, vessels: Mask, probabilit
     share = vessels.sum() / field.sum()
     if share < LEAST_VESSELS:
         return f"only {share:.1%} of it look like vessels"
+    contrast = contrast_of(photograph, field, vessels)
+    if contrast < LEAST_CONTRAST:
+        return "what was taken for vessels does not stand out from what lies around"
     unsure = ((probability > 0.2) & (probability < 0.8)).sum() / max(int((probability > 0.5).sum()), 1)
     if unsure > MOST_UNSURE:
         return "what looks like vessels is mostly doubtful"
     if unsure > UNSURE:
         if (together := connected_share(vessels)) < LEAST_CONNECTED:
             return f"only {together:.0%} of what looks like vessels hangs together, and it is doubtful"
-        if contrast_of(photograph, field, vessels) > MOST_CONTRAST:
+        if contrast > MOST_CONTRAST:
             return "what looks like vessels has edges harder than vessels have, and it is doubtful"
     return ""
 

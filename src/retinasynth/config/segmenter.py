@@ -114,7 +114,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "disc-cup": {
         "data": {"planes": ("disc", "cup"), "grown": 520, "grown_share": 0.4, "crop_px": 192, **_CLOSER},
         "augmentation": {"rotation_deg": 30, "zoom": 1.2, "photometric": 0.6},
-        "network": {"architecture": "residual", "filters": 12},
+        "network": {"filters": 12},
     },
     "lesions": {"data": {"planes": LESIONS, "field_px": 1024}},
     # Of another architecture, learnt from one set alone: it judges what others make, and stands in no loss.

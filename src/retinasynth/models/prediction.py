@@ -21,8 +21,7 @@ FLIPS: tuple[tuple[int, ...], ...] = ((), (3,))  # dimensions flipped, whose ans
 _WINDOW_PX = 1024  # fields up to this size are seen whole
 _DISC_SHARE = 0.3  # of the close look that the disc takes
 _SEEDS = 0.4  # of the largest probability: where in the whole field the disc is looked for
-_MOST_LOOKS = 3  # at places that may be the disc, each of
-_LEAST_WEIGHT = 0.15  # of the likeliest one's; the weight is the sum of the probabilities
+_MOST_LOOKS = 3  # at places that may be the disc
 _SPIKE = 0.08  # of the diameter: what is narrower than twice that is no part of a disc or cup
 _SMALLEST_VESSEL = 5e-5  # a part's area, of that of the frame: 30 pixels at 768
 _LEAST_DISC = 0.2  # a largest probability below it is no disc
@@ -61,9 +60,12 @@ def predict(model: SegmenterModel, photograph: Photograph) -> Prediction:
         else:
             layers = _seen(model, photograph, field, frame, config.crop_px)
             disc = layers[config.planes.index("disc")]
-            looks = [_seen(model, photograph, field, frame, config.crop_px) for frame in _likely_discs(disc)]
-            if looks:
-                layers = max(looks, key=lambda look: _disc_confidence(look[config.planes.index("disc")]))
+            surest = 0.0
+            for closer, weight in _likely_discs(disc):
+                look = _seen(model, photograph, field, closer, config.crop_px)
+                near = look[config.planes.index("disc")]
+                if (sureness := weight * promised_dice(near, near > 0.5)) > surest:
+                    surest, layers = sureness, look
     return Prediction(dict(zip(config.planes, layers, strict=True)), field)
 
 
@@ -113,7 +115,7 @@ def outline(mask: Mask) -> Mask:
     if core.any():
         cut = largest_part(ndimage.distance_transform_edt(~core) <= reach)
     smooth = np.zeros_like(part)
-    smooth[window] = convex_hull_image(cut)[1:-1, 1:-1]
+    smooth[window] = convex_hull_image(cut)[1:-1, 1:-1]  # type: ignore[no-untyped-call]
     return smooth
 
 
@@ -163,27 +165,22 @@ def _seen(model: SegmenterModel, photograph: Photograph, field: Mask, frame: Fra
         if not isinstance(answer, Tensor):
             raise TypeError(f"sliding windows gave {type(answer).__name__}")
         total = total + answer.flip(flip)
-    layers = (total[0] / len(FLIPS)).float().cpu().numpy()
+    layers: list[Probability] = list((total[0] / len(FLIPS)).float().cpu().numpy())
     height, width = field.shape
     return [out_of_frame(np.ascontiguousarray(layer), frame, (height, width)) * field for layer in layers]
 
 
-def _likely_discs(disc: Probability) -> list[Frame]:
-    """The frames of close looks at the places that look most like a disc, the likeliest first; none may do."""
+def _likely_discs(disc: Probability) -> list[tuple[Frame, float]]:
+    """Where the disc may be, as frames of close looks, each with its weight: the sum of the probabilities there."""
     highest = float(disc.max())
     if highest < _LEAST_DISC:
         return []
     parts, count = ndimage.label(disc > _SEEDS * highest)
     weights = ndimage.sum_labels(disc, parts, np.arange(1, count + 1))
-    frames = []
+    found = []
     for part in np.argsort(-weights)[:_MOST_LOOKS]:
-        if weights[part] < _LEAST_WEIGHT * weights.max():
-            break
         rows, columns = np.nonzero(parts == part + 1)
         diameter = 2 * math.sqrt(len(rows) / math.pi)
-        frames.append(Frame(float(rows.mean()) + 0.5, float(columns.mean()) + 0.5, diameter / _DISC_SHARE))
-    return frames
-
-
-def _disc_confidence(disc: Probability) -> float:
-    return promised_dice(disc, disc > 0.5)
+        frame = Frame(float(rows.mean()) + 0.5, float(columns.mean()) + 0.5, diameter / _DISC_SHARE)
+        found.append((frame, float(weights[part])))
+    return found
