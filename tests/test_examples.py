@@ -156,9 +156,7 @@ def test_windows_lie_in_the_field_and_close_looks_around_the_disc() -> None:
         shares.append(2 * np.sqrt((cut(layers[1]) > 127).sum() / np.pi) / SIZE)
     whole = [share for share in shares if 0.13 < share < 0.18]
     near = [share for share in shares if share > 0.22]
-    elsewhere = (
-        len(shares) - len(whole) - len(near)
-    )  # looks at another place, where the disc is cut off or out of sight
+    elsewhere = len(shares) - len(whole) - len(near)  # another place, where the disc is cut off or out of sight
     assert 40 < len(whole) < 100  # about a third
     assert whole == pytest.approx([40 / 256] * len(whole), abs=0.02)
     assert 1 <= elsewhere < 30
