@@ -41,7 +41,7 @@ def main(chasedb1: Path, hrf: Path, idrid: Path, work: Path) -> None:
     """Train all, and put them into the package."""
     grown = trained(work / "grown", "vessels", [], "", "steps=1200")
     first = trained(work / "first", "vessels", [chasedb1], CHASEDB1, f"start_from={grown}", "steps=1200")
-    labels = work / "labels"
+    labels = work / "pseudo-labels of HRF and IDRiD"  # as the model card calls it
     label_sets([Segmenter.load(first)], [hrf, idrid], labels, least_confidence=0.5)
     origin = f"{CHASEDB1}; {HRF}; {IDRID}"
     learnt_on = [f"start_from={first}", "learning_rate=2e-3", "steps=2400", "grown_share=0.34"]
