@@ -17,7 +17,7 @@ Style = Literal["natural", "randomised"]
 
 _OF_PEOPLE = 0.4  # of the variety of natural styles, in the embedded set
 _CONTRAST = 1.15  # of its vessels, so that small pictures show them
-RENDERING = 3  # raise when the photographs of the same eyes change
+RENDERING = 4  # raise when the photographs of the same eyes change
 
 
 def metadata_of(eye: Eye, seed: int) -> dict[str, str]:

@@ -469,16 +469,20 @@ def _lay_disc(
     pigment = 0.25 * np.exp(-(((border - crescent_dd - 0.02) / 0.02) ** 2)) * np.clip(0.4 + 0.5 * rough, 0, 1.5)
     ring = 0.5 * np.exp(-(((border + 0.015) / 0.016) ** 2)) * np.clip(0.35 + 0.65 * toward, 0.05, 1)
 
-    # The rim keeps its colour: were it as pale as the cup, nothing but the vessels would show where that ends.
+    # The rim keeps its colour, down to that of the fundus: were it as pale as the cup, nothing but the vessels would
+    # show where that ends.
     depth = np.clip(1 - radius, 0, 1)
-    pale = style.disc_pallor * (0.15 + 0.25 * toward) + 0.1 * depth
+    pale = style.disc_pallor * (0.1 + 0.25 * toward) + 0.06 * depth - random.uniform(0, 0.35)
     cup_plane = planes.get("cup")
     if cup_plane is not None and cup_plane.any():
-        cup = _soft(cup_plane[window], random.uniform(0.02, 0.06) * scale)
-        pale = pale * (1 - cup) + cup * (0.72 + 0.28 * style.disc_pallor)
+        cup = _soft(cup_plane[window], random.uniform(0.015, 0.08) * scale)
+        step, saucer, spread = random.uniform(0.2, 0.5), random.uniform(0, 0.9), random.uniform(0.1, 0.7)
+        floor = 1 - saucer * (1 - _cup_floor(cup_plane[window], scene.temporal, spread))
+        whitest = 0.72 + 0.28 * style.disc_pallor
+        pale = pale + cup * (step + floor * np.maximum(whitest - pale - step, 0))
     elif cup_plane is None:  # unknown is not none
         pale = pale - 0.1 + 0.8 * np.exp(-(((x - 0.12) ** 2 + y**2) / 0.16))
-    pale = np.clip(pale + ring + 0.035 * rough, 0, 1.15)
+    pale = np.clip(pale + ring + 0.035 * rough, -0.35, 1.15)
     shade = 1 + 0.035 * rough - 0.12 * np.exp(-((border / 0.05) ** 2)) * (toward < 0)
     for channel, view in enumerate(views):
         fundus = view * np.exp((0.35, 0.6, 0.5)[channel] * halo - (0.7, 1.0, 0.8)[channel] * pigment)
@@ -486,6 +490,20 @@ def _lay_disc(
         rim, white = math.log(DISC_RIM[channel]), math.log(DISC_PALE[channel])
         disc = np.exp(rim + pale * (white - rim)) * shade
         view[...] = fundus + inside * (disc - fundus)
+
+
+def _cup_floor(cup: Mask, temporal: int, spread: float) -> Field:
+    """Where a cup is palest, 1, and where it slopes toward its edge, near 0: the floor lies temporally.
+
+    Deep cups are pale up to their edge; saucers pale slowly, and their edge is a faint step in colour.
+    """
+    rows, columns = np.nonzero(cup)
+    middle_y, middle_x = rows.mean(), columns.mean()
+    half_height, half_width = (2 * max(float(side.std()), 0.5) for side in (rows, columns))
+    y = (np.arange(cup.shape[0]) - middle_y) / half_height
+    x = (np.arange(cup.shape[1]) - middle_x) / half_width - 0.15 * temporal
+    floor: Field = np.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / spread).astype(np.float32)
+    return floor
 
 
 def _blood(scene: _Scene, planes: dict[str, Mask], random: np.random.Generator, style: RenderingStyle) -> list[Field]:

@@ -202,7 +202,7 @@ _MANY_PEOPLE: tuple[tuple[str, float, str, str, Style], ...] = (
     ("glaucomatous", 60.0, "macula", "cut", "randomised"),
     ("glaucomatous", 35.0, "disc", "round", "natural"),
     ("glaucomatous", 45.0, "macula", "round", "natural"),
-    ("elderly", 60.0, "macula", "cut", "natural"),
+    ("glaucomatous", 60.0, "macula", "cut", "natural"),
     ("diabetic", 50.0, "macula", "cut", "natural"),
     ("child", 40.0, "disc", "round", "natural"),
     ("adult", 25.0, "macula", "round", "natural"),  # in most of these there is no disc
