@@ -47,7 +47,7 @@ def main(chasedb1: Path, hrf: Path, idrid: Path, work: Path) -> None:
     learnt_on = [f"start_from={first}", "learning_rate=2e-3", "steps=6000", "grown_share=0.2"]
     runs = {
         "vessels": trained(work / "vessels", "vessels", [chasedb1, labels], origin, *learnt_on),
-        "disc-cup": trained(work / "disc-cup", "disc-cup", [idrid], IDRID, "steps=2200"),
+        "disc-cup": trained(work / "disc-cup", "disc-cup", [idrid], IDRID, "steps=4500"),
         "judge": trained(work / "judge", "judge", [chasedb1], CHASEDB1, "steps=1500"),
     }
     for name, run in runs.items():

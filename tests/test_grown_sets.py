@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
@@ -99,6 +100,13 @@ def test_an_interrupted_command_keeps_whole_eyes_and_goes_on(tmp_path):
     done = manifest.read_text().count("\n")
     assert 3 < done < 400
     assert write_grown_set(folder, done + 1, GrownSet(size_px=96), workers=1) == done
+
+
+def test_two_commands_at_once_make_one_set(undisturbed, tmp_path):
+    with ThreadPoolExecutor(2) as both:
+        jobs = [both.submit(write_grown_set, tmp_path / "set", 3, SMALL, workers=1) for _ in range(2)]
+    assert sorted(job.result() for job in jobs) == [0, 3]
+    assert contents(tmp_path / "set") == contents(undisturbed)
 
 
 def test_an_eye_is_recorded_as_soon_as_it_is_there(tmp_path):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from safetensors import SafetensorError
 
 from retinasynth.errors import OutputError
@@ -164,6 +165,15 @@ def fill_once(path: Path, fill: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return path
+
+
+@contextlib.contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for the same folder, and keep others out until it ends."""
+    name = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:24]
+    locks = output_folder(cache_folder() / "locks")
+    with FileLock(locks / f"{name}.lock"):
+        yield
 
 
 def sha256_of(path: Path) -> str:

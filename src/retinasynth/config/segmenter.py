@@ -112,7 +112,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "artery-vein": {"data": {"planes": ("arteries", "veins"), "grown": 520, "normalisation": "picture"}},
     "disc-cup": {
-        "data": {"planes": ("disc", "cup"), "grown": 520, "grown_share": 0.4, "crop_px": 192, **_CLOSER},
+        "data": {"planes": ("disc", "cup"), "grown": 520, "grown_share": 0.35, "crop_px": 256, **_CLOSER},
         "augmentation": {"rotation_deg": 30, "zoom": 1.2, "photometric": 0.6},
         "network": {"filters": 12},
     },

@@ -32,9 +32,11 @@ from retinasynth.images import Photograph
 
 CACHE_FORMAT = 1
 _MOST_GROWN_VALIDATION = 24
-_WHOLE_SHARE = 0.35  # of the examples that show the whole field, where the disc is looked at more closely in others
-_ELSEWHERE_SHARE = 0.1  # of the close looks that show another place, which only looked like a disc
-_SHORTEST_SHARE, _LARGEST_SHARE = 0.25, 0.6  # of the disc in a close look
+_WHOLE_SHARE = 0.3  # of the examples that show the whole field, where the disc is looked at more closely in others
+_ELSEWHERE_SHARE = 0.2  # of the close looks that show another, bright place, which could pass for a disc
+_BRIGHT_SHARE = 0.05  # of the field, so that its brightest part counts as bright
+_CELL_PX = 16  # in which brightness is told
+_SHORTEST_SHARE, _LARGEST_SHARE = 0.3, 0.7  # of the disc in a close look
 
 
 class Examples(NamedTuple):
@@ -248,9 +250,9 @@ def example(
     random = np.random.default_rng([settings.training.seed, position])
     eyes = _drawn_source(sources, settings.data, random)
     number = int(random.integers(len(eyes)))
-    layers = eyes.layers[number]
-    cut = draw_cut(random, settings, layers)
-    photograph = cut(np.asarray(eyes.photographs[number]))
+    photograph, layers = np.asarray(eyes.photographs[number]), eyes.layers[number]
+    cut = draw_cut(random, settings, photograph, layers)
+    photograph = cut(photograph)
     varied = as_another_camera(photograph, random, settings.augmentation.photometric)
     return varied, np.stack([cut(np.asarray(layer)) for layer in layers]), eyes.known[number]
 
@@ -290,39 +292,65 @@ class Cut:
         )
 
 
-def draw_cut(random: np.random.Generator, settings: SegmenterSettings, layers: NDArray[np.uint8]) -> Cut:
-    """Draw where an example is cut: a window inside the field, or one of the two looks at whole field and disc.
+def draw_cut(
+    random: np.random.Generator, settings: SegmenterSettings, photograph: NDArray[np.uint8], layers: NDArray[np.uint8]
+) -> Cut:
+    """Draw where an example is cut: a window inside the field, or one of the looks at the whole field and from near.
 
     Args:
         random: decides.
         settings: looks and geometric augmentation.
+        photograph: ``uint8 (s, s, 3)`` of the eye.
         layers: ``uint8 (1 + planes, s, s)`` of the eye.
     """
     data, varied = settings.data, settings.augmentation
-    size = layers.shape[-1]
     if data.looks == "windows":
         inside = np.argwhere(layers[0, ::16, ::16] > 127)
         row, column = inside[random.integers(len(inside))] * 16 + random.uniform(0, 16, 2)
         scale = 1.0
     else:
-        row, column, scale = _look(random, size, layers[1 + data.planes.index("disc")], data.crop_px)
+        disc = layers[1 + data.planes.index("disc")]
+        row, column, scale = _look(random, photograph, layers[0], disc, data.crop_px)
     scale *= float(np.exp(random.uniform(-1, 1) * math.log(varied.zoom)))
     return Cut(data.crop_px, _matrix(random, varied, data.crop_px, (column, row), scale))
 
 
-def _look(random: np.random.Generator, size: int, disc: NDArray[np.uint8], crop_px: int) -> tuple[float, float, float]:
+def _look(
+    random: np.random.Generator,
+    photograph: NDArray[np.uint8],
+    field: NDArray[np.uint8],
+    disc: NDArray[np.uint8],
+    crop_px: int,
+) -> tuple[float, float, float]:
     """Row and column of the middle and pixels of the frame for each of the example."""
     rows, columns = np.nonzero(disc > 127)
+    size = len(disc)
     if len(rows) == 0 or random.random() < _WHOLE_SHARE:
         row, column = size / 2 + random.uniform(-0.05, 0.05, 2) * size
         return float(row), float(column), size / crop_px
     diameter = 2 * math.sqrt(len(rows) / math.pi)
     side = diameter / random.uniform(_SHORTEST_SHARE, _LARGEST_SHARE)
+    middle = (rows.mean(), columns.mean())
     if random.random() < _ELSEWHERE_SHARE:
-        row, column = random.uniform(0.2, 0.8, 2) * size
-    else:
-        row, column = (rows.mean(), columns.mean()) + random.uniform(-0.2, 0.2, 2) * side
+        middle = _bright_place(random, photograph, (field > 127) & (disc < 128)) or middle
+    row, column = middle + random.uniform(-0.2, 0.2, 2) * side
     return float(row), float(column), side / crop_px
+
+
+def _bright_place(
+    random: np.random.Generator, photograph: NDArray[np.uint8], where: NDArray[np.bool_]
+) -> tuple[float, float] | None:
+    """One of the brightest places of a part of a photograph, such as exudates; None where the part has no cell."""
+    cells = len(where) // _CELL_PX
+    grid = (cells, _CELL_PX, cells, _CELL_PX)
+    side = cells * _CELL_PX
+    inside = where[:side, :side].reshape(grid).all(axis=(1, 3))
+    if not inside.any():
+        return None
+    green = photograph[:side, :side, 1].reshape(grid).mean(axis=(1, 3))
+    bright = np.argwhere(inside & (green >= np.quantile(green[inside], 1 - _BRIGHT_SHARE)))
+    row, column = (bright[random.integers(len(bright))] + 0.5) * _CELL_PX
+    return float(row), float(column)
 
 
 def _matrix(

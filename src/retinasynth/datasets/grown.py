@@ -2,7 +2,7 @@
 
 ``growing.json`` keeps what was asked for. Run again with the same, and perhaps a larger count, the set goes on where it
 stopped: an eye is finished when the manifest names it. Every eye has its own seed, the first one's plus its number, so
-the files are the same whatever the number of workers.
+the files are the same whatever the number of workers. Of two commands for one set the second waits for the first.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ from retinasynth.files import (
     cache_folder,
     explaining_write_errors,
     new_folder,
+    one_writer,
     output_folder,
     sha256_of,
     write_json,
@@ -96,6 +97,11 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
     anatomy = anatomy_of(grown.seed, grown.preset, dict(grown.parameters)).model_dump()
     grown = replace(grown, parameters={name: anatomy[name] for name in grown.parameters})  # "0.70" becomes 0.7
     asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
+    with one_writer(out):
+        return _go_on(out, count, grown, asked, workers)
+
+
+def _go_on(out: Path, count: int, grown: GrownSet, asked: Mapping[str, Any], workers: int | None) -> int:
     lines = _finished(out, asked)
     seeds = range(grown.seed + len(lines), grown.seed + count)
     write_json(out / ASKED, asked)

@@ -19,7 +19,7 @@ from retinasynth.models.segmenter_saving import SegmenterModel
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,))  # dimensions flipped, whose answers are averaged
 _WINDOW_PX = 1024  # fields up to this size are seen whole
-_DISC_SHARE = 0.3  # of the close look that the disc takes
+_DISC_SHARE = 0.45  # of the close look that the disc takes
 _SEEDS = 0.4  # of the largest probability: where in the whole field the disc is looked for
 _MOST_LOOKS = 3  # at places that may be the disc
 _SPIKE = 0.08  # of the diameter: what is narrower than twice that is no part of a disc or cup
@@ -59,13 +59,14 @@ def predict(model: SegmenterModel, photograph: Photograph) -> Prediction:
             layers = _seen(model, photograph, field, frame, config.field_px)
         else:
             layers = _seen(model, photograph, field, frame, config.crop_px)
-            disc = layers[config.planes.index("disc")]
+            plane = config.planes.index("disc")
             surest = 0.0
-            for closer, weight in _likely_discs(disc):
+            for closer, weight in _likely_discs(layers[plane]):
                 look = _seen(model, photograph, field, closer, config.crop_px)
-                near = look[config.planes.index("disc")]
-                if (sureness := weight * promised_dice(near, near > 0.5)) > surest:
-                    surest, layers = sureness, look
+                if (sureness := weight * promised_dice(look[plane], look[plane] > 0.5)) > surest:
+                    surest, nearest = sureness, look
+            if surest and (found := largest_part(nearest[plane] > 0.5)).any():
+                layers = _seen(model, photograph, field, _around(found), config.crop_px)
     return Prediction(dict(zip(config.planes, layers, strict=True)), field)
 
 
@@ -177,10 +178,12 @@ def _likely_discs(disc: Probability) -> list[tuple[Frame, float]]:
         return []
     parts, count = ndimage.label(disc > _SEEDS * highest)
     weights = ndimage.sum_labels(disc, parts, np.arange(1, count + 1))
-    found = []
-    for part in np.argsort(-weights)[:_MOST_LOOKS]:
-        rows, columns = np.nonzero(parts == part + 1)
-        diameter = 2 * math.sqrt(len(rows) / math.pi)
-        frame = Frame(float(rows.mean()) + 0.5, float(columns.mean()) + 0.5, diameter / _DISC_SHARE)
-        found.append((frame, float(weights[part])))
-    return found
+    largest = np.argsort(-weights)[:_MOST_LOOKS]
+    return [(_around(parts == part + 1), float(weights[part])) for part in largest]
+
+
+def _around(disc: Mask) -> Frame:
+    """The close look at a disc."""
+    rows, columns = np.nonzero(disc)
+    diameter = 2 * math.sqrt(len(rows) / math.pi)
+    return Frame(float(rows.mean()) + 0.5, float(columns.mean()) + 0.5, diameter / _DISC_SHARE)
