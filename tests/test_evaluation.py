@@ -348,13 +348,14 @@ def test_names_and_settings_cannot_become_markup(finished, tmp_path):
 def test_pictures_in_the_report_are_described_and_near_the_originals(finished):
     page = Page((finished[0] / "report.html").read_text())
     images = page.all("img")
-    assert [image["alt"] for image in images[6 * 4 :]] == [
+    assert [image["alt"] for image in images[6 * 5 :]] == [
         f"Mean spectrum: {whose} photographs" for whose in ("generated", "real")
     ]
     assert all(image["alt"] for image in images)
     shown = {image["alt"]: image["src"].partition(",")[2] for image in images}
     expected = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["Expected of eye-2"]))))
     assert expected.shape == (256, 256, 3)
+    assert "Error of eye-2" in shown
     assert source_protocol(expected, eye(102)[1]).psnr > 35  # JPEG
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.all("svg"))
     assert {header["scope"] for header in page.all("th")} == {"col", "row"}
@@ -395,7 +396,7 @@ def test_without_reference_the_figures_are_said_to_stand_alone(tmp_path):
     page = Page((tmp_path / "report.html").read_text())
     assert "Model minus" not in page.text
     assert "Mean photograph" not in page.text
-    assert len(page.all("img")) == 6 * 3 + 2
+    assert len(page.all("img")) == 6 * 4 + 2
     row = table(tmp_path)[0]
     assert row["mean_image_mse"] == row["nearest_train_psnr"] == ""
 

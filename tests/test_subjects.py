@@ -88,6 +88,33 @@ def test_folders_are_matched_by_name(tmp_path):
         evaluate_folders(tmp_path / "real", tmp_path / "fake", tmp_path / "again")
 
 
+def test_sets_that_share_no_name_are_compared_as_a_whole(tmp_path):
+    for number in range(3):
+        put_photograph(tmp_path / "real" / f"{number}.png", seed=number)
+        put_photograph(tmp_path / "fake" / f"made-{number}.png", seed=number)
+        put_mask(tmp_path / "masks" / f"made-{number}.png", seed=number)
+    found = evaluate_folders(tmp_path / "real", tmp_path / "fake", tmp_path / "out", masks=tmp_path / "masks")
+    assert found.source_protocol == {}
+    assert found.verdict[0].startswith("The generated photographs have no real counterparts")
+    stored = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert stored["structure"]["judge_vessels_dice"]["n"] == 3
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Expected" not in page
+    assert page.count("Found again of made-1") == 1
+    (tmp_path / "masks" / "made-1.png").unlink()
+    with pytest.raises(DataError, match="no mask for 1 of 3 pictures, for example made-1"):
+        evaluate_folders(tmp_path / "real", tmp_path / "fake", tmp_path / "again", masks=tmp_path / "masks")
+
+
+def test_test_eyes_alone_are_compared_and_training_eyes_are_the_baselines(phantoms, tmp_path):
+    for name in ("phantom_004", "phantom_005"):
+        put_photograph(tmp_path / "fake" / f"{name}.png", seed=1)
+    found = evaluate_folders(phantoms, tmp_path / "fake", tmp_path / "out")
+    assert found.baselines.keys() == {"mean_image", "nearest_train"}
+    assert found.measures["mse"].n == 2
+    assert [part.key for part in found.parts] == ["structure"]
+
+
 def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, tiny, tmp_path):
     from retinasynth.training.trainer import train
 

@@ -212,7 +212,13 @@ def evaluate(
     model: Annotated[Path | None, typer.Option(help="A run folder or a model folder.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set whose test eyes judge it.")] = None,
     real: Annotated[Path | None, typer.Option(metavar="DIR", help="Instead: real photographs ...")] = None,
-    fake: Annotated[Path | None, typer.Option(metavar="DIR", help="... and generated ones of the same names.")] = None,
+    fake: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="... and generated ones, of the same names or of none of them.")
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --fake: the masks or label maps they were made from."),
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(help="With --model: another model, compared picture by picture.")
     ] = None,
@@ -222,10 +228,10 @@ def evaluate(
     from retinasynth.evaluation.results import MEASURE_NAMES, UNITS, figure_text
     from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 
-    if model and data and not (real or fake):
+    if model and data and not (real or fake or masks):
         result = evaluate_model(model, data, out, against=against, seed=seed)
     elif real and fake and not (model or data or against):
-        result = evaluate_folders(real, fake, out)
+        result = evaluate_folders(real, fake, out, masks=masks)
     else:
         raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
     answers = {"model": result.measures, **result.baselines}
@@ -235,7 +241,7 @@ def evaluate(
         row = (f"{mean} ({low} to {high})" for mean, low, high in rounded)
         table.add_row(f"{MEASURE_NAMES[name]}{UNITS.get(name, '')}", *row)
     screen.print(table)
-    for sentence in result.verdict:
+    for sentence in result.sentences:
         screen.print(sentence)
     screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
 

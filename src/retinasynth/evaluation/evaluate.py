@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from retinasynth.anatomy import Eye
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import DataError, ImageError
 from retinasynth.evaluation.baselines import mean_image, nearest_train
 from retinasynth.evaluation.fidelity import SIZE_PX, source_protocol, strict
+from retinasynth.evaluation.judge import Anatomy, Judge, is_looked_at, structure_part
+from retinasynth.evaluation.maps import agreement_picture, error_picture
+from retinasynth.evaluation.parts import Part
 from retinasynth.evaluation.report import read_training_log, render
 from retinasynth.evaluation.results import BASELINE_NAMES, Evaluation, Figures, Picture, summarise
 from retinasynth.evaluation.spectrum import Spectra
@@ -34,23 +38,26 @@ _SIZE = (SIZE_PX, SIZE_PX)
 
 @dataclass(frozen=True)
 class Example:
-    """A generated photograph beside the one it should be.
+    """A generated photograph, and beside it the one that it should be, where there is one.
 
     Attributes:
         name: what its files are called, without suffix; unique within an evaluation.
         eye: the eye or person it shows; pictures of one eye count as one in the intervals.
         mask: the vessel mask it was made from, ``bool (height, width)``, or None where it is not known.
         generated: ``uint8 (height, width, 3)``.
-        expected: ``uint8 (height, width, 3)``; its size may differ.
+        expected: ``uint8 (height, width, 3)``; its size may differ. None where there is no real counterpart.
         other: what another model generated from the same mask, or None.
+        asked: the whole label map, with its real photograph where there is one, at the size that people drew it; None
+            leaves structure out.
     """
 
     name: str
     eye: str
     mask: Mask | None = field(repr=False)
     generated: Photograph = field(repr=False)
-    expected: Photograph = field(repr=False)
+    expected: Photograph | None = field(default=None, repr=False)
     other: Photograph | None = field(default=None, repr=False)
+    asked: Eye | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ def evaluate_examples(
     about: Mapping[str, str],
     training_log: Path | None = None,
     title: str,
+    count: int = 0,
 ) -> Evaluation:
     """Measure `examples` and write ``evaluation.json``, ``pictures.csv``, ``panels/NAME.png`` and ``report.html``.
 
@@ -117,6 +125,7 @@ def evaluate_examples(
         about: what was evaluated and how, in the order it is shown: model, data, command, settings, seed, version.
         training_log: the ``metrics.jsonl`` of the run, for the loss curves in the report.
         title: heading of the report.
+        count: about how many examples there are; of very many, not every real photograph is looked at.
 
     Raises:
         DataError: there are no examples, two have one name, a name cannot be a file's, or the log cannot be read.
@@ -130,27 +139,22 @@ def evaluate_examples(
     pictures: list[Picture] = []
     names: set[str] = set()
     spectra = Spectra()
+    structure = _Structure(count)
     for example in examples:
         _check_name(example.name, names)
         names.add(example.name)
         measured = _Measured(example)
         model = measured.figures(example.generated)
-        baselines: dict[str, Figures] = {}
-        if reference is not None and mean is not None:
-            baselines["mean_image"] = measured.figures(mean)
-            if example.mask is not None and reference.masks is not None:
-                nearest = reference.photographs[nearest_train(example.mask, reference.masks)]
-                baselines["nearest_train"] = measured.figures(nearest)
-        if example.other is not None:
-            baselines["other_model"] = measured.figures(example.other)
+        baselines = measured.baselines(example, reference, mean)
         spectra.add(example.generated, example.expected, example.other)
-        views = _views(example)
-        pictures.append(Picture(example.name, example.eye, model, baselines, views, measured.vessels(example.expected)))
+        views = _views(example) | structure.add(example)
+        expected = math.nan if example.expected is None else measured.vessels(example.expected)
+        pictures.append(Picture(example.name, example.eye, model, baselines, views, expected))
         _write_panel(out / "panels" / f"{example.name}.png", example, model)
     if not pictures:
         raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
 
-    evaluation = summarise(title, pictures, about, spectra.peaks())
+    evaluation = summarise(title, pictures, about, spectra.peaks(), structure.parts())
     write_json(out / "evaluation.json", evaluation.to_json())
     write_text(out / "pictures.csv", _table(evaluation))
     write_text(out / "report.html", render(evaluation, mean=mean, losses=losses, spectra=spectra.drawn()))
@@ -163,21 +167,61 @@ class _Measured:
     def __init__(self, example: Example) -> None:
         self.expected = example.expected
         try:
-            self.field_of_view = find_field_of_view(resize_photograph(example.expected, _SIZE))
+            shown = example.generated if example.expected is None else example.expected
+            self.field_of_view = find_field_of_view(resize_photograph(shown, _SIZE))
         except ImageError:  # black: the source protocol still has an answer
             self.field_of_view = np.zeros(_SIZE, np.bool_)
         self.mask = None if example.mask is None else resize_mask(example.mask, _SIZE)
 
     def figures(self, answer: Photograph) -> Figures:
+        if self.expected is None:
+            return Figures(vessels=self.vessels(answer))
         if not self.field_of_view.any():
             return Figures(*source_protocol(answer, self.expected))
         inside = strict(answer, self.expected, self.field_of_view)
         return Figures(*source_protocol(answer, self.expected), *inside, self.vessels(answer))
 
+    def baselines(self, example: Example, reference: Reference | None, mean: Photograph | None) -> dict[str, Figures]:
+        answers: dict[str, Figures] = {}
+        if reference is not None and mean is not None:
+            answers["mean_image"] = self.figures(mean)
+            if example.mask is not None and reference.masks is not None:
+                nearest = reference.photographs[nearest_train(example.mask, reference.masks)]
+                answers["nearest_train"] = self.figures(nearest)
+        if example.other is not None:
+            answers["other_model"] = self.figures(example.other)
+        return answers
+
     def vessels(self, answer: Photograph) -> float:
-        if self.mask is None:
+        if self.mask is None or not self.field_of_view.any():
             return math.nan
         return vessels_found(resize_photograph(answer, _SIZE), self.mask, self.field_of_view)
+
+
+class _Structure:
+    """What the judge finds, example by example."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.judge: Judge | None = None
+        self.generated: dict[str, Anatomy] = {}
+        self.real: dict[str, Anatomy] = {}
+        self.people: dict[str, str] = {}
+
+    def add(self, example: Example) -> dict[str, bytes]:
+        """Look at an example; a view of what was found, or none where no label map was given."""
+        asked = example.asked
+        if asked is None or not {"vessels", "arteries", "disc"} & asked.planes.keys():
+            return {}
+        self.judge = self.judge or Judge()
+        self.people[example.name] = example.eye
+        self.generated[example.name], wanted, found = self.judge.look(example.generated, asked)
+        if asked.photograph is not None and is_looked_at(example.name, self.count):
+            self.real[example.name] = self.judge.look(asked.photograph, asked)[0]
+        return {"Found again": encoded(resize_photograph(agreement_picture(wanted, found), _SIZE), "JPEG")}
+
+    def parts(self) -> list[Part]:
+        return [structure_part(self.generated, self.real, self.people)] if self.generated else []
 
 
 def _check_name(name: str, taken: set[str]) -> None:
@@ -193,17 +237,24 @@ def _views(example: Example) -> dict[str, bytes]:
         # averaged, not nearest: this one is for the eye, and thin vessels would break into dots
         source = resize_photograph(mask_as_photograph(example.mask), _SIZE)
         views["Source mask"] = encoded(source, "PNG")
-    views["Generated"] = encoded(resize_photograph(example.generated, _SIZE), "JPEG")
-    views["Expected"] = encoded(resize_photograph(example.expected, _SIZE), "JPEG")
+    generated = resize_photograph(example.generated, _SIZE)
+    views["Generated"] = encoded(generated, "JPEG")
+    if example.expected is not None:
+        expected = resize_photograph(example.expected, _SIZE)
+        views["Expected"] = encoded(expected, "JPEG")
+        views["Error"] = encoded(error_picture(generated, expected), "JPEG")
     return views
 
 
 def _write_panel(path: Path, example: Example, model: Figures) -> None:
     size = (example.generated.shape[0], example.generated.shape[1])
-    pictures = {"Generated": example.generated, "Expected": resize_photograph(example.expected, size)}
+    pictures = {"Generated": example.generated}
+    caption = example.name
+    if example.expected is not None:
+        pictures["Expected"] = resize_photograph(example.expected, size)
+        caption += f": MSE {model.mse:.4f}, SSIM {model.ssim:.4f}, PSNR {model.psnr:.2f} dB"
     if example.mask is not None:
         pictures = {"Source mask": mask_as_photograph(resize_mask(example.mask, size)), **pictures}
-    caption = f"{example.name}: MSE {model.mse:.4f}, SSIM {model.ssim:.4f}, PSNR {model.psnr:.2f} dB"
     metadata = {"Title": caption, "Warning": "The generated photograph is synthetic; not for diagnosis"}
     write_photograph(path, draw_panels([list(pictures.values())], list(pictures), [caption]), metadata)
 

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -148,7 +149,12 @@ def render(
         distributions=[_distribution(evaluation.pictures, measure) for measure in evaluation.measures],
         has_mean="mean_image" in evaluation.baselines,
         loss_plots=_loss_plots(losses) if losses is not None and losses["step"].size else [],
-        conventions={MEASURE_NAMES.get(name, ROW_NAMES.get(name, name)): text for name, text in CONVENTIONS.items()},
+        headline=evaluation.verdict[0] if evaluation.measures or not evaluation.parts else evaluation.sentences[1],
+        conventions={
+            MEASURE_NAMES.get(name, ROW_NAMES.get(name, name)): text
+            for one in (CONVENTIONS, *(part.conventions for part in evaluation.parts))
+            for name, text in one.items()
+        },
     )
 
 
@@ -161,10 +167,16 @@ def _data_uri(picture: bytes) -> str:
 
 
 def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    if not evaluation.measures:
+        return []
     rows = [("Model", evaluation.measures)]
     rows += [(ROW_NAMES[name], measures) for name, measures in evaluation.baselines.items()]
     return [
-        {"name": name, "n": measures["mse"].n, "cells": [_cell(measure, measures) for measure in evaluation.measures]}
+        {
+            "name": name,
+            "n": next(iter(measures.values())).n,
+            "cells": [_cell(measure, measures) for measure in evaluation.measures],
+        }
         for name, measures in rows
     ]
 
@@ -200,17 +212,24 @@ def _difference_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _chosen(pictures: Sequence[Picture]) -> list[tuple[str, list[Picture]]]:
-    """At most `MOST_SHOWN` pictures by falling SSIM: a third from the top, the middle and the bottom each."""
-    ranked = sorted(pictures, key=lambda picture: picture.model.ssim, reverse=True)
+    """At most `MOST_SHOWN` pictures by falling SSIM: a third from the top, the middle and the bottom each.
+
+    Pictures without a real counterpart are ranked by their vessels, those without a mask not at all.
+    """
+    measure = next((name for name in ("ssim", "vessels") if not math.isnan(getattr(pictures[0].model, name))), None)
+    if measure is None:
+        return [("The first", list(pictures[:MOST_SHOWN]))]
+    name = MEASURE_NAMES[measure]
+    ranked = sorted(pictures, key=lambda picture: float(getattr(picture.model, measure)), reverse=True)
     if len(ranked) < 3:
-        return [("By falling SSIM", ranked)]
+        return [(f"By falling {name}", ranked)]
     third = MOST_SHOWN // 3
     if len(ranked) <= MOST_SHOWN:
         best, middle, worst = ([ranked[index] for index in part] for part in np.array_split(range(len(ranked)), 3))
     else:
         start = (len(ranked) - third) // 2
         best, middle, worst = ranked[:third], ranked[start : start + third], ranked[-third:]
-    return [("Best by SSIM", best), ("Around the median SSIM", middle), ("Worst by SSIM", worst)]
+    return [(f"Best by {name}", best), (f"Around the median {name}", middle), (f"Worst by {name}", worst)]
 
 
 # --- The plots ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from retinasynth.evaluation import fidelity, intervals, spectrum, structure
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.evaluation.parts import Part
 from retinasynth.evaluation.spectrum import Peak
 
 Measures = dict[str, Estimate]  # by the names of `Figures`
@@ -58,9 +59,9 @@ class Figures(NamedTuple):
         vessels: found again where the mask says (`retinasynth.evaluation.structure.vessels_found`).
     """
 
-    mse: float
-    ssim: float
-    psnr: float
+    mse: float = math.nan
+    ssim: float = math.nan
+    psnr: float = math.nan
     fov_ssim: float = math.nan
     fov_psnr: float = math.nan
     vessels: float = math.nan
@@ -102,6 +103,7 @@ class Evaluation:
         peaks: the highest peak in the mean spectrum of the model (``model``), of the real photographs (``expected``)
             and of the other model; empty where the pictures are of several sizes.
         verdict: plain sentences, the answer first.
+        parts: what else was measured.
     """
 
     title: str
@@ -113,24 +115,33 @@ class Evaluation:
     differences: dict[str, Measures]
     peaks: Mapping[str, Peak]
     verdict: list[str]
+    parts: Sequence[Part] = ()
 
     @property
     def source_protocol(self) -> Measures:
         """The three measures behind the published figures."""
-        return {name: self.measures[name] for name in SOURCE_PROTOCOL}
+        return {name: self.measures[name] for name in SOURCE_PROTOCOL if name in self.measures}
+
+    @property
+    def sentences(self) -> list[str]:
+        """The verdict, and that of every part."""
+        return [*self.verdict, *(sentence for part in self.parts for sentence in part.sentences)]
 
     def to_json(self) -> dict[str, Any]:
         """What ``evaluation.json`` holds; every figure is ``{mean, low, high, n}``."""
+        of_parts = {part.key: dict(part.values) for part in self.parts}
+        conventions = {name: text for part in self.parts for name, text in part.conventions.items()}
         return {
             "title": self.title,
-            "verdict": self.verdict,
+            "verdict": self.sentences,
             "source_protocol": _plain(self.source_protocol),
             "fov": _plain({name[4:]: self.measures[name] for name in self.measures if name.startswith("fov_")}),
-            "structure": _plain(self._structure),
+            "structure": _plain(self._structure) | of_parts.pop("structure", {}),
+            **of_parts,
             "spectrum": {name: peak.to_json() for name, peak in self.peaks.items()},
             "baselines": {name: _plain(measures) for name, measures in self.baselines.items()},
             "differences": {name: _plain(measures) for name, measures in self.differences.items()},
-            "conventions": CONVENTIONS,
+            "conventions": CONVENTIONS | conventions,
             "about": dict(self.about),
         }
 
@@ -145,9 +156,13 @@ def _plain(measures: Measures) -> dict[str, dict[str, float | int]]:
 
 
 def summarise(
-    title: str, pictures: Sequence[Picture], about: Mapping[str, str], peaks: Mapping[str, Peak] | None = None
+    title: str,
+    pictures: Sequence[Picture],
+    about: Mapping[str, str],
+    peaks: Mapping[str, Peak] | None = None,
+    parts: Sequence[Part] = (),
 ) -> Evaluation:
-    """Means, intervals and verdict over at least one picture, with the peaks of their spectra.
+    """Means, intervals and verdict over at least one picture, with the peaks of their spectra and other parts.
 
     A baseline counts only where it answers for every picture, so that all means are over the same pictures.
     """
@@ -180,7 +195,7 @@ def summarise(
     verdict = _verdict(measures, baselines, differences, eyes=len(set(eyes))) + _on_peaks(peaks or {})
     real = [picture.vessels_in_expected for picture in pictures]
     vessels = None if any(map(math.isnan, real)) else bootstrap_mean(real, groups=eyes)
-    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, peaks or {}, verdict)
+    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, peaks or {}, verdict, parts)
 
 
 def outcome(measure: str, difference: Estimate) -> Outcome:
@@ -211,6 +226,8 @@ def figure_text(measure: str, value: float, *, signed: bool = False) -> str:
 def _verdict(
     model: Measures, baselines: dict[str, Measures], differences: dict[str, Measures], *, eyes: int
 ) -> list[str]:
+    if "mse" not in model:
+        return ["The generated photographs have no real counterparts, so how close they come cannot be said."]
     if not baselines:
         alone = "These figures stand alone: without photographs of training eyes, nothing tells whether the model "
         return [alone + "does better than an answer that ignores the mask."]
@@ -234,10 +251,11 @@ def _verdict(
 def _on_peaks(peaks: Mapping[str, Peak]) -> list[str]:
     if "model" not in peaks:
         return []
-    model, real = peaks["model"], peaks["expected"]
+    model, real = peaks["model"], peaks.get("expected")
+    beside = f"real photographs {real.height_db:.1f} dB, " if real else ""
     figures = (
-        f"highest peak of the mean spectrum {model.height_db:.1f} dB at a period of {model.period_text}, real "
-        f"photographs {real.height_db:.1f} dB, limit of chance {model.limit_db:.1f} dB"
+        f"highest peak of the mean spectrum {model.height_db:.1f} dB at a period of {model.period_text}, {beside}"
+        f"limit of chance {model.limit_db:.1f} dB"
     )
     if model.is_pattern(real):
         return [f"The generated photographs carry a periodic pattern, such as a checkerboard: {figures}."]

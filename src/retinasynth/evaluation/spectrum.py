@@ -155,7 +155,7 @@ class Spectra:
         self._size: tuple[int, int] | None = None
         self._sizes_differ = False
 
-    def add(self, generated: Photograph, expected: Photograph, other: Photograph | None) -> None:
+    def add(self, generated: Photograph, expected: Photograph | None, other: Photograph | None) -> None:
         """Add what belongs to one mask; all are taken at the size of the generated photograph."""
         size = (generated.shape[0], generated.shape[1])
         self._size = self._size or size

@@ -1,7 +1,7 @@
 """What can be evaluated: a model on the test eyes of a data set, or a folder of pictures against another."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from retinasynth.evaluation.evaluate import Example, Reference, evaluate_example
 from retinasynth.evaluation.fidelity import SIZE_PX
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.files import new_folder
-from retinasynth.images import Mask, Photograph
+from retinasynth.images import Mask, Photograph, is_picture, resize_photograph
 from retinasynth.progress import progress
+from retinasynth.synthesis.bulk import find_masks
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 
@@ -69,6 +70,7 @@ def evaluate_model(model: Path, data: Path, out: Path, *, against: Path | None =
         about=about,
         training_log=log if log.is_file() else None,
         title=f"{synthesizer.name} on {found.folder.name}",
+        count=len(test_files),
     )
 
 
@@ -80,7 +82,7 @@ def _examples(
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.labels[index, ..., 0]), np.asarray(test.photographs[index])
-            yield Example(name, test.eyes[index], mask, next(answers), expected, next(others))
+            yield Example(name, test.eyes[index], mask, next(answers), expected, next(others), read_eye(files[index]))
             advance(index + 1, name)
 
 
@@ -95,47 +97,101 @@ def _generated(model: Synthesizer, files: Sequence[EyeFiles], seed: int) -> Iter
             yield model.generate(read_eye(one), seed=seed + index, size="mask")
 
 
-def evaluate_folders(real: Path, fake: Path, out: Path) -> Evaluation:
-    """Evaluate a folder of generated photographs against one of real ones, matched by name.
+def evaluate_folders(real: Path, fake: Path, out: Path, *, masks: Path | None = None) -> Evaluation:
+    """Evaluate a folder of generated photographs against one of real ones.
+
+    Where both hold the same names, each is compared with its counterpart; where they share none, the two sets are
+    compared as a whole.
 
     Args:
-        real: photographs, or any data set.
-        fake: photographs of the same names, or a synthetic set.
+        real: photographs, or any data set; of one with test eyes these are compared, and its training eyes are what
+            the generator is supposed to have learnt from.
+        fake: generated photographs, or a synthetic set.
         out: a new or empty folder for the results.
+        masks: vessel masks of the names of `fake`, or label maps; without it those of `fake`, else those of `real`.
 
     Raises:
-        DataError: the names do not match, or an eye has no photograph.
+        DataError: only some of the names match, or an eye has no photograph.
     """
-    real_eyes = {eye.name: eye for eye in find_eyes(real).eyes}
+    found = find_eyes(real)
     fake_eyes = {eye.name: eye for eye in find_eyes(fake).eyes}
+    real_eyes = {eye.name: eye for eye in found.eyes}
+    tested = {eye.name: eye for eye in found.split("test")}
+    train_files: tuple[EyeFiles, ...] = ()
+    if tested and not fake_eyes.keys() - tested.keys():
+        real_eyes, train_files = tested, found.split("train")
     single = sorted(set(fake_eyes) ^ set(real_eyes))
-    if single:
+    is_paired = not single
+    if single and set(fake_eyes) & set(real_eyes):
         raise DataError(
             f"{real} and {fake} do not hold the same names: {len(single)} stand in one only, for example {single[0]}",
-            expected="the same file names in both",
+            expected="the same file names in both, or no name in both",
+        )
+    drawn = {eye.name: eye for eye in _label_maps(masks)} if masks else {}
+    missing = sorted(set(fake_eyes) - set(drawn)) if masks else []
+    if missing:
+        raise DataError(
+            f"{masks} has no mask for {len(missing)} of {len(fake_eyes)} pictures, for example {missing[0]}",
+            expected=f"masks of the names in {fake}",
         )
     new_folder(out, what="an evaluation")
-    examples = (
-        Example(
-            name,
-            real_eyes[name].eye,
-            _vessels(real_eyes[name]),
-            _photograph(fake_eyes[name]),
-            _photograph(real_eyes[name]),
-        )
-        for name in sorted(real_eyes)
-    )
     about = {"Real": Path(real).name, "Generated": Path(fake).name}
-    title = f"{Path(fake).name} against {Path(real).name}"
-    return evaluate_examples(examples, reference=None, out=out, about=about, title=title)
+    return evaluate_examples(
+        _matched(fake_eyes, real_eyes if is_paired else {}, drawn),
+        reference=Reference.of(_training(train_files)) if train_files else None,
+        out=out,
+        about=about,
+        title=f"{Path(fake).name} against {Path(real).name}",
+        count=len(fake_eyes),
+    )
 
 
-def _vessels(files: EyeFiles) -> Mask | None:
-    return read_eye(files).planes.get("vessels")
+def _label_maps(folder: Path) -> Sequence[EyeFiles]:
+    """The label maps of a data set; pictures that lie in a folder of no plane are vessel masks."""
+    are_masks = folder.is_dir() and any(is_picture(file) for file in folder.iterdir())
+    return find_masks(folder) if are_masks else find_eyes(folder).eyes
 
 
-def _photograph(files: EyeFiles) -> Photograph:
-    photograph = read_eye(files).photograph
-    if photograph is None:
-        raise DataError(f"{files.name} has no photograph")
-    return photograph
+def _matched(
+    fake: Mapping[str, EyeFiles], real: Mapping[str, EyeFiles], drawn: Mapping[str, EyeFiles]
+) -> Iterator[Example]:
+    """Each generated photograph with its real counterpart, if it has one, and the label map it was made from."""
+    with progress("Evaluating", len(fake)) as advance:
+        for number, (name, files) in enumerate(sorted(fake.items()), start=1):
+            eye = read_eye(files)
+            counterpart = read_eye(real[name]) if name in real else None
+            if name in drawn:
+                planes = read_eye(drawn[name]).planes
+            else:
+                planes = eye.planes or (counterpart.planes if counterpart else {})
+            yield Example(
+                name,
+                real[name].eye if name in real else files.eye,
+                planes.get("vessels"),
+                _photograph(eye),
+                _photograph(counterpart) if counterpart else None,
+                asked=_asked(name, planes, counterpart),
+            )
+            advance(number, name)
+
+
+def _asked(name: str, planes: Mapping[str, Mask], counterpart: Eye | None) -> Eye | None:
+    if not planes:
+        return None
+    size = next(iter(planes.values())).shape
+    photograph = counterpart.photograph if counterpart else None
+    if photograph is not None and photograph.shape[:2] != size:
+        photograph = resize_photograph(photograph, (size[0], size[1]))
+    return Eye(name, planes, photograph)
+
+
+def _training(files: Sequence[EyeFiles]) -> Iterator[tuple[str, Photograph, Mask | None]]:
+    for one in files:
+        eye = read_eye(one)
+        yield one.name, _photograph(eye), eye.planes.get("vessels")
+
+
+def _photograph(eye: Eye) -> Photograph:
+    if eye.photograph is None:
+        raise DataError(f"{eye.name} has no photograph")
+    return eye.photograph
