@@ -3,7 +3,7 @@
 Grown disc-centred eyes of children are measured beside the 28 real masks of CHASE_DB1 (first observer) at the same
 scale, from the vessels alone. The discs of the real eyes were marked by eye (chasedb1_discs.csv). Printed are the real
 10 to 90 % band, the median of the grown eyes, and how well classifiers tell the two apart, in folds that keep both eyes
-of a child together. Needs scikit-learn, which the extra `dev` brings.
+of a child together.
 """
 
 import argparse
