@@ -324,14 +324,14 @@ def test_a_leak_is_named_with_both_sides(folder: Path, eyes: list[Eye]) -> None:
     report = look(folder)
     assert set(findings(report)) == {"leaks"}
     [leak] = report.leaks
-    assert (leak["train"], leak["test"], leak["is_mirrored"]) == ("b", "other", True)
+    assert (leak.train, leak.test, leak.is_mirrored) == ("b", "other", True)
     assert "b (train) = other (test)" in report.problems[0]
 
 
 def test_leaks_are_found_whatever_the_eyes_are_called(folder: Path, eyes: list[Eye]) -> None:
     put(folder / "test", "e", photograph_of(eyes[0]), eyes[0].planes["vessels"])
     (folder / "subjects.csv").write_text("image,subject,eye\na,p1,left\ne,p2,left\n")
-    assert [(leak["train"], leak["test"]) for leak in look(folder).leaks] == [("a", "e")]
+    assert [(leak.train, leak.test) for leak in look(folder).leaks] == [("a", "e")]
 
 
 def test_duplicates_are_grouped_unless_declared_as_one_eye(folder: Path, eyes: list[Eye]) -> None:
