@@ -445,8 +445,9 @@ def _verdict(
 _FIRST: dict[Answer, str] = {
     "copies": "The generator copies: {copied} of {generated} generated pictures show the retina of a training "
     "photograph. Do not publish them, or the model.",
-    "nearer to training": "The generator remembers: in {spaces}, its pictures lie nearer to training photographs than "
-    "chance explains, though none was found to be a copy.",
+    "nearer to training": "The generator may remember: in {spaces}, its pictures lie nearer to training photographs "
+    "than chance explains, though none was found to be a copy. Either that, or the held-out photographs are of another "
+    "kind.",
     "no sign of copying": "No sign of copying was found in {generated} generated pictures, by searches that "
     "could have seen it.",
     "no copies found": "None of {generated} generated pictures was found to be a copy. Whether they lie nearer to "
@@ -505,6 +506,8 @@ def _about_nearness(compared: Mapping[str, Comparison], held_out_people: int) ->
                 f"{said}. That says nothing: training and held-out photographs differ themselves, as those of two "
                 "cameras do. Hold out photographs from the source of the training set."
             )
+        elif one.is_nearer:
+            yield f"{said}: more than chance explains."
         elif not one.can_tell:
             yield (
                 f"{said}. That says nothing: with so few people, or pictures so much alike, even copies would hardly "
