@@ -96,7 +96,7 @@ def check_copies(photographs: list[Path]) -> None:
             made[f"copy-{number:04d}"] = (f"{original:04d}", how)
             Image.fromarray(np.ascontiguousarray(copy)).save(test / f"copy-{number:04d}.jpg", quality=90)
         started = time.perf_counter()
-        leaks = {(str(leak["test"]), str(leak["train"])) for leak in inspect_data(Path(temporary)).leaks}
+        leaks = {(leak.test, leak.train) for leak in inspect_data(Path(temporary)).leaks}
         seconds = time.perf_counter() - started
     missed = [f"{how} of {original}" for copy, (original, how) in made.items() if (copy, original) not in leaks]
     sys.stdout.write(

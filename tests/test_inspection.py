@@ -15,11 +15,11 @@ import retinasynth
 from pictures import put_mask, put_photograph
 from retinasynth import cli
 from retinasynth.anatomy import Eye
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.phantom import phantom_eye, phantom_photograph
 from retinasynth.datasets.augmentation import rotate
 from retinasynth.datasets.inspection import MIN_FIT, Inspection, fit_of, inspect_data
 from retinasynth.datasets.prepare import prepare
-from retinasynth.datasets.twins import MIN_CORRELATION, find_twins, sketch
+from retinasynth.datasets.twins import MIN_CORRELATION, MIN_TEXTURE, find_twins, find_twins_between, sketch
 from retinasynth.images import Mask, Photograph, mask_as_photograph, write_mask, write_photograph
 
 SIZE = 256
@@ -295,20 +295,43 @@ def test_twins_in_more_than_one_block_are_all_found() -> None:
     assert seen == list(range(1, 41))
 
 
+def test_twins_between_two_lists_are_those_of_one_list_that_cross(eyes: list[Eye]) -> None:
+    pictures = [photograph_of(eye) for eye in eyes]
+    first = [sketch(picture) for picture in (pictures[1], pictures[3])]
+    second = [sketch(np.ascontiguousarray(np.fliplr(picture))) for picture in (pictures[0], pictures[1], pictures[2])]
+    seen: list[int] = []
+    between = find_twins_between(first, second, seen.append)
+    assert [(twins.first, twins.second, twins.is_mirrored) for twins in between] == [(0, 1, True)]
+    together = find_twins([*first, *second])
+    assert [dataclasses.replace(twins, second=twins.second - 2) for twins in together] == between
+    assert seen == [1, 2]
+    assert find_twins_between([], second) == find_twins_between(first, []) == []
+
+
+def test_the_texture_tells_a_copy_from_another_picture_of_the_same_vessels(eyes: list[Eye]) -> None:
+    """Different light, pigment and noise over the same vessels: twins perhaps, copies never."""
+    once, again = (sketch(phantom_photograph(eyes[1], seed)) for seed in (1, 2))
+    [copy] = find_twins([once, sketch(recoded(phantom_photograph(eyes[1], 1)))])
+    [other] = find_twins([once, again])
+    assert copy.texture > MIN_TEXTURE + 0.1
+    assert other.texture < MIN_TEXTURE - 0.1
+    assert other.correlation > MIN_CORRELATION
+
+
 def test_a_leak_is_named_with_both_sides(folder: Path, eyes: list[Eye]) -> None:
     mask, photograph = eyes[1].planes["vessels"], photograph_of(eyes[1])
     put(folder / "test", "other", np.flipud(rotate(photograph, 30.0)), np.flipud(rotate(mask, 30.0)))
     report = look(folder)
     assert set(findings(report)) == {"leaks"}
     [leak] = report.leaks
-    assert (leak["train"], leak["test"], leak["is_mirrored"]) == ("b", "other", True)
+    assert (leak.train, leak.test, leak.is_mirrored) == ("b", "other", True)
     assert "b (train) = other (test)" in report.problems[0]
 
 
 def test_leaks_are_found_whatever_the_eyes_are_called(folder: Path, eyes: list[Eye]) -> None:
     put(folder / "test", "e", photograph_of(eyes[0]), eyes[0].planes["vessels"])
     (folder / "subjects.csv").write_text("image,subject,eye\na,p1,left\ne,p2,left\n")
-    assert [(leak["train"], leak["test"]) for leak in look(folder).leaks] == [("a", "e")]
+    assert [(leak.train, leak.test) for leak in look(folder).leaks] == [("a", "e")]
 
 
 def test_duplicates_are_grouped_unless_declared_as_one_eye(folder: Path, eyes: list[Eye]) -> None:

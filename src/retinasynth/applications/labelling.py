@@ -10,7 +10,7 @@ from pathlib import Path
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.label_map import overlay
 from retinasynth.applications.segmentation import Segmentation, Segmenter, segment
-from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of, read_eye
 from retinasynth.datasets.matching import alone, pictures_in, refuse_twins
 from retinasynth.datasets.twins import find_twins, sketch
 from retinasynth.errors import DataError, ImageError
@@ -24,10 +24,8 @@ from retinasynth.files import (
     write_text,
 )
 from retinasynth.images import (
-    Photograph,
     draw_panels,
     encoded,
-    read_photograph,
     resize_photograph,
     square_photograph,
     write_mask,
@@ -87,7 +85,7 @@ def segment_folder(models: Sequence[Segmenter], path: Path, out: Path, *, probab
     with progress("Segmenting", len(eyes), quiet=len(eyes) == 1) as advance:
         for number, files in enumerate(eyes, start=1):
             try:
-                found = segment(_photograph(files), models=models)
+                found = segment(photograph_of(files), models=models)
             except ImageError as error:
                 if len(eyes) == 1:
                     raise
@@ -100,12 +98,6 @@ def segment_folder(models: Sequence[Segmenter], path: Path, out: Path, *, probab
     if rejected:
         write_text(out / REJECTED, _csv([{"name": name, "reason": reason} for name, reason in rejected]))
     return [name for name, _ in rejected]
-
-
-def _photograph(files: EyeFiles) -> Photograph:
-    if files.photograph is None:
-        raise DataError(f"{files.name} has no photograph")
-    return read_photograph(files.photograph)
 
 
 def _write_found(out: Path, name: str, found: Segmentation, *, probabilities: bool) -> None:
@@ -227,7 +219,7 @@ def _twins(sources: Sequence[tuple[str, EyeFiles]]) -> dict[int, str]:
     sketches = []
     with progress("Reading", len(sources)) as advance:
         for number, (_, files) in enumerate(sources, start=1):
-            sketches.append(sketch(_photograph(files)))
+            sketches.append(sketch(photograph_of(files)))
             advance(number, files.name)
     with progress("Comparing", len(sources)) as advance:
         found = find_twins(sketches, lambda done: advance(done, ""))
@@ -255,7 +247,7 @@ def _label_one(
     name = f"{origin}-{files.name}"
     drawn = read_eye(replace(files, geometry=None))
     try:
-        found = segment(_photograph(files), models=models)
+        found = segment(photograph_of(files), models=models)
     except ImageError as error:
         return {"name": name, "rejected": error.got}
     confidence = {plane: round(value, 4) for plane, value in found.confidence.items() if plane not in drawn.planes}

@@ -37,6 +37,34 @@ _FIT_MIN_PX = 128  # smaller photographs do not show their vessels
 _BINARY_SHARE = 0.95
 
 
+@dataclass(frozen=True)
+class Leak:
+    """An eye on both sides of the split.
+
+    Attributes:
+        train: name of the training photograph.
+        test: name of the test photograph.
+        correlation: of their vessels where they show one retina; None where only the name of the person tells.
+        is_mirrored: one is a mirror image of the other.
+    """
+
+    train: str
+    test: str
+    correlation: float | None = None
+    is_mirrored: bool = False
+
+    def __str__(self) -> str:
+        """For a sentence.
+
+        Example:
+            >>> str(Leak("a", "b", 0.9, True)), str(Leak("a", "c"))
+            ('a (train) = b (test), mirrored', 'a (train) and c (test) of one person')
+        """
+        if self.correlation is None:
+            return f"{self.train} (train) and {self.test} (test) of one person"
+        return f"{self.train} (train) = {self.test} (test){', mirrored' if self.is_mirrored else ''}"
+
+
 @dataclass
 class Inspection:
     """What was found in a data set. Names are those of the eyes, files are relative to the folder.
@@ -55,7 +83,7 @@ class Inspection:
         other_shape: ``file`` and ``reason``: masks that cannot be laid on their photograph.
         misfits: ``name``, ``fit`` (see `MIN_FIT`) and ``fits_when``, the mirror image that would fit, if any.
         duplicates: groups of names on one side that show one retina but are not said to be one eye.
-        leaks: ``train``, ``test``, ``correlation``, ``is_mirrored``: the same retina on both sides of the split.
+        leaks: the same retina on both sides of the split.
         notes: what is worth knowing but not wrong.
         problems: what is wrong and what to do, in sentences.
     """
@@ -73,7 +101,7 @@ class Inspection:
     other_shape: list[dict[str, str]] = field(default_factory=list)
     misfits: list[dict[str, str | float]] = field(default_factory=list)
     duplicates: list[list[str]] = field(default_factory=list)
-    leaks: list[dict[str, str | float | bool]] = field(default_factory=list)
+    leaks: list[Leak] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     ok: bool = True
@@ -130,7 +158,7 @@ def _count(report: Inspection, found: DataSet) -> None:
     elif len(labelled) < len(found.eyes):
         lacking = [files.name for files in found.eyes if files not in labelled]
         report.problems.append(
-            f"{_named(lacking)} without photograph or vessel mask: training needs both. Add them or remove the eyes."
+            f"{named(lacking)} without photograph or vessel mask: training needs both. Add them or remove the eyes."
         )
 
 
@@ -276,14 +304,7 @@ def _add_twins(report: Inspection, eyes: Sequence[EyeFiles], twins: Sequence[Twi
         first, second = eyes[pair.first], eyes[pair.second]
         if first.split != second.split:
             train, test = (first, second) if first.split == "train" else (second, first)
-            report.leaks.append(
-                {
-                    "train": train.name,
-                    "test": test.name,
-                    "correlation": pair.correlation,
-                    "is_mirrored": pair.is_mirrored,
-                }
-            )
+            report.leaks.append(Leak(train.name, test.name, pair.correlation, pair.is_mirrored))
         elif first.eye != second.eye:
             within.append((pair.first, pair.second))
     report.duplicates = [[eyes[index].name for index in group] for group in _groups(within, len(eyes))]
@@ -303,32 +324,32 @@ def _groups(pairs: Sequence[tuple[int, int]], count: int) -> Iterator[list[int]]
 def _sentences(report: Inspection) -> Iterator[str]:
     if report.unpaired:
         yield (
-            f"{_named(report.unpaired)} without partner. Add the mask or the photograph of the same name, or remove it."
+            f"{named(report.unpaired)} without partner. Add the mask or the photograph of the same name, or remove it."
         )
     if report.unreadable:
-        files = _named(one["file"] for one in report.unreadable)
+        files = named(one["file"] for one in report.unreadable)
         yield f"{files} cannot be read; the first because {report.unreadable[0]['reason']}"
     if report.swapped:
         yield (
-            f"{_named(report.swapped)}: the photograph is black and white and the mask is not. "
+            f"{named(report.swapped)}: the photograph is black and white and the mask is not. "
             "Swap the folders of photographs and masks."
         )
     if report.empty:
-        yield f"{_named(report.empty)}: the mask is empty. Check the file, or remove the pair."
+        yield f"{named(report.empty)}: the mask is empty. Check the file, or remove the pair."
     if report.not_binary:
-        files = _named(str(one["file"]) for one in report.not_binary)
+        files = named(str(one["file"]) for one in report.not_binary)
         yield (
             f"{files}: the mask has grey pixels, which are read as white above half of the range. "
             "Threshold it yourself, and save masks as PNG."
         )
     if report.other_shape:
-        files = _named(one["file"] for one in report.other_shape)
+        files = named(one["file"] for one in report.other_shape)
         yield f"{files} cannot be laid on its photograph; the first because {report.other_shape[0]['reason']}"
     if report.misfits:
         how = {str(one["fits_when"]) for one in report.misfits} - {""}
         hint = f" Some would fit {' or '.join(sorted(how))}." if how else ""
         yield (
-            f"{_named(str(one['name']) for one in report.misfits)}: the photograph is not darker under the mask than "
+            f"{named(str(one['name']) for one in report.misfits)}: the photograph is not darker under the mask than "
             f"beside it: the mask of another eye, or turned or shifted.{hint} Look at the pair and correct it."
         )
     if report.duplicates:
@@ -338,14 +359,13 @@ def _sentences(report: Inspection) -> Iterator[str]:
             "each, or give them the same eye in subjects.csv."
         )
     if report.leaks:
-        leaks = _named(f"{one['train']} (train) = {one['test']} (test)" for one in report.leaks)
         yield (
-            f"{leaks}: the same retina is on both sides of the split, so the test measures memory. Move all its "
-            "versions to one side, by hand or by the same subject in subjects.csv."
+            f"{named(map(str, report.leaks))}: the same retina is on both sides of the split, so the test measures "
+            "memory. Move all its versions to one side, by hand or by the same subject in subjects.csv."
         )
 
 
-def _named(names: Iterable[str]) -> str:
+def named(names: Iterable[str]) -> str:
     """Up to five names, and how many there are."""
     listed = list(names)
     more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""

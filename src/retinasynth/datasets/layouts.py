@@ -35,6 +35,7 @@ from retinasynth.errors import DataError, ImageError
 from retinasynth.images import (
     SUFFIXES,
     Mask,
+    Photograph,
     mask_from_photograph,
     read_mask,
     read_photograph,
@@ -52,6 +53,7 @@ __all__ = [
     "Split",
     "find_eyes",
     "fit_mask",
+    "photograph_of",
     "read_eye",
 ]
 
@@ -154,6 +156,19 @@ def read_eye(files: EyeFiles) -> Eye:
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
     geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
     return Eye(files.name, fitted | empty, photograph, geometry)
+
+
+def photograph_of(files: EyeFiles) -> Photograph:
+    """The photograph of an eye alone, ``uint8 (height, width, 3)``; its masks are not read.
+
+    Raises:
+        ImageError: the file is damaged.
+        DataError: there is no photograph.
+    """
+    if files.photograph is None:
+        raise DataError(f"{files.name} has no photograph")
+    picture = read_photograph(files.photograph)
+    return picture[:, : picture.shape[1] // 2] if files.side_by_side else picture
 
 
 def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
