@@ -15,6 +15,9 @@ from retinasynth.datasets.measuring import measure_path
 from retinasynth.datasets.stream import EyeStream
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.evaluation.subjects import evaluate_model
+from retinasynth.experiments.ablate import ablate as run_ablation
+from retinasynth.experiments.ablation_results import Ablation
+from retinasynth.experiments.table import Table
 from retinasynth.images import Mask
 from retinasynth.synthesis.synthesizer import Synthesizer, mask_of
 from retinasynth.training import trainer
@@ -107,3 +110,26 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.subjects.evaluate_model`."""
     return evaluate_model(Path(model), Path(data), Path(out), against=Path(against) if against else None, seed=seed)
+
+
+def ablate(
+    data: Path | str,
+    out: Path | str,
+    *,
+    table: Path | str | Table = "source",
+    preset: str | None = None,
+    overrides: Sequence[str] = (),
+    seeds: int = 2,
+) -> Ablation:
+    """Compare rows of settings with one budget and several seeds; see `retinasynth.experiments.ablate.ablate`.
+
+    Args:
+        data: a data set with a test split, or ``"phantom"``.
+        out: a new or empty folder, or that of the same ablation, which is gone on with.
+        table: ``"source"``, a YAML file of rows, or a `retinasynth.experiments.table.Table`.
+        preset: settings to start from instead of the table's.
+        overrides: settings changed in all rows, each ``"name=value"``.
+        seeds: how many of each row.
+    """
+    rows = table if isinstance(table, Table) else Table.named(table)
+    return run_ablation(Path(data), Path(out), rows, preset=preset, overrides=overrides, seeds=seeds)

@@ -488,6 +488,38 @@ def settings(
 
 
 @app.command()
+def ablate(
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A data set with a test split; `phantom` for the embedded one.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder, or that of the same ablation to go on with.")] = None,
+    table: Annotated[str, typer.Option(help="source (the published ablation), or a YAML file of rows.")] = "source",
+    preset: Annotated[str | None, typer.Option(help="Settings to start from instead of the table's.")] = None,
+    overrides: Overrides = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row; run again with more to add some.")] = 2,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the table as a file for --table and exit.")] = False,
+) -> None:
+    """Compare many runs with one budget: what each change of settings does, over eyes and seeds. Run again to go on."""
+    if yaml:
+        from retinasynth.experiments.table import Table as Rows
+
+        typer.echo(Rows.named(table).to_yaml(), nl=False)
+        return
+    if data is None or out is None:
+        raise InputError("--data or --out is missing", expected="--data DIR --out DIR, or --yaml")
+    from retinasynth import api
+
+    result = api.ablate(data, out, table=table, preset=preset, overrides=overrides or [], seeds=seeds)
+    shown = Table(Column("row", no_wrap=True), "what it shows", "the claim")
+    for row in result.rows:
+        shown.add_row(row.row.name, row.verdict, row.agreement or "")
+    screen.print(shown)
+    for sentence in result.verdict:
+        screen.print(sentence)
+    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+
+
+@app.command()
 def bench(
     preset: Annotated[str, typer.Option(help="Whose networks and sizes to take.")] = "source",
     turns: Annotated[int, typer.Option(min=1, help="Turns of each of the two.")] = 3,

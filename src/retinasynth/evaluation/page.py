@@ -70,12 +70,18 @@ def panel(x_label: str, height_inches: float = 2.7) -> tuple[Figure, Axes]:
 
 
 def draw_curve(
-    axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64], colour: str, style: str = "-"
+    axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64], colour: str, *, for_comparison: bool = False
 ) -> float:
-    """A curve of a training: every record faint, over it the mean over a thirtieth of the run. Returns its end."""
+    """A curve of a training: every record faint, over it the mean over a thirtieth of the run. Returns its end.
+
+    One that is there for comparison alone is dashed, and without its records.
+    """
     smooth = running_mean(values, max(1, steps.size // 30))
-    axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
-    axes.plot(steps, smooth, style, color=colour, linewidth=1.6)
+    if for_comparison:
+        axes.plot(steps, smooth, "--", color=colour, linewidth=1)
+    else:
+        axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
+        axes.plot(steps, smooth, color=colour, linewidth=1.6)
     return float(smooth[-1])
 
 
