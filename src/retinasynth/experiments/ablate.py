@@ -10,9 +10,8 @@ figures; ``ablation.json``, ``ablation.csv`` and ``report.html`` are written ane
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from retinasynth.config import Settings, flat
+from retinasynth.config import Settings
 from retinasynth.datasets.layouts import DataSet, find_eyes
 from retinasynth.datasets.pairs import load_pairs
 from retinasynth.errors import InterruptedRunError, SettingError
@@ -20,11 +19,10 @@ from retinasynth.evaluation.fidelity import SIZE_PX
 from retinasynth.evaluation.subjects import test_eyes
 from retinasynth.experiments.ablation_report import render
 from retinasynth.experiments.ablation_results import Ablation, summarise
-from retinasynth.experiments.runs import keep_to_plan, pictures_seen, train_and_evaluate, with_budget
+from retinasynth.experiments.runs import decisive, keep_to_plan, pictures_seen, train_and_evaluate, with_budget
 from retinasynth.experiments.table import Table
 from retinasynth.files import one_writer, output_folder, write_json, write_text
 from retinasynth.progress import stages
-from retinasynth.training.loop import FREE_TO_CHANGE
 
 MOST_SEEDS = 100
 
@@ -65,7 +63,7 @@ def ablate(
     budget = pictures_seen(base, train_files)
     chosen = {name: with_budget(settings, train_files, budget) for name, settings in chosen.items()}
     plan = {
-        "rows": {name: _decisive(settings) for name, settings in chosen.items()},
+        "rows": {name: decisive(settings) for name, settings in chosen.items()},
         "data": {
             "training pairs": load_pairs(train_files, SIZE_PX, planes=base.data.planes).fingerprint,
             "test pairs": load_pairs(judges, SIZE_PX).fingerprint,
@@ -76,12 +74,6 @@ def ablate(
     with one_writer(out):
         keep_to_plan(out, plan, may_grow="seeds", what="an ablation")
         return _run_all(found, out, table, chosen, seeds)
-
-
-def _decisive(settings: Settings) -> dict[str, Any]:
-    """All settings that decide what a run computes."""
-    free = FREE_TO_CHANGE | {"data.folder"}
-    return {name: value for name, value in flat(settings).items() if name not in free}
 
 
 def _run_all(found: DataSet, out: Path, table: Table, chosen: Mapping[str, Settings], seeds: int) -> Ablation:

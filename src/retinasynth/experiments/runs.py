@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
-from retinasynth.config import Settings
+from retinasynth.config import Settings, flat
 from retinasynth.datasets.pairs import steps_per_epoch
 from retinasynth.errors import InputError, SettingError, TrainingDivergedError
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.files import fill_folder, new_folder, write_json
 from retinasynth.training import checkpoints
+from retinasynth.training.loop import FREE_TO_CHANGE
 from retinasynth.training.trainer import resume, train
 
 PLAN = "plan.json"
@@ -68,6 +69,12 @@ def refuse_own_budget(name: str, changed: Mapping[str, Any]) -> None:
 
 
 # --- Plans -------------------------------------------------------------------------------------------------------
+
+
+def decisive(settings: Settings) -> dict[str, Any]:
+    """All settings that decide what a run computes, by full name."""
+    free = FREE_TO_CHANGE | {"data.folder"}
+    return {name: value for name, value in flat(settings).items() if name not in free}
 
 
 def keep_to_plan(out: Path, plan: Mapping[str, Any], *, may_grow: str, what: str) -> None:
