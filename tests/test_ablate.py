@@ -39,6 +39,7 @@ from retinasynth.experiments.comparison import (
     verdict,
 )
 from retinasynth.experiments.runs import pictures_seen, with_budget
+from retinasynth.experiments.space import read_space, searched
 from retinasynth.experiments.table import SOURCE, Row, Table
 from retinasynth.training import trainer
 from runs import log_of
@@ -305,6 +306,16 @@ def test_rows_that_cannot_be_compared_are_refused(overrides, says):
     table = Table(rows=(Row(name="a"), Row(name="b", overrides=tuple(overrides))))
     with pytest.raises(SettingError, match=says):
         table.settings()
+
+
+def test_the_tables_and_spaces_in_the_docs_are_ones(tmp_path):
+    blocks = re.findall(
+        r"```yaml\n(.*?)```", (Path(__file__).parent.parent / "docs" / "experiments.md").read_text(), re.S
+    )
+    table = Table.named(written(tmp_path, blocks[0]))
+    assert list(table.settings()) == ["baseline", "no-flip"]
+    space = read_space(written(tmp_path, blocks[1]))
+    assert searched(Settings.from_preset("lean"), space, []).keys() == space.keys()
 
 
 def test_an_unknown_table_names_those_that_there_are():

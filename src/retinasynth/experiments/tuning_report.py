@@ -5,7 +5,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from retinasynth.evaluation.page import INK, MODEL, MUTED, RIVAL, STYLE, page, panel, svg
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, UNITS, figure_text
@@ -101,6 +101,9 @@ def _setting(tuning: Tuning, name: str, search: Search) -> dict[str, str]:
             places = [float(trial.params[name]) for trial in finished]
             if search.log:
                 axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                axes.xaxis.set_major_formatter("{x:g}")
+                axes.xaxis.set_minor_formatter(NullFormatter())
         axes.plot(places, values, "o", color=MODEL, markersize=4, alpha=0.7)
         if tuning.best is not None:
             at = finished.index(tuning.best)
