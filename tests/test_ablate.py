@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 import retinasynth as rs
 from conftest import TINY
+from pictures import put_chasedb1
 from retinasynth import cli
 from retinasynth.config import Settings
 from retinasynth.datasets.layouts import find_eyes
@@ -484,6 +485,9 @@ def test_a_selection_that_cannot_be_is_refused(phantoms, tmp_path):
         find_eyes(write_selection(tmp_path, phantoms, train=["nobody"], test=names[:1]))
     with pytest.raises(DataError, match="one person on both sides"):
         find_eyes(write_selection(tmp_path, phantoms, train=names[:2], test=names[:1]))
+    children = put_chasedb1(tmp_path / "children")
+    with pytest.raises(DataError, match="one person on both sides"):
+        find_eyes(write_selection(tmp_path, children, train=["Image_01L"], test=["Image_01R"]))
     (tmp_path / "selection.json").write_text('{"of": "x"}')
     with pytest.raises(DataError, match="cannot be read as a selection"):
         find_eyes(tmp_path)

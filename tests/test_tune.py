@@ -23,7 +23,7 @@ from retinasynth.errors import DataError, InputError, InterruptedRunError, Missi
 from retinasynth.evaluation.intervals import bootstrap_difference
 from retinasynth.experiments.comparison import read_measured
 from retinasynth.experiments.space import SPACE, Search, read_space, searched
-from retinasynth.experiments.tune import deal
+from retinasynth.experiments.tune import deal, settings_of
 from retinasynth.experiments.tuning_results import Trial, Tuning, best_of
 from retinasynth.training import trainer
 
@@ -277,6 +277,20 @@ def test_a_trial_that_diverges_is_recorded_and_stops_nothing(phantoms, space, tm
     assert made.verdict[0].startswith("No trial of 2 does better than the settings that the search started from")
     assert made.verdict[-1] == "Not finished: 1 diverged."
     assert "diverged" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_trial_that_cannot_be_trained_is_recorded_and_stops_nothing(phantoms, tmp_path):
+    too_large = {"training.batch_size": Search(choices=(1, 8))}
+    made = rs.tune(phantoms, tmp_path, trials=3, measure="ssim", folds=2, overrides=SETTINGS, space=too_large)
+    states = [(trial.params["training.batch_size"], trial.state) for trial in made.trials]
+    assert set(states) == {(1, "finished"), (8, "impossible")}
+    assert any(trial.why == "One step takes 8 pairs (batch_size x devices), but there are 2" for trial in made.trials)
+
+
+def test_a_trial_sees_as_many_pictures_as_the_start_would():
+    base = Settings().with_overrides(["epochs=2"])
+    chosen = settings_of(base, {"training.batch_size": 4, "loss.ssim_weight": 3.0}, range(6))
+    assert (chosen.training.batch_size, chosen.training.epochs, chosen.loss.ssim_weight) == (4, 3, 3.0)  # 12 of each
 
 
 def test_hopeless_trials_are_given_up_where_that_is_asked_for(finished, phantoms, space, tmp_path, monkeypatch):

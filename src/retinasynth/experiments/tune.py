@@ -12,7 +12,7 @@ seed and its number, so that a search that was stopped equals an undisturbed one
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from retinasynth.experiments.runs import (
     train_and_evaluate,
     with_budget,
 )
-from retinasynth.experiments.space import Search, as_text, searched
+from retinasynth.experiments.space import Search, Value, as_text, searched
 from retinasynth.experiments.tuning_report import render
 from retinasynth.experiments.tuning_results import State, Trial, Tuning, summarise
 from retinasynth.files import atomic_path, one_writer, output_folder, write_json, write_text
@@ -125,7 +125,7 @@ def tune(
         study.write_journal(done)
         write_json(out / "tuning.json", made.to_json())
         if made.best is not None:
-            write_text(out / "best.yaml", best_settings(base, made.best, files).to_yaml())
+            write_text(out / "best.yaml", settings_of(base, made.best.params, files).to_yaml())
         write_text(out / "report.html", render(made))
     return made
 
@@ -141,9 +141,13 @@ def _optuna() -> Any:
     return optuna
 
 
-def best_settings(base: Settings, trial: Trial, files: Sequence[EyeFiles]) -> Settings:
-    """Those of a trial for all training eyes, with as many pictures seen as `base` would."""
-    settings = base.with_overrides([f"{name}={as_text(base, name, value)}" for name, value in trial.params.items()])
+def settings_of(base: Settings, params: Mapping[str, Value], files: Sized) -> Settings:
+    """The settings of a trial for so many training eyes, with as many pictures seen as `base` would.
+
+    Raises:
+        SettingError: they are impossible together, or a step takes more eyes than there are.
+    """
+    settings = base.with_overrides([f"{name}={as_text(base, name, value)}" for name, value in params.items()])
     return with_budget(settings, files, pictures_seen(base, files))
 
 
@@ -254,13 +258,12 @@ class _Study:
         values: list[float] = []
         state: State = "finished"
         why = ""
-        try:
-            changed = [f"{name}={as_text(self.base, name, value)}" for name, value in asked.params.items()]
-            settings = self.base.with_overrides(changed)
-        except SettingError as error:
-            return Trial(number, dict(asked.params), "impossible", (), {}, error.got)
         for fold, selection in enumerate(self.selections):
-            why, found = self._fold(number, fold, selection, settings)
+            try:
+                why, found = self._fold(number, fold, selection, asked.params)
+            except SettingError as error:
+                state, why = "impossible", error.got
+                break
             if why:
                 state = "diverged"
                 break
@@ -272,11 +275,12 @@ class _Study:
                 break
         return Trial(number, dict(asked.params), state, tuple(values), pictures, why)
 
-    def _fold(self, number: int, fold: int, selection: Path, settings: Settings) -> tuple[str, dict[str, float]]:
+    def _fold(
+        self, number: int, fold: int, selection: Path, params: Mapping[str, Value]
+    ) -> tuple[str, dict[str, float]]:
         """Why the run of a fold diverged, or the measure of each of its pictures."""
         folder = _folder(self.out, number) / f"fold-{fold}"
-        train_files = find_eyes(selection).split("train")
-        settings = with_budget(settings, train_files, pictures_seen(self.base, train_files))
+        settings = settings_of(self.base, params, find_eyes(selection).split("train"))
         run, evaluation = folder / "run", folder / "evaluation"
         why = train_and_evaluate(selection, run, evaluation, settings)
         drop_weights(run)
