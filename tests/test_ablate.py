@@ -456,7 +456,7 @@ def test_a_row_that_diverges_is_reported_and_stops_nothing(phantoms, rows, tmp_p
     made = ablate(phantoms, rows, tmp_path / "out")
     assert made.rows[1].verdict == "Diverged in 2 of 2 runs."
     assert made.rows[1].agreement == "agrees"
-    assert made.verdict[0] == "Of 1 change, 1 is worse than the baseline."
+    assert made.verdict == ["Of 1 change, 1 is worse than the baseline.", "Claims that could be tested: 1; agrees 1."]
     assert "Step 1: loss_discriminator_real" in made.rows[1].diverged[0]
     assert made.rows[0].measures
     assert "diverged" in (tmp_path / "out" / "report.html").read_text()

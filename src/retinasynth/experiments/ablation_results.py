@@ -221,15 +221,15 @@ def _answers(rows: Sequence[RowResult], seeds: range, judges: Sequence[EyeFiles]
     answers = [f"Of {len(others)} change{'s' if len(others) > 1 else ''}, {', '.join(clauses)}."]
     claims = Counter(row.agreement for row in others if row.agreement)
     if claims:
-        told = [f"{claims[kind]} {kind if kind != 'agrees' or claims[kind] == 1 else 'agree'}" for kind in claims]
-        answers.append(f"Of {sum(claims.values())} claims that could be tested: {', '.join(sorted(told))}.")
+        counted = [f"{kind} {claims[kind]}" for kind in ("agrees", "disagrees", "cannot be told") if claims[kind]]
+        answers.append(f"Claims that could be tested: {sum(claims.values())}; {', '.join(counted)}.")
     if len(seeds) < 2:
         answers.append("One seed cannot tell a change from chance, so every measure is undecided; run again with more.")
     if len({files.eye for files in judges}) < 2:
         answers.append("All test pictures are of one eye, which decides nothing.")
-    compared = sum(len(row.differences) for row in others)
-    if compared:
+    outcomes = [difference.outcome for row in others for difference in row.differences.values()]
+    if set(outcomes) - {"undecided"}:
         answers.append(
-            f"{compared} differences were looked at. Even if no change did anything, a few of so many would seem to."
+            f"{len(outcomes)} differences were looked at. A few of so many would seem decided by chance alone."
         )
     return answers

@@ -190,10 +190,11 @@ def _verdict(
             f"Trial {best.number}, the best of {len(trials)}, {claim}.",
             f"{figures}; difference to the start {change} (95 % interval {low} to {high}).",
         ]
-    answers.append(
-        "The best of many on the same eyes is flattered by the choice. Train with best.yaml and evaluate on the test "
-        "eyes, which this search has not seen."
-    )
+    if best.number > 1:
+        answers.append(
+            "The best of many on the same eyes is flattered by the choice. Train with best.yaml and evaluate on the "
+            "test eyes, which this search has not seen."
+        )
     ends = {state: sum(trial.state == state for trial in trials) for state in ("diverged", "impossible", "pruned")}
     unfinished = [f"{count} {state}" for state, count in ends.items() if count]
     return answers + ([f"Not finished: {', '.join(unfinished)}."] if unfinished else [])
