@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from retinasynth.anatomy import Eye
     from retinasynth.anatomy.growth import grow
     from retinasynth.anatomy.phantom import phantom_photograph
-    from retinasynth.api import evaluate, inspect, load, measure, resume, stream, train
+    from retinasynth.api import ablate, evaluate, inspect, load, measure, resume, stream, train, tune
     from retinasynth.applications.segmentation import segment
 
 __version__ = "0.1.0"
 __all__ = [
     "Eye",
+    "ablate",
     "evaluate",
     "grow",
     "inspect",
@@ -34,6 +35,7 @@ __all__ = [
     "segment",
     "stream",
     "train",
+    "tune",
 ]
 
 # Names that do not stand in `api`, because they need less than it loads (no torch) or more (MONAI).

@@ -1,6 +1,6 @@
 """The package in Python: what ``rs.NAME`` offers. The commands are thin covers of these functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,12 @@ from retinasynth.datasets.measuring import measure_path
 from retinasynth.datasets.stream import EyeStream
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.evaluation.subjects import evaluate_model
+from retinasynth.experiments.ablate import ablate as run_ablation
+from retinasynth.experiments.ablation_results import Ablation
+from retinasynth.experiments.space import Search, read_space
+from retinasynth.experiments.table import Table
+from retinasynth.experiments.tune import tune as run_search
+from retinasynth.experiments.tuning_results import Tuning
 from retinasynth.images import Mask
 from retinasynth.synthesis.synthesizer import Synthesizer, mask_of
 from retinasynth.training import trainer
@@ -107,3 +113,71 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.subjects.evaluate_model`."""
     return evaluate_model(Path(model), Path(data), Path(out), against=Path(against) if against else None, seed=seed)
+
+
+def ablate(
+    data: Path | str,
+    out: Path | str,
+    *,
+    table: Path | str | Table = "source",
+    preset: str | None = None,
+    overrides: Sequence[str] = (),
+    seeds: int = 2,
+) -> Ablation:
+    """Compare rows of settings with one budget and several seeds; see `retinasynth.experiments.ablate.ablate`.
+
+    Args:
+        data: a data set with a test split, or ``"phantom"``.
+        out: a new or empty folder, or that of the same ablation, which is gone on with.
+        table: ``"source"``, a YAML file of rows, or a `retinasynth.experiments.table.Table`.
+        preset: settings to start from instead of the table's.
+        overrides: settings changed in all rows, each ``"name=value"``.
+        seeds: how many of each row.
+    """
+    rows = table if isinstance(table, Table) else Table.named(table)
+    return run_ablation(Path(data), Path(out), rows, preset=preset, overrides=overrides, seeds=seeds)
+
+
+def tune(
+    data: Path | str,
+    out: Path | str,
+    *,
+    trials: int = 20,
+    measure: str = "fov_ssim",
+    folds: int = 3,
+    preset: str = "source",
+    config: Path | str | None = None,
+    overrides: Sequence[str] = (),
+    space: Path | str | Mapping[str, Search] | None = None,
+    prune: bool = False,
+) -> Tuning:
+    """Search better settings by cross-validation over the training eyes; see `retinasynth.experiments.tune.tune`.
+
+    Args:
+        data: a data set in any known layout, or ``"phantom"``; its test eyes are not looked at.
+        out: a new or empty folder, or that of the same search, which is gone on with.
+        trials: how many; the first is the settings that the search starts from.
+        measure: that of `evaluate` to improve, such as ``"vessels"`` or ``"mse"``.
+        folds: parts that the people are dealt into.
+        preset: settings to start from.
+        config: a YAML file of settings instead of a preset.
+        overrides: settings changed in all trials, each ``"name=value"``.
+        space: what to search instead: a YAML file, or `retinasynth.experiments.space.Search` by setting.
+        prune: give up trials that are worse than the median after a fold.
+
+    Returns:
+        What was found; ``best.yaml`` in `out` holds the best settings, which `train` takes as `config`.
+    """
+    base = Settings.from_yaml(Path(config)) if config else Settings.from_preset(preset)
+    searched = read_space(Path(space)) if isinstance(space, str | Path) else space
+    return run_search(
+        Path(data),
+        Path(out),
+        base,
+        overrides=overrides,
+        space=searched,
+        trials=trials,
+        measure=measure,
+        folds=folds,
+        prune=prune,
+    )

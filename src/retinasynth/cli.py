@@ -494,6 +494,77 @@ def settings(
 
 
 @app.command()
+def ablate(
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A data set with a test split; `phantom` for the embedded one.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder, or that of the same ablation to go on with.")] = None,
+    table: Annotated[str, typer.Option(help="source (the published ablation), or a YAML file of rows.")] = "source",
+    preset: Annotated[str | None, typer.Option(help="Settings to start from instead of the table's.")] = None,
+    overrides: Overrides = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row; run again with more to add some.")] = 2,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the table as a file for --table and exit.")] = False,
+) -> None:
+    """Compare many runs with one budget: what each change of settings does, over eyes and seeds. Run again to go on."""
+    if yaml:
+        from retinasynth.experiments.table import Table as Rows
+
+        typer.echo(Rows.named(table).to_yaml(), nl=False)
+        return
+    if data is None or out is None:
+        raise InputError("--data or --out is missing", expected="--data DIR --out DIR, or --yaml")
+    from retinasynth import api
+
+    result = api.ablate(data, out, table=table, preset=preset, overrides=overrides or [], seeds=seeds)
+    shown = Table(Column("row", no_wrap=True), "what it shows", "the claim")
+    for row in result.rows:
+        shown.add_row(row.row.name, row.verdict, row.agreement or "")
+    screen.print(shown)
+    for sentence in result.verdict:
+        screen.print(sentence)
+    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+
+
+@app.command()
+def tune(
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set; its test eyes are not looked at.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or that of the same search to go on with.")],
+    trials: Annotated[int, typer.Option(min=1, help="The first is the start; run again with more to go on.")] = 20,
+    measure: Annotated[str, typer.Option(help="mse, ssim, psnr, fov_ssim, fov_psnr, vessels ...")] = "fov_ssim",
+    folds: Annotated[int, typer.Option(min=2, help="Parts that the people of the training split are dealt into.")] = 3,
+    preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    overrides: Overrides = None,
+    space: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="What to search, instead of rates, sizes and loss weights.")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Give up trials worse than the median after a fold.")] = False,
+) -> None:
+    """Search better settings by cross-validation over the training eyes (extra: tune). Run again to go on."""
+    if preset and config:
+        raise InputError("--preset and --config stand together", expected="one of them")
+    from retinasynth import api
+
+    result = api.tune(
+        data,
+        out,
+        trials=trials,
+        measure=measure,
+        folds=folds,
+        preset=preset or "source",
+        config=config,
+        overrides=overrides or [],
+        space=space,
+        prune=prune,
+    )
+    for sentence in result.verdict:
+        screen.print(sentence)
+    if result.best is not None:
+        screen.print(f"Train with: retinasynth train --config {out / 'best.yaml'} --data DIR --out RUN", soft_wrap=True)
+    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+
+
+@app.command()
 def bench(
     preset: Annotated[str, typer.Option(help="Whose networks and sizes to take.")] = "source",
     turns: Annotated[int, typer.Option(min=1, help="Turns of each of the two.")] = 3,

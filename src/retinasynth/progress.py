@@ -55,3 +55,41 @@ def _lines(console: Console, what: str, total: int) -> Advance:
         console.print(f"{what}: {done}/{total}, {left / 60:.1f} min left  {note}", highlight=False, soft_wrap=True)
 
     return advance
+
+
+def stages(what: str, total: int) -> Callable[[int, str], None]:
+    """Say which part of long work begins, of how many, with the time that is left.
+
+    The parts may show their own progress. Of parts that an earlier sitting finished nothing is said.
+
+    Args:
+        what: one part is called, such as ``"Run"``.
+        total: how many there are.
+
+    Returns:
+        A function to call with the number of the part, from 1, and a short note, when it begins.
+    """
+    console = Console(stderr=True)
+    started = time.monotonic()
+    begun = 0
+
+    def begin(number: int, note: str) -> None:
+        nonlocal begun
+        left = (time.monotonic() - started) / begun * (total - number + 1) if begun else 0.0
+        said = f"; {_duration(left)} left" if begun else ""
+        console.print(f"{what} {number} of {total}: {note}{said}", highlight=False, markup=False, soft_wrap=True)
+        begun += 1
+
+    return begin
+
+
+def _duration(seconds: float) -> str:
+    """About how long, in minutes or hours.
+
+    Example:
+        >>> _duration(20), _duration(200), _duration(9000)
+        ('under a minute', 'about 3 min', 'about 2.5 h')
+    """
+    if seconds < 60:
+        return "under a minute"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"

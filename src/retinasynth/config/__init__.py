@@ -33,6 +33,7 @@ from retinasynth.config.sections import (
     did_you_mean,
     explain,
     flat,
+    full_name,
 )
 from retinasynth.config.segmenter import (
     PRESETS as SEGMENTER_PRESETS,
@@ -81,6 +82,7 @@ __all__ = [
     "did_you_mean",
     "explain",
     "flat",
+    "full_name",
     "label_channels",
     "refuse_odd_crop",
     "refuse_odd_size",

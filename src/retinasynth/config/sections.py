@@ -143,7 +143,7 @@ class RunSettings(Section):
             name, equals, text = override.partition("=")
             if not equals:
                 raise SettingError(f"--set {override!r} has no '='", expected="name=value, for example epochs=5")
-            *sections, leaf = _full_name(name.strip(), list(flat(self))).split(".")
+            *sections, leaf = full_name(name.strip(), list(flat(self))).split(".")
             place = values
             for section in sections:
                 place = place[section]
@@ -180,7 +180,16 @@ def descriptions(settings: type[RunSettings]) -> dict[str, str]:
     }
 
 
-def _full_name(name: str, settings: Sequence[str]) -> str:
+def full_name(name: str, settings: Sequence[str]) -> str:
+    """The full name of a setting that is called by it, or by its last part alone where one section only has it.
+
+    Raises:
+        SettingError: there is none of that name, or several.
+
+    Example:
+        >>> full_name("epochs", ["data.size_px", "training.epochs"])
+        'training.epochs'
+    """
     known = [full for full in settings if full != "preset"]
     if name in known:
         return name

@@ -30,6 +30,7 @@ from retinasynth.datasets.matching import (
     pictures_in,
     sides_of,
 )
+from retinasynth.datasets.selection import Selection, read_selection
 from retinasynth.datasets.splits import CHASEDB1, SUBJECTS_COLUMNS, SUBJECTS_FILE, with_people_and_split
 from retinasynth.errors import DataError, ImageError
 from retinasynth.images import (
@@ -99,7 +100,7 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
     The split is the set's own (its train and test folders, or the published one of CHASE_DB1 and HRF). Where there is
     none, one fifth of the subjects, and at least one, become test, chosen by a hash of their names; a set of one
     subject is all train. A file ``subjects.csv`` (columns image, subject and perhaps eye, split, transformation) has
-    the last word for the images it names.
+    the last word for the images it names. A `retinasynth.datasets.selection` has the split that it says.
 
     Args:
         folder: the data set, or ``phantom`` for the embedded procedural one. It may lie in folders that hold nothing
@@ -117,6 +118,9 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
         raise DataError(f"{folder} does not exist", expected="a folder of pictures", do="Check the path")
     if not folder.is_dir():
         raise DataError(f"{folder} is a file", expected="a folder of pictures", do="Name the folder that holds it")
+    selection = read_selection(folder)
+    if selection is not None:
+        return _selected(folder, selection)
     try:
         recognised = _recognised(folder)
     except OSError as error:
@@ -131,6 +135,24 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
     tables = (table for table in (folder / SUBJECTS_FILE, place / SUBJECTS_FILE) if table.is_file())
     eyes = with_people_and_split(_with_empty_lesions(found), next(tables, None))
     return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), tuple(found.unpaired))
+
+
+def _selected(folder: Path, selection: Selection) -> DataSet:
+    found = find_eyes(selection.of, allow_unpaired=True)
+    known = {files.name: files for files in found.eyes}
+    sides: dict[Split, tuple[str, ...]] = {"train": selection.train, "test": selection.test}
+    chosen = [*selection.train, *selection.test]
+    unknown = sorted(set(chosen) - known.keys())
+    if unknown:
+        raise DataError(
+            f"{folder} selects {len(unknown)} eyes that are not in {selection.of}, for example {unknown[0]}",
+            do="Put the data set back as it was, or make the selection anew",
+        )
+    people = [{known[name].subject for name in names} for names in sides.values()]
+    if len(set(chosen)) < len(chosen) or people[0] & people[1]:
+        raise DataError(f"{folder} selects an eye twice, or one person on both sides", expected="nobody on both sides")
+    eyes = [replace(known[name], split=split) for split, names in sides.items() for name in names]
+    return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)))
 
 
 def read_eye(files: EyeFiles) -> Eye:

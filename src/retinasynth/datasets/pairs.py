@@ -7,7 +7,7 @@ a resumed run needs no saved state to see what the undisturbed one would have se
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +156,7 @@ def labels_of(eye: Eye, planes: Sequence[str], size_px: int, resize: Resize) -> 
     return np.stack([images.square_mask(eye.planes[plane], size_px, resize) for plane in planes], axis=-1)
 
 
-def steps_per_epoch(pairs: Pairs, settings: Settings) -> int:
+def steps_per_epoch(pairs: Sized, settings: Settings) -> int:
     """Steps in which every process takes a batch; what is left over changes from epoch to epoch.
 
     Raises:

@@ -1,24 +1,18 @@
 """One self-contained page: everything an evaluation found, readable without a network and in years to come."""
 
-import base64
-import html
-import io
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from retinasynth.errors import DataError
+from retinasynth.evaluation.page import MODEL, RIVAL, STYLE, WORSE, draw_curve, finish_curves, page, panel, svg
 from retinasynth.evaluation.results import (
     CONVENTIONS,
     LOWER_IS_BETTER,
@@ -32,6 +26,7 @@ from retinasynth.evaluation.results import (
 )
 from retinasynth.images import Photograph, encoded
 
+TEMPLATE = Path(__file__).parent / "report.html.jinja"
 MOST_SHOWN = 24
 MEAN_TITLE = "Mean photograph"
 ROW_NAMES = {
@@ -52,24 +47,6 @@ LOSS_PLOTS = {
     "Discriminator": ("loss_discriminator_real", "loss_discriminator_generated"),
     "Generator, adversarial": ("loss_generator_adversarial",),
     "Generator, mean absolute error": ("loss_generator_l1",),
-}
-
-# Plots are drawn in stand-in colours that the style sheet's own replace, so they follow light and dark mode.
-_INK, _MUTED, _RULE, _MODEL, _RIVAL, _WORSE = (f"#01010{digit}" for digit in range(1, 7))
-_COLOURS = {_INK: "ink", _MUTED: "muted", _RULE: "rule", _MODEL: "model", _RIVAL: "rival", _WORSE: "worse"}
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text, in the font of the page
-    "font.size": 9.5,
-    "text.color": _INK,
-    "axes.edgecolor": _RULE,
-    "axes.labelcolor": _MUTED,
-    "xtick.color": _RULE,
-    "ytick.color": _RULE,
-    "xtick.labelcolor": _MUTED,
-    "ytick.labelcolor": _MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.formatter.useoffset": False,
 }
 
 Losses = Mapping[str, NDArray[np.float64]]
@@ -121,46 +98,44 @@ def render(
         losses: what `read_training_log` returns, or None to leave the curves out.
         spectra: mean spectra as pictures, by the names of `Evaluation.peaks`.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["minus"] = lambda text: re.sub(r"-(?=\d)", "\N{MINUS SIGN}", text)
-    environment.filters["data_uri"] = _data_uri
-    return environment.get_template("report.html.jinja").render(
-        evaluation=evaluation,
-        eyes=len({picture.eye for picture in evaluation.pictures}),
-        measures={name: MEASURE_NAMES[name] for name in evaluation.measures},
-        units=UNITS,
-        lower_is_better=LOWER_IS_BETTER,
-        rows=_rows(evaluation),
-        differences=_difference_rows(evaluation),
-        groups=_chosen(evaluation.pictures),
-        mean=None if mean is None else encoded(mean, "JPEG"),
-        mean_title=MEAN_TITLE,
-        figure_text=figure_text,
-        spectra=[
-            (ROW_NAMES.get(name, name), encoded(picture, "PNG"), evaluation.peaks[name])
-            for name, picture in (spectra or {}).items()
-        ],
-        distributions=[_distribution(evaluation.pictures, measure) for measure in evaluation.measures],
-        has_mean="mean_image" in evaluation.baselines,
-        loss_plots=_loss_plots(losses) if losses is not None and losses["step"].size else [],
-        headline=evaluation.verdict[0] if evaluation.measures or not evaluation.parts else evaluation.sentences[1],
-        conventions={
-            MEASURE_NAMES.get(name, ROW_NAMES.get(name, name)): text
-            for one in (CONVENTIONS, *(part.conventions for part in evaluation.parts))
-            for name, text in one.items()
+    return page(
+        TEMPLATE,
+        {
+            "evaluation": evaluation,
+            "eyes": len({picture.eye for picture in evaluation.pictures}),
+            "measures": {name: MEASURE_NAMES[name] for name in evaluation.measures},
+            "units": UNITS,
+            "lower_is_better": LOWER_IS_BETTER,
+            "rows": _rows(evaluation),
+            "differences": _difference_rows(evaluation),
+            "groups": _chosen(evaluation.pictures),
+            "mean": None if mean is None else encoded(mean, "JPEG"),
+            "mean_title": MEAN_TITLE,
+            "figure_text": figure_text,
+            "spectra": [
+                (ROW_NAMES.get(name, name), encoded(picture, "PNG"), evaluation.peaks[name])
+                for name, picture in (spectra or {}).items()
+            ],
+            "distributions": [_distribution(evaluation.pictures, measure) for measure in evaluation.measures],
+            "has_mean": "mean_image" in evaluation.baselines,
+            "loss_plots": _loss_plots(losses) if losses is not None and losses["step"].size else [],
+            "headline": evaluation.verdict[0]
+            if evaluation.measures or not evaluation.parts
+            else evaluation.sentences[1],
+            "conventions": {
+                MEASURE_NAMES.get(name, ROW_NAMES.get(name, name)): text
+                for one in (CONVENTIONS, *(part.conventions for part in evaluation.parts))
+                for name, text in one.items()
+            },
         },
     )
 
 
-def _data_uri(picture: bytes) -> str:
-    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+def _headline(evaluation: Evaluation) -> str:
+    """The most important sentence; that nothing could be compared picture by picture is none."""
+    is_compared = "mse" in evaluation.measures or not evaluation.parts
+    sentence = evaluation.verdict[0] if is_compared else evaluation.parts[0].sentences[0]
+    return sentence.partition(": ")[0].rstrip(".") + "."
 
 
 # --- The table of measures ---------------------------------------------------------------------------------------
@@ -246,15 +221,15 @@ def _distribution(pictures: Sequence[Picture], measure: str) -> dict[str, str]:
     size = float(np.clip(110 / len(pairs), 1.5, 5.5))
     name = MEASURE_NAMES[measure]
     direction = "lower" if measure in LOWER_IS_BETTER else "higher"
-    with mpl.rc_context(_STYLE):
-        figure, axes = _panel(f"{name}{' (dB)' if measure in UNITS else ''}, {direction} is better")
+    with mpl.rc_context(STYLE):
+        figure, axes = panel(f"{name}{' (dB)' if measure in UNITS else ''}, {direction} is better")
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.margins(y=0.06)
         if any(pair[1] is None for pair in pairs):
-            axes.plot(model, rows, "o", color=_MODEL, markersize=size)
+            axes.plot(model, rows, "o", color=MODEL, markersize=size)
             return {
-                "svg": _svg(figure, f"{name} of each picture, from {_range_text(measure, model)}"),
+                "svg": svg(figure, f"{name} of each picture, from {_range_text(measure, model)}"),
                 "caption": f"{name}: {_range_text(measure, model)}",
             }
         rival = np.array([pair[1] for pair in pairs], dtype=np.float64)
@@ -262,16 +237,16 @@ def _distribution(pictures: Sequence[Picture], measure: str) -> dict[str, str]:
         axes.add_collection(
             LineCollection(
                 [[(a, row), (b, row)] for a, b, row in zip(model, rival, rows, strict=True)],
-                colors=[_MODEL if better else _WORSE for better in won],
+                colors=[MODEL if better else WORSE for better in won],
                 linewidths=max(0.6, size / 3),
                 alpha=0.55,
             )
         )
-        axes.plot(rival, rows, "o", markerfacecolor="none", markeredgecolor=_RIVAL, markersize=size)
-        axes.plot(model[won], rows[won], "o", color=_MODEL, markersize=size)
-        axes.plot(model[~won], rows[~won], "o", color=_WORSE, markersize=size)
+        axes.plot(rival, rows, "o", markerfacecolor="none", markeredgecolor=RIVAL, markersize=size)
+        axes.plot(model[won], rows[won], "o", color=MODEL, markersize=size)
+        axes.plot(model[~won], rows[~won], "o", color=WORSE, markersize=size)
         caption = f"{name}: the model is better in {int(won.sum())} of {len(pairs)} pictures"
-        return {"svg": _svg(figure, f"{caption}. One row for each picture, sorted by the model."), "caption": caption}
+        return {"svg": svg(figure, f"{caption}. One row for each picture, sorted by the model."), "caption": caption}
 
 
 def _range_text(measure: str, values: NDArray[np.float64]) -> str:
@@ -280,56 +255,18 @@ def _range_text(measure: str, values: NDArray[np.float64]) -> str:
 
 def _loss_plots(losses: Losses) -> list[dict[str, Any]]:
     """The four losses in three plots: every record faint, over it the mean over a thirtieth of the run."""
-    window = max(1, losses["step"].size // 30)
     plots = []
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for title, names in LOSS_PLOTS.items():
             if names[0] not in losses:
                 continue
-            figure, axes = _panel("step")
-            for name, colour in zip(names, (_MODEL, _WORSE), strict=False):
-                axes.plot(losses["step"], losses[name], color=colour, linewidth=0.7, alpha=0.3)
-                smooth = _running_mean(losses[name], window)
-                axes.plot(losses["step"], smooth, color=colour, linewidth=1.6)
-            axes.set_ylim(bottom=0)
-            axes.grid(axis="y", color=_RULE, linewidth=0.6)
-            axes.set_axisbelow(True)
-            ends = "; ".join(
-                f"{LOSSES[name]} ends near {_running_mean(losses[name], window)[-1]:.3g}" for name in names
-            )
+            figure, axes = panel("step")
+            ends = []
+            for name, colour in zip(names, (MODEL, WORSE), strict=False):
+                end = draw_curve(axes, losses["step"], losses[name], colour)
+                ends.append(f"{LOSSES[name]} ends near {end:.3g}")
+            finish_curves(axes)
             key = [LOSSES[name] for name in names] if len(names) > 1 else []
-            svg = _svg(figure, f"{title} loss against training step; {ends}")
-            plots.append({"title": title, "key": key, "svg": svg})
+            label = f"{title} loss against training step; {'; '.join(ends)}"
+            plots.append({"title": title, "key": key, "svg": svg(figure, label)})
     return plots
-
-
-def _running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """The mean of up to `window` neighbours, fewer at the ends."""
-    ones = np.ones(window)
-    return np.convolve(values, ones, "same") / np.convolve(np.ones_like(values), ones, "same")
-
-
-def _panel(x_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(3.6, 2.7), layout="constrained")
-    axes = figure.subplots()
-    axes.set_xlabel(x_label)
-    axes.locator_params(axis="x", nbins=5)
-    axes.tick_params(length=3)
-    return figure, axes
-
-
-def _svg(figure: Figure, label: str) -> str:
-    """The figure as an element to stand in a page: no prologue, no metadata, no ids that two plots would share."""
-    text = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    # the salt keeps the ids of one plot the same from run to run, and different from those of its neighbours
-    with mpl.rc_context({"svg.hashsalt": label}):
-        figure.savefig(text, format="svg", transparent=True, metadata=nothing)
-    svg = text.getvalue()
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])
-    svg = re.sub(
-        r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1
-    )
-    for stand_in, name in _COLOURS.items():
-        svg = svg.replace(stand_in, f"var(--{name})")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy import Eye
-from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import Pairs, load_pairs
 from retinasynth.errors import DataError
 from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
@@ -37,15 +37,7 @@ def evaluate_model(model: Path, data: Path, out: Path, *, against: Path | None =
     synthesizer = Synthesizer.load(model)
     other = Synthesizer.load(against) if against else None
     found = find_eyes(data)
-    train_files, test_files = found.split("train"), found.split("test")
-    if not test_files:
-        raise DataError(
-            f"{data} has no test eyes ({len(train_files)} training eyes)",
-            expected="a test split, which the model has not seen",
-            do="Add a subjects.csv with the columns image, subject and split, or folders train/ and test/",
-        )
-    if not any("vessels" in files.planes for files in test_files):
-        raise DataError(f"The test photographs in {data} have no vessel masks", expected="pairs of both")
+    train_files, test_files = found.split("train"), test_eyes(found)
     new_folder(out, what="an evaluation")
     # The measures want 256 px whatever size the model works at, so each is resized from the file, once; stretched
     # for every model, since the black bars of a letterbox are easy to be right about.
@@ -74,11 +66,29 @@ def evaluate_model(model: Path, data: Path, out: Path, *, against: Path | None =
     )
 
 
+def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
+    """The eyes that judge a model.
+
+    Raises:
+        DataError: there are none, or they have no vessels.
+    """
+    files = found.split("test")
+    if not files:
+        raise DataError(
+            f"{found.folder} has no test eyes ({len(found.split('train'))} training eyes)",
+            expected="a test split, which the model has not seen",
+            do="Add a subjects.csv with the columns image, subject and split, or folders train/ and test/",
+        )
+    if not any("vessels" in one.planes for one in files):
+        raise DataError(f"The test photographs in {found.folder} have no vessel masks", expected="pairs of both")
+    return files
+
+
 def _examples(
     model: Synthesizer, other: Synthesizer | None, files: Sequence[EyeFiles], test: Pairs, seed: int
 ) -> Iterator[Example]:
-    answers = _generated(model, files, seed)
-    others = _generated(other, files, seed) if other else itertools.repeat(None)
+    answers = generated(model, files, seed)
+    others = generated(other, files, seed) if other else itertools.repeat(None)
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.labels[index, ..., 0]), np.asarray(test.photographs[index])
@@ -86,7 +96,8 @@ def _examples(
             advance(index + 1, name)
 
 
-def _generated(model: Synthesizer, files: Sequence[EyeFiles], seed: int) -> Iterator[Photograph]:
+def generated(model: Synthesizer, files: Sequence[EyeFiles], seed: int) -> Iterator[Photograph]:
+    """What a model makes of the masks of these eyes, as it is evaluated; each picture adds its number to the seed."""
     if model.config.resize == "stretch":
         planes = model.config.planes
         for index, labels in enumerate(load_pairs(files, model.config.size_px, planes=planes).labels):

@@ -1,1 +1,1 @@
-"""Whole ways through the system: the demonstration."""
+"""Whole ways through the system: the demonstration; many runs compared; settings searched; speed."""

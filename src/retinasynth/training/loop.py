@@ -173,6 +173,8 @@ def _run(
         restore_checkpoint(run, task.state)
         if precision.scaler:
             precision.scaler.load_state_dict(done.scaler)
+        if done.step == task.total_steps and fabric.is_global_zero:  # killed between its last checkpoint and its model
+            task.save(run / "model", done.step)
 
     health = Health()
     first = fabric.is_global_zero
