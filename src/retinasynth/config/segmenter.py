@@ -68,6 +68,11 @@ class NetworkSettings(Section):
         "photograph to mask, which learns by the source's losses and optimiser instead of those below",
     )
     filters: int = Field(8, ge=1, le=256, description="channels at full resolution; doubled at each step down")
+    norm: Literal["instance", "batch"] = Field(
+        "instance",
+        description="of unet: instance takes each picture's own mean and deviation away at every layer, and with them "
+        "how bright and how large a disc is; batch keeps them",
+    )
 
 
 class SegmentationLossSettings(Section):
@@ -112,9 +117,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "artery-vein": {"data": {"planes": ("arteries", "veins"), "grown": 520, "normalisation": "picture"}},
     "disc-cup": {
-        "data": {"planes": ("disc", "cup"), "grown": 520, "grown_share": 0.35, "crop_px": 256, **_CLOSER},
-        "augmentation": {"rotation_deg": 30, "zoom": 1.2, "photometric": 0.6},
-        "network": {"filters": 12},
+        "data": {"planes": ("disc", "cup"), "grown": 520, "grown_share": 0.35, "crop_px": 192, **_CLOSER},
+        "augmentation": {"rotation_deg": 30, "zoom": 1.2, "photometric": 0.5},
+        "network": {"filters": 12, "norm": "batch"},
     },
     "lesions": {"data": {"planes": LESIONS, "field_px": 1024}},
     # Of another architecture, learnt from one set alone: it judges what others make, and stands in no loss.

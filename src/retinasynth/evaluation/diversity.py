@@ -137,13 +137,15 @@ class Varied(NamedTuple):
     @property
     def reading(self) -> str:
         """What the figures say, in a sentence."""
-        share = f"({self.ratio.mean:.2g} of the real deviation)"
+        share = f"({self.ratio.mean:.2g} of the real deviation, interval {self.ratio.low:.2g} to {self.ratio.high:.2g})"
         if self.ratio.high < 1 and self.ratio.mean < LESS:
             said = f"Generated photographs vary less than real ones in {self.measure} {share}"
         elif self.ratio.low > 1 and self.ratio.mean > 1 / LESS:
             said = f"Generated photographs vary more than real ones in {self.measure} {share}"
-        else:
+        elif LESS <= self.ratio.mean <= 1 / LESS:
             said = f"Generated photographs vary in {self.measure} about as real ones do {share}"
+        else:
+            said = f"Generated photographs are not shown to vary otherwise than real ones in {self.measure} {share}"
         return said + (f", around a mean that is {self.shift:.1f} deviations off." if self.shift >= 1 else ".")
 
     def to_json(self) -> dict[str, Any]:

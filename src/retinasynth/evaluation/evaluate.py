@@ -17,8 +17,10 @@ from retinasynth.evaluation.fidelity import SIZE_PX, source_protocol, strict
 from retinasynth.evaluation.judge import Anatomy, Judge, is_looked_at, structure_part
 from retinasynth.evaluation.maps import agreement_picture, error_picture
 from retinasynth.evaluation.parts import Part
+from retinasynth.evaluation.privacy import Pictures
 from retinasynth.evaluation.report import read_training_log, render
 from retinasynth.evaluation.results import BASELINE_NAMES, Evaluation, Figures, Picture, summarise
+from retinasynth.evaluation.sets import Real, set_parts
 from retinasynth.evaluation.spectrum import Spectra
 from retinasynth.evaluation.structure import vessels_found
 from retinasynth.files import output_folder, write_json, write_text
@@ -28,6 +30,7 @@ from retinasynth.images import (
     draw_panels,
     encoded,
     mask_as_photograph,
+    read_photograph,
     resize_mask,
     resize_photograph,
     write_photograph,
@@ -49,6 +52,8 @@ class Example:
         other: what another model generated from the same mask, or None.
         asked: the whole label map, with its real photograph where there is one, at the size that people drew it; None
             leaves structure out.
+        person: whose eye it is; of a grown eye, empty.
+        file: where `generated` can be read again; without it, it is written to ``generated/NAME.png``.
     """
 
     name: str
@@ -58,6 +63,8 @@ class Example:
     expected: Photograph | None = field(default=None, repr=False)
     other: Photograph | None = field(default=None, repr=False)
     asked: Eye | None = field(default=None, repr=False)
+    person: str = ""
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,9 @@ def evaluate_examples(
     training_log: Path | None = None,
     title: str,
     count: int = 0,
+    real: Real | None = None,
+    network: Path | None = None,
+    warning: str = "",
 ) -> Evaluation:
     """Measure `examples` and write ``evaluation.json``, ``pictures.csv``, ``panels/NAME.png`` and ``report.html``.
 
@@ -126,6 +136,10 @@ def evaluate_examples(
         training_log: the ``metrics.jsonl`` of the run, for the loss curves in the report.
         title: heading of the report.
         count: about how many examples there are; of very many, not every real photograph is looked at.
+        real: real photographs that the whole set is compared with, for realism, diversity and privacy; None leaves
+            these out.
+        network: an ONNX file with a network of the user's own for realism, or None.
+        warning: a sentence that must stand first, or none.
 
     Raises:
         DataError: there are no examples, two have one name, a name cannot be a file's, or the log cannot be read.
@@ -140,6 +154,7 @@ def evaluate_examples(
     names: set[str] = set()
     spectra = Spectra()
     structure = _Structure(count)
+    made = _Made(out / "generated")
     for example in examples:
         _check_name(example.name, names)
         names.add(example.name)
@@ -151,10 +166,15 @@ def evaluate_examples(
         expected = math.nan if example.expected is None else measured.vessels(example.expected)
         pictures.append(Picture(example.name, example.eye, model, baselines, views, expected))
         _write_panel(out / "panels" / f"{example.name}.png", example, model)
+        if real is not None:
+            made.add(example)
     if not pictures:
         raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
 
-    evaluation = summarise(title, pictures, about, spectra.peaks(), structure.parts())
+    parts = structure.parts()
+    if real is not None:
+        parts += set_parts(made.pictures(real), real, network=network)
+    evaluation = summarise(title, pictures, about, spectra.peaks(), parts, warning=warning)
     write_json(out / "evaluation.json", evaluation.to_json())
     write_text(out / "pictures.csv", _table(evaluation))
     write_text(out / "report.html", render(evaluation, mean=mean, losses=losses, spectra=spectra.drawn()))
@@ -222,6 +242,34 @@ class _Structure:
 
     def parts(self) -> list[Part]:
         return [structure_part(self.generated, self.real, self.people)] if self.generated else []
+
+
+class _Made:
+    """The generated photographs, to be read again: all of them stand in no memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names: list[str] = []
+        self.people: list[str] = []
+        self.files: list[Path] = []
+
+    def add(self, example: Example) -> None:
+        file = example.file
+        if file is None:
+            file = self.folder / f"{example.name}.png"
+            write_photograph(file, example.generated, {"Warning": "Synthetic; not for diagnosis"})
+        self.names.append(example.name)
+        self.people.append(example.person or example.eye)
+        self.files.append(file)
+
+    def pictures(self, real: Real) -> Pictures:
+        known = {*real.held_out.names, *(real.training.names if real.training else ())}
+        return Pictures(
+            self.names,
+            self.people,
+            lambda number: read_photograph(self.files[number]),
+            made_from=[name if name in known else None for name in self.names],
+        )
 
 
 def _check_name(name: str, taken: set[str]) -> None:

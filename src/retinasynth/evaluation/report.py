@@ -134,8 +134,9 @@ def render(
 def _headline(evaluation: Evaluation) -> str:
     """The most important sentence; that nothing could be compared picture by picture is none."""
     is_compared = "mse" in evaluation.measures or not evaluation.parts
-    sentence = evaluation.verdict[0] if is_compared else evaluation.parts[0].sentences[0]
-    return sentence.partition(": ")[0].rstrip(".") + "."
+    if is_compared:
+        return evaluation.verdict[0]
+    return evaluation.parts[0].sentences[0].partition(": ")[0].rstrip(".") + "."
 
 
 # --- The table of measures ---------------------------------------------------------------------------------------

@@ -161,8 +161,12 @@ def summarise(
     about: Mapping[str, str],
     peaks: Mapping[str, Peak] | None = None,
     parts: Sequence[Part] = (),
+    *,
+    warning: str = "",
 ) -> Evaluation:
     """Means, intervals and verdict over at least one picture, with the peaks of their spectra and other parts.
+
+    A warning stands before everything else.
 
     A baseline counts only where it answers for every picture, so that all means are over the same pictures.
     """
@@ -192,7 +196,8 @@ def summarise(
         }
         for baseline, columns in answers.items()
     }
-    verdict = _verdict(measures, baselines, differences, eyes=len(set(eyes))) + _on_peaks(peaks or {})
+    verdict = [*([warning] if warning else []), *_verdict(measures, baselines, differences, eyes=len(set(eyes)))]
+    verdict += _on_peaks(peaks or {})
     real = [picture.vessels_in_expected for picture in pictures]
     vessels = None if any(map(math.isnan, real)) else bootstrap_mean(real, groups=eyes)
     return Evaluation(title, about, pictures, measures, vessels, baselines, differences, peaks or {}, verdict, parts)
@@ -228,6 +233,8 @@ def _verdict(
 ) -> list[str]:
     if "mse" not in model:
         return ["The generated photographs have no real counterparts, so how close they come cannot be said."]
+    if model["mse"].high == 0:
+        return ["The generated photographs are the real ones, pixel by pixel, so these figures say nothing."]
     if not baselines:
         alone = "These figures stand alone: without photographs of training eyes, nothing tells whether the model "
         return [alone + "does better than an answer that ignores the mask."]

@@ -12,7 +12,10 @@ from retinasynth.datasets.pairs import Pairs, load_pairs
 from retinasynth.errors import DataError
 from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
 from retinasynth.evaluation.fidelity import SIZE_PX
+from retinasynth.evaluation.leaks import refuse_leaks
+from retinasynth.evaluation.privacy import Pictures
 from retinasynth.evaluation.results import Evaluation
+from retinasynth.evaluation.sets import Real
 from retinasynth.files import new_folder
 from retinasynth.images import Mask, Photograph, is_picture, resize_photograph
 from retinasynth.progress import progress
@@ -20,7 +23,17 @@ from retinasynth.synthesis.bulk import find_masks
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 
-def evaluate_model(model: Path, data: Path, out: Path, *, against: Path | None = None, seed: int = 0) -> Evaluation:
+def evaluate_model(
+    model: Path,
+    data: Path,
+    out: Path,
+    *,
+    against: Path | None = None,
+    seed: int = 0,
+    sets: bool = True,
+    network: Path | None = None,
+    allow_leaks: bool = False,
+) -> Evaluation:
     """Evaluate a model on the test eyes of a data set, with its training eyes as baselines.
 
     Args:
@@ -29,15 +42,19 @@ def evaluate_model(model: Path, data: Path, out: Path, *, against: Path | None =
         out: a new or empty folder for the results.
         against: another model, which is compared with the first picture by picture.
         seed: of the models' dropout; each picture adds its number.
+        sets: measure realism, diversity and privacy too.
+        network: an ONNX file with a network of one's own for realism.
+        allow_leaks: go on where test eyes stand in training, with a warning before everything else.
 
     Raises:
-        DataError: there are no test pairs.
+        DataError: there are no test pairs, or test eyes stand in training.
         ModelError: there is no such model.
     """
     synthesizer = Synthesizer.load(model)
     other = Synthesizer.load(against) if against else None
     found = find_eyes(data)
     train_files, test_files = found.split("train"), test_eyes(found)
+    warning = refuse_leaks(train_files, test_files, allow=allow_leaks)
     new_folder(out, what="an evaluation")
     # The measures want 256 px whatever size the model works at, so each is resized from the file, once; stretched
     # for every model, since the black bars of a letterbox are easy to be right about.
@@ -63,6 +80,17 @@ def evaluate_model(model: Path, data: Path, out: Path, *, against: Path | None =
         training_log=log if log.is_file() else None,
         title=f"{synthesizer.name} on {found.folder.name}",
         count=len(test_files),
+        real=_real(test_files, train_files) if sets else None,
+        network=network,
+        warning=warning,
+    )
+
+
+def _real(held_out: Sequence[EyeFiles], training: Sequence[EyeFiles]) -> Real:
+    """The photographs of real eyes that a set is compared with."""
+    unseen = Pictures.of_files([files for files in held_out if files.photograph])
+    return Real(
+        unseen, Pictures.of_files([files for files in training if files.photograph]) if training else None, unseen
     )
 
 
@@ -92,7 +120,8 @@ def _examples(
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.labels[index, ..., 0]), np.asarray(test.photographs[index])
-            yield Example(name, test.eyes[index], mask, next(answers), expected, next(others), read_eye(files[index]))
+            asked, person = read_eye(files[index]), files[index].subject
+            yield Example(name, test.eyes[index], mask, next(answers), expected, next(others), asked, person)
             advance(index + 1, name)
 
 
@@ -108,7 +137,16 @@ def generated(model: Synthesizer, files: Sequence[EyeFiles], seed: int) -> Itera
             yield model.generate(read_eye(one), seed=seed + index, size="mask")
 
 
-def evaluate_folders(real: Path, fake: Path, out: Path, *, masks: Path | None = None) -> Evaluation:
+def evaluate_folders(
+    real: Path,
+    fake: Path,
+    out: Path,
+    *,
+    masks: Path | None = None,
+    train: Path | None = None,
+    sets: bool = True,
+    network: Path | None = None,
+) -> Evaluation:
     """Evaluate a folder of generated photographs against one of real ones.
 
     Where both hold the same names, each is compared with its counterpart; where they share none, the two sets are
@@ -120,6 +158,10 @@ def evaluate_folders(real: Path, fake: Path, out: Path, *, masks: Path | None = 
         fake: generated photographs, or a synthetic set.
         out: a new or empty folder for the results.
         masks: vessel masks of the names of `fake`, or label maps; without it those of `fake`, else those of `real`.
+        train: photographs that the generator learnt from; without it the training eyes of `real`, if only test eyes
+            were generated or none of them.
+        sets: measure realism, diversity and privacy too.
+        network: an ONNX file with a network of one's own for realism.
 
     Raises:
         DataError: only some of the names match, or an eye has no photograph.
@@ -145,8 +187,13 @@ def evaluate_folders(real: Path, fake: Path, out: Path, *, masks: Path | None = 
             f"{masks} has no mask for {len(missing)} of {len(fake_eyes)} pictures, for example {missing[0]}",
             expected=f"masks of the names in {fake}",
         )
+    if not is_paired and tested and found.layout != "photographs":
+        real_eyes, train_files = tested, found.split("train")
+    learnt_from = find_eyes(train).eyes if train else train_files
     new_folder(out, what="an evaluation")
     about = {"Real": Path(real).name, "Generated": Path(fake).name}
+    if learnt_from:
+        about["Taken for training photographs"] = f"{len(learnt_from)} of {Path(train or real).name}"
     return evaluate_examples(
         _matched(fake_eyes, real_eyes if is_paired else {}, drawn),
         reference=Reference.of(_training(train_files)) if train_files else None,
@@ -154,6 +201,8 @@ def evaluate_folders(real: Path, fake: Path, out: Path, *, masks: Path | None = 
         about=about,
         title=f"{Path(fake).name} against {Path(real).name}",
         count=len(fake_eyes),
+        real=_real(list(real_eyes.values()), learnt_from) if sets else None,
+        network=network,
     )
 
 
@@ -182,6 +231,8 @@ def _matched(
                 _photograph(eye),
                 _photograph(counterpart) if counterpart else None,
                 asked=_asked(name, planes, counterpart),
+                person=real[name].subject if name in real else files.subject,
+                file=None if files.side_by_side else files.photograph,
             )
             advance(number, name)
 

@@ -1,0 +1,337 @@
+"""Generated photographs as a set, beside real ones: realism, diversity and privacy, each a part of the report."""
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retinasynth.datasets.twins import THREADS
+from retinasynth.errors import DataError, ImageError
+from retinasynth.evaluation import diversity, features, privacy, realism
+from retinasynth.evaluation.diversity import Appearance, appearance
+from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, OnnxFeatures, Row
+from retinasynth.evaluation.intervals import SEED
+from retinasynth.evaluation.parts import Column, Gallery, Part, Shown, Table
+from retinasynth.evaluation.parts import Row as TableRow
+from retinasynth.evaluation.privacy import Pictures, Privacy, examine_privacy
+from retinasynth.images import Photograph, encoded, resize_photograph
+from retinasynth.progress import progress
+
+MOST_NEIGHBOURS = 6  # generated pictures that are shown beside their nearest real ones
+_NEIGHBOUR_PX = (256, 256)
+
+
+@dataclass(frozen=True)
+class Real:
+    """The real photographs that a generated set is compared with.
+
+    Attributes:
+        alike: what it should look like; best photographs of people that were not trained on.
+        training: what the generator learnt from, or None where that is not known.
+        held_out: photographs of other people from the same source.
+    """
+
+    alike: Pictures
+    training: Pictures | None = None
+    held_out: Pictures = field(default_factory=lambda: Pictures([], [], _no_photograph))
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """What is kept of each photograph that can be looked at.
+
+    Attributes:
+        people: whose eye each shows.
+        rows: by the name of the features, ``float32 (n, d)``.
+        appearances: of each.
+        lost: names of those that are black or of one colour.
+    """
+
+    people: Sequence[str]
+    rows: Mapping[str, Row]
+    appearances: Sequence[Appearance]
+    lost: Sequence[str]
+
+
+def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, seed: int = SEED) -> list[Part]:
+    """What realism, diversity and privacy have to say of a set.
+
+    Args:
+        generated: the photographs; of those made from a real eye's labels, `people` is that eye's person.
+        real: what they are compared with. All are brought to the size of the generated ones before they are looked at.
+        network: an ONNX file with a network of the user's own, whose features are measured too; see `OnnxFeatures`.
+        seed: of all that is drawn.
+
+    Raises:
+        ModelError: the file holds no such network.
+    """
+    networks: list[Features] = [FundusFeatures()]
+    if importlib.util.find_spec("efficientnet_lite_pytorch"):
+        networks.append(ImageNetFeatures())
+    if network is not None:
+        networks.append(OnnxFeatures(network))
+    size = generated.read(0).shape[:2]
+    ours = _look("generated", generated, networks, None)
+    theirs = _look("real", real.alike, networks, (size[0], size[1]))
+    parts = [_realism_part(ours, theirs, seed), _diversity_part(ours, theirs, seed)]
+    if real.training is None:
+        parts.append(_not_examined("which photographs the generator learnt from is not known"))
+        return parts
+    training, held_out = (
+        replace(pictures, features=_features(what, pictures, networks[0], (size[0], size[1])))
+        for what, pictures in (("training", real.training), ("held-out", real.held_out))
+    )
+    made = replace(generated, features=None if ours.lost else ours.rows[networks[0].name])
+    try:
+        found = examine_privacy(made, training, held_out, seed=seed)
+        parts.append(_privacy_part(made, training, held_out, found))
+    except (DataError, ImageError) as error:
+        parts.append(_not_examined(error.got))
+    return parts
+
+
+def _no_photograph(number: int) -> Photograph:
+    raise IndexError(number)
+
+
+def _look(what: str, pictures: Pictures, networks: Sequence[Features], size: tuple[int, int] | None) -> _Looks:
+    def look(number: int) -> tuple[list[Row], Appearance] | None:
+        photograph = pictures.read(number)
+        photograph = photograph if size is None else _as_large(photograph, size)
+        try:
+            return [network(photograph) for network in networks], appearance(photograph)
+        except ImageError:
+            return None
+
+    looked = []
+    with progress(f"Looking at {what} photographs", len(pictures)) as advance, ThreadPoolExecutor(THREADS) as pool:
+        for done, one in enumerate(pool.map(look, range(len(pictures))), start=1):
+            looked.append(one)
+            advance(done, pictures.names[done - 1])
+    kept = [number for number, one in enumerate(looked) if one is not None]
+    seen = [one for one in looked if one is not None]
+    return _Looks(
+        people=[pictures.people[number] for number in kept],
+        rows={
+            network.name: np.stack([rows[place] for rows, _ in seen]) if seen else np.zeros((0, 1), np.float32)
+            for place, network in enumerate(networks)
+        },
+        appearances=[one for _, one in seen],
+        lost=[name for number, name in enumerate(pictures.names) if looked[number] is None],
+    )
+
+
+def _features(
+    what: str, pictures: Pictures, network: Features, size: tuple[int, int]
+) -> NDArray[np.floating[Any]] | None:
+    """One kind of features of all photographs, or None where one of them cannot be looked at."""
+    rows = []
+    with progress(f"Looking at {what} photographs", len(pictures)) as advance, ThreadPoolExecutor(THREADS) as pool:
+        try:
+            looks = pool.map(lambda number: network(_as_large(pictures.read(number), size)), range(len(pictures)))
+            for done, row in enumerate(looks, start=1):
+                rows.append(row)
+                advance(done, pictures.names[done - 1])
+        except ImageError:
+            return None
+    return np.stack(rows) if rows else None
+
+
+def _as_large(photograph: Photograph, size: tuple[int, int]) -> Photograph:
+    """A photograph reduced to about the resolution of others: a square where they are one, else as long as they."""
+    height, width = photograph.shape[:2]
+    if size[0] == size[1]:
+        return resize_photograph(photograph, size)
+    scale = max(size) / max(height, width)
+    return resize_photograph(photograph, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def _lost_sentence(looks: _Looks) -> Iterator[str]:
+    if looks.lost:
+        yield (
+            f"{len(looks.lost)} photographs are black or of one colour and were left out, for example {looks.lost[0]}."
+        )
+
+
+# --- Realism and diversity ---------------------------------------------------------------------------------------
+
+
+def _realism_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
+    sentences, rows = list(_lost_sentence(ours)), []
+    values: dict[str, object] = {}
+    for name in ours.rows:
+        try:
+            found = realism.realism(
+                theirs.rows[name],
+                ours.rows[name],
+                features=name,
+                real_groups=theirs.people,
+                generated_groups=ours.people,
+                seed=seed,
+            )
+        except DataError as error:
+            sentences.append(f"Realism in {name} features could not be measured: {error.got}.")
+            continue
+        sentences.append(found.reading)
+        values[name] = found.to_json()
+        accuracy = found.classified.balanced_accuracy if found.classified else None
+        rows.append(
+            TableRow(
+                f"{name} features",
+                {"distance": found.distance, "halves": found.halves, "accuracy": accuracy or "too few pictures"},
+            )
+        )
+    values |= _frechet(ours, theirs, sentences)
+    columns = {
+        "distance": Column("Kernel distance", "0 is no difference", 5),
+        "halves": Column("Halves of the real", "what no difference looks like", 5),
+        "accuracy": Column("Real or synthetic", "balanced accuracy, 0.5 cannot tell", 3),
+    }
+    count = f"{len(theirs.appearances)} real and {len(ours.appearances)} generated photographs."
+    tables = [Table("In the eyes of networks", columns, rows, count)] if rows else []
+    return Part("realism", "Realism", sentences, values, tables, conventions=realism.CONVENTIONS | features.CONVENTIONS)
+
+
+def _frechet(ours: _Looks, theirs: _Looks, sentences: list[str]) -> dict[str, object]:
+    """The Frechet distance in a network of the user's own, or why there is none."""
+    values: dict[str, object] = {}
+    for name in ours.rows:
+        if name.startswith("network "):
+            try:
+                values["frechet_distance"] = realism.frechet_distance(theirs.rows[name], ours.rows[name], features=name)
+            except DataError as error:
+                sentences.append(f"No Frechet distance: {error.got}.")
+    if not values:
+        values["frechet_distance"] = None
+    return values
+
+
+def _diversity_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
+    values: dict[str, object] = {}
+    sentences: list[str] = []
+    tables = []
+    try:
+        compared = diversity.compare(
+            theirs.appearances,
+            ours.appearances,
+            real_groups=theirs.people,
+            generated_groups=ours.people,
+            seed=seed,
+        )
+        sentences += [one.reading for one in compared]
+        values["appearance"] = {one.measure: one.to_json() for one in compared}
+        columns = {one.measure: Column(one.measure[0].upper() + one.measure[1:]) for one in compared}
+        tables.append(
+            Table(
+                "Deviation from picture to picture",
+                columns,
+                [
+                    TableRow("Generated over real", {one.measure: one.ratio for one in compared}),
+                    TableRow("Generated", {one.measure: one.generated_deviation for one in compared}),
+                    TableRow("Real", {one.measure: one.real_deviation for one in compared}),
+                    TableRow("Means apart, in real deviations", {one.measure: one.shift for one in compared}),
+                ],
+            )
+        )
+    except DataError as error:
+        sentences.append(f"Variety could not be measured: {error.got}.")
+    rows = []
+    for name in ours.rows:
+        cells: dict[str, object] = {}
+        try:
+            spread = diversity.spread_ratio(
+                theirs.rows[name],
+                ours.rows[name],
+                real_groups=theirs.people,
+                generated_groups=ours.people,
+                seed=seed,
+            )
+            values[f"spread_{name}"] = spread.to_json()
+            covered = diversity.coverage(theirs.rows[name], ours.rows[name], groups=theirs.people, seed=seed)
+            values[f"coverage_{name}"] = covered.to_json()
+        except DataError:
+            continue
+        cells = {"spread": spread, "coverage": covered.share, "expected": covered.expected}
+        rows.append(TableRow(f"{name} features", cells))  # type: ignore[arg-type]
+    if rows:
+        of_networks = {
+            "spread": Column("Spread", "1 is that of real ones"),
+            "coverage": Column("Coverage", "of the real ones"),
+            "expected": Column("Coverage by their like", "as many real ones would reach"),
+        }
+        tables.append(Table("In the eyes of networks", of_networks, rows))
+    return Part("diversity", "Diversity", sentences, values, tables, conventions=diversity.CONVENTIONS)
+
+
+# --- Privacy -----------------------------------------------------------------------------------------------------
+
+
+def _not_examined(reason: str) -> Part:
+    sentence = f"Whether somebody was copied was not examined: {reason.rstrip('.')}."
+    return Part("privacy", "Privacy", [sentence], {"answer": None, "reason": reason})
+
+
+def _privacy_part(generated: Pictures, training: Pictures, held_out: Pictures, found: Privacy) -> Part:
+    columns = {
+        "share": Column("Nearest to training", "share of the generated"),
+        "chance": Column("By chance", "and its range in 99 of 100 deals"),
+    }
+    rows = [
+        TableRow(
+            f"In {name}",
+            {"share": one.share, "chance": f"{one.chance:.3f} ({one.chance_low:.3f} to {one.chance_high:.3f})"},
+        )
+        for name, space in found.spaces.items()
+        if (one := space.comparison) is not None
+    ]
+    return Part(
+        "privacy",
+        "Privacy",
+        found.verdict,
+        found.to_json(),
+        [Table("Nearness", columns, rows)] if rows else [],
+        [*_copies(generated, training, found), _neighbours(generated, training, held_out, found)],
+        privacy.CONVENTIONS,
+    )
+
+
+def _copies(generated: Pictures, training: Pictures, found: Privacy) -> list[Gallery]:
+    shown = [
+        Shown(
+            generated.names[one.generated],
+            f"shows the retina of {training.names[one.training]}, vessels correlate by {one.correlation:.2f}",
+            {
+                "Generated": _view(generated, one.generated),
+                "Training photograph": _view(training, one.training),
+            },
+        )
+        for one in sorted(found.copies, key=lambda one: -one.correlation)
+        if not one.is_asked_for
+    ]
+    return [Gallery("Copies", shown[:MOST_NEIGHBOURS])] if shown else []
+
+
+def _neighbours(generated: Pictures, training: Pictures, held_out: Pictures, found: Privacy) -> Gallery:
+    """The generated pictures that lie nearest to a training photograph, beside it and the nearest held-out one."""
+    space = found.spaces["pixels"]
+    shown = []
+    for number in np.argsort(space.training.distance, kind="stable")[:MOST_NEIGHBOURS]:
+        views = {
+            "Generated": _view(generated, int(number)),
+            "Nearest in training": _view(training, int(space.training.index[number])),
+        }
+        distances = f"{space.training.distance[number]:.3f} from training"
+        if space.held_out is not None:
+            views["Nearest held out"] = _view(held_out, int(space.held_out.index[number]))
+            distances += f", {space.held_out.distance[number]:.3f} from held out"
+        shown.append(Shown(generated.names[number], distances, views))
+    return Gallery("Nearest neighbours", shown, "The pictures that lie nearest to a training photograph, in pixels.")
+
+
+def _view(pictures: Pictures, number: int) -> bytes:
+    return encoded(resize_photograph(pictures.read(number), _NEIGHBOUR_PX), "JPEG")
