@@ -112,7 +112,7 @@ def test_test_eyes_alone_are_compared_and_training_eyes_are_the_baselines(phanto
     found = evaluate_folders(phantoms, tmp_path / "fake", tmp_path / "out")
     assert found.baselines.keys() == {"mean_image", "nearest_train"}
     assert found.measures["mse"].n == 2
-    assert [part.key for part in found.parts] == ["structure"]
+    assert [part.key for part in found.parts] == ["structure", "realism", "diversity", "privacy"]
 
 
 def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, tiny, tmp_path):

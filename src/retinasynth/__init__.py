@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from retinasynth.anatomy import Eye
     from retinasynth.anatomy.growth import grow
     from retinasynth.anatomy.phantom import phantom_photograph
-    from retinasynth.api import ablate, evaluate, inspect, load, measure, resume, stream, train, tune
+    from retinasynth.api import ablate, evaluate, evaluate_folders, inspect, load, measure, resume, stream, train, tune
     from retinasynth.applications.segmentation import segment
 
 __version__ = "0.1.0"
@@ -26,6 +26,7 @@ __all__ = [
     "Eye",
     "ablate",
     "evaluate",
+    "evaluate_folders",
     "grow",
     "inspect",
     "load",

@@ -13,6 +13,7 @@ from retinasynth.config import Settings
 from retinasynth.datasets.inspection import Inspection, inspect_data
 from retinasynth.datasets.measuring import measure_path
 from retinasynth.datasets.stream import EyeStream
+from retinasynth.evaluation import subjects
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.experiments.ablate import ablate as run_ablation
@@ -109,10 +110,49 @@ def resume(run: Path | str, *, overrides: Sequence[str] = ()) -> Path:
 
 
 def evaluate(
-    model: Path | str, data: Path | str, out: Path | str, *, against: Path | str | None = None, seed: int = 0
+    model: Path | str,
+    data: Path | str,
+    out: Path | str,
+    *,
+    against: Path | str | None = None,
+    seed: int = 0,
+    sets: bool = True,
+    network: Path | str | None = None,
+    allow_leaks: bool = False,
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.subjects.evaluate_model`."""
-    return evaluate_model(Path(model), Path(data), Path(out), against=Path(against) if against else None, seed=seed)
+    return evaluate_model(
+        Path(model),
+        Path(data),
+        Path(out),
+        against=Path(against) if against else None,
+        seed=seed,
+        sets=sets,
+        network=Path(network) if network else None,
+        allow_leaks=allow_leaks,
+    )
+
+
+def evaluate_folders(
+    real: Path | str,
+    fake: Path | str,
+    out: Path | str,
+    *,
+    masks: Path | str | None = None,
+    train: Path | str | None = None,
+    sets: bool = True,
+    network: Path | str | None = None,
+) -> Evaluation:
+    """Evaluate anybody's generated photographs; see `retinasynth.evaluation.subjects.evaluate_folders`."""
+    return subjects.evaluate_folders(
+        Path(real),
+        Path(fake),
+        Path(out),
+        masks=Path(masks) if masks else None,
+        train=Path(train) if train else None,
+        sets=sets,
+        network=Path(network) if network else None,
+    )
 
 
 def ablate(

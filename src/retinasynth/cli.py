@@ -222,16 +222,40 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(help="With --model: another model, compared picture by picture.")
     ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="With --fake: what the generator learnt from; else the training eyes of --real."
+        ),
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An ONNX network of your own (FID's Inception) for realism.")
+    ] = None,
+    pairs_only: Annotated[
+        bool, typer.Option(help="Leave out realism, diversity and privacy, which take longest.")
+    ] = False,
+    allow_leaks: Annotated[
+        bool, typer.Option(help="Go on where test eyes stand in training; the report then says so first.")
+    ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Measure how close the pictures are, beside what costs nothing: the mean photograph and the nearest one."""
+    """Would a sceptic believe it? Fidelity, structure, realism, diversity and privacy, beside what costs nothing."""
     from retinasynth.evaluation.results import MEASURE_NAMES, UNITS, figure_text
     from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 
-    if model and data and not (real or fake or masks):
-        result = evaluate_model(model, data, out, against=against, seed=seed)
+    if model and data and not (real or fake or masks or train):
+        result = evaluate_model(
+            model,
+            data,
+            out,
+            against=against,
+            seed=seed,
+            sets=not pairs_only,
+            network=network,
+            allow_leaks=allow_leaks,
+        )
     elif real and fake and not (model or data or against):
-        result = evaluate_folders(real, fake, out, masks=masks)
+        result = evaluate_folders(real, fake, out, masks=masks, train=train, sets=not pairs_only, network=network)
     else:
         raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
     answers = {"model": result.measures, **result.baselines}

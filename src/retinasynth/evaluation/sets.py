@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth.datasets.twins import THREADS
-from retinasynth.errors import DataError, ImageError
+from retinasynth.errors import ImageError, InputError
 from retinasynth.evaluation import diversity, features, privacy, realism
 from retinasynth.evaluation.diversity import Appearance, appearance
 from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, OnnxFeatures, Row
@@ -90,7 +90,7 @@ def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, s
     try:
         found = examine_privacy(made, training, held_out, seed=seed)
         parts.append(_privacy_part(made, training, held_out, found))
-    except (DataError, ImageError) as error:
+    except InputError as error:
         parts.append(_not_examined(error.got))
     return parts
 
@@ -174,7 +174,7 @@ def _realism_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
                 generated_groups=ours.people,
                 seed=seed,
             )
-        except DataError as error:
+        except InputError as error:
             sentences.append(f"Realism in {name} features could not be measured: {error.got}.")
             continue
         sentences.append(found.reading)
@@ -204,7 +204,7 @@ def _frechet(ours: _Looks, theirs: _Looks, sentences: list[str]) -> dict[str, ob
         if name.startswith("network "):
             try:
                 values["frechet_distance"] = realism.frechet_distance(theirs.rows[name], ours.rows[name], features=name)
-            except DataError as error:
+            except InputError as error:
                 sentences.append(f"No Frechet distance: {error.got}.")
     if not values:
         values["frechet_distance"] = None
@@ -238,7 +238,7 @@ def _diversity_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
                 ],
             )
         )
-    except DataError as error:
+    except InputError as error:
         sentences.append(f"Variety could not be measured: {error.got}.")
     rows = []
     for name in ours.rows:
@@ -254,7 +254,7 @@ def _diversity_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
             values[f"spread_{name}"] = spread.to_json()
             covered = diversity.coverage(theirs.rows[name], ours.rows[name], groups=theirs.people, seed=seed)
             values[f"coverage_{name}"] = covered.to_json()
-        except DataError:
+        except InputError:
             continue
         cells = {"spread": spread, "coverage": covered.share, "expected": covered.expected}
         rows.append(TableRow(f"{name} features", cells))  # type: ignore[arg-type]

@@ -40,9 +40,8 @@ class SegmentationNetwork(nn.Module):
             self.network = UNetGenerator(3, GeneratorSettings(filters=filters))
         elif settings.architecture == "unet":
             widths = [filters, 2 * filters, 4 * filters, 8 * filters, 16 * filters, filters]
-            self.network = BasicUNet(
-                spatial_dims=2, in_channels=4, out_channels=planes, features=widths, norm=settings.norm
-            )
+            norm = (settings.norm, {"affine": True})
+            self.network = BasicUNet(spatial_dims=2, in_channels=4, out_channels=planes, features=widths, norm=norm)
         else:
             groups = ("GROUP", {"num_groups": math.gcd(8, filters)})
             self.network = SegResNet(
