@@ -44,7 +44,7 @@ def main(chasedb1: Path, hrf: Path, idrid: Path, work: Path) -> None:
     labels = work / "pseudo-labels of HRF and IDRiD"  # as the model card calls it
     label_sets([Segmenter.load(first)], [hrf, idrid], labels, least_confidence=0.5)
     origin = f"{CHASEDB1}; {HRF}; {IDRID}"
-    learnt_on = [f"start_from={first}", "learning_rate=2e-3", "steps=6000", "grown_share=0.2"]
+    learnt_on = [f"start_from={first}", "learning_rate=2e-3", "steps=4000", "grown_share=0.2"]
     runs = {
         "vessels": trained(work / "vessels", "vessels", [chasedb1, labels], origin, *learnt_on),
         "disc-cup": trained(work / "disc-cup", "disc-cup", [idrid], IDRID, "steps=4500"),

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from retinasynth.anatomy import Eye
 from retinasynth.errors import DataError, OutputError
+from retinasynth.evaluation.baselines import phantom_of
 from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
 from retinasynth.evaluation.fidelity import source_protocol
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference
@@ -506,3 +508,18 @@ def test_a_checkerboard_is_seen_and_said(tmp_path):
     spectrum = json.loads((tmp_path / "evaluation.json").read_text())["spectrum"]
     assert spectrum["model"]["cycles"] == [0.5, 0.5]
     assert spectrum["model"]["height_db"] > spectrum["expected"]["height_db"] + 10
+
+
+def test_the_procedural_photograph_is_a_baseline_of_its_own(tmp_path, reference):
+    pairs = [(number, *eye(100 + number)) for number in range(3)]
+    whole = (
+        Example(
+            f"eye-{n}", f"person-{n}", mask, noisy(picture, 8, n), picture, asked=Eye(f"eye-{n}", {"vessels": mask})
+        )
+        for n, mask, picture in pairs
+    )
+    found = evaluate_examples(whole, reference=reference, out=tmp_path, about=ABOUT, title="With a phantom")
+    assert list(found.baselines) == ["mean_image", "nearest_train", "phantom"]
+    drawn = phantom_of(Eye("eye-1", {"vessels": pairs[1][1]}))
+    assert found.pictures[1].baselines["phantom"].mse == pytest.approx(source_protocol(drawn, pairs[1][2]).mse)
+    assert "Procedural photograph" in (tmp_path / "report.html").read_text()

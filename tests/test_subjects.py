@@ -19,7 +19,7 @@ from retinasynth.synthesis import Synthesizer
 def test_a_run_is_evaluated_with_its_curves(trained, phantoms, tmp_path):
     found = evaluate_model(trained, phantoms, tmp_path / "evaluation")
     assert found.source_protocol["mse"].n == 2
-    assert found.baselines.keys() == {"mean_image", "nearest_train"}
+    assert found.baselines.keys() == {"mean_image", "nearest_train", "phantom"}
     stored = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
     assert stored["source_protocol"]["ssim"]["mean"] == pytest.approx(found.source_protocol["ssim"].mean)
     assert stored["about"]["Training"].startswith("12 steps on 4 pairs; weights: exponential")
@@ -110,7 +110,7 @@ def test_test_eyes_alone_are_compared_and_training_eyes_are_the_baselines(phanto
     for name in ("phantom_004", "phantom_005"):
         put_photograph(tmp_path / "fake" / f"{name}.png", seed=1)
     found = evaluate_folders(phantoms, tmp_path / "fake", tmp_path / "out")
-    assert found.baselines.keys() == {"mean_image", "nearest_train"}
+    assert found.baselines.keys() == {"mean_image", "nearest_train", "phantom"}
     assert found.measures["mse"].n == 2
     assert [part.key for part in found.parts] == ["structure", "realism", "diversity", "privacy"]
 
@@ -119,7 +119,7 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
     from retinasynth.training.trainer import train
 
     itself = evaluate_model(trained, phantoms, tmp_path / "itself", against=trained)
-    assert list(itself.baselines) == ["mean_image", "nearest_train", "other_model"]
+    assert list(itself.baselines) == ["mean_image", "nearest_train", "phantom", "other_model"]
     assert itself.baselines["other_model"] == itself.measures
     assert all(tuple(one)[:3] == (0, 0, 0) for one in itself.differences["other_model"].values())
     assert itself.peaks["other_model"] == itself.peaks["model"] if itself.peaks else True

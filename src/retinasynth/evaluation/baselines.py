@@ -4,9 +4,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.rendering import RenderingStyle, render_photograph
 from retinasynth.errors import DataError
 from retinasynth.evaluation.fidelity import SIZE_PX
 from retinasynth.images import Mask, Photograph, resize_mask, resize_photograph
+
+PHANTOM_PX = 512
 
 
 def mean_image(train_photographs: Iterable[Photograph]) -> Photograph:
@@ -49,6 +53,22 @@ def nearest_train(mask: Mask, train_masks: Sequence[Mask]) -> int:
     size = (SIZE_PX, SIZE_PX)
     wanted = resize_mask(mask, size)
     return int(np.argmax([_dice(wanted, resize_mask(candidate, size)) for candidate in train_masks]))
+
+
+def phantom_of(eye: Eye) -> Photograph:
+    """The procedural photograph of a label map in the usual style: what rules know, and no photograph was learnt from.
+
+    Args:
+        eye: any planes; its own photograph is not looked at.
+
+    Returns:
+        ``uint8 (height, width, 3)``, the longer side at most `PHANTOM_PX`.
+    """
+    height, width = eye.size
+    scale = min(1.0, PHANTOM_PX / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    planes = {name: resize_mask(plane, size) for name, plane in eye.planes.items()}
+    return render_photograph(Eye(eye.name, planes), seed=0, style=RenderingStyle())
 
 
 def _dice(first: Mask, second: Mask) -> float:

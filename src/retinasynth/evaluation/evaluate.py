@@ -12,7 +12,7 @@ import numpy as np
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import DataError, ImageError
-from retinasynth.evaluation.baselines import mean_image, nearest_train
+from retinasynth.evaluation.baselines import mean_image, nearest_train, phantom_of
 from retinasynth.evaluation.fidelity import SIZE_PX, source_protocol, strict
 from retinasynth.evaluation.judge import Anatomy, Judge, is_looked_at, structure_part
 from retinasynth.evaluation.maps import agreement_picture, error_picture
@@ -208,6 +208,8 @@ class _Measured:
             if example.mask is not None and reference.masks is not None:
                 nearest = reference.photographs[nearest_train(example.mask, reference.masks)]
                 answers["nearest_train"] = self.figures(nearest)
+            if example.asked is not None and example.expected is not None:
+                answers["phantom"] = self.figures(phantom_of(example.asked))
         if example.other is not None:
             answers["other_model"] = self.figures(example.other)
         return answers

@@ -34,6 +34,7 @@ ROW_NAMES = {
     "expected": "Real photographs",
     "mean_image": "Mean training photograph",
     "nearest_train": "Nearest training eye",
+    "phantom": "Procedural photograph",
     "other_model": "The other model",
 }
 LOSSES = {

@@ -28,6 +28,7 @@ SOURCE_PROTOCOL = ("mse", "ssim", "psnr")
 BASELINE_NAMES = {
     "mean_image": "the mean training photograph, which ignores the mask",
     "nearest_train": "the photograph of the training eye with the nearest mask, which is only looked up",
+    "phantom": "the procedural photograph of the same label map, which is drawn by rules and learnt from none",
     "other_model": "the other model",
 }
 _LEVEL = f"{100 * intervals.LEVEL:g} %"
@@ -41,6 +42,7 @@ CONVENTIONS = {
     "differences": "model minus baseline, paired by picture",
     "mean_image": "the mean of the training photographs at that size, the same answer for every mask",
     "nearest_train": "the photograph of the training eye whose vessel mask has the highest Dice overlap",
+    "phantom": "the label map drawn by `retinasynth.phantom_photograph`'s renderer in its usual style",
     "other_model": "the model that `--against` names, on the same masks",
     "what these figures miss": "vessels and fine texture make up little of the squared error of a fundus photograph, "
     "most of which is colour and illumination that a vessel mask does not tell",
@@ -233,7 +235,7 @@ def _verdict(
 ) -> list[str]:
     if "mse" not in model:
         return ["The generated photographs have no real counterparts, so how close they come cannot be said."]
-    if model["mse"].high == 0:
+    if eyes > 1 and model["mse"].high == 0:
         return ["The generated photographs are the real ones, pixel by pixel, so these figures say nothing."]
     if not baselines:
         alone = "These figures stand alone: without photographs of training eyes, nothing tells whether the model "
