@@ -15,6 +15,7 @@ from retinasynth.applications.segmentation import Segmenter, roundness
 from retinasynth.config import NetworkSettings, SegmentationLossSettings, SegmenterSettings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.errors import CheckpointError, InterruptedRunError, ModelError, SettingError
+from retinasynth.models import prediction
 from retinasynth.models.prediction import Prediction, found_planes, largest_part, outline, predict, promised_dice
 from retinasynth.models.segmentation_losses import segmentation_loss
 from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
@@ -289,6 +290,20 @@ def test_a_close_look_finds_disc_and_cup_at_any_size(size):
         wanted = (rows - disc[0]) ** 2 + (columns - disc[1]) ** 2 < radius**2
         assert agreement(planes[plane], wanted, np.ones_like(wanted)).dice > 0.955
     assert not (planes["cup"] & ~planes["disc"]).any()
+
+
+def test_a_speck_is_not_enlarged_without_end(monkeypatch):
+    sides, look = [], prediction._seen
+
+    def remembered(model, photograph, field, frame, size_px):
+        sides.append(frame.side)
+        return look(model, photograph, field, frame, size_px)
+
+    monkeypatch.setattr(prediction, "_seen", remembered)
+    seen = predict(reader_model(), painted(600, 800, (250, 350, 2)))
+    assert len(sides) > 1
+    assert min(sides) > 0.08 * sides[0]  # else the whole photograph would be enlarged a hundredfold
+    assert 0 < (seen.probabilities["disc"] > 0.5).sum() < 30
 
 
 def test_no_disc_is_no_plane_rather_than_an_empty_one():

@@ -20,6 +20,7 @@ from retinasynth.models.segmenter_saving import SegmenterModel
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,))  # dimensions flipped, whose answers are averaged
 _WINDOW_PX = 1024  # fields up to this size are seen whole
 _DISC_SHARE = 0.45  # of the close look that the disc takes
+_SMALLEST_DISC = 0.04  # of the diameter of the field of view; nothing is looked at as if it were a smaller one
 _SEEDS = 0.4  # of the largest probability: where in the whole field the disc is looked for
 _MOST_LOOKS = 3  # at places that may be the disc
 _SPIKE = 0.08  # of the diameter: what is narrower than twice that is no part of a disc or cup
@@ -61,12 +62,12 @@ def predict(model: SegmenterModel, photograph: Photograph) -> Prediction:
             layers = _seen(model, photograph, field, frame, config.crop_px)
             plane = config.planes.index("disc")
             surest = 0.0
-            for closer, weight in _likely_discs(layers[plane]):
+            for closer, weight in _likely_discs(layers[plane], frame):
                 look = _seen(model, photograph, field, closer, config.crop_px)
                 if (sureness := weight * promised_dice(look[plane], look[plane] > 0.5)) > surest:
                     surest, nearest = sureness, look
             if surest and (found := largest_part(nearest[plane] > 0.5)).any():
-                layers = _seen(model, photograph, field, _around(found), config.crop_px)
+                layers = _seen(model, photograph, field, _around(found, frame), config.crop_px)
     return Prediction(dict(zip(config.planes, layers, strict=True)), field)
 
 
@@ -171,7 +172,7 @@ def _seen(model: SegmenterModel, photograph: Photograph, field: Mask, frame: Fra
     return [out_of_frame(np.ascontiguousarray(layer), frame, (height, width)) * field for layer in layers]
 
 
-def _likely_discs(disc: Probability) -> list[tuple[Frame, float]]:
+def _likely_discs(disc: Probability, whole: Frame) -> list[tuple[Frame, float]]:
     """Where the disc may be, as frames of close looks, each with its weight: the sum of the probabilities there."""
     highest = float(disc.max())
     if highest < _LEAST_DISC:
@@ -179,11 +180,11 @@ def _likely_discs(disc: Probability) -> list[tuple[Frame, float]]:
     parts, count = ndimage.label(disc > _SEEDS * highest)
     weights = ndimage.sum_labels(disc, parts, np.arange(1, count + 1))
     largest = np.argsort(-weights)[:_MOST_LOOKS]
-    return [(_around(parts == part + 1), float(weights[part])) for part in largest]
+    return [(_around(parts == part + 1, whole), float(weights[part])) for part in largest]
 
 
-def _around(disc: Mask) -> Frame:
-    """The close look at a disc."""
+def _around(disc: Mask, whole: Frame) -> Frame:
+    """The close look at a disc in the frame of the whole field."""
     rows, columns = np.nonzero(disc)
-    diameter = 2 * math.sqrt(len(rows) / math.pi)
+    diameter = max(2 * math.sqrt(len(rows) / math.pi), _SMALLEST_DISC * whole.side)
     return Frame(float(rows.mean()) + 0.5, float(columns.mean()) + 0.5, diameter / _DISC_SHARE)
