@@ -15,6 +15,7 @@ FLOORS = {
     "images": 0,
     "config": 0,
     "progress": 0,
+    "parallel": 0,
     "anatomy": 1,
     "datasets": 2,
     "models": 3,

@@ -295,9 +295,9 @@ def test_a_close_look_finds_disc_and_cup_at_any_size(size):
 def test_a_speck_is_not_enlarged_without_end(monkeypatch):
     sides, look = [], prediction._seen
 
-    def remembered(model, photograph, field, frame, size_px):
+    def remembered(model, photograph, field, frame, *rest):
         sides.append(frame.side)
-        return look(model, photograph, field, frame, size_px)
+        return look(model, photograph, field, frame, *rest)
 
     monkeypatch.setattr(prediction, "_seen", remembered)
     seen = predict(reader_model(), painted(600, 800, (250, 350, 2)))

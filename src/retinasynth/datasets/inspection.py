@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from retinasynth.datasets.layouts import DataSet, EyeFiles, Split, find_eyes, fit_mask
-from retinasynth.datasets.twins import THREADS, Sketch, Twins, brightest, evened, find_twins, sketch
+from retinasynth.datasets.twins import Sketch, Twins, brightest, evened, find_twins, sketch
 from retinasynth.errors import DataError, ImageError
 from retinasynth.images import (
     Mask,
@@ -28,6 +28,7 @@ from retinasynth.images import (
     resize_mask,
     resize_photograph,
 )
+from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
 
 MIN_FIT = 0.4

@@ -17,7 +17,6 @@ of CHASE_DB1 it correlates by .7 and more with copies (turned, cut to .7, blurre
 """
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,11 +26,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from retinasynth.images import Photograph, resize_photograph
+from retinasynth.parallel import THREADS
 
 MIN_CORRELATION = 0.5
 MIN_OVERLAP = 0.25  # of the smaller picture
 MIN_TEXTURE = 0.5  # from here on, what lies between the vessels is the same too
-THREADS = min(4, os.cpu_count() or 1)  # what is slow here runs outside Python's lock
+
 
 _SIDE_PX = 256  # longer side of the visible part; all lengths in pixels below are of this picture
 _DARK = 24  # of 255: outside of the field of view

@@ -3,9 +3,11 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import DataError, ImageError
 from retinasynth.evaluation.baselines import mean_image, nearest_train, phantom_of
 from retinasynth.evaluation.fidelity import SIZE_PX, source_protocol, strict
-from retinasynth.evaluation.judge import Anatomy, Judge, is_looked_at, structure_part
+from retinasynth.evaluation.judge import Anatomy, Judge, is_looked_at, one_thread_each, structure_part
 from retinasynth.evaluation.maps import agreement_picture, error_picture
 from retinasynth.evaluation.parts import Part
 from retinasynth.evaluation.privacy import Pictures
@@ -35,6 +37,7 @@ from retinasynth.images import (
     resize_photograph,
     write_photograph,
 )
+from retinasynth.parallel import in_order
 
 _SIZE = (SIZE_PX, SIZE_PX)
 
@@ -151,28 +154,38 @@ def evaluate_examples(
     mean = mean_image(reference.photographs) if reference is not None else None
 
     pictures: list[Picture] = []
-    names: set[str] = set()
     spectra = Spectra()
     structure = _Structure(count)
-    made = _Made(out / "generated")
-    for example in examples:
-        _check_name(example.name, names)
-        names.add(example.name)
-        measured = _Measured(example)
-        model = measured.figures(example.generated)
-        baselines = measured.baselines(example, reference, mean)
-        spectra.add(example.generated, example.expected, example.other)
-        views = _views(example) | structure.add(example)
-        expected = math.nan if example.expected is None else measured.vessels(example.expected)
-        pictures.append(Picture(example.name, example.eye, model, baselines, views, expected))
-        _write_panel(out / "panels" / f"{example.name}.png", example, model)
-        if real is not None:
-            made.add(example)
+    made = _Made(out / "generated") if real is not None else None
+
+    def measured(example: Example) -> tuple[Example, Picture, _Looked | None]:
+        against = _Measured(example)
+        looked = structure.look(example)
+        picture = Picture(
+            example.name,
+            example.eye,
+            against.figures(example.generated),
+            against.baselines(example, reference, mean),
+            _views(example) | (looked.views if looked else {}),
+            math.nan if example.expected is None else against.vessels(example.expected),
+        )
+        _write_panel(out / "panels" / f"{example.name}.png", example, picture.model)
+        if made is not None:
+            made.write(example)
+        return example, picture, looked
+
+    with one_thread_each():
+        for example, picture, looked in in_order(measured, _named(examples)):
+            pictures.append(picture)
+            spectra.add(example.generated, example.expected, example.other)
+            structure.keep(example, looked)
+            if made is not None:
+                made.keep(example)
     if not pictures:
         raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
 
     parts = structure.parts()
-    if real is not None:
+    if real is not None and made is not None:
         parts += set_parts(made.pictures(real), real, network=network)
     evaluation = summarise(title, pictures, about, spectra.peaks(), parts, warning=warning)
     write_json(out / "evaluation.json", evaluation.to_json())
@@ -220,27 +233,46 @@ class _Measured:
         return vessels_found(resize_photograph(answer, _SIZE), self.mask, self.field_of_view)
 
 
+class _Looked(NamedTuple):
+    """What the judge says of one example: of the generated photograph, of the real one if it was looked at."""
+
+    generated: Anatomy
+    real: Anatomy | None
+    views: dict[str, bytes]
+
+
 class _Structure:
     """What the judge finds, example by example."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.judge: Judge | None = None
         self.generated: dict[str, Anatomy] = {}
         self.real: dict[str, Anatomy] = {}
         self.people: dict[str, str] = {}
 
-    def add(self, example: Example) -> dict[str, bytes]:
-        """Look at an example; a view of what was found, or none where no label map was given."""
+    @cached_property
+    def judge(self) -> Judge:
+        return Judge()
+
+    def look(self, example: Example) -> _Looked | None:
+        """Look at an example; None where no label map was given."""
         asked = example.asked
         if asked is None or not {"vessels", "arteries", "disc"} & asked.planes.keys():
-            return {}
-        self.judge = self.judge or Judge()
-        self.people[example.name] = example.eye
-        self.generated[example.name], wanted, found = self.judge.look(example.generated, asked)
+            return None
+        generated, wanted, found = self.judge.look(example.generated, asked)
+        real = None
         if asked.photograph is not None and is_looked_at(example.name, self.count):
-            self.real[example.name] = self.judge.look(asked.photograph, asked)[0]
-        return {"Found again": encoded(resize_photograph(agreement_picture(wanted, found), _SIZE), "JPEG")}
+            real = self.judge.look(asked.photograph, asked)[0]
+        view = encoded(resize_photograph(agreement_picture(wanted, found), _SIZE), "JPEG")
+        return _Looked(generated, real, {"Found again": view})
+
+    def keep(self, example: Example, looked: _Looked | None) -> None:
+        if looked is None:
+            return
+        self.people[example.name] = example.eye
+        self.generated[example.name] = looked.generated
+        if looked.real is not None:
+            self.real[example.name] = looked.real
 
     def parts(self) -> list[Part]:
         return [structure_part(self.generated, self.real, self.people)] if self.generated else []
@@ -255,14 +287,17 @@ class _Made:
         self.people: list[str] = []
         self.files: list[Path] = []
 
-    def add(self, example: Example) -> None:
-        file = example.file
-        if file is None:
-            file = self.folder / f"{example.name}.png"
-            write_photograph(file, example.generated, {"Warning": "Synthetic; not for diagnosis"})
+    def write(self, example: Example) -> None:
+        if example.file is None:
+            write_photograph(self._file(example), example.generated, {"Warning": "Synthetic; not for diagnosis"})
+
+    def keep(self, example: Example) -> None:
         self.names.append(example.name)
         self.people.append(example.person or example.eye)
-        self.files.append(file)
+        self.files.append(self._file(example))
+
+    def _file(self, example: Example) -> Path:
+        return example.file or self.folder / f"{example.name}.png"
 
     def pictures(self, real: Real) -> Pictures:
         known = {*real.held_out.names, *(real.training.names if real.training else ())}
@@ -274,11 +309,17 @@ class _Made:
         )
 
 
-def _check_name(name: str, taken: set[str]) -> None:
-    if name in taken:
-        raise DataError(f"Two pictures are called {name!r}", expected="one name for each", do="Rename one of them")
-    if not name or Path(name).name != name:
-        raise DataError(f"A picture is called {name!r}", expected="a name that a file can have")
+def _named(examples: Iterable[Example]) -> Iterator[Example]:
+    """The examples, each with a name of its own that a file can have."""
+    taken: set[str] = set()
+    for example in examples:
+        name = example.name
+        if name in taken:
+            raise DataError(f"Two pictures are called {name!r}", expected="one name for each", do="Rename one of them")
+        if not name or Path(name).name != name:
+            raise DataError(f"A picture is called {name!r}", expected="a name that a file can have")
+        taken.add(name)
+        yield example
 
 
 def _views(example: Example) -> dict[str, bytes]:

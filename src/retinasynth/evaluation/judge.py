@@ -6,11 +6,13 @@ label maps they miss in generated ones too, so both are looked at, and only the 
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.agreement import agreement
@@ -96,6 +98,8 @@ class Judge:
             load_segmenter(model_folder(name, bundled=BUNDLED, command="segment train"))
             for name in ("judge", "disc-cup")
         ]
+        for model in self._models:
+            model.network.eval()  # for good, since several threads look at once
 
     def look(self, photograph: Photograph, asked: Eye) -> tuple[Anatomy, Eye, Eye]:
         """What of an eye is in a photograph of it.
@@ -135,11 +139,22 @@ class Judge:
         try:
             for model in self._models:
                 if set(model.config.planes) & set(wanted):
-                    seen = predict(model, picture)
+                    seen = predict(model, picture, flips=((),))
                     planes |= {"fov": seen.field} | found_planes(model, seen)
         except ImageError:  # black, or of one colour: nothing is found in it
             return {}
         return planes
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Networks run in one thread each while several pictures are looked at at once."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def is_looked_at(name: str, count: int) -> bool:

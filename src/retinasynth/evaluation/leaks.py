@@ -9,9 +9,10 @@ from pathlib import Path
 from retinasynth.datasets.inspection import Leak, named
 from retinasynth.datasets.layouts import EyeFiles, photograph_of
 from retinasynth.datasets.pairs import stamp_of
-from retinasynth.datasets.twins import THREADS, Sketch, find_twins_between, sketch
+from retinasynth.datasets.twins import Sketch, find_twins_between, sketch
 from retinasynth.errors import DataError
 from retinasynth.files import cache_folder, fill_once, write_json
+from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
 
 CACHE_FORMAT = 1

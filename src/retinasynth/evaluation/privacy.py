@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from retinasynth.datasets.layouts import EyeFiles, photograph_of
-from retinasynth.datasets.twins import THREADS, Sketch, find_twins, sketch
+from retinasynth.datasets.twins import Sketch, find_twins, sketch
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation import copies, neighbours
 from retinasynth.evaluation.copies import (
@@ -42,6 +42,7 @@ from retinasynth.evaluation.neighbours import (
     plane_of,
 )
 from retinasynth.images import Photograph
+from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
 
 Answer = Literal["copies", "nearer to training", "no sign of copying", "no copies found", "cannot be told"]
@@ -503,15 +504,15 @@ def _about_nearness(compared: Mapping[str, Comparison], held_out_people: int) ->
         )
         if not one.is_fair:
             yield (
-                f"{said}. That says nothing: training and held-out photographs differ themselves, as those of two "
-                "cameras do. Hold out photographs from the source of the training set."
+                f"{said}. That says nothing, since training and held-out photographs differ themselves, as those of "
+                "two cameras do. Hold out photographs from the source of the training set."
             )
         elif one.is_nearer:
             yield f"{said}: more than chance explains."
         elif not one.can_tell:
             yield (
-                f"{said}. That says nothing: with so few people, or pictures so much alike, even copies would hardly "
-                "stand out."
+                f"{said}. That says nothing, since with so few people, or pictures so much alike, even copies would "
+                "hardly stand out."
             )
         else:
             yield f"{said}. It would be noticed if {one.detectable:.0%} of the pictures were copies."

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retinasynth.datasets.twins import THREADS
 from retinasynth.errors import ImageError, InputError
 from retinasynth.evaluation import diversity, features, privacy, realism
 from retinasynth.evaluation.diversity import Appearance, appearance
 from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, OnnxFeatures, Row
-from retinasynth.evaluation.intervals import SEED
+from retinasynth.evaluation.intervals import SEED, Estimate
 from retinasynth.evaluation.parts import Column, Gallery, Part, Shown, Table
 from retinasynth.evaluation.parts import Row as TableRow
 from retinasynth.evaluation.privacy import Pictures, Privacy, examine_privacy
 from retinasynth.images import Photograph, encoded, resize_photograph
+from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
 
 MOST_NEIGHBOURS = 6  # generated pictures that are shown beside their nearest real ones
@@ -284,7 +284,7 @@ def _privacy_part(generated: Pictures, training: Pictures, held_out: Pictures, f
     rows = [
         TableRow(
             f"In {name}",
-            {"share": one.share, "chance": f"{one.chance:.3f} ({one.chance_low:.3f} to {one.chance_high:.3f})"},
+            {"share": one.share, "chance": Estimate(one.chance, one.chance_low, one.chance_high, one.share.n)},
         )
         for name, space in found.spaces.items()
         if (one := space.comparison) is not None
