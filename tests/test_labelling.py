@@ -38,6 +38,8 @@ def seen(photograph, *, models):
     confidence = dict.fromkeys(probabilities, 0.9)
     if photograph[0, 0, 0] == 9:
         confidence["vessels"] = 0.3
+    if photograph[0, 0, 0] == 8:
+        confidence["cup"] = 0.3
     eye = Eye("photograph", planes, photograph)
     return Segmentation(eye, probabilities, confidence, ("No disc: none was found.",) if blue else ())
 
@@ -112,6 +114,20 @@ def test_doubtful_photographs_are_listed_with_the_reason(tmp_path):
         "photographs-73": "low confidence: vessels 0.30",
     }
     assert [eye.name for eye in find_eyes(tmp_path / "set").eyes] == ["photographs-70"]
+
+
+def test_a_doubtful_cup_is_left_unknown_and_all_else_kept(tmp_path):
+    picture = np.array(phantom_eye(74, 256).photograph)
+    picture[0, 0] = 8
+    write_photograph(tmp_path / "photographs" / "74.png", picture)
+    write_photograph(tmp_path / "photographs" / "75.png", phantom_eye(75, 256).photograph)
+    made = label_sets(MODELS, [tmp_path / "photographs"], tmp_path / "set")
+    assert not made.rejected
+    unsure, sure = find_eyes(tmp_path / "set").eyes
+    assert set(unsure.planes) == {"vessels", "disc", "fov"}
+    assert "cup" in sure.planes
+    lines = (tmp_path / "set" / "manifest.jsonl").read_text().splitlines()
+    assert [json.loads(line)["confidence"]["cup"] for line in lines] == [0.3, 0.9]
 
 
 def test_an_interrupted_set_goes_on_where_it_stopped(sets, tmp_path, monkeypatch):

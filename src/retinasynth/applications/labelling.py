@@ -251,12 +251,14 @@ def _label_one(
     except ImageError as error:
         return {"name": name, "rejected": error.got}
     confidence = {plane: round(value, 4) for plane, value in found.confidence.items() if plane not in drawn.planes}
-    low = [f"{plane} {value:.2f}" for plane, value in confidence.items() if value < least_confidence]
+    unsure = {plane for plane, value in confidence.items() if value < least_confidence}
+    # A cup is hard to see in many a good photograph: it is then left unknown, and all else is kept.
+    low = [f"{plane} {confidence[plane]:.2f}" for plane in confidence if plane in unsure - {"cup"}]
     if found.doubts and "disc" not in drawn.planes:
         return {"name": name, "rejected": " ".join(found.doubts)}
     if low:
         return {"name": name, "rejected": f"low confidence: {', '.join(low)}"}
-    planes = {**found.eye.planes, **drawn.planes}
+    planes = {plane: mask for plane, mask in found.eye.planes.items() if plane not in unsure} | dict(drawn.planes)
     if "cup" in planes and "disc" in planes:
         planes["cup"] = planes["cup"] & planes["disc"]
     eye = Eye(name, planes, found.eye.photograph)
