@@ -10,7 +10,7 @@
    Dice on validation eyes rose with each.
 6. `judge` learns from CHASE_DB1's training eyes alone.
 
-Then copies the three model folders into the package. About three hours of one core, by the `seconds` in the logs of the runs and the labelling between them.
+Then copies the three model folders into the package. About two and a quarter hours, by the logs of the runs.
 """
 
 import shutil
