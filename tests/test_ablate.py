@@ -21,6 +21,7 @@ import retinasynth as rs
 from conftest import TINY
 from pictures import put_chasedb1
 from retinasynth import cli
+from retinasynth.anatomy.phantom import write_phantom_set
 from retinasynth.config import Settings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.selection import write_selection
@@ -441,6 +442,16 @@ def test_a_set_without_test_eyes_is_refused_before_anything_is_trained(phantoms,
     alone = write_selection(tmp_path / "alone", phantoms, train=names, test=[])
     with pytest.raises(DataError, match="has no test eyes"):
         ablate(alone, rows, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_test_eyes_that_stand_in_training_are_refused_before_anything_is_trained(rows, tmp_path):
+    write_phantom_set(tmp_path / "leaky", train=2, test=1, size_px=160)
+    first = next((tmp_path / "leaky" / "train" / "images").iterdir())
+    for folder in (tmp_path / "leaky" / "train").iterdir():
+        shutil.copy(folder / first.name, tmp_path / "leaky" / "test" / folder.name / "another.png")
+    with pytest.raises(DataError, match="1 of 2 test eyes stand in training"):
+        rs.ablate(tmp_path / "leaky", tmp_path / "out", table=rows, overrides=SETTINGS)
     assert not (tmp_path / "out").exists()
 
 

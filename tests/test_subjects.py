@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from retinasynth import images
 from retinasynth.errors import DataError, ModelError, OutputError
 from retinasynth.evaluation.evaluate import Example
 from retinasynth.evaluation.fidelity import PSNR_CAP_DB
+from retinasynth.evaluation.judge import Judge
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 from retinasynth.synthesis import Synthesizer
 
@@ -136,6 +138,20 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
     page = (tmp_path / "found" / "report.html").read_text()
     assert "The other model" in page
     assert found.about["The other model"] == "rival, preset source"
+
+
+def test_networks_are_built_in_turn_with_the_generation_whose_random_numbers_they_draw(
+    trained, phantoms, tmp_path, monkeypatch
+):
+    built, build = [], Judge.__init__
+
+    def remembered(judge):
+        built.append(threading.current_thread())
+        build(judge)
+
+    monkeypatch.setattr(Judge, "__init__", remembered)
+    evaluate_model(trained, phantoms, tmp_path / "out", sets=False)
+    assert built == [threading.current_thread()]
 
 
 def test_another_model_that_is_missing_is_refused_before_anything_is_written(trained, phantoms, tmp_path):

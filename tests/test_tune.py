@@ -100,6 +100,7 @@ def test_what_set_fixes_is_not_searched_unless_a_space_says_so():
     [
         ("- a", "holds list"),
         ("", "holds NoneType"),
+        ("{}", "holds nothing to search"),
         ("a: [", "cannot be read as a space"),
         ("optimiser.beta1: {lower: 0.1, high: 0.2}", r"no setting 'optimiser\.beta1\.lower'; did you mean"),
         ("optimiser.beta1: {low: 0.2, high: 0.1}", "low and high, the first below the second"),

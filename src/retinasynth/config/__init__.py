@@ -34,6 +34,7 @@ from retinasynth.config.sections import (
     explain,
     flat,
     full_name,
+    read_yaml,
 )
 from retinasynth.config.segmenter import (
     PRESETS as SEGMENTER_PRESETS,
@@ -84,6 +85,7 @@ __all__ = [
     "flat",
     "full_name",
     "label_channels",
+    "read_yaml",
     "refuse_odd_crop",
     "refuse_odd_size",
 ]

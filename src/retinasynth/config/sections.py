@@ -113,13 +113,7 @@ class RunSettings(Section):
         Raises:
             SettingError: the file cannot be read, or holds something unknown or impossible.
         """
-        path = Path(path)
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes, or a date such as 2024-99-99
-            raise SettingError(f"{path} cannot be read as settings ({error})", expected="a YAML file") from error
-        if not isinstance(values, dict):
-            raise SettingError(f"{path} holds {type(values).__name__}", expected="names and values, as in config.yaml")
+        values = read_yaml(path, what="settings", holds="names and values, as in config.yaml")
         base = cls.from_preset(str(values.get("preset", cls.model_fields["preset"].default)))
         return cls.from_mapping(_merged(base.model_dump(), values), origin=str(path))
 
@@ -178,6 +172,28 @@ def descriptions(settings: type[RunSettings]) -> dict[str, str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
         for name, leaf in field.annotation.model_fields.items()
     }
+
+
+def read_yaml(path: Path, *, what: str, holds: str, expected: str = "a YAML file") -> dict[str, Any]:
+    """The names and values in a YAML file.
+
+    Args:
+        path: of the file.
+        what: it should be, for messages.
+        holds: what it should hold, likewise.
+        expected: where it is no YAML file.
+
+    Raises:
+        SettingError: it cannot be read, or holds something else.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes, or a date such as 2024-99-99
+        raise SettingError(f"{path} cannot be read as {what} ({error})", expected=expected) from error
+    if not isinstance(values, dict):
+        raise SettingError(f"{path} holds {type(values).__name__}", expected=holds)
+    return values
 
 
 def full_name(name: str, settings: Sequence[str]) -> str:

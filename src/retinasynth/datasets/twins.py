@@ -32,7 +32,6 @@ MIN_CORRELATION = 0.5
 MIN_OVERLAP = 0.25  # of the smaller picture
 MIN_TEXTURE = 0.5  # from here on, what lies between the vessels is the same too
 
-
 _SIDE_PX = 256  # longer side of the visible part; all lengths in pixels below are of this picture
 _DARK = 24  # of 255: outside of the field of view
 # A crop shows the same corner larger, so corners are described in reduced pictures too: (scale, how many).

@@ -5,7 +5,6 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -175,18 +174,17 @@ def evaluate_examples(
         return example, picture, looked
 
     with one_thread_each():
-        for example, picture, looked in in_order(measured, _named(examples)):
+        for example, picture, looked in in_order(measured, map(structure.prepared, _named(examples))):
             pictures.append(picture)
             spectra.add(example.generated, example.expected, example.other)
             structure.keep(example, looked)
             if made is not None:
                 made.keep(example)
-    if not pictures:
-        raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
-
-    parts = structure.parts()
-    if real is not None and made is not None:
-        parts += set_parts(made.pictures(real), real, network=network)
+        if not pictures:
+            raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
+        parts = structure.parts()
+        if real is not None and made is not None:
+            parts += set_parts(made.pictures(real), real, network=network)
     evaluation = summarise(title, pictures, about, spectra.peaks(), parts, warning=warning)
     write_json(out / "evaluation.json", evaluation.to_json())
     write_text(out / "pictures.csv", _table(evaluation))
@@ -246,18 +244,25 @@ class _Structure:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.judge: Judge | None = None
         self.generated: dict[str, Anatomy] = {}
         self.real: dict[str, Anatomy] = {}
         self.people: dict[str, str] = {}
 
-    @cached_property
-    def judge(self) -> Judge:
-        return Judge()
+    def prepared(self, example: Example) -> Example:
+        """The example, with the judge there if it is needed.
+
+        Called where the photographs are generated, in turn with that: a network that is built draws random numbers,
+        and beside a generation in another thread these would be those of its dropout.
+        """
+        if self.judge is None and _can_be_judged(example.asked):
+            self.judge = Judge()
+        return example
 
     def look(self, example: Example) -> _Looked | None:
-        """Look at an example; None where no label map was given."""
+        """Look at an example that was prepared; None where no label map was given."""
         asked = example.asked
-        if asked is None or not {"vessels", "arteries", "disc"} & asked.planes.keys():
+        if asked is None or self.judge is None or not _can_be_judged(asked):
             return None
         generated, wanted, found = self.judge.look(example.generated, asked)
         real = None
@@ -276,6 +281,10 @@ class _Structure:
 
     def parts(self) -> list[Part]:
         return [structure_part(self.generated, self.real, self.people)] if self.generated else []
+
+
+def _can_be_judged(asked: Eye | None) -> bool:
+    return asked is not None and bool({"vessels", "arteries", "disc"} & asked.planes.keys())
 
 
 class _Made:
@@ -300,7 +309,7 @@ class _Made:
         return example.file or self.folder / f"{example.name}.png"
 
     def pictures(self, real: Real) -> Pictures:
-        known = {*real.held_out.names, *(real.training.names if real.training else ())}
+        known = {*real.unseen.names, *(real.training.names if real.training else ())}
         return Pictures(
             self.names,
             self.people,

@@ -1,14 +1,12 @@
 """Generated photographs as a set, beside real ones: realism, diversity and privacy, each a part of the report."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from retinasynth.errors import ImageError, InputError
 from retinasynth.evaluation import diversity, features, privacy, realism
@@ -19,11 +17,13 @@ from retinasynth.evaluation.parts import Column, Gallery, Part, Shown, Table
 from retinasynth.evaluation.parts import Row as TableRow
 from retinasynth.evaluation.privacy import Pictures, Privacy, examine_privacy
 from retinasynth.images import Photograph, encoded, resize_photograph
-from retinasynth.parallel import THREADS
+from retinasynth.parallel import in_order
 from retinasynth.progress import progress
 
 MOST_NEIGHBOURS = 6  # generated pictures that are shown beside their nearest real ones
 _NEIGHBOUR_PX = (256, 256)
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,12 @@ class Real:
     """The real photographs that a generated set is compared with.
 
     Attributes:
-        alike: what it should look like; best photographs of people that were not trained on.
+        unseen: what it should look like; best photographs of people that were not trained on.
         training: what the generator learnt from, or None where that is not known.
-        held_out: photographs of other people from the same source.
     """
 
-    alike: Pictures
+    unseen: Pictures
     training: Pictures | None = None
-    held_out: Pictures = field(default_factory=lambda: Pictures([], [], _no_photograph))
 
 
 @dataclass(frozen=True)
@@ -75,18 +73,19 @@ def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, s
         networks.append(ImageNetFeatures())
     if network is not None:
         networks.append(OnnxFeatures(network))
-    size = generated.read(0).shape[:2]
+    height, width = generated.read(0).shape[:2]
     ours = _look("generated", generated, networks, None)
-    theirs = _look("real", real.alike, networks, (size[0], size[1]))
+    theirs = _look("real", real.unseen, networks, (height, width))
     parts = [_realism_part(ours, theirs, seed), _diversity_part(ours, theirs, seed)]
     if real.training is None:
         parts.append(_not_examined("which photographs the generator learnt from is not known"))
         return parts
-    training, held_out = (
-        replace(pictures, features=_features(what, pictures, networks[0], (size[0], size[1])))
-        for what, pictures in (("training", real.training), ("held-out", real.held_out))
-    )
-    made = replace(generated, features=None if ours.lost else ours.rows[networks[0].name])
+    first = networks[0].name
+    learnt = _each("training", real.training, (height, width), networks[0])
+    made = replace(generated, features=None if ours.lost else ours.rows[first])
+    held_out = replace(real.unseen, features=None if theirs.lost else theirs.rows[first])
+    known = [row for row in learnt if row is not None]
+    training = replace(real.training, features=np.stack(known) if len(known) == len(learnt) else None)
     try:
         found = examine_privacy(made, training, held_out, seed=seed)
         parts.append(_privacy_part(made, training, held_out, found))
@@ -95,51 +94,41 @@ def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, s
     return parts
 
 
-def _no_photograph(number: int) -> Photograph:
-    raise IndexError(number)
+def _each(
+    what: str, pictures: Pictures, size: tuple[int, int] | None, look: Callable[[Photograph], Seen]
+) -> list[Seen | None]:
+    """What is seen in each photograph, brought to about a size; None of one that is black or of one colour."""
 
-
-def _look(what: str, pictures: Pictures, networks: Sequence[Features], size: tuple[int, int] | None) -> _Looks:
-    def look(number: int) -> tuple[list[Row], Appearance] | None:
+    def seen(number: int) -> Seen | None:
         photograph = pictures.read(number)
-        photograph = photograph if size is None else _as_large(photograph, size)
         try:
-            return [network(photograph) for network in networks], appearance(photograph)
+            return look(photograph if size is None else _as_large(photograph, size))
         except ImageError:
             return None
 
-    looked = []
-    with progress(f"Looking at {what} photographs", len(pictures)) as advance, ThreadPoolExecutor(THREADS) as pool:
-        for done, one in enumerate(pool.map(look, range(len(pictures))), start=1):
-            looked.append(one)
+    found = []
+    with progress(f"Looking at {what} photographs", len(pictures)) as advance:
+        for done, one in enumerate(in_order(seen, range(len(pictures))), start=1):
+            found.append(one)
             advance(done, pictures.names[done - 1])
-    kept = [number for number, one in enumerate(looked) if one is not None]
+    return found
+
+
+def _look(what: str, pictures: Pictures, networks: Sequence[Features], size: tuple[int, int] | None) -> _Looks:
+    def look(photograph: Photograph) -> tuple[list[Row], Appearance]:
+        return [network(photograph) for network in networks], appearance(photograph)
+
+    looked = _each(what, pictures, size, look)
     seen = [one for one in looked if one is not None]
     return _Looks(
-        people=[pictures.people[number] for number in kept],
+        people=[person for person, one in zip(pictures.people, looked, strict=True) if one is not None],
         rows={
             network.name: np.stack([rows[place] for rows, _ in seen]) if seen else np.zeros((0, 1), np.float32)
             for place, network in enumerate(networks)
         },
         appearances=[one for _, one in seen],
-        lost=[name for number, name in enumerate(pictures.names) if looked[number] is None],
+        lost=[name for name, one in zip(pictures.names, looked, strict=True) if one is None],
     )
-
-
-def _features(
-    what: str, pictures: Pictures, network: Features, size: tuple[int, int]
-) -> NDArray[np.floating[Any]] | None:
-    """One kind of features of all photographs, or None where one of them cannot be looked at."""
-    rows = []
-    with progress(f"Looking at {what} photographs", len(pictures)) as advance, ThreadPoolExecutor(THREADS) as pool:
-        try:
-            looks = pool.map(lambda number: network(_as_large(pictures.read(number), size)), range(len(pictures)))
-            for done, row in enumerate(looks, start=1):
-                rows.append(row)
-                advance(done, pictures.names[done - 1])
-        except ImageError:
-            return None
-    return np.stack(rows) if rows else None
 
 
 def _as_large(photograph: Photograph, size: tuple[int, int]) -> Photograph:

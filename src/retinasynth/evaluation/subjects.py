@@ -86,12 +86,10 @@ def evaluate_model(
     )
 
 
-def _real(held_out: Sequence[EyeFiles], training: Sequence[EyeFiles]) -> Real:
+def _real(unseen: Sequence[EyeFiles], training: Sequence[EyeFiles]) -> Real:
     """The photographs of real eyes that a set is compared with."""
-    unseen = Pictures.of_files([files for files in held_out if files.photograph])
-    return Real(
-        unseen, Pictures.of_files([files for files in training if files.photograph]) if training else None, unseen
-    )
+    sides = [Pictures.of_files([files for files in side if files.photograph]) for side in (unseen, training)]
+    return Real(sides[0], sides[1] if len(sides[1]) else None)
 
 
 def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
@@ -171,11 +169,11 @@ def evaluate_folders(
     real_eyes = {eye.name: eye for eye in found.eyes}
     tested = {eye.name: eye for eye in found.split("test")}
     train_files: tuple[EyeFiles, ...] = ()
-    if tested and not fake_eyes.keys() - tested.keys():
+    is_paired = bool(fake_eyes.keys() & real_eyes.keys())
+    if tested and (fake_eyes.keys() <= tested.keys() or not (is_paired or found.layout == "photographs")):
         real_eyes, train_files = tested, found.split("train")
-    single = sorted(set(fake_eyes) ^ set(real_eyes))
-    is_paired = not single
-    if single and set(fake_eyes) & set(real_eyes):
+    single = sorted(fake_eyes.keys() ^ real_eyes.keys())
+    if is_paired and single:
         raise DataError(
             f"{real} and {fake} do not hold the same names: {len(single)} stand in one only, for example {single[0]}",
             expected="the same file names in both, or no name in both",
@@ -187,8 +185,6 @@ def evaluate_folders(
             f"{masks} has no mask for {len(missing)} of {len(fake_eyes)} pictures, for example {missing[0]}",
             expected=f"masks of the names in {fake}",
         )
-    if not is_paired and tested and found.layout != "photographs":
-        real_eyes, train_files = tested, found.split("train")
     learnt_from = find_eyes(train).eyes if train else train_files
     new_folder(out, what="an evaluation")
     about = {"Real": Path(real).name, "Generated": Path(fake).name}

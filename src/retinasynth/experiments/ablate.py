@@ -16,6 +16,7 @@ from retinasynth.datasets.layouts import DataSet, find_eyes
 from retinasynth.datasets.pairs import load_pairs
 from retinasynth.errors import InterruptedRunError, SettingError
 from retinasynth.evaluation.fidelity import SIZE_PX
+from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.subjects import test_eyes
 from retinasynth.experiments.ablation_report import render
 from retinasynth.experiments.ablation_results import Ablation, summarise
@@ -60,6 +61,7 @@ def ablate(
     chosen = table.settings(preset, overrides)
     base = next(iter(chosen.values()))
     train_files, judges = found.split("train"), test_eyes(found)
+    refuse_leaks(train_files, judges)
     budget = pictures_seen(base, train_files)
     chosen = {name: with_budget(settings, train_files, budget) for name, settings in chosen.items()}
     plan = {

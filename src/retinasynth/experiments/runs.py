@@ -135,7 +135,7 @@ def train_and_evaluate(data: Path, run: Path, evaluation: Path, settings: Settin
     Args:
         data: the data set.
         run: the run folder; what is there is gone on with.
-        evaluation: the folder for its figures; appears whole or not at all.
+        evaluation: the folder for its figures, those of pictures and their pairs; appears whole or not at all.
         settings: of the run.
 
     Returns:
@@ -158,7 +158,7 @@ def train_and_evaluate(data: Path, run: Path, evaluation: Path, settings: Settin
         write_json(run / DIVERGED, {"why": error.got})
         return error.got
     with fill_folder(evaluation, what="an evaluation") as temporary:
-        evaluate_model(run, data, temporary)
+        evaluate_model(run, data, temporary, sets=False)
     return ""
 
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import RootModel, ValidationError, model_validator
 
-from retinasynth.config import Section, Settings, explain, flat, full_name
+from retinasynth.config import Section, Settings, explain, flat, full_name, read_yaml
 from retinasynth.errors import SettingError
 from retinasynth.experiments.runs import refuse_own_budget
 
@@ -76,14 +75,10 @@ def read_space(path: Path) -> dict[str, Search]:
     Raises:
         SettingError: it cannot be read, or holds something unknown or impossible.
     """
-    path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SettingError(f"{path} cannot be read as a space ({error})", expected="a YAML file") from error
     example = "optimiser.learning_rate: {low: 0.0001, high: 0.001, log: true}"
-    if not isinstance(values, dict) or not values:
-        raise SettingError(f"{path} holds {type(values).__name__}", expected=f"settings and ranges, such as {example}")
+    values = read_yaml(path, what="a space", holds=f"settings and ranges, such as {example}")
+    if not values:
+        raise SettingError(f"{path} holds nothing to search", expected=f"settings and ranges, such as {example}")
     known = [f"{name}.{field}" for name in values for field in Search.model_fields]
     try:
         return _File.model_validate(values).root

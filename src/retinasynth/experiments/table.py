@@ -8,7 +8,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from retinasynth.config import Section, Settings, did_you_mean, explain, flat
+from retinasynth.config import Section, Settings, did_you_mean, explain, flat, read_yaml
 from retinasynth.errors import SettingError
 from retinasynth.experiments.comparison import Expectation
 from retinasynth.experiments.runs import refuse_own_budget
@@ -54,13 +54,8 @@ class Table(Section):
             SettingError: it cannot be read, or holds something unknown or impossible.
         """
         path = Path(path)
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            known = f"a YAML file, or one of: {', '.join(TABLES)}"
-            raise SettingError(f"{path} cannot be read as a table ({error})", expected=known) from error
-        if not isinstance(values, dict):
-            raise SettingError(f"{path} holds {type(values).__name__}", expected="rows, as `ablate --yaml` prints them")
+        known = f"a YAML file, or one of: {', '.join(TABLES)}"
+        values = read_yaml(path, what="a table", holds="rows, as `ablate --yaml` prints them", expected=known)
         count = len(values["rows"]) if isinstance(values.get("rows"), list) else 0
         known_names = [*cls.model_fields, *(f"rows.{row}.{name}" for row in range(count) for name in Row.model_fields)]
         try:

@@ -23,6 +23,7 @@ from retinasynth.datasets.pairs import load_pairs
 from retinasynth.datasets.selection import write_selection
 from retinasynth.errors import DataError, InterruptedRunError, MissingExtraError, SettingError
 from retinasynth.evaluation.fidelity import SIZE_PX
+from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES
 from retinasynth.experiments.comparison import read_measured
 from retinasynth.experiments.runs import (
@@ -102,6 +103,8 @@ def tune(
     with one_writer(out):
         keep_to_plan(out, plan, may_grow="trials", what="a search")
         selections = _write_folds(out, found.folder, parts)
+        for selection in map(find_eyes, selections):  # before anything is trained
+            refuse_leaks(selection.split("train"), selection.split("test"))
         study = _Study(optuna, base, chosen, measure, selections, out, prune=prune)
         done: list[Trial] = []
         begin = stages("Trial", trials)
