@@ -140,6 +140,14 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
     assert found.about["The other model"] == "rival, preset source"
 
 
+def test_pictures_are_those_of_generate_to_the_last_bit(trained, phantoms, tmp_path):
+    evaluate_model(trained, phantoms, tmp_path / "out", seed=5)
+    model = Synthesizer.load(trained)
+    for number, name in enumerate(["phantom_004", "phantom_005"]):
+        evaluated = images.read_photograph(tmp_path / "out" / "generated" / f"{name}.png")
+        assert np.array_equal(evaluated, model.generate(phantoms / "test" / "vessels" / f"{name}.png", seed=5 + number))
+
+
 def test_networks_are_built_in_turn_with_the_generation_whose_random_numbers_they_draw(
     trained, phantoms, tmp_path, monkeypatch
 ):

@@ -13,17 +13,29 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-def in_order(function: Callable[[Item], Answer], items: Iterable[Item], threads: int = THREADS) -> Iterator[Answer]:
+def in_order(
+    function: Callable[[Item], Answer],
+    items: Iterable[Item],
+    threads: int = THREADS,
+    *,
+    begin: Callable[[], None] | None = None,
+) -> Iterator[Answer]:
     """The answer to each item, computed in threads, no more than `threads` items ahead.
 
-    `Executor.map` would take all items at once; these may be photographs.
+    `Executor.map` would take all items at once; these may be photographs. Items are made in the caller's thread.
+
+    Args:
+        function: called in the threads.
+        items: taken one by one.
+        threads: how many.
+        begin: called once in each of them, before anything else.
 
     Example:
         >>> list(in_order(abs, [-1, 2, -3], threads=2))
         [1, 2, 3]
     """
     waiting: deque[Future[Answer]] = deque()
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(threads, initializer=begin)
     try:
         for item in items:
             waiting.append(pool.submit(function, item))

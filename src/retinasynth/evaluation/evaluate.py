@@ -173,18 +173,20 @@ def evaluate_examples(
             made.write(example)
         return example, picture, looked
 
-    with one_thread_each():
-        for example, picture, looked in in_order(measured, map(structure.prepared, _named(examples))):
+    with one_thread_each() as begin:
+        prepared = map(structure.prepared, _named(examples))
+        for example, picture, looked in in_order(measured, prepared, begin=begin):
             pictures.append(picture)
             spectra.add(example.generated, example.expected, example.other)
             structure.keep(example, looked)
             if made is not None:
                 made.keep(example)
-        if not pictures:
-            raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
-        parts = structure.parts()
-        if real is not None and made is not None:
-            parts += set_parts(made.pictures(real), real, network=network)
+    if not pictures:
+        raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
+
+    parts = structure.parts()
+    if real is not None and made is not None:
+        parts += set_parts(made.pictures(real), real, network=network)
     evaluation = summarise(title, pictures, about, spectra.peaks(), parts, warning=warning)
     write_json(out / "evaluation.json", evaluation.to_json())
     write_text(out / "pictures.csv", _table(evaluation))

@@ -6,7 +6,7 @@ label maps they miss in generated ones too, so both are looked at, and only the 
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -147,14 +147,17 @@ class Judge:
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Networks run in one thread each while several pictures are looked at at once."""
+def one_thread_each() -> Iterator[Callable[[], None]]:
+    """Networks run in one thread each while several pictures are looked at at once.
+
+    Yields what each looking thread begins with. The caller's own thread keeps its number: a photograph that is
+    generated there is, to the last bit, the one that users get.
+    """
     usual = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        yield
+        yield lambda: torch.set_num_threads(1)
     finally:
-        torch.set_num_threads(usual)
+        torch.set_num_threads(usual)  # of threads that are yet to come
 
 
 def is_looked_at(name: str, count: int) -> bool:

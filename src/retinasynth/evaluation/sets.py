@@ -13,6 +13,7 @@ from retinasynth.evaluation import diversity, features, privacy, realism
 from retinasynth.evaluation.diversity import Appearance, appearance
 from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, OnnxFeatures, Row
 from retinasynth.evaluation.intervals import SEED, Estimate
+from retinasynth.evaluation.judge import one_thread_each
 from retinasynth.evaluation.parts import Column, Gallery, Part, Shown, Table
 from retinasynth.evaluation.parts import Row as TableRow
 from retinasynth.evaluation.privacy import Pictures, Privacy, examine_privacy
@@ -107,8 +108,8 @@ def _each(
             return None
 
     found = []
-    with progress(f"Looking at {what} photographs", len(pictures)) as advance:
-        for done, one in enumerate(in_order(seen, range(len(pictures))), start=1):
+    with progress(f"Looking at {what} photographs", len(pictures)) as advance, one_thread_each() as begin:
+        for done, one in enumerate(in_order(seen, range(len(pictures)), begin=begin), start=1):
             found.append(one)
             advance(done, pictures.names[done - 1])
     return found
