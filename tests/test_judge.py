@@ -127,6 +127,9 @@ def test_the_part_compares_pairs_and_says_what_that_means():
     assert "difference -0.300 (-0.300 to -0.300)" in part.sentences[0]
     better = structure_part(theirs, {"a": anatomy(0.5), "b": anatomy(0.55)}, people)
     assert "clearer than a camera shows" in better.sentences[0]
+    beside = structure_part(ours, theirs, people, others={name: anatomy(0.45) for name in people})
+    assert beside.values["judge_vessels_dice_minus_other_model"]["mean"] == pytest.approx(0.05)
+    assert [row.title for row in beside.tables[0].rows][-2:] == ["The other model", "Generated minus the other model"]
     alone = structure_part(ours, {}, people)
     assert "no real photograph beside it" in alone.sentences[0]
 

@@ -15,6 +15,7 @@ from retinasynth.evaluation.evaluate import Example
 from retinasynth.evaluation.fidelity import PSNR_CAP_DB
 from retinasynth.evaluation.judge import Judge
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
+from retinasynth.experiments.comparison import read_measured
 from retinasynth.synthesis import Synthesizer
 
 
@@ -90,6 +91,31 @@ def test_folders_are_matched_by_name(tmp_path):
         evaluate_folders(tmp_path / "real", tmp_path / "fake", tmp_path / "again")
 
 
+def test_a_field_of_view_is_taken_where_it_is_given(tmp_path):
+    for number in range(2):
+        real = put_photograph(tmp_path / "real" / f"{number}.png", seed=number, height=64, width=64)
+        changed = images.read_photograph(real).copy()
+        changed[:, 32:] = 255 - changed[:, 32:]
+        field = np.zeros((64, 64), np.bool_)
+        field[8:56, :24] = True
+        images.write_photograph(tmp_path / "fake" / f"{number}.png", changed)
+        images.write_mask(tmp_path / "fov" / f"{number}.png", field)
+    folders = tmp_path / "real", tmp_path / "fake"
+    assert evaluate_folders(*folders, tmp_path / "found", sets=False).measures["fov_psnr"].mean < 20
+    inside = evaluate_folders(*folders, tmp_path / "given", fov=tmp_path / "fov", sets=False)
+    assert inside.measures["fov_psnr"].mean > 40  # nothing changed there but what resizing carries in
+    (tmp_path / "fov" / "1.png").unlink()
+    with pytest.raises(DataError, match="no mask for 1 of 2 pictures, for example 1"):
+        evaluate_folders(*folders, tmp_path / "again", fov=tmp_path / "fov")
+
+
+def test_what_the_judge_found_stands_beside_each_picture(phantoms, trained, tmp_path):
+    found = evaluate_model(trained, phantoms, tmp_path / "out", sets=False)
+    structure = next(part.values for part in found.parts if part.key == "structure")
+    each = read_measured(tmp_path / "out").each
+    assert np.mean(each["vessels_dice"]) == pytest.approx(structure["judge_vessels_dice"]["mean"])
+
+
 def test_sets_that_share_no_name_are_compared_as_a_whole(tmp_path):
     for number in range(3):
         put_photograph(tmp_path / "real" / f"{number}.png", seed=number)
@@ -123,6 +149,8 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
     itself = evaluate_model(trained, phantoms, tmp_path / "itself", against=trained)
     assert list(itself.baselines) == ["mean_image", "nearest_train", "phantom", "other_model"]
     assert itself.baselines["other_model"] == itself.measures
+    structure = next(part.values for part in itself.parts if part.key == "structure")
+    assert structure["judge_vessels_dice_in_other_model"] == structure["judge_vessels_dice"]
     assert all(tuple(one)[:3] == (0, 0, 0) for one in itself.differences["other_model"].values())
     assert itself.peaks["other_model"] == itself.peaks["model"] if itself.peaks else True
 

@@ -222,6 +222,10 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(help="With --model: another model, compared picture by picture.")
     ] = None,
+    fov: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="With --fake: masks of the field of view; without, it is found."),
+    ] = None,
     train: Annotated[
         Path | None,
         typer.Option(
@@ -243,7 +247,7 @@ def evaluate(
     from retinasynth.evaluation.results import MEASURE_NAMES, UNITS, figure_text
     from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 
-    if model and data and not (real or fake or masks or train):
+    if model and data and not (real or fake or masks or fov or train):
         result = evaluate_model(
             model,
             data,
@@ -255,7 +259,9 @@ def evaluate(
             allow_leaks=allow_leaks,
         )
     elif real and fake and not (model or data or against):
-        result = evaluate_folders(real, fake, out, masks=masks, train=train, sets=not pairs_only, network=network)
+        result = evaluate_folders(
+            real, fake, out, masks=masks, fov=fov, train=train, sets=not pairs_only, network=network
+        )
     else:
         raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
     answers = {"model": result.measures, **result.baselines}

@@ -15,7 +15,15 @@ from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import DataError, ImageError
 from retinasynth.evaluation.baselines import mean_image, nearest_train, phantom_of
 from retinasynth.evaluation.fidelity import SIZE_PX, source_protocol, strict
-from retinasynth.evaluation.judge import Anatomy, Judge, is_looked_at, one_thread_each, structure_part
+from retinasynth.evaluation.judge import (
+    NOTHING_ASKED,
+    Anatomy,
+    FoundAgain,
+    Judge,
+    is_looked_at,
+    one_thread_each,
+    structure_part,
+)
 from retinasynth.evaluation.maps import agreement_picture, error_picture
 from retinasynth.evaluation.parts import Part
 from retinasynth.evaluation.privacy import Pictures
@@ -55,6 +63,7 @@ class Example:
         asked: the whole label map, with its real photograph where there is one, at the size that people drew it; None
             leaves structure out.
         person: whose eye it is; of a grown eye, empty.
+        field_of_view: where the measures inside it compare, ``bool (height, width)``; None finds it in the photograph.
         file: where `generated` can be read again; without it, it is written to ``generated/NAME.png``.
     """
 
@@ -66,6 +75,7 @@ class Example:
     other: Photograph | None = field(default=None, repr=False)
     asked: Eye | None = field(default=None, repr=False)
     person: str = ""
+    field_of_view: Mask | None = field(default=None, repr=False)
     file: Path | None = None
 
 
@@ -167,6 +177,7 @@ def evaluate_examples(
             against.baselines(example, reference, mean),
             _views(example) | (looked.views if looked else {}),
             math.nan if example.expected is None else against.vessels(example.expected),
+            looked.generated.found_again if looked else NOTHING_ASKED,
         )
         _write_panel(out / "panels" / f"{example.name}.png", example, picture.model)
         if made is not None:
@@ -199,12 +210,15 @@ class _Measured:
 
     def __init__(self, example: Example) -> None:
         self.expected = example.expected
+        self.mask = None if example.mask is None else resize_mask(example.mask, _SIZE)
+        if example.field_of_view is not None:
+            self.field_of_view = resize_mask(example.field_of_view, _SIZE)
+            return
         try:
             shown = example.generated if example.expected is None else example.expected
             self.field_of_view = find_field_of_view(resize_photograph(shown, _SIZE))
         except ImageError:  # black: the source protocol still has an answer
             self.field_of_view = np.zeros(_SIZE, np.bool_)
-        self.mask = None if example.mask is None else resize_mask(example.mask, _SIZE)
 
     def figures(self, answer: Photograph) -> Figures:
         if self.expected is None:
@@ -234,9 +248,10 @@ class _Measured:
 
 
 class _Looked(NamedTuple):
-    """What the judge says of one example: of the generated photograph, of the real one if it was looked at."""
+    """What the judge says of one example: of the photographs of the model, of the other one, and of the real eye."""
 
     generated: Anatomy
+    other: Anatomy | None
     real: Anatomy | None
     views: dict[str, bytes]
 
@@ -248,6 +263,7 @@ class _Structure:
         self.count = count
         self.judge: Judge | None = None
         self.generated: dict[str, Anatomy] = {}
+        self.others: dict[str, Anatomy] = {}
         self.real: dict[str, Anatomy] = {}
         self.people: dict[str, str] = {}
 
@@ -267,22 +283,25 @@ class _Structure:
         if asked is None or self.judge is None or not _can_be_judged(asked):
             return None
         generated, wanted, found = self.judge.look(example.generated, asked)
+        other = self.judge.look(example.other, asked)[0] if example.other is not None else None
         real = None
         if asked.photograph is not None and is_looked_at(example.name, self.count):
             real = self.judge.look(asked.photograph, asked)[0]
         view = encoded(resize_photograph(agreement_picture(wanted, found), _SIZE), "JPEG")
-        return _Looked(generated, real, {"Found again": view})
+        return _Looked(generated, other, real, {"Found again": view})
 
     def keep(self, example: Example, looked: _Looked | None) -> None:
         if looked is None:
             return
         self.people[example.name] = example.eye
         self.generated[example.name] = looked.generated
+        if looked.other is not None:
+            self.others[example.name] = looked.other
         if looked.real is not None:
             self.real[example.name] = looked.real
 
     def parts(self) -> list[Part]:
-        return [structure_part(self.generated, self.real, self.people)] if self.generated else []
+        return [structure_part(self.generated, self.real, self.people, self.others)] if self.generated else []
 
 
 def _can_be_judged(asked: Eye | None) -> bool:
@@ -362,15 +381,15 @@ def _write_panel(path: Path, example: Example, model: Figures) -> None:
 
 
 def _table(evaluation: Evaluation) -> str:
-    """One row for each picture; a figure that a baseline cannot give is left empty."""
+    """One row for each picture; a figure that could not be measured is not a number, that of no baseline empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["name", "eye", *Figures._fields]
+        ["name", "eye", *Figures._fields, *FoundAgain._fields]
         + [f"{baseline}_{measure}" for baseline in BASELINE_NAMES for measure in Figures._fields]
     )
     absent = ("",) * len(Figures._fields)
     for picture in evaluation.pictures:
         answers = [figure for name in BASELINE_NAMES for figure in picture.baselines.get(name, absent)]
-        writer.writerow([picture.name, picture.eye, *picture.model, *answers])
+        writer.writerow([picture.name, picture.eye, *picture.model, *picture.found_again, *answers])
     return text.getvalue()

@@ -66,6 +66,7 @@ class FoundAgain(NamedTuple):
     cup_dice: float = math.nan
 
 
+NOTHING_ASKED = FoundAgain()
 MEASURES = {
     "vessels_dice": Column("Vessels", "Dice, higher is better"),
     "vessels_cldice": Column("Centre lines", "clDice, higher is better"),
@@ -73,6 +74,7 @@ MEASURES = {
     "disc_centre": Column("Disc's centre", "radii off, lower is better"),
     "cup_dice": Column("Cup", "Dice, higher is better"),
 }
+LOWER_IS_BETTER = {"disc_centre"}
 
 
 @dataclass(frozen=True)
@@ -187,30 +189,41 @@ def _biomarkers(planes: Mapping[str, Mask]) -> dict[str, float]:
 # --- Many photographs --------------------------------------------------------------------------------------------
 
 
-def structure_part(generated: Mapping[str, Anatomy], real: Mapping[str, Anatomy], people: Mapping[str, str]) -> Part:
+def structure_part(
+    generated: Mapping[str, Anatomy],
+    real: Mapping[str, Anatomy],
+    people: Mapping[str, str],
+    others: Mapping[str, Anatomy] | None = None,
+) -> Part:
     """What the judge has to say of a set of pictures.
 
     Args:
         generated: what was found in each generated photograph, by its name.
         real: the same in real photographs of the same eyes; some names, or none.
         people: whose eye each is.
+        others: what was found in the photographs of another model, by the same names; or None.
     """
     ours = {name: _mean(generated, name, people) for name in MEASURES}
-    theirs = {name: _mean(real, name, people) for name in MEASURES}
-    differences = {name: _difference(generated, real, name, people) for name in MEASURES}
     rows = [Row("Generated photographs", ours)]
-    if real:
-        rows += [Row("Real photographs", theirs), Row("Generated minus real", differences, is_difference=True)]
+    plain = {f"judge_{name}": figure.to_json() for name, figure in ours.items() if figure}
+    beside = {"expected": ("Real photographs", real), "other_model": ("The other model", others or {})}
+    for key, (title, rival) in beside.items():
+        if not rival:
+            continue
+        levels = {name: _mean(rival, name, people) for name in MEASURES}
+        differences = {name: _difference(generated, rival, name, people) for name in MEASURES}
+        minus = f"Generated minus {title[0].lower()}{title[1:]}"
+        rows += [Row(title, levels), Row(minus, differences, is_difference=True)]
+        plain |= {f"judge_{name}_in_{key}": figure.to_json() for name, figure in levels.items() if figure}
+        plain |= {f"judge_{name}_minus_{key}": figure.to_json() for name, figure in differences.items() if figure}
     tables = [Table("Found again", {name: column for name, column in MEASURES.items() if ours[name]}, rows)]
     biomarkers, values = _biomarker_table(generated, real, people)
     if biomarkers.columns:
         tables.append(biomarkers)
-    plain = {f"judge_{name}": figure.to_json() for name, figure in ours.items() if figure}
-    plain |= {f"judge_{name}_in_expected": figure.to_json() for name, figure in theirs.items() if figure}
     return Part(
         "structure",
         "Structure",
-        _sentences(ours, theirs, differences),
+        _sentences(generated, real, people),
         plain | {"biomarkers": values},
         tables,
         conventions=CONVENTIONS,
@@ -283,12 +296,11 @@ def _correlation(wanted: Sequence[float], seen: Sequence[float]) -> float | None
     return float(np.corrcoef(wanted, seen)[0, 1])
 
 
-def _sentences(
-    ours: Mapping[str, Estimate | None], theirs: Mapping[str, Estimate | None], off: Mapping[str, Estimate | None]
-) -> list[str]:
+def _sentences(ours: Mapping[str, Anatomy], theirs: Mapping[str, Anatomy], people: Mapping[str, str]) -> list[str]:
     sentences = []
     for name, thing in (("vessels_dice", "The vessels"), ("disc_dice", "The disc"), ("cup_dice", "The cup")):
-        generated, real, difference = ours[name], theirs[name], off[name]
+        generated, real = _mean(ours, name, people), _mean(theirs, name, people)
+        difference = _difference(ours, theirs, name, people)
         if generated is None:
             continue
         are = "are" if thing == "The vessels" else "is"

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from retinasynth.evaluation import fidelity, intervals, spectrum, structure
+from retinasynth.evaluation import fidelity, intervals, judge, spectrum, structure
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.evaluation.judge import NOTHING_ASKED, FoundAgain
 from retinasynth.evaluation.parts import Part
 from retinasynth.evaluation.spectrum import Peak
 
@@ -20,10 +21,11 @@ MEASURE_NAMES = {
     "fov_ssim": "SSIM in view",
     "fov_psnr": "PSNR in view",
     "vessels": "vessels",
+    **{name: f"{column.title.lower()} ({column.note.partition(',')[0]})" for name, column in judge.MEASURES.items()},
 }
 DECIMALS = {"psnr": 2, "fov_psnr": 2}  # 4 for the others
 UNITS = {"psnr": " dB", "fov_psnr": " dB"}
-LOWER_IS_BETTER = {"mse"}
+LOWER_IS_BETTER = {"mse", *judge.LOWER_IS_BETTER}
 SOURCE_PROTOCOL = ("mse", "ssim", "psnr")
 BASELINE_NAMES = {
     "mean_image": "the mean training photograph, which ignores the mask",
@@ -80,6 +82,7 @@ class Picture:
         vessels_in_expected: the vessels found again in the real photograph: what can be reached.
         baselines: the figures of each baseline that could answer for this picture.
         views: encoded pictures for the report, by the title above them.
+        found_again: what the judge found in the generated photograph of the anatomy that was asked for.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Picture:
     baselines: Mapping[str, Figures]
     views: Mapping[str, bytes] = field(repr=False)
     vessels_in_expected: float = math.nan
+    found_again: FoundAgain = NOTHING_ASKED
 
 
 @dataclass(frozen=True)

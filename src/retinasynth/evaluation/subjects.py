@@ -17,7 +17,7 @@ from retinasynth.evaluation.privacy import Pictures
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.evaluation.sets import Real
 from retinasynth.files import new_folder
-from retinasynth.images import Mask, Photograph, is_picture, resize_photograph
+from retinasynth.images import Mask, Photograph, is_picture, resize_mask, resize_photograph
 from retinasynth.progress import progress
 from retinasynth.synthesis.bulk import find_masks
 from retinasynth.synthesis.synthesizer import Synthesizer
@@ -141,6 +141,7 @@ def evaluate_folders(
     out: Path,
     *,
     masks: Path | None = None,
+    fov: Path | None = None,
     train: Path | None = None,
     sets: bool = True,
     network: Path | None = None,
@@ -156,6 +157,7 @@ def evaluate_folders(
         fake: generated photographs, or a synthetic set.
         out: a new or empty folder for the results.
         masks: vessel masks of the names of `fake`, or label maps; without it those of `fake`, else those of `real`.
+        fov: masks of the field of view, of the names of `fake`; without it each is found in its photograph.
         train: photographs that the generator learnt from; without it the training eyes of `real`, if only test eyes
             were generated or none of them.
         sets: measure realism, diversity and privacy too.
@@ -178,20 +180,15 @@ def evaluate_folders(
             f"{real} and {fake} do not hold the same names: {len(single)} stand in one only, for example {single[0]}",
             expected="the same file names in both, or no name in both",
         )
-    drawn = {eye.name: eye for eye in _label_maps(masks)} if masks else {}
-    missing = sorted(set(fake_eyes) - set(drawn)) if masks else []
-    if missing:
-        raise DataError(
-            f"{masks} has no mask for {len(missing)} of {len(fake_eyes)} pictures, for example {missing[0]}",
-            expected=f"masks of the names in {fake}",
-        )
+    drawn = _of_the_same_names(_label_maps(masks), fake_eyes, masks, fake) if masks else {}
+    fields = _of_the_same_names(find_masks(fov, ("fov",)), fake_eyes, fov, fake) if fov else {}
     learnt_from = find_eyes(train).eyes if train else train_files
     new_folder(out, what="an evaluation")
     about = {"Real": Path(real).name, "Generated": Path(fake).name}
     if learnt_from:
         about["Taken for training photographs"] = f"{len(learnt_from)} of {Path(train or real).name}"
     return evaluate_examples(
-        _matched(fake_eyes, real_eyes if is_paired else {}, drawn),
+        _matched(fake_eyes, real_eyes if is_paired else {}, drawn, fields),
         reference=Reference.of(_training(train_files)) if train_files else None,
         out=out,
         about=about,
@@ -208,8 +205,24 @@ def _label_maps(folder: Path) -> Sequence[EyeFiles]:
     return find_masks(folder) if are_masks else find_eyes(folder).eyes
 
 
+def _of_the_same_names(
+    given: Sequence[EyeFiles], wanted: Mapping[str, EyeFiles], masks: Path, fake: Path
+) -> dict[str, EyeFiles]:
+    by_name = {eye.name: eye for eye in given}
+    missing = sorted(wanted.keys() - by_name.keys())
+    if missing:
+        raise DataError(
+            f"{masks} has no mask for {len(missing)} of {len(wanted)} pictures, for example {missing[0]}",
+            expected=f"masks of the names in {fake}",
+        )
+    return by_name
+
+
 def _matched(
-    fake: Mapping[str, EyeFiles], real: Mapping[str, EyeFiles], drawn: Mapping[str, EyeFiles]
+    fake: Mapping[str, EyeFiles],
+    real: Mapping[str, EyeFiles],
+    drawn: Mapping[str, EyeFiles],
+    fields: Mapping[str, EyeFiles],
 ) -> Iterator[Example]:
     """Each generated photograph with its real counterpart, if it has one, and the label map it was made from."""
     with progress("Evaluating", len(fake)) as advance:
@@ -220,6 +233,9 @@ def _matched(
                 planes = read_eye(drawn[name]).planes
             else:
                 planes = eye.planes or (counterpart.planes if counterpart else {})
+            field = read_eye(fields[name]).planes["fov"] if fields else None
+            if field is not None and planes:
+                planes = {**planes, "fov": resize_mask(field, next(iter(planes.values())).shape)}
             yield Example(
                 name,
                 real[name].eye if name in real else files.eye,
@@ -228,6 +244,7 @@ def _matched(
                 _photograph(counterpart) if counterpart else None,
                 asked=_asked(name, planes, counterpart),
                 person=real[name].subject if name in real else files.subject,
+                field_of_view=field,
                 file=None if files.side_by_side else files.photograph,
             )
             advance(number, name)
