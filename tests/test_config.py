@@ -73,7 +73,9 @@ def test_the_source_preset_is_the_published_system() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
-    with pytest.raises(SettingError, match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, demo"):
+    with pytest.raises(
+        SettingError, match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, fundus-512, demo"
+    ):
         Settings.from_preset("sorce")
 
 
@@ -258,6 +260,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "data.folder": texts,
     "data.size_px": st.integers(1, 16).map(lambda number: 256 * number),
     "data.resize": st.sampled_from(["stretch", "letterbox"]),
+    "data.plane_dropout": numbers(0, 1),
     "data.planes": st.sampled_from(["vessels", "disc"]),
     "data.mask_channels": st.sampled_from([1, 3]),
     "data.appearance": st.sampled_from(["own", "expected"]),
@@ -270,12 +273,18 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "generator.dropout": numbers(0, 1, open_above=True),
     "discriminator.filters": st.integers(1, 512),
     "discriminator.norm": st.sampled_from(["batch", "none"]),
+    "discriminator.scales": st.integers(1, 4),
+    "discriminator.crop_px": st.integers(32, 4096),
     "loss.adversarial_weight": numbers(0, 1e300),
     "loss.ssim_weight": numbers(0, 1e300),
     "loss.l1_weight": numbers(0, 1e300),
+    "loss.feature_weight": numbers(0, 1e300),
+    "loss.texture_weight": numbers(0, 1e300),
+    "loss.expected_share": numbers(0, 1),
     "optimiser.learning_rate": numbers(0, 1, open_below=True),
     "optimiser.beta1": numbers(0, 1, open_above=True),
     "optimiser.beta2": numbers(0, 1, open_above=True),
+    "training.start_from": st.just(""),
     "training.epochs": st.integers(1, 10**9),
     "training.batch_size": st.integers(1, 10**6),
     "training.initialisation": st.sampled_from(["normal", "glorot", "he"]),

@@ -25,7 +25,7 @@ from retinasynth.models.generators import (
     build_generator,
 )
 from retinasynth.models.layers import AlwaysDropout, BatchNorm, initialise
-from retinasynth.models.losses import discriminator_loss, generator_loss, ssim
+from retinasynth.models.losses import discriminator_loss, generator_loss, ssim, texture_difference
 
 # The published networks, one row a layer: channels in, channels out, batch normalisation. The decoder's channels in
 # are those of the step before it beside the skip connection's.
@@ -595,3 +595,29 @@ def test_generation_in_bf16_is_that_in_fp32_within_a_few_grey_levels(monkeypatch
     assert half.dtype == np.uint8
     difference = np.abs(half.astype(int) - exact)
     assert 0 < difference.mean() < 4
+
+
+# --- Texture ---
+
+
+def test_textures_are_compared_by_amount_and_not_by_place():
+    torch.manual_seed(0)
+    inside = torch.ones(1, 1, 128, 128)
+    one, other = torch.randn(2, 1, 3, 128, 128) / 5
+    assert texture_difference(one, one, inside) == 0
+    assert texture_difference(one, other, inside) < 0.1
+    twice = texture_difference(2 * one, other, inside)
+    assert twice.item() == pytest.approx(math.log(2), abs=0.05)
+    smooth = torch.nn.functional.avg_pool2d(one, 3, 1, 1)
+    assert texture_difference(smooth, one, inside) > 0.3
+
+
+def test_textures_outside_the_field_of_view_do_not_count():
+    torch.manual_seed(0)
+    inside = torch.zeros(1, 1, 128, 128)
+    inside[..., 32:96, 32:96] = 1
+    one, other = torch.randn(2, 1, 3, 128, 128) / 5
+    louder = torch.where(inside > 0, one, 5 * one)
+    assert texture_difference(louder, other, inside) < 1.5 * texture_difference(one, other, inside)
+    assert texture_difference(one, other, 0 * inside) == 0
+    assert texture_difference(one[..., :16, :16], other[..., :16, :16], inside[..., :16, :16]) == 0

@@ -182,6 +182,10 @@ def generate(
     size: Annotated[
         str, typer.Option(metavar="PX|mask|model", help="Of the pictures: pixels, or as the mask, or as the model.")
     ] = "model",
+    style: Annotated[
+        str | None,
+        typer.Option(metavar="PHOTO|NAME", help="Of a styled model: sampled, expected, or a photograph to take it of."),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Generate photographs from vessel masks."""
@@ -199,10 +203,10 @@ def generate(
     elif masks is not None:
         chosen = bulk.parse_size(size)
         if masks.is_file() and out.suffix:
-            bulk.generate_picture(synthesizer, masks, out, seed=seed, size=chosen)
+            bulk.generate_picture(synthesizer, masks, out, seed=seed, size=chosen, style=style)
         else:
-            eyes = bulk.find_masks(masks, synthesizer.config.planes)
-            bulk.generate_set(synthesizer, eyes, out, seed=seed, size=chosen)
+            eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes)
+            bulk.generate_set(synthesizer, eyes, out, seed=seed, size=chosen, style=style)
         screen.print(f"Done: {out}", soft_wrap=True)
 
 
@@ -241,6 +245,9 @@ def evaluate(
     allow_leaks: Annotated[
         bool, typer.Option(help="Go on where test eyes stand in training; the report then says so first.")
     ] = False,
+    style: Annotated[
+        str, typer.Option(metavar="expected|sampled|own", help="Of a styled model: which photographs are judged.")
+    ] = "expected",
     seed: Seed = 0,
 ) -> None:
     """Would a sceptic believe it? Fidelity, structure, realism, diversity and privacy, beside what costs nothing."""
@@ -254,6 +261,7 @@ def evaluate(
             out,
             against=against,
             seed=seed,
+            style=style,
             sets=not pairs_only,
             network=network,
             allow_leaks=allow_leaks,

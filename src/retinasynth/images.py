@@ -310,7 +310,7 @@ def square_mask(mask: Mask, size_px: int, resize: Resize = "stretch") -> Mask:
 
 def unsquare_photograph(square: Photograph, size: tuple[int, int], resize: Resize = "stretch") -> Photograph:
     """What `square_photograph` made a square of, back at its ``(height, width)``; bars are cut off again."""
-    if resize == "stretch":
+    if resize != "letterbox":
         return resize_photograph(square, size)
     height, width = size
     (top, _), (left, _) = _bars(size)

@@ -11,6 +11,8 @@ least squares inside the field of view. (Polynomial illumination fields are usua
 Goldbaum, IEEE TMI 22(8), 2003, fit one to find the disc.)
 """
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -82,18 +84,34 @@ def fit_field(photograph: Photograph, field_of_view: Mask) -> Field:
         >>> np.abs(fit_field(grey, np.ones((8, 8), np.bool_)).round(6)).tolist()[:2]
         [[100.0, 100.0, 100.0], [0.0, 0.0, 0.0]]
     """
-    terms = _terms(field_of_view.shape)[field_of_view]
+    terms = polynomial_terms(field_of_view.shape)[field_of_view]
     coefficients, *_ = np.linalg.lstsq(terms, photograph[field_of_view].astype(np.float64), rcond=None)
     return np.asarray(coefficients, np.float64)
 
 
 def draw_field(field: Field, size: tuple[int, ...]) -> NDArray[np.float64]:
     """The field as a picture: ``float64 (height, width, 3)``, in grey levels, not limited to 0 to 255."""
-    return _terms(size) @ field
+    return polynomial_terms(size) @ field
 
 
-def _terms(size: tuple[int, ...]) -> NDArray[np.float64]:
-    """All products of powers of row and column up to `DEGREE`: ``(height, width, terms)``, the constant first."""
+@functools.lru_cache(maxsize=4)
+def polynomial_terms(size: tuple[int, ...], degree: int = DEGREE) -> NDArray[np.float64]:
+    """All products of powers of row and column (-1 to 1) up to a total degree.
+
+    Returns:
+        ``float64 (height, width, terms)``, read-only, the constant first, powers of the column rising before those of
+        the row.
+
+    Example:
+        >>> polynomial_terms((2, 2), 1)[0].tolist()  # 1, column, row
+        [[1.0, -1.0, -1.0], [1.0, 1.0, -1.0]]
+    """
     rows, columns = np.meshgrid(*(np.linspace(-1, 1, side) for side in size), indexing="ij")
-    powers = [(row, column) for row in range(DEGREE + 1) for column in range(DEGREE + 1 - row)]
-    return np.stack([rows**row * columns**column for row, column in powers], axis=-1)
+    terms = np.stack([rows**row * columns**column for row, column in powers(degree)], axis=-1)
+    terms.flags.writeable = False
+    return terms
+
+
+def powers(degree: int) -> list[tuple[int, int]]:
+    """The powers of row and column in each term of `polynomial_terms`."""
+    return [(row, column) for row in range(degree + 1) for column in range(degree + 1 - row)]

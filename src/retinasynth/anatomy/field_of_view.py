@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from retinasynth.errors import ImageError
 from retinasynth.images import Mask, Photograph, resize_mask, resize_photograph
@@ -15,6 +16,8 @@ NO_BORDER_SHARE = 0.35  # corners brighter than this have no dark border
 RIM_TOLERANCE = 0.012  # of the radius: how far a point of the rim may lie from the circle
 FLAT_SHARE = 0.5  # of a chord of the circle that a straight cut must follow
 TRIALS = 300
+ENCLOSING_STEPS = 2000
+BEYOND_VESSELS = 0.02  # of the radius: what lies between the ends of vessels and the rim
 
 
 class Circle(NamedTuple):
@@ -58,6 +61,31 @@ def find_field_of_view(photograph: Photograph) -> Mask:
         raise ImageError("The picture is black", expected="a fundus photograph")
     found = _find(brightness)
     return found if found.shape == (height, width) else resize_mask(found, (height, width))
+
+
+def field_around(vessels: Mask) -> Mask:
+    """The field of view that a vessel mask alone lets one expect: the smallest circle around it, a little larger.
+
+    Vessels run to the rim in most photographs. The circle is cut off where the picture ends.
+
+    Args:
+        vessels: ``bool (height, width)``, not empty.
+
+    Example:
+        >>> vessels = np.zeros((200, 240), bool)
+        >>> vessels[100, 40:201] = vessels[20:181, 120] = True
+        >>> field = field_around(vessels)
+        >>> int(field[100].sum()), int(field[:, 120].sum())
+        (163, 163)
+    """
+    points = np.argwhere(vessels).astype(np.float64)
+    rim = points[ConvexHull(points).vertices] if np.ptp(points, axis=0).min() > 0 and len(points) > 2 else points
+    centre = rim.mean(axis=0)
+    for step in range(1, ENCLOSING_STEPS):  # toward the furthest point, less each time (Badoiu and Clarkson, 2003)
+        centre += (rim[np.argmax(np.hypot(*(rim - centre).T))] - centre) / (step + 1)
+    radius = max(1.0, np.hypot(*(rim - centre).T).max() * (1 + BEYOND_VESSELS))
+    rows, columns = np.indices(vessels.shape)
+    return np.asarray(np.hypot(rows - centre[0], columns - centre[1]) <= radius)
 
 
 def _find(brightness: NDArray[np.float64]) -> Mask:

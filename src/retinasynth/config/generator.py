@@ -24,8 +24,8 @@ class DataSettings(Section):
     size_px: int = Field(256, ge=16, le=4096, description="height and width that every pair is resized to")
     resize: Resize = Field(
         "stretch",
-        description="how other shapes become square: stretched, as in the source, or letterboxed (black bars, which "
-        "`generate --size mask` cuts off again)",
+        description="how other shapes become square: stretched, as in the source, letterboxed (black bars, which "
+        "`generate --size mask` cuts off again), or cut to the frame of the field of view (styled alone)",
     )
     planes: Annotated[tuple[Plane, ...], BeforeValidator(split_names)] = Field(
         ("vessels",),
@@ -42,6 +42,13 @@ class DataSettings(Section):
     )
     flip: bool = Field(False, description="augment with left-right and up-down flips, each with probability 1/2")
     rotation_deg: float = Field(0.0, ge=0, le=180, description="augment with rotations up to this angle either way")
+    plane_dropout: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="styled: how often a label plane other than the vessels is hidden in training, so that the model "
+        "can do without it",
+    )
     licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
 
     @property
@@ -74,8 +81,10 @@ def label_channels(planes: Sequence[str], mask_channels: int) -> int:
 class GeneratorSettings(Section):
     """The U-Net that turns a mask into a photograph."""
 
-    architecture: Literal["unet", "resize"] = Field(
-        "unet", description="unet is the source's; resize is lighter and enlarges without a checkerboard"
+    architecture: Literal["unet", "resize", "styled"] = Field(
+        "unet",
+        description="unet is the source's; resize is lighter and enlarges without a checkerboard; styled follows a "
+        "style besides the labels, of which each may be unknown",
     )
     filters: int = Field(64, ge=1, le=512, description="channels after the first encoder step")
     depth: int = Field(8, ge=2, le=12, description="stride-2 steps down to the bottleneck; 8 takes 256 px to 1 x 1")
@@ -97,6 +106,12 @@ class DiscriminatorSettings(Section):
         description="batch: normalisation in all steps but the first and last; spectral: kernels of norm 1 (Miyato, "
         "2018), so that it cannot run away from few pictures",
     )
+    scales: int = Field(
+        1, ge=1, le=4, description="styled: discriminators, each of a picture half as large as the one before"
+    )
+    crop_px: int = Field(
+        256, ge=32, le=4096, description="styled: side of the piece that the first of several looks at"
+    )
 
 
 class LossSettings(Section):
@@ -109,6 +124,19 @@ class LossSettings(Section):
         0.0, ge=0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), as the source measures it"
     )
     l1_weight: float = Field(100.0, ge=0, description="weight of the mean absolute error, on values in [-1, 1]")
+    feature_weight: float = Field(
+        0.0, ge=0, description="styled: weight of the difference that the discriminators' features see"
+    )
+    texture_weight: float = Field(
+        0.0, ge=0, description="styled: weight of the difference in the amount of detail, wherever it lies"
+    )
+    expected_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="styled: share of the steps in which the most likely photograph is learnt, without detail or "
+        "discriminator",
+    )
 
 
 class OptimiserSettings(Section):
@@ -122,6 +150,11 @@ class OptimiserSettings(Section):
 class TrainingSettings(LoopSettings):
     """The loop."""
 
+    start_from: str = Field(
+        "",
+        description="styled: a model of the same planes and network whose weights are learnt on from, of any size: "
+        "bundled, run or model folder; empty is none",
+    )
     epochs: int = Field(40, ge=1)
     initialisation: Initialisation = Field(
         "normal",
@@ -140,6 +173,37 @@ PRESETS: dict[str, dict[str, Any]] = {
         "loss": {"ssim_weight": 20.0},
         "optimiser": {"learning_rate": 5e-4},
         "training": {"epochs": 25, "initialisation": "he", "ema_decay": 0.995},
+    },
+    # For release: follows labels and a style, at 512 pixels.
+    "fundus-512": {
+        "data": {
+            "size_px": 512,
+            "resize": "frame",
+            "planes": [
+                "vessels",
+                "disc",
+                "cup",
+                "microaneurysms",
+                "haemorrhages",
+                "hard_exudates",
+                "soft_exudates",
+            ],
+            "mask_channels": 1,
+            "flip": True,
+            "rotation_deg": 15,
+            "plane_dropout": 0.2,
+        },
+        "generator": {"architecture": "styled", "filters": 16, "depth": 6, "dropout": 0.0},
+        "discriminator": {"filters": 32, "scales": 2},
+        "loss": {
+            "adversarial_weight": 2.0,
+            "ssim_weight": 20.0,
+            "l1_weight": 50.0,
+            "feature_weight": 3.0,
+            "texture_weight": 2.0,
+        },
+        "optimiser": {"learning_rate": 4e-4},
+        "training": {"epochs": 14, "initialisation": "he", "ema_decay": 0.998},
     },
     # Lean made small enough to learn the embedded procedural eyes in about a minute.
     "demo": {
@@ -173,10 +237,35 @@ class Settings(RunSettings):
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
+    def _frames_are_for_styles(self) -> Self:
+        is_styled, is_framed = self.generator.architecture == "styled", self.data.resize == "frame"
+        if is_styled != is_framed:
+            raise ValueError(
+                f"generator.architecture is {self.generator.architecture} and data.resize is {self.data.resize}, but "
+                "styled goes with frame, and nothing else does"
+            )
+        if self.training.start_from and not is_styled:
+            raise ValueError("training.start_from is for generator.architecture styled")
+        if is_styled and (
+            "vessels" not in self.data.planes or "fov" in self.data.planes or self.data.mask_channels > 1
+        ):
+            raise ValueError(
+                "generator.architecture styled needs vessels among data.planes, not fov (which is always there), and "
+                "data.mask_channels=1"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _size_fits_depth(self) -> Self:
         refuse_odd_size(self.data.size_px, self.generator.depth)
+        least = self.data.size_px // 2 ** (self.discriminator.scales - 1)
         if self.data.size_px < 32:
             raise ValueError(f"data.size_px is {self.data.size_px}, but the discriminator needs at least 32")
+        if least < 32:
+            raise ValueError(
+                f"data.size_px is {self.data.size_px} and discriminator.scales {self.discriminator.scales}, which "
+                f"leaves the last discriminator {least} pixels, but it needs at least 32"
+            )
         return self
 
 

@@ -13,7 +13,7 @@ from retinasynth.errors import SettingError
 Initialisation = Literal["normal", "glorot", "he"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Appearance = Literal["own", "expected"]
-Resize = Literal["stretch", "letterbox"]
+Resize = Literal["stretch", "letterbox", "frame"]
 Laterality = Literal["left", "right"]
 Centre = Literal["disc", "macula"]
 Plane = Literal[

@@ -54,8 +54,9 @@ def rotate(picture: Picture, angle_deg: float) -> Picture:
     """Rotate about the centre, counter-clockwise; what comes in from outside is the picture's reflection.
 
     Args:
-        picture: photograph ``uint8 (height, width, 3)`` or ``float32`` of that shape (bicubic), or mask
-            ``bool (height, width)`` or label planes ``bool (height, width, planes)`` (nearest value).
+        picture: photograph ``uint8 (height, width, 3)`` or ``float32`` of that shape, or how much of each pixel
+            planes cover, ``uint8 (height, width, planes)`` (all bicubic); or mask ``bool (height, width)`` or label
+            planes ``bool (height, width, planes)`` (nearest value).
         angle_deg: any angle, in degrees.
 
     Returns:
@@ -73,7 +74,8 @@ def rotate(picture: Picture, angle_deg: float) -> Picture:
     is_float, is_mask = picture.dtype == np.float32, picture.dtype == np.bool_
     padded = np.pad(picture if is_float else picture.astype(np.uint8), border, mode="reflect")
     resample = Image.Resampling.NEAREST if is_mask else Image.Resampling.BICUBIC
-    is_layered = picture.ndim == 3 and (is_float or is_mask)  # of which Pillow takes one layer at a time
+    # of which Pillow takes one layer at a time
+    is_layered = picture.ndim == 3 and (is_float or is_mask or picture.shape[2] != 3)
     layers = np.moveaxis(padded, -1, 0) if is_layered else [padded]
     turned = [np.asarray(Image.fromarray(layer).rotate(angle_deg, resample)) for layer in layers]
     rotated = np.stack(turned, axis=-1) if is_layered else turned[0]

@@ -1,11 +1,10 @@
 """What a segmenter learns from: the eyes of several data sets in frames of one size, and the examples cut from them.
 
-Eyes are decoded once, into arrays under the cache folder. Which example stands where in a step, how it is cut and how
+Which example stands where in a step, how it is cut and how
 it is varied follows from ``(seed, step, position)`` alone, so that a resumed run sees what the undisturbed one would.
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,18 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from retinasynth.anatomy.field_of_view import find_field_of_view
-from retinasynth.anatomy.frame import frame_of, into_frame
 from retinasynth.config import AugmentationSettings, SegmentationData, SegmenterSettings
+from retinasynth.datasets.frames import FramedEyes, load_frames
 from retinasynth.datasets.grown import grown_eyes
-from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
-from retinasynth.datasets.pairs import stamp_of
+from retinasynth.datasets.layouts import EyeFiles, find_eyes
 from retinasynth.datasets.photometric import as_another_camera
 from retinasynth.errors import DataError
-from retinasynth.files import LABELLING, cache_folder, fill_once
-from retinasynth.images import Photograph
+from retinasynth.files import LABELLING
 
-CACHE_FORMAT = 1
 _MOST_GROWN_VALIDATION = 24
 _WHOLE_SHARE = 0.3  # of the examples that show the whole field, where the disc is looked at more closely in others
 _ELSEWHERE_SHARE = 0.2  # of the close looks that show another, bright place, which could pass for a disc
@@ -53,30 +48,6 @@ class Examples(NamedTuple):
     fields: Tensor
     labels: Tensor
     known: Tensor
-
-
-@dataclass(frozen=True)
-class FramedEyes:
-    """Decoded eyes of one data set.
-
-    Attributes:
-        files: where they come from.
-        photographs: ``uint8 (n, field_px, field_px, 3)``.
-        layers: ``uint8 (n, 1 + planes, field_px, field_px)``: the field of view and the label planes, 255 where a
-            pixel is covered.
-        known: ``bool (n, planes)``: which planes an eye has.
-        fingerprint: SHA-256 over names and pixels.
-    """
-
-    files: tuple[EyeFiles, ...]
-    photographs: NDArray[np.uint8]
-    layers: NDArray[np.uint8]
-    known: NDArray[np.bool_]
-    fingerprint: str
-
-    def __len__(self) -> int:
-        """How many eyes."""
-        return len(self.files)
 
 
 @dataclass(frozen=True)
@@ -120,7 +91,9 @@ def load_sources(data: SegmentationData) -> Sources:
         is_proof = not (Path(folder) / LABELLING).is_file()
         held_out = validation_subjects(usable, data.validation_share if is_proof else 0)
         validation += [files for files in usable if files.subject in held_out]
-        real.append(load_frames([files for files in usable if files.subject not in held_out], data))
+        real.append(
+            load_frames([files for files in usable if files.subject not in held_out], data.field_px, data.planes)
+        )
     grown = None
     if data.grown and data.grown_share:
         usable = grown_eyes(data.grown, data.field_px)
@@ -128,7 +101,7 @@ def load_sources(data: SegmentationData) -> Sources:
         held_out = validation_subjects(usable, data.validation_share) if unseen else set()
         held_back = [files.with_planes_alone(unseen) for files in usable if files.subject in held_out]
         validation += held_back[:: max(1, math.ceil(len(held_back) / _MOST_GROWN_VALIDATION))]
-        grown = load_frames([files for files in usable if files.subject not in held_out], data)
+        grown = load_frames([files for files in usable if files.subject not in held_out], data.field_px, data.planes)
     if not real and grown is None:
         raise DataError(
             "There is nothing to learn from", expected="--data with a set of labelled eyes, or data.grown above 0"
@@ -170,56 +143,6 @@ def validation_subjects(files: Sequence[EyeFiles], share: float) -> set[str]:
             do="Set validation_share=0 to go without; the threshold is then one half",
         )
     return set(people[: min(max(1, round(share * len(people))), len(people) - 1)])
-
-
-# --- Decoding --------------------------------------------------------------------------------------------------------
-
-
-def load_frames(files: Sequence[EyeFiles], data: SegmentationData) -> FramedEyes:
-    """Decode eyes into frames of ``data.field_px``, or take them from the cache."""
-    wanted = json.dumps([CACHE_FORMAT, data.field_px, *data.planes, [stamp_of(eye, data.planes) for eye in files]])
-    folder = fill_once(
-        cache_folder() / "frames" / hashlib.sha256(wanted.encode()).hexdigest()[:24],
-        lambda temporary: _decode(files, data, temporary),
-    )
-    about = json.loads((folder / "frames.json").read_text(encoding="utf-8"))
-    return FramedEyes(
-        files=tuple(files),
-        photographs=np.load(folder / "photographs.npy", mmap_mode="r", allow_pickle=False),
-        layers=np.load(folder / "layers.npy", mmap_mode="r", allow_pickle=False),
-        known=np.load(folder / "known.npy", allow_pickle=False),
-        fingerprint=about["fingerprint"],
-    )
-
-
-def _decode(files: Sequence[EyeFiles], data: SegmentationData, folder: Path) -> None:
-    size, planes = data.field_px, data.planes
-
-    def decode(one: EyeFiles) -> tuple[Photograph, NDArray[np.uint8]]:
-        eye = read_eye(one.with_planes_alone(planes))
-        if eye.photograph is None:
-            raise DataError(f"{one.name} has no photograph")
-        field = find_field_of_view(eye.photograph)
-        frame = frame_of(field)
-        absent = np.zeros(field.shape, np.bool_)
-        layers = [field, *(eye.planes.get(plane, absent) for plane in planes)]
-        covered = [into_frame(layer.astype(np.uint8) * np.uint8(255), frame, size) for layer in layers]
-        return into_frame(eye.photograph, frame, size), np.stack(covered)
-
-    known = np.array([[one.has([plane]) for plane in planes] for one in files])
-    photographs = np.lib.format.open_memmap(folder / "photographs.npy", "w+", np.uint8, (len(files), size, size, 3))
-    layers = np.lib.format.open_memmap(folder / "layers.npy", "w+", np.uint8, (len(files), 1 + len(planes), size, size))
-    digest = hashlib.sha256(json.dumps([[one.name for one in files], known.tolist()]).encode())
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for number, (photograph, covered) in enumerate(pool.map(decode, files)):
-            photographs[number], layers[number] = photograph, covered
-            digest.update(photograph.tobytes())
-            digest.update(covered.tobytes())
-    photographs.flush()
-    layers.flush()
-    np.save(folder / "known.npy", known)
-    about = {"fingerprint": digest.hexdigest(), "names": [one.name for one in files]}
-    (folder / "frames.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 # --- Examples --------------------------------------------------------------------------------------------------------

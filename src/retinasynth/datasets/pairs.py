@@ -7,11 +7,11 @@ a resumed run needs no saved state to see what the undisturbed one would have se
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import Labels, Photograph
 
 CACHE_FORMAT = 5
+
+Example = TypeVar("Example")
 
 
 class Batch(NamedTuple):
@@ -172,11 +174,29 @@ def steps_per_epoch(pairs: Sized, settings: Settings) -> int:
 
 
 def batches(pairs: Pairs, settings: Settings, *, epoch: int, first_step: int = 0, process: int = 0) -> Iterator[Batch]:
-    """The batches of one epoch for one process, decoded one step ahead in a thread.
+    """The batches of one epoch for one process; see `in_batches`."""
+
+    def one(index: int, position: int) -> tuple[Tensor, Tensor]:
+        return _pair(pairs, index, settings, epoch, position)
+
+    yield from map(_stack, in_batches(pairs, settings, one, epoch=epoch, first_step=first_step, process=process))
+
+
+def in_batches(
+    pairs: Sized,
+    settings: Settings,
+    one: Callable[[int, int], Example],
+    *,
+    epoch: int,
+    first_step: int = 0,
+    process: int = 0,
+) -> Iterator[list[Example]]:
+    """The examples of one epoch for one process, in batches that are made one step ahead in a thread.
 
     Args:
-        pairs: the training pairs.
-        settings: batch size, augmentation and seed.
+        pairs: of which there are so many.
+        settings: batch size and seed.
+        one: makes an example from the number of a pair and the position in the epoch.
         epoch: number of the epoch, from 0.
         first_step: steps of this epoch to pass over, when a run is resumed inside it.
         process: rank of this process.
@@ -184,9 +204,9 @@ def batches(pairs: Pairs, settings: Settings, *, epoch: int, first_step: int = 0
     order = np.random.default_rng([settings.training.seed, epoch]).permutation(len(pairs))
     size, processes = settings.training.batch_size, settings.training.devices
 
-    def make(step: int) -> Batch:
+    def make(step: int) -> list[Example]:
         positions = range((step * processes + process) * size, (step * processes + process + 1) * size)
-        return _stack([_pair(pairs, int(order[at]), settings, epoch, at) for at in positions])
+        return [one(int(order[at]), at) for at in positions]
 
     steps = range(first_step, steps_per_epoch(pairs, settings))
     with ThreadPoolExecutor(max_workers=1) as ahead:

@@ -44,6 +44,7 @@ LOSSES = {
     "loss_generator_l1": "mean absolute error",
 }
 PIXEL_LOSS = "loss_generator_l1"
+EXPECTED_LOSS = "loss_expected_l1"  # of the steps of a styled run that have no others
 LOSS_PLOTS = {
     "Discriminator": ("loss_discriminator_real", "loss_discriminator_generated"),
     "Generator, adversarial": ("loss_generator_adversarial",),
@@ -60,7 +61,7 @@ def read_training_log(path: Path) -> Losses:
 
     Returns:
         ``step`` and the names of those of `LOSSES` that the run has (without a discriminator the last alone), each
-        with one value for each record.
+        with one value for each record; those of steps that have another loss are left out.
 
     Raises:
         DataError: the file cannot be read, a line is not a record, or a loss is missing.
@@ -69,9 +70,10 @@ def read_training_log(path: Path) -> Losses:
         lines = Path(path).read_text(encoding="utf-8").split("\n")[:-1]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a training log ({error})", expected="a metrics.jsonl") from error
-    alone = lines and not any(name in lines[0] for name in LOSSES if name != PIXEL_LOSS)
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if EXPECTED_LOSS not in line]
+    alone = numbered and not any(name in numbered[0][1] for name in LOSSES if name != PIXEL_LOSS)
     columns: dict[str, list[float]] = {name: [] for name in ("step", *([PIXEL_LOSS] if alone else LOSSES))}
-    for number, line in enumerate(lines, start=1):
+    for number, line in numbered:
         try:
             record = json.loads(line)
             for name, column in columns.items():

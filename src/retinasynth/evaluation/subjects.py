@@ -30,6 +30,7 @@ def evaluate_model(
     *,
     against: Path | None = None,
     seed: int = 0,
+    style: str = "expected",
     sets: bool = True,
     network: Path | None = None,
     allow_leaks: bool = False,
@@ -41,7 +42,9 @@ def evaluate_model(
         data: a data set with a test split.
         out: a new or empty folder for the results.
         against: another model, which is compared with the first picture by picture.
-        seed: of the models' dropout; each picture adds its number.
+        seed: of the models' dropout, or of style and noise; each picture adds its number.
+        style: of styled models: ``"expected"`` for fidelity, ``"sampled"`` for realism, or ``"own"``, that of each real
+            photograph itself.
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
         allow_leaks: go on where test eyes stand in training, with a warning before everything else.
@@ -69,11 +72,12 @@ def evaluate_model(
         "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures",
         "Licence of the training data": str(training.get("licence") or "not given"),
         "Seed": str(seed),
+        **({"Style": style} if synthesizer.config.is_styled else {}),
         "retinasynth": synthesizer.config.retinasynth_version,
     }
     log = Path(model) / "metrics.jsonl"
     return evaluate_examples(
-        _examples(synthesizer, other, test_files, test, seed),
+        _examples(synthesizer, other, test_files, test, seed, style),
         reference=Reference(train.names, list(train.photographs), list(train.labels[..., 0])) if train else None,
         out=out,
         about=about,
@@ -111,10 +115,10 @@ def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
 
 
 def _examples(
-    model: Synthesizer, other: Synthesizer | None, files: Sequence[EyeFiles], test: Pairs, seed: int
+    model: Synthesizer, other: Synthesizer | None, files: Sequence[EyeFiles], test: Pairs, seed: int, style: str
 ) -> Iterator[Example]:
-    answers = generated(model, files, seed)
-    others = generated(other, files, seed) if other else itertools.repeat(None)
+    answers = generated(model, files, seed, style)
+    others = generated(other, files, seed, style) if other else itertools.repeat(None)
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.labels[index, ..., 0]), np.asarray(test.photographs[index])
@@ -123,9 +127,20 @@ def _examples(
             advance(index + 1, name)
 
 
-def generated(model: Synthesizer, files: Sequence[EyeFiles], seed: int) -> Iterator[Photograph]:
-    """What a model makes of the masks of these eyes, as it is evaluated; each picture adds its number to the seed."""
-    if model.config.resize == "stretch":
+def generated(
+    model: Synthesizer, files: Sequence[EyeFiles], seed: int, style: str = "expected"
+) -> Iterator[Photograph]:
+    """What a model makes of the masks of these eyes, as it is evaluated; each picture adds its number to the seed.
+
+    A styled model makes them in a style (`retinasynth.synthesis.styling.chosen_style`); ``"own"`` is that of the real
+    photograph of the same eye.
+    """
+    if model.config.is_styled:
+        for index, one in enumerate(files):
+            eye = read_eye(one)
+            wanted = _photograph(eye) if style == "own" else style
+            yield model.generate(eye, seed=seed + index, size="mask", style=wanted)
+    elif model.config.resize == "stretch":
         planes = model.config.planes
         for index, labels in enumerate(load_pairs(files, model.config.size_px, planes=planes).labels):
             eye = Eye(files[index].name, {plane: labels[..., number] for number, plane in enumerate(planes)})

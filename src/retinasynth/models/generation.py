@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from retinasynth import images
@@ -49,6 +50,30 @@ def generate_photograph(network: nn.Module, labels: Labels, *, channels: int, se
     half = torch.autocast(weight.device.type, torch.bfloat16, enabled=fast_precision(weight.device) == "bf16")
     with evaluation_mode(network), torch.inference_mode(), half, seeded(seed, device=weight.device):
         generated = network(signed[None])[0]
+    return images.photograph_from_signed(generated.float().cpu().numpy())
+
+
+def generate_styled(
+    network: nn.Module, labels: NDArray[np.float32], style: NDArray[np.float32], *, detail: float, seed: int
+) -> Photograph:
+    """The photograph of one label map in a style; otherwise as `generate_photograph`.
+
+    Args:
+        network: a `retinasynth.models.styled.StyledGenerator`.
+        labels: ``float32 (channels, size, size)``: -1 outside, 1 inside, 0 unknown; the field of view first.
+        style: ``float32 (NUMBERS,)``, see `retinasynth.anatomy.style`.
+        detail: 0 is the most likely photograph of these labels and the field of the style, 1 one as a camera takes it.
+        seed: of the noise.
+
+    Returns:
+        ``uint8 (size, size, 3)``.
+    """
+    weight = next(network.parameters())
+    device = weight.device
+    half = torch.autocast(device.type, torch.bfloat16, enabled=fast_precision(device) == "bf16")
+    with evaluation_mode(network), torch.inference_mode(), half, seeded(seed, device=device):
+        given = (torch.from_numpy(np.ascontiguousarray(values)).to(weight)[None] for values in (labels, style))
+        generated = network(*given, weight.new_tensor([[detail]]))[0]
     return images.photograph_from_signed(generated.float().cpu().numpy())
 
 

@@ -170,11 +170,13 @@ class ResizeGenerator(nn.Module):
         super().__init__()
         widths = [settings.filters * min(2**step, MAX_WIDENING) for step in range(settings.depth + 1)]
         steps = list(itertools.pairwise(widths))
-        self.enter = nn.Sequential(_same(mask_channels + 2, widths[0]), nn.LeakyReLU(0.2))
-        self.encoder = nn.ModuleList(_normalised(_same(fine, coarse, stride=2)) for fine, coarse in steps)
-        self.bottom = nn.Sequential(nn.Dropout2d(settings.dropout), _normalised(_same(widths[-1], widths[-1])))
+        self.enter = nn.Sequential(same_convolution(mask_channels + 2, widths[0]), nn.LeakyReLU(0.2))
+        self.encoder = nn.ModuleList(_normalised(same_convolution(fine, coarse, stride=2)) for fine, coarse in steps)
+        self.bottom = nn.Sequential(
+            nn.Dropout2d(settings.dropout), _normalised(same_convolution(widths[-1], widths[-1]))
+        )
         self.decoder = nn.ModuleList(_Joining(coarse, fine) for fine, coarse in reversed(steps))
-        self.output = _same(widths[0], 3)
+        self.output = same_convolution(widths[0], 3)
         self.register_buffer("canvas", torch.zeros(3, size_px, size_px))
 
     def start_from(self, canvas: Tensor) -> None:
@@ -189,7 +191,7 @@ class ResizeGenerator(nn.Module):
 
     def forward(self, mask: Tensor) -> Tensor:
         """The photograph of a mask; both signed."""
-        features = self.enter(torch.cat([mask, _coordinates(mask)], dim=1))
+        features = self.enter(torch.cat([mask, coordinates(mask)], dim=1))
         skips = []
         for down in self.encoder:
             skips.append(features)
@@ -206,8 +208,8 @@ class _Joining(nn.Module):
 
     def __init__(self, coarse: int, fine: int) -> None:
         super().__init__()
-        self.coarse = _same(coarse, fine)
-        self.fine = _same(fine, fine)
+        self.coarse = same_convolution(coarse, fine)
+        self.fine = same_convolution(fine, fine)
         self.normalised = _norm_and_activation(fine)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
@@ -217,7 +219,7 @@ class _Joining(nn.Module):
         return joined
 
 
-def _coordinates(like: Tensor) -> Tensor:
+def coordinates(like: Tensor) -> Tensor:
     """Row and column of each pixel, from -1 to 1: ``(batch, 2, height, width)``."""
     batch, _, height, width = like.shape
     rows = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device)
@@ -225,7 +227,8 @@ def _coordinates(like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(batch, 2, height, width)
 
 
-def _same(before: int, after: int, stride: int = 1) -> nn.Conv2d:
+def same_convolution(before: int, after: int, stride: int = 1) -> nn.Conv2d:
+    """3x3 convolution that keeps height and width, or halves them with stride 2."""
     return nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1)
 
 
@@ -234,4 +237,9 @@ def _normalised(convolution: nn.Conv2d) -> nn.Sequential:
 
 
 def _norm_and_activation(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.GroupNorm(max(1, channels // GROUP_CHANNELS), channels), nn.LeakyReLU(0.2))
+    return nn.Sequential(group_norm(channels), nn.LeakyReLU(0.2))
+
+
+def group_norm(channels: int, *, affine: bool = True) -> nn.GroupNorm:
+    """Group normalisation of groups of `GROUP_CHANNELS`."""
+    return nn.GroupNorm(max(1, channels // GROUP_CHANNELS), channels, affine=affine)

@@ -3,6 +3,7 @@
 Source: the system described in docs/source.md; Isola et al., CVPR 2017, equations 1 to 4 with L1 weight 100.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -69,6 +70,61 @@ def generator_loss(logits: Tensor | None, generated: Tensor, expected: Tensor, w
     if weights.ssim_weight:
         total = total + weights.ssim_weight * (1 - ssim(generated, expected))
     return GeneratorLoss(adversarial, l1, total)
+
+
+def feature_difference(generated: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
+    """How differently discriminators see a generated and the real photograph of one eye, without their verdict.
+
+    The mean absolute difference of the features of each step, averaged over steps and discriminators (feature
+    matching: Wang et al., CVPR 2018, equation 4).
+
+    Args:
+        generated: what each discriminator sees (`discriminators.MultiScaleDiscriminator`), its logits last.
+        real: the same of the real photograph; taken as given.
+    """
+    steps = [
+        functional.l1_loss(ours, theirs.detach())
+        for seen, wanted in zip(generated, real, strict=True)
+        for ours, theirs in zip(seen[:-1], wanted[:-1], strict=True)
+    ]
+    return torch.stack(steps).mean()
+
+
+TEXTURE_SCALES = 4
+TEXTURE_WINDOW_PX = 16
+_LEAST_TEXTURE = 2e-3  # a quarter of a grey level
+_WHOLLY = 0.999
+
+
+def texture_difference(generated: Tensor, real: Tensor, inside: Tensor) -> Tensor:
+    """How differently two pictures are textured, wherever each detail lies.
+
+    A picture is parted into octaves of detail (Burt and Adelson, "The Laplacian Pyramid", IEEE TCOM 1983). In windows
+    of `TEXTURE_WINDOW_PX` pixels of each octave, the mean absolute detail of the two is compared by its logarithm: a
+    window with the right amount of detail is right, whichever detail it is. Windows that do not lie wholly inside the
+    field of view do not count.
+
+    Args:
+        generated: ``(batch, 3, height, width)``, signed; sides are multiples of 16 times the window, or nearly.
+        real: the same.
+        inside: ``(batch, 1, height, width)``, 1 inside the field of view.
+
+    Returns:
+        The mean difference of natural logarithms over octaves, windows and channels; 0 where textures are equal.
+    """
+    differences = []
+    pictures, inside = torch.cat([generated, real]).float(), inside.float()
+    for _ in range(TEXTURE_SCALES):
+        if min(pictures.shape[2:]) < 2 * TEXTURE_WINDOW_PX:
+            break
+        coarse = functional.avg_pool2d(pictures, 2)
+        detail = (pictures - functional.interpolate(coarse, size=pictures.shape[2:], mode="bilinear")).abs()
+        ours, theirs = functional.avg_pool2d(detail, TEXTURE_WINDOW_PX).add(_LEAST_TEXTURE).log().chunk(2)
+        whole = (functional.avg_pool2d(inside, TEXTURE_WINDOW_PX) > _WHOLLY).expand_as(ours)
+        if whole.any():
+            differences.append((ours - theirs).abs()[whole].mean())
+        pictures, inside = coarse, functional.avg_pool2d(inside, 2)
+    return torch.stack(differences).mean() if differences else 0 * generated.sum()
 
 
 SSIM_WINDOW_PX = 7

@@ -12,6 +12,7 @@ import retinasynth
 from retinasynth.config import GeneratorSettings, Plane, Resize, Section, Settings, label_channels, refuse_odd_size
 from retinasynth.models.folders import FORMAT_VERSION, load_weights, read_config, training_facts, write_model_folder
 from retinasynth.models.generators import build_generator
+from retinasynth.models.styled import StyledGenerator
 
 FORMAT = "retinasynth-model"
 CONVENTIONS = {
@@ -36,6 +37,7 @@ class ModelConfig(Section):
         planes: label planes that a photograph is made from, in the order of the channels.
         mask_channels: channels that a single plane is repeated in.
         generator: its shape.
+        styles: how many styles of training photographs the weights of a styled generator hold.
         conventions: of the values in and out, in words.
         training: where it comes from: steps, epochs, number of pairs, data, licence, seed.
     """
@@ -51,6 +53,7 @@ class ModelConfig(Section):
     planes: tuple[Plane, ...] = ("vessels",)  # of models from before there was a choice
     mask_channels: int
     generator: GeneratorSettings
+    styles: int = 0
     conventions: Mapping[str, str] = CONVENTIONS
     training: Mapping[str, Any] = {}
 
@@ -58,6 +61,17 @@ class ModelConfig(Section):
     def label_channels(self) -> int:
         """Channels of what the generator is shown."""
         return label_channels(self.planes, self.mask_channels)
+
+    @property
+    def is_styled(self) -> bool:
+        """Whether the generator follows a style."""
+        return self.generator.architecture == "styled"
+
+    def build(self) -> nn.Module:
+        """The generator, with PyTorch's own initial weights."""
+        if self.is_styled:
+            return StyledGenerator(1 + len(self.planes), self.size_px, self.generator, self.styles)
+        return build_generator(self.label_channels, self.size_px, self.generator)
 
     @model_validator(mode="after")
     def _size_fits_depth(self) -> Self:
@@ -92,6 +106,7 @@ def save_model(folder: Path, network: nn.Module, settings: Settings, training: M
         planes=settings.data.planes,
         mask_channels=settings.data.mask_channels,
         generator=settings.generator,
+        styles=len(network.styles) if isinstance(network, StyledGenerator) else 0,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
     )
     write_model_folder(folder, network, config, _model_card(config))
@@ -105,7 +120,7 @@ def load_model(folder: Path) -> Model:
     """
     folder = Path(folder)
     config = read_config(folder, ModelConfig, FORMAT)
-    network = build_generator(config.label_channels, config.size_px, config.generator)
+    network = config.build()
     load_weights(folder, network)
     return Model(network.eval(), config)
 

@@ -13,6 +13,7 @@ from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import DataError, OutputError, SettingError
 from retinasynth.files import MANIFEST, explaining_write_errors, new_folder, output_folder, sha256_of
 from retinasynth.progress import progress
+from retinasynth.synthesis.styling import StyleChoice
 from retinasynth.synthesis.synthesizer import Size, Synthesizer
 
 
@@ -33,12 +34,13 @@ def parse_size(text: str) -> Size:
         raise SettingError(f"--size is {text!r}", expected="model, mask, or a number of pixels") from error
 
 
-def find_masks(path: Path, planes: Sequence[str] = ("vessels",)) -> list[EyeFiles]:
+def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Sequence[str] = ()) -> list[EyeFiles]:
     """The label planes of every eye: of a single plane one file or a folder of files, else a data set.
 
     Args:
         path: where they are.
         planes: that are wanted; of a data set, eyes without one of them are left out.
+        welcome: planes that are taken along where an eye has them.
 
     Raises:
         DataError: there is nothing there, or nothing with these planes.
@@ -51,7 +53,7 @@ def find_masks(path: Path, planes: Sequence[str] = ("vessels",)) -> list[EyeFile
         if found:
             return _distinct([_mask_file(file, planes[0]) for file in found])
     eyes = [
-        eye if eye.side_by_side else replace(eye.with_planes_alone(planes), photograph=None)
+        eye if eye.side_by_side else replace(eye.with_planes_alone([*planes, *welcome]), photograph=None)
         for eye in find_eyes(path).eyes
         if eye.has(planes)
     ]
@@ -78,7 +80,9 @@ def _distinct(eyes: list[EyeFiles]) -> list[EyeFiles]:
     return eyes
 
 
-def generate_picture(model: Synthesizer, mask: Path, out: Path, *, seed: int, size: Size) -> None:
+def generate_picture(
+    model: Synthesizer, mask: Path, out: Path, *, seed: int, size: Size, style: StyleChoice | None = None
+) -> None:
     """Generate one photograph into the file `out` (PNG).
 
     Raises:
@@ -88,10 +92,19 @@ def generate_picture(model: Synthesizer, mask: Path, out: Path, *, seed: int, si
         raise OutputError(f"--out {out} is not a PNG file", expected="NAME.png, or a folder")
     if out.exists():
         raise OutputError(f"{out} exists already", do="Choose another --out, or remove it first")
-    images.write_photograph(out, model.generate(mask, seed=seed, size=size), model.provenance(seed))
+    photograph = model.generate(mask, seed=seed, size=size, style=style)
+    images.write_photograph(out, photograph, model.provenance(seed, style))
 
 
-def generate_set(model: Synthesizer, masks: Sequence[EyeFiles], out: Path, *, seed: int, size: Size) -> None:
+def generate_set(
+    model: Synthesizer,
+    masks: Sequence[EyeFiles],
+    out: Path,
+    *,
+    seed: int,
+    size: Size,
+    style: StyleChoice | None = None,
+) -> None:
     """Generate a synthetic set: ``images/``, masks of the same size in ``vessels/`` and so on, and ``manifest.jsonl``.
 
     Every mask is read before the first picture is generated, so a bad one stops the command before it writes. Each
@@ -103,6 +116,7 @@ def generate_set(model: Synthesizer, masks: Sequence[EyeFiles], out: Path, *, se
         out: a new or empty folder.
         seed: of the first eye.
         size: of the photographs; see `Synthesizer.generate`.
+        style: likewise.
 
     Raises:
         ImageError: a mask cannot be used.
@@ -117,15 +131,18 @@ def generate_set(model: Synthesizer, masks: Sequence[EyeFiles], out: Path, *, se
             eye = read_eye(files)
             written = {"image": out / "images" / f"{eye.name}.png"}
             images.write_photograph(
-                written["image"], model.generate(eye, seed=own_seed, size=size), model.provenance(own_seed)
+                written["image"],
+                model.generate(eye, seed=own_seed, size=size, style=style),
+                model.provenance(own_seed, style),
             )
-            for plane in model.config.planes:
+            for plane in eye.planes:
                 written[plane] = out / plane / f"{eye.name}.png"
                 images.write_mask(written[plane], model.label(eye.planes[plane], size))
             line = {
                 "name": eye.name,
                 "seed": own_seed,
                 "model": model.name,
+                **({"style": model.style_name(style)} if model.config.is_styled else {}),
                 "retinasynth": model.config.retinasynth_version,
                 "licence_of_training_data": model.config.training.get("licence", ""),
                 "sha256": {what: sha256_of(file) for what, file in written.items()},
@@ -152,7 +169,7 @@ def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, se
         DataError: there are no labelled eyes.
     """
     found = find_eyes(data)
-    planes = model.config.planes
+    planes = model.needed_planes
     eyes = _labelled(found.split("test"), planes) or _labelled(found.eyes, planes)
     if not eyes:
         raise DataError(f"{data} has no pairs of a photograph and its {', '.join(planes)}")

@@ -11,9 +11,11 @@ from retinasynth.anatomy import Eye
 from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph
-from retinasynth.models.generation import generate_photograph, move_for_generation
+from retinasynth.models.generation import generate_photograph, generate_styled, move_for_generation
 from retinasynth.models.saving import Model, load_model
+from retinasynth.models.styled import StyledGenerator
 from retinasynth.models.weights import model_folder
+from retinasynth.synthesis.styling import StyleChoice, chosen_style, framed_eye
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
 Size = int | Literal["model", "mask"]
@@ -47,13 +49,20 @@ class Synthesizer:
 
     @overload
     def generate(  # type: ignore[overload-overlap]  # a str is one path, not a sequence of them
-        self, what: Drawable, *, seed: int = 0, size: Size = "model"
+        self, what: Drawable, *, seed: int = 0, size: Size = "model", style: StyleChoice | None = None
     ) -> Photograph: ...
     @overload
-    def generate(self, what: Sequence[Drawable], *, seed: int = 0, size: Size = "model") -> list[Photograph]: ...
+    def generate(
+        self, what: Sequence[Drawable], *, seed: int = 0, size: Size = "model", style: StyleChoice | None = None
+    ) -> list[Photograph]: ...
 
     def generate(
-        self, what: Drawable | Sequence[Drawable], *, seed: int = 0, size: Size = "model"
+        self,
+        what: Drawable | Sequence[Drawable],
+        *,
+        seed: int = 0,
+        size: Size = "model",
+        style: StyleChoice | None = None,
     ) -> Photograph | list[Photograph]:
         """The photograph of an eye, or of each in a list.
 
@@ -63,24 +72,34 @@ class Synthesizer:
 
         Args:
             what: an `Eye` with the planes of the model, or a list of these. For a model of a single plane also its
-                mask ``bool (height, width)`` (or 0-1, or 0-255), or the path of one.
-            seed: of the model's dropout; a model without dropout does not depend on it.
+                mask ``bool (height, width)`` (or 0-1, or 0-255), or the path of one. A styled model needs the vessels
+                alone, and takes what else it knows.
+            seed: of the model's dropout, or of style and noise; a model without either does not depend on it.
             size: of the photograph: ``"model"`` for the model's own, ``"mask"`` for that of the mask, or pixels of
                 a square.
+            style: of a styled model alone: ``"sampled"`` (usual) draws one by the seed; ``"expected"`` makes the most
+                likely photograph; a photograph or its path lends its own (`retinasynth.synthesis.styling`).
 
         Returns:
             ``uint8 (height, width, 3)``, or a list of these.
 
         Raises:
-            InputError: this is no mask, or an empty one, or the size is impossible.
+            InputError: this is no mask, or an empty one, or the size or the style is impossible.
         """
         if isinstance(what, Eye | str | Path | np.ndarray):
-            return self._generate_one(what, seed, size)
-        return [self._generate_one(one, seed, size) for one in what]
+            return self._generate_one(what, seed, size, style)
+        return [self._generate_one(one, seed, size, style) for one in what]
 
-    def _generate_one(self, what: Drawable, seed: int, size: Size) -> Photograph:
+    def _generate_one(self, what: Drawable, seed: int, size: Size, style: StyleChoice | None) -> Photograph:
         if seed < 0:
             raise InputError(f"The seed is {seed}", expected="0 or more")
+        if size not in ("model", "mask") and (not isinstance(size, int) or not 16 <= size <= 8192):
+            raise InputError(f"size is {size!r}", expected="'model', 'mask', or 16 to 8192 pixels")
+        if isinstance(self._network, StyledGenerator):
+            choice = "sampled" if style is None else style
+            return self._styled(self._network, self._labelled(what), seed, size, choice)
+        if style is not None:
+            raise InputError(f"{self.name} follows no style", expected="a model of the architecture styled")
         eye = self._eye(what)
         labels = labels_of(eye, self.config.planes, self.config.size_px, self.config.resize)
         photograph = generate_photograph(self._network, labels, channels=self.config.label_channels, seed=seed)
@@ -88,9 +107,19 @@ class Synthesizer:
             return photograph
         if size == "mask":
             return images.unsquare_photograph(photograph, eye.size, self.config.resize)
-        if not isinstance(size, int) or not 16 <= size <= 8192:
-            raise InputError(f"size is {size!r}", expected="'model', 'mask', or 16 to 8192 pixels")
         return images.resize_photograph(photograph, (size, size))
+
+    def _styled(self, network: StyledGenerator, eye: Eye, seed: int, size: Size, choice: StyleChoice) -> Photograph:
+        framed = framed_eye(eye, self.config.planes, self.config.size_px)
+        style, detail = chosen_style(choice, network.styles.cpu().numpy(), framed, seed)
+        photograph = framed.back(generate_styled(network, framed.layers, style.numbers, detail=detail, seed=seed))
+        if size == "mask":
+            return photograph
+        side = self.config.size_px if size == "model" else size
+        return images.resize_photograph(photograph, (side, side))
+
+    def _labelled(self, what: Drawable) -> Eye:
+        return what if isinstance(what, Eye) else Eye("mask", {"vessels": mask_of(what)})
 
     def _eye(self, what: Drawable) -> Eye:
         """What was given, as an eye with the planes of the model, checked."""
@@ -118,13 +147,28 @@ class Synthesizer:
             return mask
         return images.square_mask(mask, self.config.size_px if size == "model" else size, self.config.resize)
 
-    def provenance(self, seed: int) -> dict[str, str]:
+    @property
+    def needed_planes(self) -> tuple[str, ...]:
+        """Label planes without which no photograph can be generated."""
+        return ("vessels",) if self.config.is_styled else self.config.planes
+
+    @property
+    def welcome_planes(self) -> tuple[str, ...]:
+        """Label planes that are used where they are known."""
+        return (*self.config.planes, "fov") if self.config.is_styled else ()
+
+    def style_name(self, style: StyleChoice | None) -> str:
+        """What is said of a style in metadata: how it was chosen, and of a photograph the name of its file."""
+        return Path(style).name if isinstance(style, str | Path) else "sampled" if style is None else "given"
+
+    def provenance(self, seed: int, style: StyleChoice | None = None) -> dict[str, str]:
         """What the metadata of a picture made by this model say."""
         return {
             "Synthetic": "This picture is synthetic. It shows no patient and is not for diagnosis.",
             "Software": f"retinasynth {self.config.retinasynth_version}",
             "Model": self.name,
             "Seed": str(seed),
+            **({"Style": self.style_name(style)} if self.config.is_styled else {}),
         }
 
 

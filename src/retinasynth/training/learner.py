@@ -71,8 +71,8 @@ class Learner:
         decay = settings.training.ema_decay
         return cls(
             *(generator, discriminator, moving_average(generator, decay) if decay else None, layout),
-            *fabric.setup(generator, _adam(generator, settings)),
-            *fabric.setup(discriminator, _adam(discriminator, settings)),
+            *fabric.setup(generator, adam(generator, settings)),
+            *fabric.setup(discriminator, adam(discriminator, settings)),
         )
 
     @property
@@ -98,7 +98,8 @@ class Learner:
         return Batch(*(tensor.to(device, memory_format=self.layout) for tensor in batch))
 
 
-def _adam(network: nn.Module, settings: Settings) -> torch.optim.Adam:
+def adam(network: nn.Module, settings: Settings) -> torch.optim.Adam:
+    """The optimiser of one network."""
     chosen = settings.optimiser
     return torch.optim.Adam(
         network.parameters(), lr=chosen.learning_rate, betas=(chosen.beta1, chosen.beta2), fused=True

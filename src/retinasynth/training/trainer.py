@@ -22,12 +22,13 @@ from retinasynth import images
 from retinasynth.config import LossSettings, Settings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs, steps_per_epoch
+from retinasynth.datasets.styled import StyledEyes
 from retinasynth.errors import DataError
 from retinasynth.files import new_folder
 from retinasynth.models.generation import generate_photograph
 from retinasynth.models.losses import discriminator_loss, generator_loss
 from retinasynth.models.saving import save_model
-from retinasynth.training import loop
+from retinasynth.training import loop, styled
 from retinasynth.training.checkpoints import State
 from retinasynth.training.learner import Learner, Precision
 
@@ -95,12 +96,14 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
         InterruptedRunError: the user stopped it; `resume` goes on.
     """
     data = find_eyes(data).folder.resolve()
-    pairs, _ = _load(data, settings)
-    steps_per_epoch(pairs, settings)
+    learnt_from, _ = _load(data, settings)
+    steps_per_epoch(learnt_from, settings)
+    if settings.training.start_from:
+        styled.beginning(settings)
     out = new_folder(Path(out), what="a run")
     settings = settings.with_overrides([f"data.folder={data}"])
     loop.write_settings(out, settings)
-    return loop.launch(_Generating, out, settings, settings.training, resumed=False)
+    return loop.launch(_task(settings), out, settings, settings.training, resumed=False)
 
 
 def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
@@ -115,13 +118,21 @@ def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
     """
     run = Path(run)
     settings, saved = loop.resumable(run, Settings, overrides, FREE_TO_CHANGE)
-    pairs, _ = _load(Path(settings.data.folder), settings)
-    loop.refuse_other_data(pairs.fingerprint, saved, settings.data.folder)
+    learnt_from, _ = _load(Path(settings.data.folder), settings)
+    loop.refuse_other_data(learnt_from.fingerprint, saved, settings.data.folder)
     loop.write_settings(run, settings)
-    return loop.launch(_Generating, run, settings, settings.training, resumed=True)
+    return loop.launch(_task(settings), run, settings, settings.training, resumed=True)
 
 
-def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
+def _task(settings: Settings) -> "type[_Generating | styled.Styling]":
+    return styled.Styling if settings.generator.architecture == "styled" else _Generating
+
+
+def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None] | tuple[StyledEyes, StyledEyes | None]:
+    return styled.load_eyes(data, settings) if settings.generator.architecture == "styled" else _pairs(data, settings)
+
+
+def _pairs(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
     """The training pairs and, where there are any, the test pairs."""
     found = find_eyes(data)
     train_files, test_files = found.split("train"), found.split("test")
@@ -143,7 +154,7 @@ class _Generating:
 
     def __init__(self, fabric: Fabric, settings: Settings, precision: Precision) -> None:
         self.settings, self.training = settings, settings.training
-        self.pairs, self.test_pairs = _load(Path(settings.data.folder), settings)
+        self.pairs, self.test_pairs = _pairs(Path(settings.data.folder), settings)
         self.epoch_steps = steps_per_epoch(self.pairs, settings)
         self.total_steps = self.training.epochs * self.epoch_steps
         self.fingerprint = self.pairs.fingerprint

@@ -1,0 +1,156 @@
+"""What a generator that follows a style learns from: label maps and photographs in frames, and the style of each.
+
+A plane that an eye does not have is shown as unknown; now and then a known one is hidden, so that the generator can do
+without it. Which eyes a step sees, and how varied, follows from ``(seed, epoch, position)`` alone, as in `pairs`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from retinasynth.anatomy.style import NUMBERS, TERMS, Style, faces_left, fit_field
+from retinasynth.config import Settings
+from retinasynth.datasets.augmentation import draw_transform
+from retinasynth.datasets.frames import load_frames
+from retinasynth.datasets.layouts import EyeFiles
+from retinasynth.files import cache_folder, fill_once
+from retinasynth.images import signed_from_photograph
+
+ALONE = "vessels"  # what a bare mask holds
+_ONLY_VESSELS_SHARE = 0.5  # of the examples in which planes are hidden: all others are
+
+
+class StyledBatch(NamedTuple):
+    """A batch.
+
+    Attributes:
+        labels: ``float32 (batch, 1 + planes, s, s)``: the field of view and the planes; -1 outside, 1 inside, 0
+            unknown.
+        photographs: ``float32 (batch, 3, s, s)``, signed, black outside the field of view.
+        styles: ``float32 (batch, NUMBERS)``, of these photographs.
+    """
+
+    labels: Tensor
+    photographs: Tensor
+    styles: Tensor
+
+
+@dataclass(frozen=True)
+class StyledEyes:
+    """The decoded eyes of one split.
+
+    Attributes:
+        names: of the eyes.
+        eyes: the physical eye behind each.
+        photographs: ``uint8 (n, size_px, size_px, 3)``.
+        layers: ``uint8 (n, 1 + planes, size_px, size_px)``: how much of a pixel is covered by the field of view and by
+            each plane; 255 is all.
+        known: ``bool (n, planes)``: which planes an eye has.
+        styles: ``float32 (n, NUMBERS)``.
+        fingerprint: SHA-256 over names and pixels.
+    """
+
+    names: tuple[str, ...]
+    eyes: tuple[str, ...]
+    photographs: NDArray[np.uint8]
+    layers: NDArray[np.uint8]
+    known: NDArray[np.bool_]
+    styles: NDArray[np.float32]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        """How many eyes."""
+        return len(self.names)
+
+
+def load_styled(files: Sequence[EyeFiles], size_px: int, planes: Sequence[str]) -> StyledEyes:
+    """Decode eyes into frames and measure their styles, or take both from the cache.
+
+    Args:
+        files: of eyes with a photograph; planes may be missing.
+        size_px: height and width of the frames.
+        planes: which label planes, in which order.
+
+    Raises:
+        DataError: an eye has no photograph.
+        ImageError: a picture cannot be used.
+    """
+    frames = load_frames(files, size_px, planes)
+
+    def measure(folder: Path) -> None:
+        pictures = zip(frames.photographs, frames.layers, strict=True)
+        np.save(folder / "styles.npy", np.stack([Style.of(picture, layers[0]).numbers for picture, layers in pictures]))
+
+    key = hashlib.sha256(f"{frames.fingerprint} {NUMBERS}".encode()).hexdigest()[:24]
+    styles = np.load(fill_once(cache_folder() / "styles" / key, measure) / "styles.npy", allow_pickle=False)
+    return StyledEyes(
+        names=tuple(one.name for one in files),
+        eyes=tuple(one.eye for one in files),
+        photographs=frames.photographs,
+        layers=frames.layers,
+        known=frames.known,
+        styles=styles,
+        fingerprint=frames.fingerprint,
+    )
+
+
+def facing_right(eyes: StyledEyes, planes: Sequence[str]) -> NDArray[np.float32]:
+    """The styles of eyes, each turned over so that its disc, where it is known, lies on the right."""
+    if "disc" not in planes:
+        return eyes.styles
+    place = planes.index("disc")
+    return np.stack(
+        [
+            Style(numbers).mirrored(left_right=bool(known[place] and faces_left(layers[1 + place]))).numbers
+            for numbers, known, layers in zip(eyes.styles, eyes.known, eyes.layers, strict=True)
+        ]
+    )
+
+
+def example(
+    eyes: StyledEyes, index: int, settings: Settings, epoch: int, position: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One example of `StyledBatch`, turned over and turned, some planes hidden."""
+    random = np.random.default_rng([settings.training.seed, epoch, position])
+    transform = draw_transform(random, settings.data)
+    layers = transform(eyes.layers[index].transpose(1, 2, 0))
+    photograph = transform(eyes.photographs[index])
+    texture = eyes.styles[index, 3 * TERMS :]
+    style = Style(np.concatenate([fit_field(photograph, layers[..., 0]).ravel(), texture]))
+    known = eyes.known[index] & ~hidden(random, settings)
+    return signed_example(layers, known, photograph, style)
+
+
+def hidden(random: np.random.Generator, settings: Settings) -> NDArray[np.bool_]:
+    """Which planes an example does without: now and then all but the vessels, or each with the same probability."""
+    planes, rate = settings.data.planes, settings.data.plane_dropout
+    if random.random() < rate * _ONLY_VESSELS_SHARE:
+        return np.array([plane != ALONE for plane in planes])
+    return np.array([random.random() < rate and plane != ALONE for plane in planes])
+
+
+def signed_example(
+    layers: NDArray[np.uint8], known: NDArray[np.bool_], photograph: NDArray[np.uint8], style: Style
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Layers ``uint8 (s, s, 1 + planes)`` with a photograph, as tensors of `StyledBatch`."""
+    field = layers[..., :1].astype(np.float32) / np.float32(255)
+    inside = photograph * field
+    return (
+        torch.from_numpy(signed_layers(layers, known)),
+        torch.from_numpy(signed_from_photograph(inside)),
+        torch.from_numpy(style.numbers),
+    )
+
+
+def signed_layers(layers: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Coverage ``uint8 (s, s, 1 + planes)`` to ``float32 (1 + planes, s, s)``: -1 outside, 1 inside, 0 unknown."""
+    signed = signed_from_photograph(layers)
+    signed[1:][~known] = 0
+    return signed

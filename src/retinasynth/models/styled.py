@@ -1,0 +1,163 @@
+"""The generator that follows a style: a label map and a style in, a photograph out.
+
+It begins with the smooth field of the style (`retinasynth.anatomy.style`), drawn where the camera sees, and adds what
+the label map tells, at the texture of the style. Noise decides where the texture lies, so that one eye in one style has
+many photographs. With ``detail`` 0 nothing is left to chance: the network was then taught the most likely photograph.
+
+Sources: enlarging without a checkerboard as `generators.ResizeGenerator`; features scaled and shifted by a style
+(Dumoulin et al., "A Learned Representation for Artistic Style", ICLR 2017; Perez et al., "FiLM", AAAI 2018) after group
+normalisation; noise added in every step of the decoder (Karras et al., "A Style-Based Generator", CVPR 2019).
+"""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from retinasynth.anatomy.appearance import polynomial_terms
+from retinasynth.anatomy.style import DEGREE, NUMBERS, TERMS, TEXTURES
+from retinasynth.config import GeneratorSettings
+from retinasynth.models.generators import coordinates, group_norm, same_convolution
+
+MOST_WIDENING = 12
+_LEAST_DEVIATION = 1e-3  # of a number of the style that hardly varies
+_CODE = 64  # numbers that a style is turned into
+
+
+class StyledGenerator(nn.Module):
+    """U-Net from a label map and a style to a photograph.
+
+    Args:
+        label_channels: the field of view and the label planes.
+        size_px: height and width of the photographs.
+        settings: filters and depth. Channels double with each halving, up to `MOST_WIDENING` times the filters.
+        styles: how many styles of training photographs are kept with the weights.
+
+    Attributes:
+        styles: of the training photographs, ``(styles, NUMBERS)``; new ones are drawn from them.
+        mean: of the styles that the network first learnt from, ``(NUMBERS,)``.
+        deviation: likewise.
+
+    Shapes: labels ``(batch, label_channels, size_px, size_px)``, -1 outside, 1 inside and 0 unknown, the field of view
+    first; style ``(batch, NUMBERS)``; detail ``(batch, 1)``, 0 to 1. Photographs ``(batch, 3, size_px, size_px)``,
+    signed, black outside the field of view.
+    """
+
+    styles: Tensor
+    mean: Tensor
+    deviation: Tensor
+    terms: Tensor
+
+    def __init__(self, label_channels: int, size_px: int, settings: GeneratorSettings, styles: int) -> None:
+        super().__init__()
+        widths = [settings.filters * min(2**step, MOST_WIDENING) for step in range(settings.depth + 1)]
+        steps = list(itertools.pairwise(widths))
+        self.code = nn.Sequential(nn.Linear(NUMBERS + 1, _CODE), nn.SiLU(), nn.Linear(_CODE, _CODE), nn.SiLU())
+        self.enter = nn.Sequential(same_convolution(label_channels + 5, widths[0]), nn.LeakyReLU(0.2))
+        self.encoder = nn.ModuleList(_Down(fine, coarse) for fine, coarse in steps)
+        self.bottom = _Styled(widths[-1], widths[-1])
+        self.decoder = nn.ModuleList(_Up(coarse, fine) for coarse, fine in ((c, f) for f, c in reversed(steps)))
+        self.output = same_convolution(widths[0], 3)
+        self.register_buffer("styles", torch.zeros(styles, NUMBERS))
+        self.register_buffer("mean", torch.zeros(NUMBERS))
+        self.register_buffer("deviation", torch.ones(NUMBERS))
+        terms = torch.tensor(polynomial_terms((size_px, size_px), DEGREE), dtype=torch.float32)
+        self.register_buffer("terms", terms.permute(2, 0, 1).contiguous(), persistent=False)
+
+    def start_from(self, styles: Tensor) -> None:
+        """Begin as the answer that ignores the labels: the smooth field of the style, with nothing added.
+
+        Args:
+            styles: of the training photographs, ``(styles, NUMBERS)``.
+        """
+        self.styles.copy_(styles)
+        self.mean.copy_(styles.mean(dim=0))
+        if len(styles) > 1:
+            self.deviation.copy_(styles.std(dim=0).clamp_min(_LEAST_DEVIATION))
+        for parameter in self.output.parameters():
+            nn.init.zeros_(parameter)
+
+    def learn_on_from(self, other: "StyledGenerator") -> None:
+        """Begin with the weights of another, of any size; the styles of the training photographs stay one's own."""
+        theirs = {name: tensor for name, tensor in other.state_dict().items() if name != "styles"}
+        self.load_state_dict({**self.state_dict(), **theirs})
+
+    def canvas(self, style: Tensor) -> Tensor:
+        """The smooth field of a style over the whole frame: ``(batch, 3, size_px, size_px)``, signed."""
+        field = style[:, : 3 * TERMS].reshape(-1, TERMS, 3)
+        return torch.einsum("btc,thw->bchw", field, self.terms).clamp(-1, 1)
+
+    def usual(self, style: Tensor) -> Tensor:
+        """A style in deviations from the mean of those that the network first learnt from."""
+        return (style - self.mean) / self.deviation
+
+    def forward(self, labels: Tensor, style: Tensor, detail: Tensor) -> Tensor:
+        """The photograph of a label map in a style."""
+        inside = (labels[:, :1] + 1) / 2
+        canvas = self.canvas(style)
+        usual = self.usual(style)
+        textures = usual[:, -TEXTURES:] * detail
+        code = self.code(torch.cat([usual[:, :-TEXTURES], textures, detail], dim=1))
+        features = self.enter(torch.cat([labels, canvas * inside, coordinates(labels)], dim=1))
+        skips = []
+        for down in self.encoder:
+            skips.append(features)
+            features = down(features)
+        features = self.bottom(features, code, detail)
+        for up, skip in zip(self.decoder, reversed(skips), strict=True):
+            features = up(features, skip, code, detail)
+        photograph: Tensor = (canvas + self.output(features) + 1) * inside - 1
+        return photograph
+
+
+class _Down(nn.Module):
+    """One encoder step: half the size, twice the channels."""
+
+    def __init__(self, fine: int, coarse: int) -> None:
+        super().__init__()
+        self.halve = same_convolution(fine, coarse, stride=2)
+        self.norm = group_norm(coarse)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(batch, fine, h, w)`` to ``(batch, coarse, h / 2, w / 2)``."""
+        halved: Tensor = functional.leaky_relu(self.norm(self.halve(features)), 0.2)
+        return halved
+
+
+class _Up(nn.Module):
+    """One decoder step: coarse features, enlarged, meet the fine ones of the skip; both take on the style."""
+
+    def __init__(self, coarse: int, fine: int) -> None:
+        super().__init__()
+        self.coarse = same_convolution(coarse, fine)
+        self.joined = _Styled(fine, fine)
+        self.refined = _Styled(fine, fine)
+
+    def forward(self, features: Tensor, skip: Tensor, code: Tensor, detail: Tensor) -> Tensor:
+        """``(batch, coarse, h, w)`` and the skip ``(batch, fine, 2h, 2w)`` to ``(batch, fine, 2h, 2w)``."""
+        enlarged = functional.interpolate(self.coarse(features), scale_factor=2, mode="bilinear")
+        joined: Tensor = self.joined(skip, code, detail, beside=enlarged)
+        refined: Tensor = joined + self.refined(joined, code, detail)
+        return refined
+
+
+class _Styled(nn.Module):
+    """Convolution, group normalisation, scale and shift by the style, noise, LeakyReLU 0.2."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.convolution = same_convolution(before, after)
+        self.norm = group_norm(after, affine=False)
+        self.style = nn.Linear(_CODE, 3 * after)
+        nn.init.zeros_(self.style.weight)
+        nn.init.zeros_(self.style.bias)
+
+    def forward(self, features: Tensor, code: Tensor, detail: Tensor, beside: Tensor | None = None) -> Tensor:
+        """``(batch, before, h, w)`` to ``(batch, after, h, w)``; what is beside is added before normalising."""
+        features = self.convolution(features)
+        normal = self.norm(features if beside is None else features + beside)
+        scale, shift, strength = self.style(code)[..., None, None].chunk(3, dim=1)
+        batch, _, height, width = normal.shape
+        noise = torch.randn(batch, 1, height, width, dtype=normal.dtype, device=normal.device)
+        return functional.leaky_relu(normal * (1 + scale) + shift + strength * detail[..., None, None] * noise, 0.2)

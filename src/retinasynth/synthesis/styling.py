@@ -1,0 +1,132 @@
+"""From an eye of any camera and a wish for a style to what a styled generator takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.field_of_view import field_around, find_field_of_view
+from retinasynth.anatomy.frame import Frame, frame_of, into_frame, out_of_frame
+from retinasynth.anatomy.style import NUMBERS, Numbers, Style, drawn_style, faces_left
+from retinasynth.datasets.styled import signed_layers
+from retinasynth.errors import InputError
+from retinasynth.images import Mask, Photograph, read_photograph
+from retinasynth.models.generation import mixed_seed
+
+StyleChoice = Literal["sampled", "expected"] | Path | str | Photograph | Style
+_NEARLY_WHOLE = 0.03  # of a square picture: so little its frame may differ, and the picture is taken as its frame
+_OF_STYLE = 1  # mixed into the seed, so that the noise of a picture does not follow from its style
+
+
+@dataclass(frozen=True)
+class FramedEye:
+    """A label map as a styled generator takes it.
+
+    Attributes:
+        layers: ``float32 (1 + planes, size_px, size_px)``: the field of view and the planes, signed, 0 unknown.
+        frame: where it lies in the picture of the eye.
+        size: of that picture, height and width.
+        is_left: whether the disc lies in the left half; None where it is unknown.
+    """
+
+    layers: NDArray[np.float32]
+    frame: Frame
+    size: tuple[int, int]
+    is_left: bool | None
+
+    def back(self, photograph: Photograph) -> Photograph:
+        """A photograph of the frame as it lies over the label map: ``uint8 (height, width, 3)``."""
+        return out_of_frame(photograph, self.frame, self.size)
+
+
+def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
+    """An eye in the frame of its field of view, which is taken from its plane, its photograph or around its vessels.
+
+    Args:
+        eye: with vessels, or arteries and veins; planes that a generator does not know are left out.
+        planes: that the generator knows, in its order.
+        size_px: of the frame.
+
+    Raises:
+        InputError: it has no vessels, or none is drawn.
+    """
+    known = dict(eye.planes)
+    if "vessels" not in known and known.keys() >= {"arteries", "veins"}:
+        known["vessels"] = known["arteries"] | known["veins"]
+    if "vessels" not in known or not known["vessels"].any():
+        raise InputError(
+            f"Eye {eye.name} has {'an empty plane' if 'vessels' in known else 'no plane'} vessels",
+            expected="an eye with vessels, or with arteries and veins",
+        )
+    field = _field(eye, known["vessels"])
+    frame = _whole_or(frame_of(field), eye.size)
+    nothing = np.zeros(eye.size, np.bool_)
+    stacked = [field, *(known.get(plane, nothing) for plane in planes)]
+    layers = np.stack([into_frame(one.astype(np.uint8) * np.uint8(255), frame, size_px) for one in stacked], axis=-1)
+    signed = signed_layers(layers, np.array([plane in known for plane in planes]))
+    disc = layers[..., 1 + planes.index("disc")] if "disc" in known and "disc" in planes else None
+    return FramedEye(signed, frame, eye.size, None if disc is None else faces_left(disc))
+
+
+def _field(eye: Eye, vessels: Mask) -> Mask:
+    if "fov" in eye.planes and eye.planes["fov"].any():
+        return eye.planes["fov"]
+    return find_field_of_view(eye.photograph) if eye.photograph is not None else field_around(vessels)
+
+
+def _whole_or(frame: Frame, size: tuple[int, int]) -> Frame:
+    """The whole picture where the frame nearly is that, so that it need not be resampled twice."""
+    height, width = size
+    whole = Frame(height / 2, width / 2, float(height))
+    furthest = max(abs(one - other) for one, other in zip(frame, whole, strict=True))
+    return whole if height == width and furthest <= _NEARLY_WHOLE * height else frame
+
+
+def chosen_style(choice: StyleChoice, styles: Numbers, eye: FramedEye, seed: int) -> tuple[Style, float]:
+    """The style that is meant, and how much detail belongs to it.
+
+    Args:
+        choice: ``"sampled"`` draws one from those of the training photographs; ``"expected"`` is their mean, without
+            detail: the most likely photograph; a photograph, or the path of one, lends its own; or a `Style`.
+        styles: of the training photographs, ``float32 (n, NUMBERS)``, with the disc on the right.
+        eye: the style is turned to the side of its disc.
+        seed: of the draw.
+
+    Raises:
+        InputError: no such style.
+        ImageError: a photograph cannot be read, or is black.
+    """
+    size_px = eye.layers.shape[1]
+    if isinstance(choice, Style):
+        if choice.numbers.shape != (NUMBERS,):
+            raise InputError(f"The style has {choice.numbers.size} numbers", expected=f"{NUMBERS}")
+        return choice, 1.0
+    if isinstance(choice, np.ndarray):
+        return style_of(choice, size_px), 1.0
+    if choice == "expected":
+        return Style(styles.mean(axis=0)).mirrored(left_right=bool(eye.is_left)), 0.0
+    if choice == "sampled":
+        drawn = drawn_style(styles, np.random.default_rng(mixed_seed([seed, _OF_STYLE])))
+        return drawn.mirrored(left_right=bool(eye.is_left)), 1.0
+    if not Path(choice).is_file():
+        raise InputError(f"There is no style {str(choice)!r}", expected="sampled, expected, or a photograph's file")
+    return style_of(read_photograph(Path(choice)), size_px), 1.0
+
+
+def style_of(photograph: Photograph, size_px: int = 512) -> Style:
+    """The style of a photograph of any camera and size.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)``.
+        size_px: of the generator that will follow it: what is finer than its pixels does not count.
+
+    Raises:
+        ImageError: it is black.
+    """
+    field = find_field_of_view(photograph)
+    frame = frame_of(field)
+    covered = into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px)
+    return Style.of(into_frame(photograph, frame, size_px), covered)

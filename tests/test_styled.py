@@ -1,0 +1,358 @@
+"""The generator that follows a style: its network, what it learns from, its training, and what users get."""
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import TINY
+from retinasynth import cli
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.style import NUMBERS, TERMS, TEXTURES, Style
+from retinasynth.config import Settings
+from retinasynth.datasets.layouts import find_eyes
+from retinasynth.datasets.styled import example, facing_right, hidden, load_styled
+from retinasynth.errors import InputError, InterruptedRunError, ModelError, SettingError
+from retinasynth.evaluation.subjects import evaluate_model
+from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
+from retinasynth.models.discriminators import MultiScaleDiscriminator
+from retinasynth.models.losses import feature_difference
+from retinasynth.models.styled import StyledGenerator
+from retinasynth.synthesis import Synthesizer
+from retinasynth.training import styled, trainer
+from runs import assert_same_run, log_of
+from test_cli import fails
+
+OWN = ("size_px=", "mask_channels=", "flip=", "rotation_deg=", "generator.dropout=", "epochs=")
+PLANES = ("vessels", "disc", "cup")
+
+
+@pytest.fixture(scope="module")
+def settings():
+    tiny = [setting for setting in TINY if not setting.startswith(OWN)]
+    small = [
+        *tiny,
+        "data.planes=vessels,disc,cup",
+        "discriminator.crop_px=32",
+        "size_px=64",
+        "epochs=4",
+        "expected_share=0.5",
+    ]
+    return Settings.from_preset("fundus-512").with_overrides(small)
+
+
+@pytest.fixture(scope="module")
+def run(phantoms, settings, tmp_path_factory):
+    """A finished run of 16 steps. Not to be changed."""
+    return trainer.train(phantoms, tmp_path_factory.mktemp("styled") / "run", settings)
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return Synthesizer.load(run)
+
+
+@pytest.fixture(scope="module")
+def eye():
+    return phantom_eye(seed=11, size_px=64)
+
+
+# --- The network -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def network(settings):
+    torch.manual_seed(0)
+    made = StyledGenerator(1 + len(PLANES), 32, settings.generator, styles=5)
+    made.start_from(torch.randn(5, NUMBERS) / 10)
+    for module in made.modules():  # as if it had learnt
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+            torch.nn.init.normal_(module.weight, 0, 0.1)
+    return made.eval()
+
+
+def given(batch=1):
+    labels = torch.rand(batch, 1 + len(PLANES), 32, 32) * 2 - 1
+    labels[:, 0] = -1
+    labels[:, 0, 4:28, 4:28] = 1
+    return labels, torch.randn(batch, NUMBERS) / 10
+
+
+@torch.inference_mode()
+def test_it_begins_as_the_smooth_field_of_the_style(settings):
+    network = StyledGenerator(1 + len(PLANES), 32, settings.generator, styles=5)
+    network.start_from(torch.randn(5, NUMBERS))
+    labels, style = given()
+    inside = labels[:, :1] > 0
+    photograph = network(labels, style, torch.ones(1, 1))
+    torch.testing.assert_close(photograph, torch.where(inside, network.canvas(style), -1.0))
+
+
+def test_the_canvas_is_the_field_that_was_measured():
+    eye = phantom_eye(seed=1, size_px=64)
+    covered = eye.planes["fov"].astype(np.uint8) * np.uint8(255)
+    style = Style.of(eye.photograph, covered)
+    network = StyledGenerator(2, 64, Settings.from_preset("fundus-512").generator.model_copy(update={"depth": 3}), 1)
+    canvas = network.canvas(torch.from_numpy(style.numbers)[None])[0].permute(1, 2, 0).numpy()
+    inside = eye.planes["fov"]
+    error = np.abs(((canvas + 1) * 127.5 - eye.photograph)[inside]).mean()
+    flat = np.abs(eye.photograph[inside] - eye.photograph[inside].mean(axis=0)).mean()
+    assert error < 0.75 * flat
+
+
+@torch.inference_mode()
+def test_nothing_is_drawn_outside_the_field_of_view(network):
+    labels, style = given()
+    photograph = network(labels, style, torch.ones(1, 1))
+    outside = (labels[:, :1] < 0).expand_as(photograph)
+    assert (photograph[outside] == -1).all()
+    assert photograph[~outside].std() > 0
+
+
+@torch.inference_mode()
+def test_noise_makes_many_photographs_but_one_without_detail(network):
+    labels, style = given()
+    with_detail = [network(labels, style, torch.ones(1, 1)) for _ in range(2)]
+    without = [network(labels, style, torch.zeros(1, 1)) for _ in range(2)]
+    assert (with_detail[0] - with_detail[1]).abs().max() > 1e-3
+    torch.testing.assert_close(without[0], without[1])
+
+
+@torch.inference_mode()
+def test_without_detail_the_texture_of_the_style_does_not_matter_and_with_it_does(network):
+    labels, style = given()
+    other = style.clone()
+    other[:, -TEXTURES:] += 1
+
+    def made(style, detail):
+        torch.manual_seed(0)
+        return network(labels, style, torch.full((1, 1), detail))
+
+    torch.testing.assert_close(made(style, 0.0), made(other, 0.0))
+    assert (made(style, 1.0) - made(other, 1.0)).abs().max() > 1e-3
+    other[:, : 3 * TERMS] += 0.1
+    assert (made(style, 0.0) - made(other, 0.0)).abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_a_picture_does_not_depend_on_its_batch(network):
+    labels, style = given(3)
+    none = torch.zeros(3, 1)
+    torch.testing.assert_close(network(labels, style, none)[1:2], network(labels[1:2], style[1:2], none[:1]))
+
+
+def test_the_discriminators_look_at_a_piece_and_at_all_of_it(settings):
+    torch.manual_seed(0)
+    looking = MultiScaleDiscriminator(2, settings.discriminator.model_copy(update={"scales": 2, "crop_px": 32}))
+    mask, photograph = torch.rand(1, 2, 64, 64), torch.rand(1, 3, 64, 64, requires_grad=True)
+    first, second = looking(mask, photograph, (8, 16))
+    assert [len(first), len(second)] == [6, 6]
+    (gradient,) = torch.autograd.grad(first[-1].sum(), photograph, retain_graph=True)
+    seen = gradient.abs().sum(dim=(0, 1)) > 0
+    assert seen[8:40, 16:48].any()
+    seen[8:40, 16:48] = False
+    assert not seen.any()
+    (gradient,) = torch.autograd.grad(second[-1].sum(), photograph)
+    assert gradient[..., :8, :].abs().sum() > 0
+    torch.testing.assert_close(second[0], looking(mask, photograph, (0, 0))[1][0])
+
+
+def test_features_are_compared_without_the_verdict():
+    ours, theirs = [torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 2, 2)], [torch.ones(1, 2, 4, 4), torch.zeros(1, 1, 2, 2)]
+    assert feature_difference([ours, ours], [theirs, ours]).item() == pytest.approx(0.5)
+
+
+# --- What it learns from -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def eyes(phantoms):
+    return load_styled(find_eyes(phantoms).split("train"), 64, (*PLANES, "haemorrhages"))
+
+
+def test_examples_hold_labels_photograph_and_its_style(eyes, settings):
+    still = ["flip=false", "rotation_deg=0", "plane_dropout=0", "data.planes=vessels,disc,cup,haemorrhages"]
+    plain = settings.with_overrides(still)
+    unknown = dataclasses.replace(eyes, known=eyes.known & [True, True, True, False])
+    labels, photograph, style = example(unknown, 1, plain, epoch=0, position=0)
+    assert labels.shape == (5, 64, 64)
+    covered = torch.from_numpy(np.array(eyes.layers[1]))
+    torch.testing.assert_close(labels[:4], covered[:4] / 127.5 - 1)
+    assert (labels[4] == 0).all()
+    assert (photograph[:, covered[0] == 0] == -1).all()
+    np.testing.assert_allclose(style.numpy(), eyes.styles[1], atol=1e-6)
+
+
+def test_turned_examples_have_the_style_of_what_they_show(eyes, settings):
+    turned = settings.with_overrides(["data.planes=vessels,disc,cup,haemorrhages", "plane_dropout=0"])
+    found = [example(eyes, 0, turned, epoch=0, position=position) for position in range(6)]
+    assert len({labels.numpy().tobytes() for labels, _, _ in found}) > 3
+    network, errors = StyledGenerator(5, 64, settings.generator, 1), []
+    for labels, photograph, style in found:
+        inside = labels[0] > 0.99
+        styles = torch.stack([style, torch.from_numpy(eyes.styles[0])])
+        errors.append((network.canvas(styles) - photograph).abs()[..., inside].mean(dim=(1, 2)))
+    itself, not_turned = torch.stack(errors).mean(dim=0)
+    assert itself < 0.9 * not_turned
+
+
+def test_planes_are_hidden_as_often_as_asked_but_never_the_vessels(settings):
+    rate = settings.with_overrides(["plane_dropout=0.3"])
+    drawn = np.stack([hidden(np.random.default_rng(seed), rate) for seed in range(4000)])
+    assert not drawn[:, 0].any()
+    assert drawn[:, 1].mean() == pytest.approx(0.15 + 0.85 * 0.3, abs=0.03)
+    assert drawn[:, 1:].all(axis=1).mean() == pytest.approx(0.15 + 0.85 * 0.09, abs=0.03)
+    never = settings.with_overrides(["plane_dropout=0"])
+    assert not hidden(np.random.default_rng(0), never).any()
+
+
+def test_styles_are_kept_with_the_disc_on_the_right(eyes):
+    kept = facing_right(eyes, (*PLANES, "haemorrhages"))
+    for numbers, own, layers in zip(kept, eyes.styles, eyes.layers, strict=True):
+        columns = layers[2].sum(axis=0)
+        is_left = columns @ np.arange(64) < columns.sum() * 31.5
+        np.testing.assert_allclose(numbers, Style(own).mirrored(left_right=bool(is_left)).numbers)
+    np.testing.assert_array_equal(facing_right(eyes, ("vessels",)), eyes.styles)
+
+
+# --- Training ----------------------------------------------------------------------------------------------------
+
+
+def test_both_kinds_of_steps_are_learnt_and_logged(run):
+    lines = log_of(run)
+    assert [line["step"] for line in lines] == list(range(1, 17))
+    assert [("loss_expected_l1" in line) for line in lines] == [False, True] * 8
+    assert all(("loss_generator_features" in line) != ("loss_expected_l1" in line) for line in lines)
+    assert (run / "samples" / "step_000012.png").is_file()
+
+
+def test_training_learns(phantoms, settings, tmp_path):
+    run = trainer.train(phantoms, tmp_path / "run", settings.with_overrides(["epochs=60", "sample_every_steps=1000"]))
+    expected = [line["loss_expected_l1"] for line in log_of(run) if "loss_expected_l1" in line]
+    assert np.mean(expected[-15:]) < 0.8 * np.mean(expected[:5])
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(run, phantoms, settings, tmp_path, monkeypatch):
+    real_step, steps = styled.train_step, []
+
+    def step(*arguments, **options):
+        steps.append(1)
+        if len(steps) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real_step(*arguments, **options)
+
+    monkeypatch.setattr(styled, "train_step", step)
+    with pytest.raises(InterruptedRunError):
+        trainer.train(phantoms, tmp_path / "run", settings)
+    trainer.resume(tmp_path / "run")
+    assert_same_run(tmp_path / "run", run)
+
+
+def test_weights_are_learnt_on_from_at_another_size(run, model, phantoms, settings, tmp_path):
+    bigger = settings.with_overrides(["size_px=128", f"start_from={run}", "epochs=1", "learning_rate=1e-12"])
+    on = Synthesizer.load(trainer.train(phantoms, tmp_path / "on", bigger))
+    ours, theirs = (one._network.state_dict() for one in (on, model))
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs if name != "styles")
+    with pytest.raises(ModelError, match=r"cannot be learnt on from: its planes is .*vessels"):
+        trainer.train(phantoms, tmp_path / "other", bigger.with_overrides(["data.planes=vessels"]))
+    with pytest.raises(SettingError, match="start_from is for"):
+        Settings.from_preset("lean").with_overrides([f"start_from={run}"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.resize=stretch", "styled goes with frame"),
+        ("data.planes=disc", "needs vessels"),
+        ("discriminator.scales=3", "the last discriminator 16 pixels"),
+        ("data.planes=vessels,fov", "not fov"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings, override, message):
+    with pytest.raises(SettingError, match=message):
+        settings.with_overrides([override])
+    with pytest.raises(SettingError, match="nothing else does"):
+        Settings.from_preset("lean").with_overrides(["data.resize=frame"])
+
+
+# --- What users get ----------------------------------------------------------------------------------------------
+
+
+def test_one_eye_has_many_photographs_and_each_can_be_made_again(model, eye):
+    first, again, other = (model.generate(eye, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first.astype(int) - other).mean() > 2
+    assert first.shape == (64, 64, 3)
+
+
+def test_the_expected_photograph_is_one(model, eye):
+    first, other = (model.generate(eye, seed=seed, style="expected") for seed in (1, 2))
+    np.testing.assert_array_equal(first, other)
+
+
+def test_a_photograph_lends_its_colours(model, eye):
+    blue = np.zeros((64, 64, 3), np.uint8)
+    blue[eye.planes["fov"]] = (20, 60, 200)
+    made = model.generate(eye, style=blue, size="mask")
+    red, _, strength = made[eye.planes["fov"]].mean(axis=0)
+    assert red < 90
+    assert strength > 120
+    assert made.shape == (64, 64, 3)
+
+
+def test_a_bare_mask_is_enough_and_sizes_are_as_asked(model, eye, tmp_path):
+    write_mask(tmp_path / "mask.png", eye.planes["vessels"])
+    photograph = model.generate(tmp_path / "mask.png", size="mask")
+    assert photograph.shape == (64, 64, 3)
+    assert photograph[32, 32].sum() > 30
+    assert model.generate(eye.planes["vessels"], size=48).shape == (48, 48, 3)
+    wide = Eye("wide", {"vessels": np.pad(eye.planes["vessels"], ((0, 0), (20, 20)))})
+    assert model.generate(wide, size="mask").shape == (64, 104, 3)
+    assert model.generate(wide, size="mask")[:, :16].max() == 0
+    with pytest.raises(InputError, match="size is 3"):
+        model.generate(eye, size=3)
+
+
+def test_other_models_follow_no_style(trained, eye):
+    with pytest.raises(InputError, match="follows no style"):
+        Synthesizer.load(trained).generate(eye.planes["vessels"], style="expected")
+
+
+def test_a_set_is_generated_with_all_labels_and_says_in_which_style(run, phantoms, tmp_path, monkeypatch):
+    out = tmp_path / "set"
+    words = ("generate", "--model", run, "--masks", phantoms, "--out", out, "--style", "expected", "--size", "mask")
+    monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 0
+    made = find_eyes(out)
+    assert len(made.eyes) == 6
+    planes = set(made.eyes[0].planes)
+    assert {"vessels", "disc", "cup", "fov"} <= planes
+    name = made.eyes[0].name
+    assert read_metadata(out / "images" / f"{name}.png")["Style"] == "expected"
+    assert json.loads((out / "manifest.jsonl").read_text().splitlines()[0])["style"] == "expected"
+    expected = Synthesizer.load(run)
+    assert read_photograph(out / "images" / f"{name}.png").shape[:2] == read_mask(out / "vessels" / f"{name}.png").shape
+    assert expected.needed_planes == ("vessels",)
+
+
+def test_a_wrong_style_is_explained(run, phantoms, tmp_path, monkeypatch, capfd):
+    words = ("generate", "--model", run, "--masks", phantoms, "--out", tmp_path / "x", "--style", "sepia")
+    message = fails(monkeypatch, capfd, *words)
+    assert "There is no style 'sepia'" in message
+
+
+def test_it_is_evaluated_in_the_expected_style_or_another(run, phantoms, tmp_path):
+    expected = evaluate_model(run, phantoms, tmp_path / "expected", sets=False)
+    own = evaluate_model(run, phantoms, tmp_path / "own", sets=False, style="own")
+    assert expected.about["Style"] == "expected"
+    assert own.measures["mse"].mean < expected.measures["mse"].mean
+    again = evaluate_model(run, phantoms, tmp_path / "again", sets=False)
+    assert again.measures == expected.measures
