@@ -18,7 +18,7 @@ from torch import Tensor
 from retinasynth.anatomy.style import NUMBERS, TERMS, Style, faces_left, fit_field
 from retinasynth.config import Settings
 from retinasynth.datasets.augmentation import draw_transform
-from retinasynth.datasets.frames import load_frames
+from retinasynth.datasets.frames import FramedEyes, load_frames
 from retinasynth.datasets.layouts import EyeFiles
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import signed_from_photograph
@@ -43,31 +43,14 @@ class StyledBatch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class StyledEyes:
-    """The decoded eyes of one split.
+class StyledEyes(FramedEyes):
+    """The decoded eyes of one split, with what their labels cannot tell.
 
     Attributes:
-        names: of the eyes.
-        eyes: the physical eye behind each.
-        photographs: ``uint8 (n, size_px, size_px, 3)``.
-        layers: ``uint8 (n, 1 + planes, size_px, size_px)``: how much of a pixel is covered by the field of view and by
-            each plane; 255 is all.
-        known: ``bool (n, planes)``: which planes an eye has.
-        styles: ``float32 (n, NUMBERS)``.
-        fingerprint: SHA-256 over names and pixels.
+        styles: ``float32 (n, NUMBERS)``, of the photographs.
     """
 
-    names: tuple[str, ...]
-    eyes: tuple[str, ...]
-    photographs: NDArray[np.uint8]
-    layers: NDArray[np.uint8]
-    known: NDArray[np.bool_]
     styles: NDArray[np.float32]
-    fingerprint: str
-
-    def __len__(self) -> int:
-        """How many eyes."""
-        return len(self.names)
 
 
 def load_styled(files: Sequence[EyeFiles], size_px: int, planes: Sequence[str]) -> StyledEyes:
@@ -90,15 +73,7 @@ def load_styled(files: Sequence[EyeFiles], size_px: int, planes: Sequence[str]) 
 
     key = hashlib.sha256(f"{frames.fingerprint} {NUMBERS}".encode()).hexdigest()[:24]
     styles = np.load(fill_once(cache_folder() / "styles" / key, measure) / "styles.npy", allow_pickle=False)
-    return StyledEyes(
-        names=tuple(one.name for one in files),
-        eyes=tuple(one.eye for one in files),
-        photographs=frames.photographs,
-        layers=frames.layers,
-        known=frames.known,
-        styles=styles,
-        fingerprint=frames.fingerprint,
-    )
+    return StyledEyes(**vars(frames), styles=styles)
 
 
 def facing_right(eyes: StyledEyes, planes: Sequence[str]) -> NDArray[np.float32]:

@@ -1,7 +1,9 @@
 """All that learns in a run, and in which numbers: networks, optimisers, moving average, precision."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -34,7 +36,7 @@ class Learner:
     """
 
     generator: nn.Module
-    discriminator: PatchDiscriminator
+    discriminator: nn.Module
     average: AveragedModel | None
     layout: torch.memory_format
     generator_ddp: _FabricModule
@@ -65,14 +67,26 @@ class Learner:
             initialise(network, settings.training.initialisation)
         if isinstance(generator, ResizeGenerator) and mean is not None:
             generator.start_from(torch.from_numpy(signed_from_photograph(mean)))
+        return cls.of(fabric, settings, layout, generator, discriminator)
+
+    @classmethod
+    def of(
+        cls,
+        fabric: Fabric,
+        settings: Settings,
+        layout: torch.memory_format,
+        generator: nn.Module,
+        discriminator: nn.Module,
+    ) -> Self:
+        """Networks as they learn: where Fabric runs them, each with its optimiser, the generator with its average."""
         for network in (generator, discriminator):
             network.to(fabric.device)
             network.to(memory_format=layout)  # type: ignore[call-overload]  # documented, but not in its overloads
         decay = settings.training.ema_decay
         return cls(
             *(generator, discriminator, moving_average(generator, decay) if decay else None, layout),
-            *fabric.setup(generator, adam(generator, settings)),
-            *fabric.setup(discriminator, adam(discriminator, settings)),
+            *fabric.setup(generator, _adam(generator, settings)),
+            *fabric.setup(discriminator, _adam(discriminator, settings)),
         )
 
     @property
@@ -98,8 +112,27 @@ class Learner:
         return Batch(*(tensor.to(device, memory_format=self.layout) for tensor in batch))
 
 
-def adam(network: nn.Module, settings: Settings) -> torch.optim.Adam:
-    """The optimiser of one network."""
+def model_facts(settings: Settings, eyes: Sequence[str], steps: int, epoch_steps: int) -> dict[str, Any]:
+    """What the model card says of the training.
+
+    Args:
+        settings: of the run.
+        eyes: the physical eye behind each pair that it learns from.
+        steps: that it has made.
+        epoch_steps: in which it sees each of them once.
+    """
+    decay = settings.training.ema_decay
+    return {
+        "steps": steps,
+        "epochs": round(steps / epoch_steps, 2),
+        "pairs": len(eyes),
+        "eyes": len(set(eyes)),
+        "data": Path(settings.data.folder).name,
+        "weights": f"exponential moving average, decay {decay}" if decay else "as trained",
+    }
+
+
+def _adam(network: nn.Module, settings: Settings) -> torch.optim.Adam:
     chosen = settings.optimiser
     return torch.optim.Adam(
         network.parameters(), lr=chosen.learning_rate, betas=(chosen.beta1, chosen.beta2), fused=True

@@ -3,16 +3,13 @@
 import functools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, cast
+from typing import cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel
 
 from retinasynth import images
 from retinasynth.anatomy.style import TEXTURES
@@ -29,55 +26,28 @@ from retinasynth.models.saving import load_model, save_model
 from retinasynth.models.styled import StyledGenerator
 from retinasynth.models.weights import BUNDLED, model_folder
 from retinasynth.training.checkpoints import State
-from retinasynth.training.learner import Precision, adam, moving_average
+from retinasynth.training.learner import Learner, Precision, model_facts
 
 COARSE_PX = 4  # where texture lies no label tells, so a detailed photograph is compared in means of so many pixels
 SAMPLES = 3
 
 
-@dataclass
-class StyledLearner:
-    """All that learns in a run; as `learner.Learner`."""
-
-    generator: StyledGenerator
-    discriminator: MultiScaleDiscriminator
-    average: AveragedModel | None
-    layout: torch.memory_format
-    generator_ddp: _FabricModule
-    generator_optimiser: _FabricOptimizer
-    discriminator_ddp: _FabricModule
-    discriminator_optimiser: _FabricOptimizer
-
-    @classmethod
-    def build(cls, fabric: Fabric, settings: Settings, layout: torch.memory_format, styles: torch.Tensor) -> Self:
-        """New networks, drawn from the seed; the generator starts from the smooth field of each style."""
-        torch.manual_seed(settings.training.seed)
-        channels = 1 + len(settings.data.planes)
-        generator = StyledGenerator(channels, settings.data.size_px, settings.generator, len(styles))
-        discriminator = MultiScaleDiscriminator(channels + 3 + TEXTURES, settings.discriminator)
-        for network in (generator, discriminator):
-            initialise(network, settings.training.initialisation)
-        generator.start_from(styles)
-        if settings.training.start_from:
-            generator.learn_on_from(beginning(settings))
-        for network in (generator, discriminator):
-            network.to(fabric.device)
-            network.to(memory_format=layout)  # type: ignore[call-overload]  # documented, but not in its overloads
-        decay = settings.training.ema_decay
-        return cls(
-            *(generator, discriminator, moving_average(generator, decay) if decay else None, layout),
-            *fabric.setup(generator, adam(generator, settings)),
-            *fabric.setup(discriminator, adam(discriminator, settings)),
-        )
-
-    @property
-    def shown(self) -> StyledGenerator:
-        """The generator that samples and models are made with: the average where there is one."""
-        return cast(StyledGenerator, self.average.module) if self.average else self.generator
+def build_learner(fabric: Fabric, settings: Settings, layout: torch.memory_format, styles: torch.Tensor) -> Learner:
+    """New networks, drawn from the seed; the generator starts from the smooth field of each style, or from another."""
+    torch.manual_seed(settings.training.seed)
+    channels = 1 + len(settings.data.planes)
+    generator = StyledGenerator(channels, settings.data.size_px, settings.generator, len(styles))
+    discriminator = MultiScaleDiscriminator(channels + 3 + TEXTURES, settings.discriminator)
+    for network in (generator, discriminator):
+        initialise(network, settings.training.initialisation)
+    generator.start_from(styles)
+    if settings.training.start_from:
+        generator.learn_on_from(beginning(settings))
+    return Learner.of(fabric, settings, layout, generator, discriminator)
 
 
 def train_step(
-    fabric: Fabric, learner: StyledLearner, batch: StyledBatch, settings: Settings, *, is_expected: bool
+    fabric: Fabric, learner: Learner, batch: StyledBatch, settings: Settings, *, is_expected: bool
 ) -> dict[str, torch.Tensor]:
     """One update; in most steps of the discriminators first, then of the generator.
 
@@ -99,7 +69,7 @@ def train_step(
         return {"loss_expected_l1": making.l1}
 
     generated = learner.generator_ddp(labels, styles, detail)
-    shown = _shown_to_discriminators(learner.generator, labels, styles)
+    shown = _shown_to_discriminators(cast(StyledGenerator, learner.generator), labels, styles)
     corner = _corner(settings)
     learner.discriminator.requires_grad_(True)
     on_real = learner.discriminator_ddp(shown, photographs, corner)
@@ -198,20 +168,17 @@ class Styling:
         self.total_steps = self.training.epochs * self.epoch_steps
         self.fingerprint = self.eyes.fingerprint
         styles = torch.from_numpy(facing_right(self.eyes, settings.data.planes))
-        self.learner = StyledLearner.build(fabric, settings, precision.layout, styles)
+        self.learner = build_learner(fabric, settings, precision.layout, styles)
 
     @property
     def state(self) -> State:
         """What a checkpoint holds."""
-        learner = self.learner
-        average = {"average": learner.average} if learner.average else {}
-        return State(
-            modules={"generator": learner.generator, "discriminator": learner.discriminator, **average},
-            optimisers={
-                "generator_adam": learner.generator_optimiser.optimizer,
-                "discriminator_adam": learner.discriminator_optimiser.optimizer,
-            },
-        )
+        return self.learner.state
+
+    @property
+    def shown(self) -> StyledGenerator:
+        """The generator that samples and models are made with."""
+        return cast(StyledGenerator, self.learner.shown)
 
     def batches(self, steps: range, process: int) -> Iterator[StyledBatch]:
         """Epoch by epoch."""
@@ -242,20 +209,12 @@ class Styling:
 
     def sample(self) -> images.Photograph:
         """A picture of what has been learnt."""
-        return sample_grid(self.learner.shown, self.test_eyes or self.eyes, self.settings)
+        return sample_grid(self.shown, self.test_eyes or self.eyes, self.settings)
 
     def save(self, folder: Path, steps: int) -> None:
         """Write the model folder."""
-        decay = self.training.ema_decay
-        facts = {
-            "steps": steps,
-            "epochs": round(steps / self.epoch_steps, 2),
-            "pairs": len(self.eyes),
-            "eyes": len(set(self.eyes.eyes)),
-            "data": Path(self.settings.data.folder).name,
-            "weights": f"exponential moving average, decay {decay}" if decay else "as trained",
-        }
-        save_model(folder, self.learner.shown, self.settings, facts)
+        facts = model_facts(self.settings, [one.eye for one in self.eyes.files], steps, self.epoch_steps)
+        save_model(folder, self.shown, self.settings, facts)
 
 
 def sample_grid(network: StyledGenerator, eyes: StyledEyes, settings: Settings) -> images.Photograph:
@@ -273,5 +232,5 @@ def sample_grid(network: StyledGenerator, eyes: StyledEyes, settings: Settings) 
         ]
         expected = np.asarray(eyes.photographs[index])
         rows.append([images.labels_as_photograph(layers[..., 1:] > 127), *made, expected])
-        names.append(eyes.names[index])
+        names.append(eyes.files[index].name)
     return images.draw_panels(rows, ["labels", "expected", "its own style", "another style", "photograph"], names)

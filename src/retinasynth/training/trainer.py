@@ -11,7 +11,6 @@ around it. A run folder holds ``config.yaml``, ``metrics.jsonl``, ``samples/``, 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from retinasynth.models.losses import discriminator_loss, generator_loss
 from retinasynth.models.saving import save_model
 from retinasynth.training import loop, styled
 from retinasynth.training.checkpoints import State
-from retinasynth.training.learner import Learner, Precision
+from retinasynth.training.learner import Learner, Precision, model_facts
 
 SAMPLES = 3  # fixed examples in a sample grid
 FREE_TO_CHANGE = {"data.folder", "training.epochs"}
@@ -181,21 +180,8 @@ class _Generating:
         return sample_grid(self.learner.shown, self.test_pairs or self.pairs, self.settings)
 
     def save(self, folder: Path, steps: int) -> None:
-        facts = _model_facts(self.settings, self.pairs, steps / self.epoch_steps)
+        facts = model_facts(self.settings, self.pairs.eyes, steps, self.epoch_steps)
         save_model(folder, self.learner.shown, self.settings, facts)
-
-
-def _model_facts(settings: Settings, pairs: Pairs, epochs: float) -> dict[str, Any]:
-    """What the model card says of the training."""
-    decay = settings.training.ema_decay
-    return {
-        "steps": round(epochs * steps_per_epoch(pairs, settings)),
-        "epochs": round(epochs, 2),
-        "pairs": len(pairs),
-        "eyes": len(set(pairs.eyes)),
-        "data": Path(settings.data.folder).name,
-        "weights": f"exponential moving average, decay {decay}" if decay else "as trained",
-    }
 
 
 def sample_grid(network: nn.Module, pairs: Pairs, settings: Settings) -> images.Photograph:
