@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import signal
@@ -13,9 +14,9 @@ from retinasynth.anatomy import PLANES
 from retinasynth.anatomy.growth import anatomy_of, grow
 from retinasynth.anatomy.label_map import read_label_map
 from retinasynth.anatomy.phantom import phantom_photograph
-from retinasynth.datasets import grown as under_test
-from retinasynth.datasets.grown import GrownSet, write_grown_set
+from retinasynth.datasets.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
 from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.datasets.resumable import ResumableSet
 from retinasynth.errors import OutputError, RetinasynthError, SettingError
 from retinasynth.files import sha256_of
 from retinasynth.images import read_metadata
@@ -116,7 +117,8 @@ def test_two_commands_at_once_make_one_set(undisturbed, tmp_path):
 
 
 def test_an_eye_is_recorded_as_soon_as_it_is_there(tmp_path):
-    lines = under_test._written(tmp_path / "set", SMALL, range(3, 11), processes=2)
+    write_one = functools.partial(_write_one, tmp_path / "set", SMALL)
+    lines = ResumableSet(tmp_path / "set", ASKED, {}, write_one, "grown eyes", "Growing")._written(range(3, 11), 2)
     next(lines)
     assert 1 <= len(list((tmp_path / "set" / "geometry").glob("grown*.json"))) < 4  # the other worker's among them
     lines.close()
@@ -127,7 +129,7 @@ def test_a_killed_worker_is_explained(tmp_path, monkeypatch):
         raise BrokenProcessPool
         yield
 
-    monkeypatch.setattr(under_test, "_written", broken)
+    monkeypatch.setattr(ResumableSet, "_written", broken)
     with pytest.raises(OutputError, match="fewer --workers"):
         write_grown_set(tmp_path / "set", 2, SMALL)
 
@@ -178,6 +180,6 @@ def test_labels_alone(tmp_path):
 
 
 def test_styles_are_known_by_name():
-    assert under_test.as_style("randomised") == "randomised"
+    assert as_style("randomised") == "randomised"
     with pytest.raises(SettingError, match="natural, randomised"):
-        under_test.as_style("oil")
+        as_style("oil")

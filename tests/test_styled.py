@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import TINY
 from retinasynth import cli
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.phantom import phantom_eye
@@ -29,33 +28,22 @@ from retinasynth.training import styled, trainer
 from runs import assert_same_run, log_of
 from test_cli import fails
 
-OWN = ("size_px=", "mask_channels=", "flip=", "rotation_deg=", "generator.dropout=", "epochs=")
 PLANES = ("vessels", "disc", "cup")
 
 
-@pytest.fixture(scope="module")
-def settings():
-    tiny = [setting for setting in TINY if not setting.startswith(OWN)]
-    small = [
-        *tiny,
-        "data.planes=vessels,disc,cup",
-        "discriminator.crop_px=32",
-        "size_px=64",
-        "epochs=4",
-        "expected_share=0.5",
-    ]
-    return Settings.from_preset("fundus-512").with_overrides(small)
+@pytest.fixture
+def settings(styled_settings):
+    return styled_settings
+
+
+@pytest.fixture
+def run(styled_run):
+    return styled_run
 
 
 @pytest.fixture(scope="module")
-def run(phantoms, settings, tmp_path_factory):
-    """A finished run of 16 steps. Not to be changed."""
-    return trainer.train(phantoms, tmp_path_factory.mktemp("styled") / "run", settings)
-
-
-@pytest.fixture(scope="module")
-def model(run):
-    return Synthesizer.load(run)
+def model(styled_run):
+    return Synthesizer.load(styled_run)
 
 
 @pytest.fixture(scope="module")

@@ -172,13 +172,30 @@ def train(
 
 @app.command()
 def generate(
-    model: Annotated[Path, typer.Option(help="A run folder or a model folder.")],
-    out: Annotated[Path, typer.Option(help="A new folder, or NAME.png for a single mask.")],
+    model: Annotated[Path, typer.Option(help="fundus-512, a run folder or a model folder.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or NAME.png for a single mask; of --count to go on, too.")],
     masks: Annotated[Path | None, typer.Option(help="A mask, a folder of masks, or a data set.")] = None,
     random: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Instead: panels of N random test eyes of --data.")
     ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set for --random.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Instead: grow N eyes and photograph them. Run again to go on."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="With --count: adult, child, elderly, hypertensive, glaucomatous or diabetic.")
+    ] = "adult",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="With --count: a parameter of the anatomy. Repeatable."),
+    ] = None,
+    min_structure: Annotated[
+        float, typer.Option(metavar="DICE", help="With --count: keep out eyes whose vessels are found less well.")
+    ] = 0.0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --count: processes; one for each core by default.")
+    ] = None,
     size: Annotated[
         str, typer.Option(metavar="PX|mask|model", help="Of the pictures: pixels, or as the mask, or as the model.")
     ] = "model",
@@ -188,15 +205,38 @@ def generate(
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Generate photographs from vessel masks."""
+    """Generate photographs from label maps, or of grown eyes."""
     from retinasynth.synthesis import bulk
     from retinasynth.synthesis.synthesizer import Synthesizer
 
-    if (masks is None) == (random is None) or (random is None) != (data is None):
+    if [masks, random, count].count(None) != 2 or (random is None) != (data is None):
         raise InputError(
-            "Nothing, or too much, to generate from", expected="--masks PATH, or --random N with --data DIR"
+            "Nothing, or too much, to generate from",
+            expected="--masks PATH, or --count N, or --random N with --data DIR",
         )
     synthesizer = Synthesizer.load(model)
+    if count is not None:
+        from retinasynth.anatomy.physiology import assignments
+        from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
+
+        side = bulk.parse_size(size)
+        if side == "mask":
+            raise InputError("--size mask with --count, where there are no masks", expected="model or pixels")
+        wanted = SyntheticSet(
+            str(model),
+            seed,
+            synthesizer.config.size_px if side == "model" else side,
+            preset,
+            style or "sampled",
+            min_structure,
+            assignments(overrides or []),
+        )
+        before = write_synthetic_set(out, count, wanted, workers=workers)
+        kept = len(list((out / "images").glob("*.png")))
+        there = f" ({before} of them were there)" if before else ""
+        away = f", {count - kept} kept out for their structure" if kept < count else ""
+        screen.print(f"{out}: {count} eyes{there}{away}", soft_wrap=True, highlight=False)
+        return
     if random is not None and data is not None:
         names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed)
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)

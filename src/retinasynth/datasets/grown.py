@@ -1,18 +1,10 @@
-"""Sets of grown eyes on disk: labels, phantom photographs and a manifest; in parallel, and resumable.
+"""Sets of grown eyes on disk: labels, phantom photographs and a manifest; in parallel, and resumable (`resumable`).
 
-``growing.json`` keeps what was asked for. Run again with the same, and perhaps a larger count, the set goes on where it
-stopped: an eye is finished when the manifest names it. Every eye has its own seed, the first one's plus its number, so
-the files are the same whatever the number of workers. Of two commands for one set the second waits for the first.
+Every eye has its own seed, the first one's plus its number.
 """
 
-import contextlib
-import json
-import multiprocessing
-import os
-import signal
-from collections.abc import Generator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import functools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -24,19 +16,9 @@ from retinasynth.anatomy.label_map import write_label_map
 from retinasynth.anatomy.phantom import RENDERING, Style, metadata_of, phantom_photograph
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.matching import EyeFiles
-from retinasynth.errors import InterruptedRunError, OutputError, SettingError
-from retinasynth.files import (
-    MANIFEST,
-    cache_folder,
-    explaining_write_errors,
-    new_folder,
-    one_writer,
-    output_folder,
-    sha256_of,
-    write_json,
-    write_text,
-)
-from retinasynth.progress import progress
+from retinasynth.datasets.resumable import ResumableSet, remove_left_over
+from retinasynth.errors import SettingError
+from retinasynth.files import cache_folder, sha256_of
 
 ASKED = "growing.json"
 
@@ -97,89 +79,16 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
     anatomy = anatomy_of(grown.seed, grown.preset, dict(grown.parameters)).model_dump()
     grown = replace(grown, parameters={name: anatomy[name] for name in grown.parameters})  # "0.70" becomes 0.7
     asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
-    with one_writer(out):
-        return _go_on(out, count, grown, asked, workers)
+    write_one = functools.partial(_write_one, out, grown)
+    return ResumableSet(out, ASKED, asked, write_one, "grown eyes", "Growing").write(count, workers=workers)
 
 
-def _go_on(out: Path, count: int, grown: GrownSet, asked: Mapping[str, Any], workers: int | None) -> int:
-    lines = _finished(out, asked)
-    seeds = range(grown.seed + len(lines), grown.seed + count)
-    write_json(out / ASKED, asked)
-    manifest = out / MANIFEST
-    processes = min(workers or os.cpu_count() or 1, max(len(seeds), 1))
-    try:
-        # Closed at once when something stops us here, else its pool would first finish all that is waiting.
-        written = contextlib.closing(_written(out, grown, seeds, processes))
-        with progress("Growing", count) as advance, explaining_write_errors(manifest), written as new_lines:
-            for number, line in enumerate(new_lines, start=len(lines) + 1):
-                with manifest.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-                advance(number, line["name"])
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            f"Stopped. {out} keeps the eyes that are finished", do="Run the same command again to go on"
-        ) from None
-    except BrokenProcessPool as error:
-        raise OutputError(
-            f"A worker process was killed, perhaps for want of memory. {out} keeps the eyes that are finished",
-            do="Run the same command again to go on, with fewer --workers",
-        ) from error
-    return len(lines)
-
-
-def _finished(out: Path, asked: Mapping[str, Any]) -> list[str]:
-    """The manifest's whole lines in a folder where this very set was begun; of a new folder none."""
-    if not (out / ASKED).is_file():
-        new_folder(out, what="a set of grown eyes")
-        return []
-    output_folder(out)
-    try:
-        begun = dict(json.loads((out / ASKED).read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise OutputError(f"{out / ASKED} is damaged ({error})", do="Choose another --out") from error
-    if begun != json.loads(json.dumps(asked)):
-        changed = [name for name in asked if begun.get(name) != json.loads(json.dumps(asked[name]))]
-        raise OutputError(
-            f"{out} holds a set grown with another {', '.join(changed)}",
-            expected="the same command as before (only --count may grow)",
-            do="Choose another --out",
-        )
-    manifest = out / MANIFEST
-    text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
-    if text != "".join(lines):
-        write_text(manifest, "".join(lines))  # the last line was cut off
-    return lines
-
-
-def _written(out: Path, grown: GrownSet, seeds: range, processes: int) -> Generator[dict[str, Any]]:
-    """The manifest's line of each eye, in order, when it is on disk."""
-    jobs = [(out, grown, seed) for seed in seeds]
-    if processes == 1:
-        yield from map(_write_one, jobs)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, spawn, initializer=_leave_interrupts_to_parent) as pool:
-        try:
-            yield from pool.map(_write_one, jobs)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _write_one(job: tuple[Path, GrownSet, int]) -> dict[str, Any]:
-    out, grown, seed = job
-    parameters = dict(grown.parameters)
+def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:
+    seed, parameters = grown.seed + number, dict(grown.parameters)
     eye = grow(seed, grown.size_px, preset=grown.preset, **parameters)
     if grown.style is not None:
         eye = replace(eye, photograph=phantom_photograph(eye, seed, grown.style))
-    for pattern in (f"*/{eye.name}.*", f"*/.{eye.name}.*.part*"):
-        for left in out.glob(pattern):  # by a run that was stopped in the middle of this eye
-            left.unlink()
+    remove_left_over(out, eye.name)
     write_label_map(out, eye, metadata_of(eye, seed))
     return {
         "name": eye.name,

@@ -87,7 +87,9 @@ class Model:
     config: ModelConfig
 
 
-def save_model(folder: Path, network: nn.Module, settings: Settings, training: Mapping[str, Any]) -> None:
+def save_model(
+    folder: Path, network: nn.Module, settings: Settings, training: Mapping[str, Any], *, half: bool = False
+) -> None:
     """Write a model folder, each file atomically.
 
     Args:
@@ -95,6 +97,7 @@ def save_model(folder: Path, network: nn.Module, settings: Settings, training: M
         network: the generator.
         settings: of the run it comes from.
         training: facts for the model card (steps, pairs, data, ...), plain JSON values.
+        half: keep the weights in half precision, in half the space.
 
     Raises:
         OutputError: a file cannot be written.
@@ -109,7 +112,7 @@ def save_model(folder: Path, network: nn.Module, settings: Settings, training: M
         styles=len(network.styles) if isinstance(network, StyledGenerator) else 0,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
     )
-    write_model_folder(folder, network, config, _model_card(config))
+    write_model_folder(folder, network, config, _model_card(config), half=half)
 
 
 def load_model(folder: Path) -> Model:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from retinasynth.errors import ModelError
 
-BUNDLED = ("vessels", "disc-cup", "judge")
+BUNDLED = ("vessels", "disc-cup", "judge")  # segmenters
+GENERATORS = ("fundus-512",)
 _HERE = Path(__file__).parent.parent / "weights"
 
 

@@ -14,7 +14,7 @@ from retinasynth.images import Mask, Photograph
 from retinasynth.models.generation import generate_photograph, generate_styled, move_for_generation
 from retinasynth.models.saving import Model, load_model
 from retinasynth.models.styled import StyledGenerator
-from retinasynth.models.weights import model_folder
+from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.synthesis.styling import StyleChoice, chosen_style, framed_eye
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
@@ -40,12 +40,12 @@ class Synthesizer:
 
     @classmethod
     def load(cls, model: Path | str) -> Self:
-        """The model in a run folder or a model folder.
+        """A bundled model by its name, or the one in a run folder or a model folder.
 
         Raises:
             ModelError: there is none, or one of its files is missing, damaged or foreign.
         """
-        return cls(load_model(model_folder(model)), name=Path(model).resolve().name)
+        return cls(load_model(model_folder(model, bundled=GENERATORS)), name=Path(model).resolve().name)
 
     @overload
     def generate(  # type: ignore[overload-overlap]  # a str is one path, not a sequence of them

@@ -24,7 +24,7 @@ from retinasynth.models.layers import initialise
 from retinasynth.models.losses import discriminator_loss, feature_difference, generator_loss, texture_difference
 from retinasynth.models.saving import load_model, save_model
 from retinasynth.models.styled import StyledGenerator
-from retinasynth.models.weights import BUNDLED, model_folder
+from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.training.checkpoints import State
 from retinasynth.training.learner import Learner, Precision, model_facts
 
@@ -114,7 +114,7 @@ def beginning(settings: Settings) -> StyledGenerator:
         ModelError: there is none, or it is made from other planes or is of another shape.
     """
     start = settings.training.start_from
-    model = load_model(model_folder(start, bundled=BUNDLED))
+    model = load_model(model_folder(start, bundled=GENERATORS))
     for name, wanted in (("planes", settings.data.planes), ("generator", settings.generator)):
         if getattr(model.config, name) != wanted:
             raise ModelError(

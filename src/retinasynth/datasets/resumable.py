@@ -1,0 +1,146 @@
+"""Sets of eyes that are written by several processes, one eye after the other, and can be gone on with.
+
+A file keeps what was asked for. Run again with the same, and perhaps a larger count, a set goes on where it stopped: an
+eye is finished when the manifest has its line. What an eye is follows from its number alone, so the files are the same
+whatever the number of workers. Of two commands for one set the second waits for the first.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retinasynth.errors import InterruptedRunError, OutputError
+from retinasynth.files import (
+    MANIFEST,
+    explaining_write_errors,
+    new_folder,
+    one_writer,
+    output_folder,
+    write_json,
+    write_text,
+)
+from retinasynth.progress import progress
+
+Line = dict[str, Any]  # of the manifest; one with the key `name` says which eye it is
+
+
+@dataclass(frozen=True)
+class ResumableSet:
+    """How a set is written.
+
+    Attributes:
+        out: the folder.
+        asked_file: name of the file in it that keeps what was asked for.
+        asked: that; plain values.
+        write_one: writes the eye of a number and returns its line of the manifest; a function or object that other
+            processes can be given.
+        kind: of set, in the plural, for messages: "grown eyes".
+        doing: for the progress line: "Growing".
+    """
+
+    out: Path
+    asked_file: str
+    asked: Mapping[str, Any]
+    write_one: Callable[[int], Line]
+    kind: str
+    doing: str
+
+    def write(self, count: int, *, workers: int | None = None) -> int:
+        """Write the eyes that are not there yet.
+
+        Args:
+            count: how many eyes the set has in the end.
+            workers: processes; None takes one for each core.
+
+        Returns:
+            How many eyes were there already.
+
+        Raises:
+            OutputError: the folder holds something else, or cannot be written, or a worker was killed.
+            InterruptedRunError: the user stopped it; finished eyes are kept.
+        """
+        with one_writer(self.out):
+            return self._go_on(count, workers)
+
+    def _go_on(self, count: int, workers: int | None) -> int:
+        lines = self._finished()
+        numbers = range(len(lines), count)
+        write_json(self.out / self.asked_file, self.asked)
+        manifest = self.out / MANIFEST
+        processes = min(workers or os.cpu_count() or 1, max(len(numbers), 1))
+        try:
+            # Closed at once when something stops us here, else its pool would first finish all that is waiting.
+            written = contextlib.closing(self._written(numbers, processes))
+            with progress(self.doing, count) as advance, explaining_write_errors(manifest), written as new_lines:
+                for number, line in enumerate(new_lines, start=len(lines) + 1):
+                    with manifest.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(line) + "\n")
+                    advance(number, line["name"])
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                f"Stopped. {self.out} keeps the eyes that are finished", do="Run the same command again to go on"
+            ) from None
+        except BrokenProcessPool as error:
+            raise OutputError(
+                f"A worker process was killed, perhaps for want of memory. {self.out} keeps the eyes that are finished",
+                do="Run the same command again to go on, with fewer --workers",
+            ) from error
+        return len(lines)
+
+    def _finished(self) -> list[str]:
+        """The manifest's whole lines in a folder where this very set was begun; of a new folder none."""
+        path = self.out / self.asked_file
+        if not path.is_file():
+            new_folder(self.out, what=f"a set of {self.kind}")
+            return []
+        output_folder(self.out)
+        try:
+            begun = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (TypeError, ValueError) as error:
+            raise OutputError(f"{path} is damaged ({error})", do="Choose another --out") from error
+        asked = json.loads(json.dumps(self.asked))
+        if begun != asked:
+            changed = [name for name in asked if begun.get(name) != asked[name]]
+            raise OutputError(
+                f"{self.out} holds a set made with another {', '.join(changed)}",
+                expected="the same command as before (only --count may grow)",
+                do="Choose another --out",
+            )
+        manifest = self.out / MANIFEST
+        text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
+        lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
+        if text != "".join(lines):
+            write_text(manifest, "".join(lines))  # the last line was cut off
+        return lines
+
+    def _written(self, numbers: range, processes: int) -> Generator[Line]:
+        """The manifest's line of each eye, in order, when it is on disk."""
+        if processes == 1:
+            yield from map(self.write_one, numbers)
+            return
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, spawn, initializer=_leave_interrupts_to_parent) as pool:
+            try:
+                yield from pool.map(self.write_one, numbers)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def remove_left_over(out: Path, name: str) -> None:
+    """Remove what a run that was stopped in the middle of an eye left of it."""
+    for pattern in (f"*/{name}.*", f"*/.{name}.*.part*"):
+        for left in out.glob(pattern):
+            left.unlink()

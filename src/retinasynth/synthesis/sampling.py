@@ -1,0 +1,151 @@
+"""Synthetic sets from nothing: eyes are grown, photographed by a generator, and written with their labels.
+
+In parallel, resumable, and the same whatever the number of workers (`retinasynth.datasets.resumable`). Every eye has
+its own seed, the first one's plus its number, which decides its anatomy, its style and its noise.
+"""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import retinasynth
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.agreement import agreement
+from retinasynth.anatomy.biomarkers import measure_eye
+from retinasynth.anatomy.growth import RECIPE, anatomy_of, grow
+from retinasynth.anatomy.label_map import write_label_map
+from retinasynth.datasets.resumable import Line, ResumableSet, remove_left_over
+from retinasynth.errors import SettingError
+from retinasynth.files import sha256_of
+from retinasynth.models.prediction import found_planes, predict
+from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
+from retinasynth.models.weights import GENERATORS, model_folder
+from retinasynth.synthesis.synthesizer import Synthesizer
+
+ASKED = "generating.json"
+REJECTED = "rejected"  # in the manifest's line of an eye that was kept out
+_GATE = "vessels"  # the bundled segmenter that looks for the vessels again
+
+
+@dataclass(frozen=True)
+class SyntheticSet:
+    """What a synthetic set is made of.
+
+    Attributes:
+        model: a styled generator: the name of a bundled one, a run folder or a model folder.
+        seed: of the first eye.
+        size_px: height and width.
+        preset: which people the eyes are of.
+        style: as `Synthesizer.generate` takes it, but a name or a path.
+        min_structure: Dice with which the vessels must be found again; eyes below it are kept out. 0 looks for none.
+        parameters: of the anatomy, by name, that all eyes share.
+    """
+
+    model: str
+    seed: int = 0
+    size_px: int = 512
+    preset: str = "adult"
+    style: str = "sampled"
+    min_structure: float = 0.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_synthetic_set(out: Path, count: int, wanted: SyntheticSet, *, workers: int | None = None) -> int:
+    """Grow and photograph eyes, or go on with a set that was begun.
+
+    Writes ``images/``, a folder for each label plane, ``geometry/`` and ``manifest.jsonl``: for each eye seed, model,
+    style, biomarkers, structure, checksums and the licence of the training data. Eyes that are kept out have a line
+    with the reason.
+
+    Args:
+        out: a new or empty folder, or that of the same set, unfinished or smaller.
+        count: how many eyes are made, at least 1; those that are kept out count too.
+        wanted: what they are like.
+        workers: processes; None takes one for each core.
+
+    Returns:
+        How many eyes were there already.
+
+    Raises:
+        SettingError: an impossible parameter; nothing is written.
+        InputError: the model follows no style, or there is no such style.
+        ModelError: there is no such model.
+        OutputError: `out` holds something else, or cannot be written, or a worker was killed.
+        InterruptedRunError: the user stopped it; finished eyes are kept.
+    """
+    if count < 1 or (workers is not None and workers < 1):
+        raise SettingError(f"count is {count}, workers is {workers}", expected="at least 1")
+    if not 0 <= wanted.min_structure < 1:
+        raise SettingError(f"min_structure is {wanted.min_structure}", expected="0 to below 1")
+    eye = grow(wanted.seed, wanted.size_px, preset=wanted.preset, **wanted.parameters)  # refuses what is impossible
+    anatomy = anatomy_of(wanted.seed, wanted.preset, dict(wanted.parameters)).model_dump()
+    wanted = replace(wanted, parameters={name: anatomy[name] for name in wanted.parameters})
+    Synthesizer.load(wanted.model).generate(eye, style=wanted.style)
+    weights = model_folder(wanted.model, bundled=GENERATORS) / "model.safetensors"
+    asked = {
+        "retinasynth": retinasynth.__version__,
+        "recipe": RECIPE,
+        **asdict(wanted),
+        "model": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+    write_one = functools.partial(_write_one, Path(out), wanted)
+    return ResumableSet(Path(out), ASKED, asked, write_one, "generated eyes", "Generating").write(
+        count, workers=workers
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(model: str) -> Synthesizer:
+    return Synthesizer.load(model)
+
+
+@functools.lru_cache(maxsize=1)
+def _gate() -> SegmenterModel:
+    return load_segmenter(model_folder(_GATE, bundled=(_GATE,)))
+
+
+def _write_one(out: Path, wanted: SyntheticSet, number: int) -> Line:
+    seed, threads = wanted.seed + number, torch.get_num_threads()
+    torch.set_num_threads(1)  # one worker for each core; and sums come out alike however many there are
+    try:
+        model = _loaded(wanted.model)
+        grown = grow(seed, wanted.size_px, preset=wanted.preset, **wanted.parameters)
+        photograph = model.generate(grown, seed=seed, size="mask", style=wanted.style)
+        eye = replace(grown, name=f"synthetic_{seed:06d}", photograph=photograph)
+        structure = _found_again(eye) if wanted.min_structure else None
+    finally:
+        torch.set_num_threads(threads)
+    line: Line = {"name": eye.name, "seed": seed}
+    if structure is not None:
+        line["structure"] = round(structure, 4)
+    if structure is not None and structure < wanted.min_structure:
+        return line | {REJECTED: f"vessels found again with Dice {structure:.3f}, below {wanted.min_structure:g}"}
+    remove_left_over(out, eye.name)
+    write_label_map(out, eye, model.provenance(seed, wanted.style))
+    return line | {
+        "model": model.name,
+        "style": model.style_name(wanted.style),
+        "preset": wanted.preset,
+        "size_px": wanted.size_px,
+        "retinasynth": retinasynth.__version__,
+        "recipe": RECIPE,
+        "licence_of_training_data": model.config.training.get("licence", ""),
+        "parameters": anatomy_of(seed, wanted.preset, dict(wanted.parameters)).model_dump(),
+        "biomarkers": asdict(measure_eye(grown)),
+        "sha256": {file.parent.name: sha256_of(file) for file in sorted(out.glob(f"*/{eye.name}.png"))},
+    }
+
+
+def _found_again(eye: Eye) -> float:
+    """Dice of the vessels that a segmenter finds in the photograph with those that were asked for."""
+    if eye.photograph is None:
+        return 0.0
+    gate = _gate()
+    found = found_planes(gate, predict(gate, eye.photograph, flips=((),)))
+    field = eye.planes["fov"]
+    return agreement(found["vessels"], eye.planes["vessels"], field).dice
