@@ -21,8 +21,9 @@ from retinasynth.errors import InputError, InterruptedRunError, ModelError, Sett
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
 from retinasynth.models.discriminators import MultiScaleDiscriminator
+from retinasynth.models.generators import coordinates
 from retinasynth.models.losses import feature_difference
-from retinasynth.models.styled import StyledGenerator
+from retinasynth.models.styled import StyledGenerator, canvas
 from retinasynth.synthesis import Synthesizer
 from retinasynth.training import styled, trainer
 from runs import assert_same_run, log_of
@@ -57,7 +58,7 @@ def eye():
 @pytest.fixture
 def network(settings):
     torch.manual_seed(0)
-    made = StyledGenerator(1 + len(PLANES), 32, settings.generator, styles=5)
+    made = StyledGenerator(1 + len(PLANES), settings.generator, styles=5)
     made.start_from(torch.randn(5, NUMBERS) / 10)
     for module in made.modules():  # as if it had learnt
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
@@ -74,22 +75,21 @@ def given(batch=1):
 
 @torch.inference_mode()
 def test_it_begins_as_the_smooth_field_of_the_style(settings):
-    network = StyledGenerator(1 + len(PLANES), 32, settings.generator, styles=5)
+    network = StyledGenerator(1 + len(PLANES), settings.generator, styles=5)
     network.start_from(torch.randn(5, NUMBERS))
     labels, style = given()
     inside = labels[:, :1] > 0
     photograph = network(labels, style, torch.ones(1, 1))
-    torch.testing.assert_close(photograph, torch.where(inside, network.canvas(style), -1.0))
+    torch.testing.assert_close(photograph, torch.where(inside, canvas(style, coordinates(labels)), -1.0))
 
 
 def test_the_canvas_is_the_field_that_was_measured():
     eye = phantom_eye(seed=1, size_px=64)
     covered = eye.planes["fov"].astype(np.uint8) * np.uint8(255)
     style = Style.of(eye.photograph, covered)
-    network = StyledGenerator(2, 64, Settings.from_preset("fundus-512").generator.model_copy(update={"depth": 3}), 1)
-    canvas = network.canvas(torch.from_numpy(style.numbers)[None])[0].permute(1, 2, 0).numpy()
+    drawn = canvas(torch.from_numpy(style.numbers)[None], coordinates(torch.zeros(1, 1, 64, 64)))
     inside = eye.planes["fov"]
-    error = np.abs(((canvas + 1) * 127.5 - eye.photograph)[inside]).mean()
+    error = np.abs(((drawn[0].permute(1, 2, 0).numpy() + 1) * 127.5 - eye.photograph)[inside]).mean()
     flat = np.abs(eye.photograph[inside] - eye.photograph[inside].mean(axis=0)).mean()
     assert error < 0.75 * flat
 
@@ -181,11 +181,11 @@ def test_turned_examples_have_the_style_of_what_they_show(eyes, settings):
     turned = settings.with_overrides(["data.planes=vessels,disc,cup,haemorrhages", "plane_dropout=0"])
     found = [example(eyes, 0, turned, epoch=0, position=position) for position in range(6)]
     assert len({labels.numpy().tobytes() for labels, _, _ in found}) > 3
-    network, errors = StyledGenerator(5, 64, settings.generator, 1), []
+    errors, places = [], coordinates(torch.zeros(2, 1, 64, 64))
     for labels, photograph, style in found:
         inside = labels[0] > 0.99
         styles = torch.stack([style, torch.from_numpy(eyes.styles[0])])
-        errors.append((network.canvas(styles) - photograph).abs()[..., inside].mean(dim=(1, 2)))
+        errors.append((canvas(styles, places) - photograph).abs()[..., inside].mean(dim=(1, 2)))
     itself, not_turned = torch.stack(errors).mean(dim=0)
     assert itself < 0.9 * not_turned
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from retinasynth import images
 from retinasynth.images import Labels, Photograph
+from retinasynth.models.styled import StyledGenerator
 
 
 def fast_precision(device: torch.device) -> str:
@@ -54,12 +55,12 @@ def generate_photograph(network: nn.Module, labels: Labels, *, channels: int, se
 
 
 def generate_styled(
-    network: nn.Module, labels: NDArray[np.float32], style: NDArray[np.float32], *, detail: float, seed: int
+    network: StyledGenerator, labels: NDArray[np.float32], style: NDArray[np.float32], *, detail: float, seed: int
 ) -> Photograph:
     """The photograph of one label map in a style; otherwise as `generate_photograph`.
 
     Args:
-        network: a `retinasynth.models.styled.StyledGenerator`.
+        network: on any device; its mode is put back afterwards.
         labels: ``float32 (channels, size, size)``: -1 outside, 1 inside, 0 unknown; the field of view first.
         style: ``float32 (NUMBERS,)``, see `retinasynth.anatomy.style`.
         detail: 0 is the most likely photograph of these labels and the field of the style, 1 one as a camera takes it.
@@ -71,10 +72,19 @@ def generate_styled(
     weight = next(network.parameters())
     device = weight.device
     half = torch.autocast(device.type, torch.bfloat16, enabled=fast_precision(device) == "bf16")
-    with evaluation_mode(network), torch.inference_mode(), half, seeded(seed, device=device):
-        given = (torch.from_numpy(np.ascontiguousarray(values)).to(weight)[None] for values in (labels, style))
-        generated = network(*given, weight.new_tensor([[detail]]))[0]
+    noise = drawn_noise(network.noise_sizes(labels.shape[-1]), seed)
+    with evaluation_mode(network), torch.inference_mode(), half:
+        shown, wanted, *drawn = (
+            torch.from_numpy(np.ascontiguousarray(one)).to(weight) for one in (labels, style, *noise)
+        )
+        generated = network(shown[None], wanted[None], weight.new_tensor([[detail]]), drawn)[0]
     return images.photograph_from_signed(generated.float().cpu().numpy())
+
+
+def drawn_noise(sizes: Sequence[int], seed: int) -> list[NDArray[np.float32]]:
+    """The layers of noise of a photograph, ``float32 (1, 1, size, size)``: the same on every machine."""
+    random = np.random.default_rng(mixed_seed([seed]))
+    return [random.standard_normal((1, 1, size, size), np.float32) for size in sizes]
 
 
 @contextmanager

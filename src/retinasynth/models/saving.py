@@ -70,7 +70,7 @@ class ModelConfig(Section):
     def build(self) -> nn.Module:
         """The generator, with PyTorch's own initial weights."""
         if self.is_styled:
-            return StyledGenerator(1 + len(self.planes), self.size_px, self.generator, self.styles)
+            return StyledGenerator(1 + len(self.planes), self.generator, self.styles)
         return build_generator(self.label_channels, self.size_px, self.generator)
 
     @model_validator(mode="after")

@@ -10,12 +10,13 @@ normalisation; noise added in every step of the decoder (Karras et al., "A Style
 """
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from retinasynth.anatomy.appearance import polynomial_terms
+from retinasynth.anatomy.appearance import powers
 from retinasynth.anatomy.style import DEGREE, NUMBERS, TERMS, TEXTURES
 from retinasynth.config import GeneratorSettings
 from retinasynth.models.generators import coordinates, group_norm, same_convolution
@@ -30,7 +31,6 @@ class StyledGenerator(nn.Module):
 
     Args:
         label_channels: the field of view and the label planes.
-        size_px: height and width of the photographs.
         settings: filters and depth. Channels double with each halving, up to `MOST_WIDENING` times the filters.
         styles: how many styles of training photographs are kept with the weights.
 
@@ -39,17 +39,16 @@ class StyledGenerator(nn.Module):
         mean: of the styles that the network first learnt from, ``(NUMBERS,)``.
         deviation: likewise.
 
-    Shapes: labels ``(batch, label_channels, size_px, size_px)``, -1 outside, 1 inside and 0 unknown, the field of view
-    first; style ``(batch, NUMBERS)``; detail ``(batch, 1)``, 0 to 1. Photographs ``(batch, 3, size_px, size_px)``,
-    signed, black outside the field of view.
+    Shapes: labels ``(batch, label_channels, size, size)``, -1 outside, 1 inside and 0 unknown, the field of view first;
+    style ``(batch, NUMBERS)``; detail ``(batch, 1)``, 0 to 1; noise as `noise_sizes` says. Photographs ``(batch, 3,
+    size, size)``, signed, black outside the field of view. Sizes are multiples of ``2 ** depth``.
     """
 
     styles: Tensor
     mean: Tensor
     deviation: Tensor
-    terms: Tensor
 
-    def __init__(self, label_channels: int, size_px: int, settings: GeneratorSettings, styles: int) -> None:
+    def __init__(self, label_channels: int, settings: GeneratorSettings, styles: int) -> None:
         super().__init__()
         widths = [settings.filters * min(2**step, MOST_WIDENING) for step in range(settings.depth + 1)]
         steps = list(itertools.pairwise(widths))
@@ -62,8 +61,6 @@ class StyledGenerator(nn.Module):
         self.register_buffer("styles", torch.zeros(styles, NUMBERS))
         self.register_buffer("mean", torch.zeros(NUMBERS))
         self.register_buffer("deviation", torch.ones(NUMBERS))
-        terms = torch.tensor(polynomial_terms((size_px, size_px), DEGREE), dtype=torch.float32)
-        self.register_buffer("terms", terms.permute(2, 0, 1).contiguous(), persistent=False)
 
     def start_from(self, styles: Tensor) -> None:
         """Begin as the answer that ignores the labels: the smooth field of the style, with nothing added.
@@ -83,32 +80,53 @@ class StyledGenerator(nn.Module):
         theirs = {name: tensor for name, tensor in other.state_dict().items() if name != "styles"}
         self.load_state_dict({**self.state_dict(), **theirs})
 
-    def canvas(self, style: Tensor) -> Tensor:
-        """The smooth field of a style over the whole frame: ``(batch, 3, size_px, size_px)``, signed."""
-        field = style[:, : 3 * TERMS].reshape(-1, TERMS, 3)
-        return torch.einsum("btc,thw->bchw", field, self.terms).clamp(-1, 1)
+    def noise_sizes(self, size: int) -> list[int]:
+        """Height and width of each layer of noise that a photograph of this size takes, coarsest first."""
+        depth = len(self.encoder)
+        return [size >> depth, *(size >> step for step in reversed(range(depth)) for _ in range(2))]
 
     def usual(self, style: Tensor) -> Tensor:
         """A style in deviations from the mean of those that the network first learnt from."""
         return (style - self.mean) / self.deviation
 
-    def forward(self, labels: Tensor, style: Tensor, detail: Tensor) -> Tensor:
-        """The photograph of a label map in a style."""
+    def forward(self, labels: Tensor, style: Tensor, detail: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """The photograph of a label map in a style; without `noise`, torch's random numbers are drawn."""
+        if noise is None:
+            shape = (len(labels), 1)
+            noise = [labels.new_empty(*shape, size, size).normal_() for size in self.noise_sizes(labels.shape[-1])]
+        layers = iter(noise)
         inside = (labels[:, :1] + 1) / 2
-        canvas = self.canvas(style)
+        places = coordinates(labels)
+        drawn = canvas(style, places)
         usual = self.usual(style)
         textures = usual[:, -TEXTURES:] * detail
         code = self.code(torch.cat([usual[:, :-TEXTURES], textures, detail], dim=1))
-        features = self.enter(torch.cat([labels, canvas * inside, coordinates(labels)], dim=1))
+        features = self.enter(torch.cat([labels, drawn * inside, places], dim=1))
         skips = []
         for down in self.encoder:
             skips.append(features)
             features = down(features)
-        features = self.bottom(features, code, detail)
+        features = self.bottom(features, code, detail, next(layers))
         for up, skip in zip(self.decoder, reversed(skips), strict=True):
-            features = up(features, skip, code, detail)
-        photograph: Tensor = (canvas + self.output(features) + 1) * inside - 1
+            features = up(features, skip, code, detail, (next(layers), next(layers)))
+        photograph: Tensor = (drawn + self.output(features) + 1) * inside - 1
         return photograph
+
+
+def canvas(style: Tensor, places: Tensor) -> Tensor:
+    """The smooth field of a style over the whole frame, signed.
+
+    Args:
+        style: ``(batch, NUMBERS)``.
+        places: rows and columns of a frame, -1 to 1, ``(batch, 2, height, width)``.
+
+    Returns:
+        ``(batch, 3, height, width)``.
+    """
+    rows, columns = places.float().unbind(dim=1)
+    terms = torch.stack([rows**row * columns**column for row, column in powers(DEGREE)], dim=1)
+    field = style.float()[:, : 3 * TERMS].reshape(-1, TERMS, 3)
+    return torch.einsum("btc,bthw->bchw", field, terms).clamp(-1, 1)
 
 
 class _Down(nn.Module):
@@ -134,11 +152,13 @@ class _Up(nn.Module):
         self.joined = _Styled(fine, fine)
         self.refined = _Styled(fine, fine)
 
-    def forward(self, features: Tensor, skip: Tensor, code: Tensor, detail: Tensor) -> Tensor:
+    def forward(
+        self, features: Tensor, skip: Tensor, code: Tensor, detail: Tensor, noise: tuple[Tensor, Tensor]
+    ) -> Tensor:
         """``(batch, coarse, h, w)`` and the skip ``(batch, fine, 2h, 2w)`` to ``(batch, fine, 2h, 2w)``."""
         enlarged = functional.interpolate(self.coarse(features), scale_factor=2, mode="bilinear")
-        joined: Tensor = self.joined(skip, code, detail, beside=enlarged)
-        refined: Tensor = joined + self.refined(joined, code, detail)
+        joined: Tensor = self.joined(skip, code, detail, noise[0], beside=enlarged)
+        refined: Tensor = joined + self.refined(joined, code, detail, noise[1])
         return refined
 
 
@@ -153,11 +173,11 @@ class _Styled(nn.Module):
         nn.init.zeros_(self.style.weight)
         nn.init.zeros_(self.style.bias)
 
-    def forward(self, features: Tensor, code: Tensor, detail: Tensor, beside: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, code: Tensor, detail: Tensor, noise: Tensor, beside: Tensor | None = None
+    ) -> Tensor:
         """``(batch, before, h, w)`` to ``(batch, after, h, w)``; what is beside is added before normalising."""
         features = self.convolution(features)
         normal = self.norm(features if beside is None else features + beside)
         scale, shift, strength = self.style(code)[..., None, None].chunk(3, dim=1)
-        batch, _, height, width = normal.shape
-        noise = torch.randn(batch, 1, height, width, dtype=normal.dtype, device=normal.device)
         return functional.leaky_relu(normal * (1 + scale) + shift + strength * detail[..., None, None] * noise, 0.2)

@@ -20,10 +20,11 @@ from retinasynth.datasets.styled import StyledBatch, StyledEyes, example, facing
 from retinasynth.errors import DataError, ModelError
 from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generation import generate_styled, mixed_seed
+from retinasynth.models.generators import coordinates
 from retinasynth.models.layers import initialise
 from retinasynth.models.losses import discriminator_loss, feature_difference, generator_loss, texture_difference
 from retinasynth.models.saving import load_model, save_model
-from retinasynth.models.styled import StyledGenerator
+from retinasynth.models.styled import StyledGenerator, canvas
 from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.training.checkpoints import State
 from retinasynth.training.learner import Learner, Precision, model_facts
@@ -36,7 +37,7 @@ def build_learner(fabric: Fabric, settings: Settings, layout: torch.memory_forma
     """New networks, drawn from the seed; the generator starts from the smooth field of each style, or from another."""
     torch.manual_seed(settings.training.seed)
     channels = 1 + len(settings.data.planes)
-    generator = StyledGenerator(channels, settings.data.size_px, settings.generator, len(styles))
+    generator = StyledGenerator(channels, settings.generator, len(styles))
     discriminator = MultiScaleDiscriminator(channels + 3 + TEXTURES, settings.discriminator)
     for network in (generator, discriminator):
         initialise(network, settings.training.initialisation)
@@ -128,7 +129,7 @@ def _shown_to_discriminators(generator: StyledGenerator, labels: torch.Tensor, s
     """What a photograph is judged with: labels, smooth field and texture of its style."""
     inside = (labels[:, :1] + 1) / 2
     textures = generator.usual(styles)[:, -TEXTURES:, None, None].expand(-1, -1, *labels.shape[2:])
-    return torch.cat([labels, generator.canvas(styles) * inside, textures], dim=1)
+    return torch.cat([labels, canvas(styles, coordinates(labels)) * inside, textures], dim=1)
 
 
 def _corner(settings: Settings) -> tuple[int, int]:
