@@ -325,6 +325,19 @@ def evaluate(
 
 
 @app.command()
+def export(
+    model: Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")],
+    out: Annotated[Path, typer.Option(metavar="NAME.onnx", help="A new file.")],
+) -> None:
+    """Write a styled generator as an ONNX file, for programs without torch. Needs the extra onnx."""
+    from retinasynth.synthesis.export import export_onnx
+    from retinasynth.synthesis.synthesizer import Synthesizer
+
+    export_onnx(Synthesizer.load(model), out)
+    screen.print(f"Done: {out}", soft_wrap=True)
+
+
+@app.command()
 def grow(
     out: Annotated[Path | None, typer.Option(help="A new folder, or that of the same set to go on with.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many eyes.")] = 1,

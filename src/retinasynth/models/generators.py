@@ -222,8 +222,9 @@ class _Joining(nn.Module):
 def coordinates(like: Tensor) -> Tensor:
     """Row and column of each pixel, from -1 to 1: ``(batch, 2, height, width)``."""
     batch, _, height, width = like.shape
-    rows = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device)
-    columns = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device)
+    rows, columns = (
+        torch.arange(side, device=like.device).to(like.dtype) * (2 / (side - 1)) - 1 for side in (height, width)
+    )
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(batch, 2, height, width)
 
 

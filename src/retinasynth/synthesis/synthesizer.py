@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, Self, overload
 
 import numpy as np
+from torch import nn
 
 from retinasynth import images
 from retinasynth.anatomy import Eye
@@ -46,6 +47,11 @@ class Synthesizer:
             ModelError: there is none, or one of its files is missing, damaged or foreign.
         """
         return cls(load_model(model_folder(model, bundled=GENERATORS)), name=Path(model).resolve().name)
+
+    @property
+    def network(self) -> nn.Module:
+        """The generator itself."""
+        return self._network
 
     @overload
     def generate(  # type: ignore[overload-overlap]  # a str is one path, not a sequence of them
