@@ -17,8 +17,9 @@ from retinasynth.anatomy.style import (
     drawn_style,
     faces_left,
     fit_field,
+    turned,
 )
-from retinasynth.errors import InputError
+from retinasynth.errors import InputError, SettingError
 from retinasynth.images import write_photograph
 from retinasynth.synthesis.styling import FramedEye, chosen_style, framed_eye, style_of
 
@@ -91,6 +92,30 @@ def test_drawn_styles_keep_mean_and_covariance_and_differ():
     np.testing.assert_allclose(np.corrcoef(drawn.T), theirs, atol=0.12)
     assert len(np.unique(drawn.round(4), axis=0)) == len(drawn)
     assert np.abs(drawn[:, None] - styles).max(axis=2).min() > 0.01  # none is that of a photograph
+
+
+def test_knobs_turn_what_they_are_called_after():
+    style = style_of(phantom_eye(seed=4, size_px=128).photograph, 128)
+    same = turned(style, {"brightness": 0, "contrast": 0})
+    np.testing.assert_allclose(same.numbers, style.numbers, atol=1e-6)
+    brighter = turned(style, {"brightness": 3})
+    np.testing.assert_allclose((brighter.field[0] + 1) / (style.field[0] + 1), 2, rtol=1e-5)
+    np.testing.assert_allclose(brighter.field[1:], 2 * style.field[1:], rtol=1e-5)
+    red, green, blue = (turned(style, {"pigmentation": 2}).field[0] + 1) / (style.field[0] + 1)
+    assert 1 > red > green > blue
+    even = turned(style, {"evenness": 2})
+    np.testing.assert_allclose(even.field[1:], style.field[1:] / 2, rtol=1e-5)
+    np.testing.assert_array_equal(even.field[0], style.field[0])
+    sharper = turned(style, {"sharpness": 1}).texture - style.texture
+    assert (sharper[:4] == sharper[0]).all()
+    assert sharper[0] > 0.4
+    assert (sharper[4:] == 0).all()
+    assert (turned(style, {"contrast": -1}).texture < style.texture).all()
+    with pytest.raises(SettingError, match=r"no knob 'sepia'.*brightness, pigmentation"):
+        turned(style, {"sepia": 1})
+    for steps in (9, float("nan")):
+        with pytest.raises(SettingError, match="-3 to 3"):
+            turned(style, {"contrast": steps})
 
 
 def test_the_field_of_view_is_expected_around_the_vessels():

@@ -294,6 +294,11 @@ def test_a_photograph_lends_its_colours(model, eye):
     assert made.shape == (64, 64, 3)
 
 
+def test_knobs_change_the_photograph(model, eye):
+    usual, brighter = (model.generate(eye, style="expected", knobs=knobs) for knobs in ({}, {"brightness": 2}))
+    assert brighter.mean() > 1.1 * usual.mean()
+
+
 def test_a_bare_mask_is_enough_and_sizes_are_as_asked(model, eye, tmp_path):
     write_mask(tmp_path / "mask.png", eye.planes["vessels"])
     photograph = model.generate(tmp_path / "mask.png", size="mask")

@@ -203,6 +203,14 @@ def generate(
         str | None,
         typer.Option(metavar="PHOTO|NAME", help="Of a styled model: sampled, expected, or a photograph to take it of."),
     ] = None,
+    knobs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--knob",
+            metavar="NAME=STEPS",
+            help="Of the style: brightness, pigmentation, evenness, sharpness or contrast, -3 to 3. Repeatable.",
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Generate photographs from label maps, or of grown eyes."""
@@ -229,6 +237,7 @@ def generate(
             preset,
             style or "sampled",
             min_structure,
+            bulk.parse_knobs(knobs or []),
             assignments(overrides or []),
         )
         before = write_synthetic_set(out, count, wanted, workers=workers)
@@ -241,12 +250,12 @@ def generate(
         names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed)
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
     elif masks is not None:
-        chosen = bulk.parse_size(size)
+        chosen, turned = bulk.parse_size(size), bulk.parse_knobs(knobs or [])
         if masks.is_file() and out.suffix:
-            bulk.generate_picture(synthesizer, masks, out, seed=seed, size=chosen, style=style)
+            bulk.generate_picture(synthesizer, masks, out, seed=seed, size=chosen, style=style, knobs=turned)
         else:
             eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes)
-            bulk.generate_set(synthesizer, eyes, out, seed=seed, size=chosen, style=style)
+            bulk.generate_set(synthesizer, eyes, out, seed=seed, size=chosen, style=style, knobs=turned)
         screen.print(f"Done: {out}", soft_wrap=True)
 
 

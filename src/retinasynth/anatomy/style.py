@@ -11,6 +11,7 @@ A style is measured from a photograph in closed form; a generator is shown it be
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from retinasynth.anatomy.appearance import polynomial_terms, powers
+from retinasynth.errors import SettingError
 from retinasynth.images import Photograph
 
 DEGREE = 3
@@ -74,6 +76,48 @@ class Style:
         signs = np.where(left_right, (-1.0) ** columns, 1.0) * np.where(up_down, (-1.0) ** rows, 1.0)
         field = self.field * signs[:, None].astype(np.float32)
         return type(self)(np.concatenate([field.ravel(), self.texture]))
+
+
+KNOBS = {
+    "brightness": "a third of a stop more light for each step",
+    "pigmentation": "a darker and browner fundus",
+    "evenness": "less change of colour over the frame, in all directions",
+    "sharpness": "more of the two finest textures",
+    "contrast": "more of all textures",
+}
+MOST = 3.0  # steps that a knob can be turned, either way
+
+
+def turned(style: Style, knobs: Mapping[str, float]) -> Style:
+    """A style with some knobs turned.
+
+    Args:
+        style: to start from.
+        knobs: steps from -`MOST` to `MOST` for some of `KNOBS`; 0 changes nothing.
+
+    Raises:
+        SettingError: there is no such knob, or it cannot be turned so far.
+
+    Example:
+        >>> grey = Style(np.zeros(NUMBERS, np.float32))
+        >>> turned(grey, {"brightness": 3}).field[0].tolist()  # twice as bright as half
+        [1.0, 1.0, 1.0]
+    """
+    for name, steps in knobs.items():
+        if name not in KNOBS:
+            raise SettingError(f"There is no knob {name!r}", expected=f"one of: {', '.join(KNOBS)}")
+        if not abs(steps) <= MOST:
+            raise SettingError(f"Knob {name} is turned to {steps}", expected=f"-{MOST:g} to {MOST:g}")
+    field, texture = style.field.astype(np.float64), style.texture.reshape(-1, len(CHANNELS)).astype(np.float64)
+    darker = np.array([0.1, 0.3, 0.4]) * knobs.get("pigmentation", 0)  # melanin takes short waves first
+    light = 2 ** (knobs.get("brightness", 0) / 3 - darker)
+    field[0] += 1  # black is -1
+    field *= light
+    field[0] -= 1
+    field[1:] *= 2 ** (-knobs.get("evenness", 0) / 2)
+    texture[:2] += knobs.get("sharpness", 0) / 2
+    texture += knobs.get("contrast", 0) / 3
+    return Style(np.concatenate([field.ravel(), texture.ravel()]).astype(np.float32))
 
 
 def fit_field(photograph: Photograph | NDArray[np.float32], coverage: NDArray[np.uint8]) -> Numbers:

@@ -1,7 +1,7 @@
 """Generating a folder of photographs with their labels: a synthetic set, or panels to look at."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from retinasynth.errors import DataError, OutputError, SettingError
 from retinasynth.files import MANIFEST, explaining_write_errors, new_folder, output_folder, sha256_of
 from retinasynth.progress import progress
 from retinasynth.synthesis.styling import StyleChoice
-from retinasynth.synthesis.synthesizer import Size, Synthesizer
+from retinasynth.synthesis.synthesizer import NO_KNOBS, Size, Synthesizer
 
 
 def parse_size(text: str) -> Size:
@@ -32,6 +32,23 @@ def parse_size(text: str) -> Size:
         return int(text)
     except ValueError as error:
         raise SettingError(f"--size is {text!r}", expected="model, mask, or a number of pixels") from error
+
+
+def parse_knobs(texts: Sequence[str]) -> dict[str, float]:
+    """The knobs that ``--knob NAME=STEPS`` turns.
+
+    Example:
+        >>> parse_knobs(["pigmentation=1.5"])
+        {'pigmentation': 1.5}
+    """
+    knobs = {}
+    for text in texts:
+        name, _, steps = text.partition("=")
+        try:
+            knobs[name.strip()] = float(steps)
+        except ValueError as error:
+            raise SettingError(f"--knob is {text!r}", expected="NAME=STEPS, for example pigmentation=1") from error
+    return knobs
 
 
 def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Sequence[str] = ()) -> list[EyeFiles]:
@@ -81,7 +98,14 @@ def _distinct(eyes: list[EyeFiles]) -> list[EyeFiles]:
 
 
 def generate_picture(
-    model: Synthesizer, mask: Path, out: Path, *, seed: int, size: Size, style: StyleChoice | None = None
+    model: Synthesizer,
+    mask: Path,
+    out: Path,
+    *,
+    seed: int,
+    size: Size,
+    style: StyleChoice | None = None,
+    knobs: Mapping[str, float] = NO_KNOBS,
 ) -> None:
     """Generate one photograph into the file `out` (PNG).
 
@@ -92,7 +116,7 @@ def generate_picture(
         raise OutputError(f"--out {out} is not a PNG file", expected="NAME.png, or a folder")
     if out.exists():
         raise OutputError(f"{out} exists already", do="Choose another --out, or remove it first")
-    photograph = model.generate(mask, seed=seed, size=size, style=style)
+    photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs)
     images.write_photograph(out, photograph, model.provenance(seed, style))
 
 
@@ -104,6 +128,7 @@ def generate_set(
     seed: int,
     size: Size,
     style: StyleChoice | None = None,
+    knobs: Mapping[str, float] = NO_KNOBS,
 ) -> None:
     """Generate a synthetic set: ``images/``, masks of the same size in ``vessels/`` and so on, and ``manifest.jsonl``.
 
@@ -117,6 +142,7 @@ def generate_set(
         seed: of the first eye.
         size: of the photographs; see `Synthesizer.generate`.
         style: likewise.
+        knobs: likewise.
 
     Raises:
         ImageError: a mask cannot be used.
@@ -132,7 +158,7 @@ def generate_set(
             written = {"image": out / "images" / f"{eye.name}.png"}
             images.write_photograph(
                 written["image"],
-                model.generate(eye, seed=own_seed, size=size, style=style),
+                model.generate(eye, seed=own_seed, size=size, style=style, knobs=knobs),
                 model.provenance(own_seed, style),
             )
             for plane in eye.planes:
@@ -142,7 +168,7 @@ def generate_set(
                 "name": eye.name,
                 "seed": own_seed,
                 "model": model.name,
-                **({"style": model.style_name(style)} if model.config.is_styled else {}),
+                **({"style": model.style_name(style), "knobs": dict(knobs)} if model.config.is_styled else {}),
                 "retinasynth": model.config.retinasynth_version,
                 "licence_of_training_data": model.config.training.get("licence", ""),
                 "sha256": {what: sha256_of(file) for what, file in written.items()},

@@ -2,8 +2,8 @@
 
 The file takes labels, style, detail and noise (`retinasynth.models.styled.StyledGenerator`) of any size that the
 network can halve often enough, and any number of pictures. What else is needed to use it stands in its metadata:
-``planes``, ``size_px``, ``depth``, ``styles`` (those of the training photographs) and the licence of these. With it, ONNX
-Runtime and NumPy alone, docs/onnx.md generates a photograph.
+``planes``, ``size_px``, ``depth``, ``styles`` (those of the training photographs) and the licence of these. With it,
+ONNX Runtime and NumPy alone, docs/onnx.md generates a photograph.
 """
 
 import copy

@@ -43,6 +43,7 @@ class SyntheticSet:
         preset: which people the eyes are of.
         style: as `Synthesizer.generate` takes it, but a name or a path.
         min_structure: Dice with which the vessels must be found again; eyes below it are kept out. 0 looks for none.
+        knobs: of the style, see `retinasynth.anatomy.style.turned`.
         parameters: of the anatomy, by name, that all eyes share.
     """
 
@@ -52,6 +53,7 @@ class SyntheticSet:
     preset: str = "adult"
     style: str = "sampled"
     min_structure: float = 0.0
+    knobs: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -85,7 +87,7 @@ def write_synthetic_set(out: Path, count: int, wanted: SyntheticSet, *, workers:
     eye = grow(wanted.seed, wanted.size_px, preset=wanted.preset, **wanted.parameters)  # refuses what is impossible
     anatomy = anatomy_of(wanted.seed, wanted.preset, dict(wanted.parameters)).model_dump()
     wanted = replace(wanted, parameters={name: anatomy[name] for name in wanted.parameters})
-    Synthesizer.load(wanted.model).generate(eye, style=wanted.style)
+    Synthesizer.load(wanted.model).generate(eye, style=wanted.style, knobs=wanted.knobs)
     weights = model_folder(wanted.model, bundled=GENERATORS) / "model.safetensors"
     asked = {
         "retinasynth": retinasynth.__version__,
@@ -115,7 +117,7 @@ def _write_one(out: Path, wanted: SyntheticSet, number: int) -> Line:
     try:
         model = _loaded(wanted.model)
         grown = grow(seed, wanted.size_px, preset=wanted.preset, **wanted.parameters)
-        photograph = model.generate(grown, seed=seed, size="mask", style=wanted.style)
+        photograph = model.generate(grown, seed=seed, size="mask", style=wanted.style, knobs=wanted.knobs)
         eye = replace(grown, name=f"synthetic_{seed:06d}", photograph=photograph)
         structure = _found_again(eye) if wanted.min_structure else None
     finally:
@@ -130,6 +132,7 @@ def _write_one(out: Path, wanted: SyntheticSet, number: int) -> Line:
     return line | {
         "model": model.name,
         "style": model.style_name(wanted.style),
+        "knobs": dict(wanted.knobs),
         "preset": wanted.preset,
         "size_px": wanted.size_px,
         "retinasynth": retinasynth.__version__,

@@ -1,6 +1,6 @@
 """The generator as users hold it: load once, then ask for photographs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self, overload
 
@@ -9,6 +9,7 @@ from torch import nn
 
 from retinasynth import images
 from retinasynth.anatomy import Eye
+from retinasynth.anatomy.style import turned
 from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph
@@ -20,6 +21,7 @@ from retinasynth.synthesis.styling import StyleChoice, chosen_style, framed_eye
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
 Size = int | Literal["model", "mask"]
+NO_KNOBS: Mapping[str, float] = {}
 
 
 class Synthesizer:
@@ -55,11 +57,23 @@ class Synthesizer:
 
     @overload
     def generate(  # type: ignore[overload-overlap]  # a str is one path, not a sequence of them
-        self, what: Drawable, *, seed: int = 0, size: Size = "model", style: StyleChoice | None = None
+        self,
+        what: Drawable,
+        *,
+        seed: int = 0,
+        size: Size = "model",
+        style: StyleChoice | None = None,
+        knobs: Mapping[str, float] = NO_KNOBS,
     ) -> Photograph: ...
     @overload
     def generate(
-        self, what: Sequence[Drawable], *, seed: int = 0, size: Size = "model", style: StyleChoice | None = None
+        self,
+        what: Sequence[Drawable],
+        *,
+        seed: int = 0,
+        size: Size = "model",
+        style: StyleChoice | None = None,
+        knobs: Mapping[str, float] = NO_KNOBS,
     ) -> list[Photograph]: ...
 
     def generate(
@@ -69,6 +83,7 @@ class Synthesizer:
         seed: int = 0,
         size: Size = "model",
         style: StyleChoice | None = None,
+        knobs: Mapping[str, float] = NO_KNOBS,
     ) -> Photograph | list[Photograph]:
         """The photograph of an eye, or of each in a list.
 
@@ -85,6 +100,7 @@ class Synthesizer:
                 a square.
             style: of a styled model alone: ``"sampled"`` (usual) draws one by the seed; ``"expected"`` makes the most
                 likely photograph; a photograph or its path lends its own (`retinasynth.synthesis.styling`).
+            knobs: of that style, turned by steps: see `retinasynth.anatomy.style.turned`.
 
         Returns:
             ``uint8 (height, width, 3)``, or a list of these.
@@ -93,18 +109,20 @@ class Synthesizer:
             InputError: this is no mask, or an empty one, or the size or the style is impossible.
         """
         if isinstance(what, Eye | str | Path | np.ndarray):
-            return self._generate_one(what, seed, size, style)
-        return [self._generate_one(one, seed, size, style) for one in what]
+            return self._generate_one(what, seed, size, style, knobs)
+        return [self._generate_one(one, seed, size, style, knobs) for one in what]
 
-    def _generate_one(self, what: Drawable, seed: int, size: Size, style: StyleChoice | None) -> Photograph:
+    def _generate_one(
+        self, what: Drawable, seed: int, size: Size, style: StyleChoice | None, knobs: Mapping[str, float]
+    ) -> Photograph:
         if seed < 0:
             raise InputError(f"The seed is {seed}", expected="0 or more")
         if size not in ("model", "mask") and (not isinstance(size, int) or not 16 <= size <= 8192):
             raise InputError(f"size is {size!r}", expected="'model', 'mask', or 16 to 8192 pixels")
         if isinstance(self._network, StyledGenerator):
             choice = "sampled" if style is None else style
-            return self._styled(self._network, self._labelled(what), seed, size, choice)
-        if style is not None:
+            return self._styled(self._network, self._labelled(what), seed, size, choice, knobs)
+        if style is not None or knobs:
             raise InputError(f"{self.name} follows no style", expected="a model of the architecture styled")
         eye = self._eye(what)
         labels = labels_of(eye, self.config.planes, self.config.size_px, self.config.resize)
@@ -115,10 +133,19 @@ class Synthesizer:
             return images.unsquare_photograph(photograph, eye.size, self.config.resize)
         return images.resize_photograph(photograph, (size, size))
 
-    def _styled(self, network: StyledGenerator, eye: Eye, seed: int, size: Size, choice: StyleChoice) -> Photograph:
+    def _styled(
+        self,
+        network: StyledGenerator,
+        eye: Eye,
+        seed: int,
+        size: Size,
+        choice: StyleChoice,
+        knobs: Mapping[str, float],
+    ) -> Photograph:
         framed = framed_eye(eye, self.config.planes, self.config.size_px)
         style, detail = chosen_style(choice, network.styles.cpu().numpy(), framed, seed)
-        photograph = framed.back(generate_styled(network, framed.layers, style.numbers, detail=detail, seed=seed))
+        numbers = turned(style, knobs).numbers
+        photograph = framed.back(generate_styled(network, framed.layers, numbers, detail=detail, seed=seed))
         if size == "mask":
             return photograph
         side = self.config.size_px if size == "model" else size
