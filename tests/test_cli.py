@@ -200,7 +200,7 @@ def test_incomplete_commands_say_what_they_need(tmp_path, monkeypatch, capfd, tr
     assert "--data or --out is missing" in fails(monkeypatch, capfd, "train")
     for words in ([], ["--masks", "a", "--random", "2"], ["--random", "2"], ["--masks", "a", "--data", "b"]):
         said = fails(monkeypatch, capfd, "generate", "--model", trained, "--out", tmp_path / "o", *words)
-        assert "--masks PATH, or --random N with --data DIR" in said
+        assert "--masks PATH, or --count N, or --random N with --data DIR" in said
     for words in ([], ["--model", trained], ["--real", "a"], ["--model", "a", "--data", "b", "--fake", "c"]):
         said = fails(monkeypatch, capfd, "evaluate", "--out", tmp_path / "o", *words)
         assert "--model with --data, or --real with --fake" in said

@@ -74,7 +74,8 @@ def test_the_source_preset_is_the_published_system() -> None:
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(
-        SettingError, match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, fundus-512, demo"
+        SettingError,
+        match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, fundus-512, few-shot,",
     ):
         Settings.from_preset("sorce")
 

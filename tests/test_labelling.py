@@ -116,6 +116,14 @@ def test_doubtful_photographs_are_listed_with_the_reason(tmp_path):
     assert [eye.name for eye in find_eyes(tmp_path / "set").eyes] == ["photographs-70"]
 
 
+def test_a_set_of_which_nothing_can_be_labelled_is_explained(tmp_path):
+    for number in range(2):
+        write_photograph(tmp_path / "photographs" / f"{number}.png", np.zeros((256, 256, 3), np.uint8))
+    with pytest.raises(DataError, match=r"None of the 2 photographs could be labelled; .*rejected\.csv says why"):
+        label_sets(MODELS, [tmp_path / "photographs"], tmp_path / "set")
+    assert len(rows_of(tmp_path / "set" / "rejected.csv")) == 2
+
+
 def test_a_doubtful_cup_is_left_unknown_and_all_else_kept(tmp_path):
     picture = np.array(phantom_eye(74, 256).photograph)
     picture[0, 0] = 8

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from retinasynth.anatomy.growth import grow
     from retinasynth.anatomy.phantom import phantom_photograph
     from retinasynth.api import ablate, evaluate, evaluate_folders, inspect, load, measure, resume, stream, train, tune
+    from retinasynth.applications.adaptation import adapt
     from retinasynth.applications.segmentation import segment
 
 __version__ = "0.1.0"
 __all__ = [
     "Eye",
     "ablate",
+    "adapt",
     "evaluate",
     "evaluate_folders",
     "grow",
@@ -42,6 +44,7 @@ __all__ = [
 # Names that do not stand in `api`, because they need less than it loads (no torch) or more (MONAI).
 _HOMES = {
     "Eye": "retinasynth.anatomy",
+    "adapt": "retinasynth.applications.adaptation",
     "grow": "retinasynth.anatomy.growth",
     "phantom_photograph": "retinasynth.anatomy.phantom",
     "segment": "retinasynth.applications.segmentation",

@@ -171,6 +171,23 @@ def train(
 
 
 @app.command()
+def adapt(
+    photos: Annotated[
+        list[Path], typer.Option(metavar="DIR", help="Photographs without labels, of your camera. Repeatable.")
+    ],
+    out: Annotated[Path, typer.Option(help="A new folder, or that of the same work to go on with.")],
+    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "few-shot",
+    overrides: Overrides = None,
+) -> None:
+    """Make a generator of your own camera from photographs alone: labels, sheets to review, training."""
+    from retinasynth.applications.adaptation import adapt as run_adaptation
+
+    run = run_adaptation(photos, out, preset=preset, overrides=overrides or [])
+    screen.print(f"Look at [bold]{out / 'labels' / 'sheets'}[/]: what is wrong there was learnt.", soft_wrap=True)
+    screen.print(f"Done. The model is in [bold]{run / 'model'}[/]", soft_wrap=True)
+
+
+@app.command()
 def generate(
     model: Annotated[Path, typer.Option(help="fundus-512, a run folder or a model folder.")],
     out: Annotated[Path, typer.Option(help="A new folder, or NAME.png for a single mask; of --count to go on, too.")],

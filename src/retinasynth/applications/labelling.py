@@ -141,7 +141,13 @@ class Labelled:
 
 
 def label_sets(
-    models: Sequence[Segmenter], data: Sequence[Path], out: Path, *, size_px: int = 1024, least_confidence: float = 0.7
+    models: Sequence[Segmenter],
+    data: Sequence[Path],
+    out: Path,
+    *,
+    size_px: int = 1024,
+    least_confidence: float = 0.7,
+    all_learn: bool = False,
 ) -> Labelled:
     """Turn photographs of several sets into one data set with labels, that a generator can learn from.
 
@@ -160,12 +166,15 @@ def label_sets(
         out: a new or empty folder, or that of the same set.
         size_px: longest side of the photographs that are written; smaller ones keep their size.
         least_confidence: below it, in any plane that was found, a photograph is rejected.
+        all_learn: put test eyes among the training eyes, too.
 
     Raises:
-        DataError: there are no photographs.
+        DataError: there are no photographs, or none that can be labelled.
         OutputError: `out` holds something else or cannot be written.
     """
     sources = [(Path(folder).name, files) for folder in data for files in photographs_in(Path(folder))]
+    if all_learn:
+        sources = [(origin, replace(files, split="train")) for origin, files in sources]
     asked = {
         "models": [model.name for model in models],
         "photographs": [f"{origin}/{files.name}" for origin, files in sources],
@@ -191,6 +200,11 @@ def label_sets(
                 rejected.append((name, str(reason)))
             advance(number + 1, name)
     write_text(out / REJECTED, _csv([{"name": name, "reason": reason} for name, reason in rejected]))
+    if len(rejected) == len(sources):
+        raise DataError(
+            f"None of the {len(sources)} photographs could be labelled; {out / REJECTED} says why",
+            expected="fundus photographs with their disc",
+        )
     write_sheets(out)
     return Labelled(len(sources) - len(rejected), tuple(rejected))
 

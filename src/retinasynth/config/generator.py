@@ -162,6 +162,41 @@ class TrainingSettings(LoopSettings):
     )
 
 
+_FUNDUS: dict[str, Any] = {
+    "data": {
+        "size_px": 512,
+        "resize": "frame",
+        "planes": [
+            "vessels",
+            "disc",
+            "cup",
+            "microaneurysms",
+            "haemorrhages",
+            "hard_exudates",
+            "soft_exudates",
+        ],
+        "mask_channels": 1,
+        "flip": True,
+        "rotation_deg": 15,
+        "plane_dropout": 0.2,
+    },
+    "generator": {"architecture": "styled", "filters": 16, "depth": 6, "dropout": 0.0},
+    "discriminator": {"filters": 32, "scales": 2},
+    "loss": {
+        "adversarial_weight": 2.0,
+        "ssim_weight": 20.0,
+        "l1_weight": 50.0,
+        "feature_weight": 3.0,
+        "texture_weight": 2.0,
+    },
+    "optimiser": {"learning_rate": 4e-4},
+    "training": {"epochs": 14, "initialisation": "he", "ema_decay": 0.998},
+}
+_FEW: dict[str, Any] = {
+    "optimiser": {"learning_rate": 2e-4},
+    "training": {"start_from": "fundus-512", "epochs": 40, "initialisation": "he", "ema_decay": 0.995},
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     # The published system, every value its own; the field defaults above are these values.
     "source": {},
@@ -175,35 +210,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training": {"epochs": 25, "initialisation": "he", "ema_decay": 0.995},
     },
     # For release: follows labels and a style, at 512 pixels.
-    "fundus-512": {
-        "data": {
-            "size_px": 512,
-            "resize": "frame",
-            "planes": [
-                "vessels",
-                "disc",
-                "cup",
-                "microaneurysms",
-                "haemorrhages",
-                "hard_exudates",
-                "soft_exudates",
-            ],
-            "mask_channels": 1,
-            "flip": True,
-            "rotation_deg": 15,
-            "plane_dropout": 0.2,
-        },
-        "generator": {"architecture": "styled", "filters": 16, "depth": 6, "dropout": 0.0},
-        "discriminator": {"filters": 32, "scales": 2},
-        "loss": {
-            "adversarial_weight": 2.0,
-            "ssim_weight": 20.0,
-            "l1_weight": 50.0,
-            "feature_weight": 3.0,
-            "texture_weight": 2.0,
-        },
-        "optimiser": {"learning_rate": 4e-4},
-        "training": {"epochs": 14, "initialisation": "he", "ema_decay": 0.998},
+    "fundus-512": _FUNDUS,
+    # A user's own few eyes, from the bundled weights on.
+    "few-shot": {**_FUNDUS, **_FEW},
+    "fundus-1024": {
+        **_FUNDUS,
+        "data": {**_FUNDUS["data"], "size_px": 1024},
+        "discriminator": {**_FUNDUS["discriminator"], "scales": 3},
+        "training": {**_FUNDUS["training"], "start_from": "fundus-512"},
     },
     # Lean made small enough to learn the embedded procedural eyes in about a minute.
     "demo": {

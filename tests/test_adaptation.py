@@ -1,0 +1,88 @@
+"""From photographs without labels to a generator of their camera."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from conftest import TINY
+from retinasynth import cli
+from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.applications import labelling
+from retinasynth.applications.adaptation import adapt
+from retinasynth.datasets.layouts import find_eyes
+from retinasynth.errors import DataError
+from retinasynth.images import write_photograph
+from retinasynth.synthesis import Synthesizer
+from test_labelling import MODELS, seen
+
+SMALL = [
+    *(one for one in TINY if not one.startswith(("size_px=", "mask_channels=", "generator.dropout=", "epochs="))),
+    "size_px=64",
+    "start_from=",
+    "discriminator.crop_px=32",
+    "epochs=1",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _painted():
+    """Segmenters find dark vessels and bright discs in procedural photographs, as in `test_labelling`."""
+
+    def painted(photograph, *, models):
+        assert [model.name for model in models] == ["vessels", "disc-cup"]
+        return seen(photograph, models=MODELS)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labelling, "segment", painted)
+        yield
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Four photographs of grown eyes, and one that is black."""
+    folder = tmp_path_factory.mktemp("photos") / "camera"
+    for seed in range(60, 64):
+        write_photograph(folder / f"eye_{seed}.png", phantom_eye(seed, 256).photograph)
+    write_photograph(folder / "black.png", np.zeros((256, 256, 3), np.uint8))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapted(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("adapted") / "out"
+    words = ["adapt", "--photos", photos, "--out", out, *(word for one in SMALL for word in ("--set", one))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["retinasynth", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+    assert left.value.code == 0
+    return out
+
+
+def test_photographs_become_a_model_with_a_sheet_to_review(adapted):
+    labelled = find_eyes(adapted / "labels")
+    assert len(labelled.split("train")) == 4
+    assert not labelled.split("test")
+    assert "camera-black" in (adapted / "labels" / "rejected.csv").read_text()
+    assert list((adapted / "labels" / "sheets").glob("*.jpg"))
+    model = Synthesizer.load(adapted / "run")
+    assert model.config.preset == "few-shot"
+    assert model.generate(grow(9, 64)).shape == (64, 64, 3)
+
+
+def test_run_again_it_trains_no_more(adapted, photos):
+    before = (adapted / "run" / "metrics.jsonl").read_bytes()
+    adapt(photos, adapted, overrides=SMALL)
+    assert (adapted / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_what_a_person_rejects_is_not_learnt(adapted, photos, tmp_path):
+    shutil.copytree(adapted / "labels", tmp_path / "out" / "labels")
+    names = [eye.name for eye in find_eyes(adapted / "labels").eyes]
+    (tmp_path / "out" / "labels" / "reject.txt").write_text("\n".join([*names[1:], ""]))
+    with pytest.raises(DataError, match="Only 1 of the photographs can be used"):
+        adapt(photos, tmp_path / "out", overrides=SMALL)
+    assert [eye.name for eye in find_eyes(tmp_path / "out" / "labels").eyes] == names[:1]
