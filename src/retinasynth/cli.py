@@ -113,6 +113,21 @@ def data_inspect(
     raise typer.Exit(0 if found.ok else 1)
 
 
+@data_app.command("nnunet")
+def data_nnunet(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or a synthetic set.")],
+    out: Annotated[Path, typer.Option(metavar="DatasetNNN_NAME", help="A new or empty folder.")],
+    planes: Annotated[
+        str, typer.Option(help="Label planes with commas between: class 1, 2, ...; where several lie, the last wins.")
+    ] = "vessels",
+) -> None:
+    """Write a data set as nnU-Net v2 reads it."""
+    from retinasynth.datasets.nnunet import write_nnunet
+
+    training, test = write_nnunet(folder, out, [plane.strip() for plane in planes.split(",")])
+    screen.print(f"{out}: {training} training eyes, {test} test eyes", soft_wrap=True, highlight=False)
+
+
 @data_app.command("prepare")
 def data_prepare(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout.")],

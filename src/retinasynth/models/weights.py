@@ -6,7 +6,7 @@ from retinasynth.errors import ModelError
 
 BUNDLED = ("vessels", "disc-cup", "judge")  # segmenters
 GENERATORS = ("fundus-512",)
-_HERE = Path(__file__).parent.parent / "weights"
+HERE = Path(__file__).parent.parent / "weights"
 
 
 def model_folder(model: Path | str, *, bundled: tuple[str, ...] = (), command: str = "train") -> Path:
@@ -22,7 +22,7 @@ def model_folder(model: Path | str, *, bundled: tuple[str, ...] = (), command: s
     """
     folder = Path(model)
     if str(model) in bundled and not folder.exists():
-        return _HERE / str(model)
+        return HERE / str(model)
     if bundled and not folder.exists():
         raise ModelError(f"{model} does not exist", expected=f"a folder, or one of: {', '.join(bundled)}")
     if not (folder / "config.yaml").is_file():
