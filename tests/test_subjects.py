@@ -72,6 +72,17 @@ def test_test_photographs_without_masks_are_refused(trained, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_report_to_share_holds_no_real_photograph(trained, phantoms, tmp_path):
+    evaluate_model(trained, phantoms, tmp_path / "out")
+    whole, alone = ((tmp_path / "out" / f"{name}.html").read_text() for name in ("report", "shareable"))
+    for title in ("Expected of", "Source mask of", "Error of", "Found again of"):
+        assert title in whole
+        assert title not in alone
+    assert alone.count("Generated of phantom_004") == 1
+    assert alone.count("data:image") < whole.count("data:image") - 4
+    assert "mean training photograph" in alone  # of the figures
+
+
 def test_a_set_without_test_eyes_is_refused(trained, tmp_path):
     from retinasynth.anatomy.phantom import write_phantom_set
 

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +47,7 @@ from retinasynth.images import (
 from retinasynth.parallel import in_order
 
 _SIZE = (SIZE_PX, SIZE_PX)
+GENERATED = "Generated"  # title of a view
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ def evaluate_examples(
     network: Path | None = None,
     warning: str = "",
 ) -> Evaluation:
-    """Measure `examples` and write ``evaluation.json``, ``pictures.csv``, ``panels/NAME.png`` and ``report.html``.
+    """Measure `examples`; write ``evaluation.json``, ``pictures.csv``, ``panels/NAME.png`` and ``report.html``.
+
+    ``shareable.html`` is the report without real photographs and masks.
 
     Args:
         examples: read once, one at a time; only what the report may show is kept of each.
@@ -202,7 +205,18 @@ def evaluate_examples(
     write_json(out / "evaluation.json", evaluation.to_json())
     write_text(out / "pictures.csv", _table(evaluation))
     write_text(out / "report.html", render(evaluation, mean=mean, losses=losses, spectra=spectra.drawn()))
+    alone = generated_alone(evaluation)
+    write_text(out / "shareable.html", render(alone, mean=None, losses=losses, spectra=spectra.drawn()))
     return evaluation
+
+
+def generated_alone(evaluation: Evaluation) -> Evaluation:
+    """An evaluation without real photographs and masks, where these may not be passed on; all figures stay."""
+    pictures = [
+        replace(picture, views={name: view for name, view in picture.views.items() if name == GENERATED})
+        for picture in evaluation.pictures
+    ]
+    return replace(evaluation, pictures=pictures, parts=[replace(part, galleries=()) for part in evaluation.parts])
 
 
 class _Measured:
@@ -359,7 +373,7 @@ def _views(example: Example) -> dict[str, bytes]:
         source = resize_photograph(mask_as_photograph(example.mask), _SIZE)
         views["Source mask"] = encoded(source, "PNG")
     generated = resize_photograph(example.generated, _SIZE)
-    views["Generated"] = encoded(generated, "JPEG")
+    views[GENERATED] = encoded(generated, "JPEG")
     if example.expected is not None:
         expected = resize_photograph(example.expected, _SIZE)
         views["Expected"] = encoded(expected, "JPEG")
