@@ -16,7 +16,7 @@ from retinasynth.errors import InputError, ModelError, OutputError, SettingError
 from retinasynth.files import sha256_of
 from retinasynth.images import read_metadata
 from retinasynth.synthesis import Synthesizer, sampling
-from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
+from retinasynth.synthesis.sampling import SyntheticSet, rank_and_world, write_synthetic_set
 from test_cli import fails
 
 
@@ -39,6 +39,23 @@ def undisturbed(wanted, tmp_path_factory):
 def test_any_number_of_workers_makes_the_same_files(undisturbed, wanted, tmp_path):
     write_synthetic_set(tmp_path / "set", 3, wanted, workers=2)
     assert contents(tmp_path / "set") == contents(undisturbed)
+
+
+def test_parts_written_apart_are_the_whole_set(undisturbed, wanted, tmp_path, monkeypatch):
+    for rank in (1, 0):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        assert rank_and_world() == (rank, 2)
+        assert write_synthetic_set(tmp_path / "set", 3, wanted, workers=1, shard=rank_and_world()) == 0
+    whole, parts = contents(undisturbed), contents(tmp_path / "set")
+    lines = [parts[f"manifest-{rank}-of-2.jsonl"].decode().splitlines() for rank in (0, 1)]
+    assert [lines[0][0], lines[1][0], lines[0][1]] == whole["manifest.jsonl"].decode().splitlines()
+    pictures = {name for name in whole if "/" in name}
+    assert all(parts[name] == whole[name] for name in pictures)
+    assert write_synthetic_set(tmp_path / "set", 5, wanted, workers=1, shard=(0, 2)) == 2
+    monkeypatch.setenv("RANK", "2")
+    with pytest.raises(SettingError, match="RANK=2 and WORLD_SIZE=2"):
+        rank_and_world()
 
 
 def test_a_set_goes_on_where_it_stopped(undisturbed, wanted, tmp_path):

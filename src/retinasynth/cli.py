@@ -257,7 +257,7 @@ def generate(
     synthesizer = Synthesizer.load(model)
     if count is not None:
         from retinasynth.anatomy.physiology import assignments
-        from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
+        from retinasynth.synthesis.sampling import SyntheticSet, rank_and_world, write_synthetic_set
 
         side = bulk.parse_size(size)
         if side == "mask":
@@ -272,7 +272,11 @@ def generate(
             bulk.parse_knobs(knobs or []),
             assignments(overrides or []),
         )
-        before = write_synthetic_set(out, count, wanted, workers=workers)
+        shard = rank_and_world()
+        before = write_synthetic_set(out, count, wanted, workers=workers, shard=shard)
+        if shard[1] > 1:
+            screen.print(f"{out}: part {shard[0]} of {shard[1]}", soft_wrap=True, highlight=False)
+            return
         kept = len(list((out / "images").glob("*.png")))
         there = f" ({before} of them were there)" if before else ""
         away = f", {count - kept} kept out for their structure" if kept < count else ""

@@ -44,6 +44,8 @@ class ResumableSet:
             processes can be given.
         kind: of set, in the plural, for messages: "grown eyes".
         doing: for the progress line: "Growing".
+        shard: which of how many parts is written here, counted from 0; others are written elsewhere, at the same time
+            or another. Part 1 of 3 has the eyes 1, 4, 7, ... and files of its own beside those of the others.
     """
 
     out: Path
@@ -52,6 +54,18 @@ class ResumableSet:
     write_one: Callable[[int], Line]
     kind: str
     doing: str
+    shard: tuple[int, int] = (0, 1)
+
+    @property
+    def manifest(self) -> Path:
+        """The file with a line for each eye of this part."""
+        return self.out / self._named(MANIFEST)
+
+    def _named(self, file: str) -> str:
+        """A file's name, that of a part with its number."""
+        part, parts = self.shard
+        name = Path(file)
+        return file if parts == 1 else f"{name.stem}-{part}-of-{parts}{name.suffix}"
 
     def write(self, count: int, *, workers: int | None = None) -> int:
         """Write the eyes that are not there yet.
@@ -61,25 +75,27 @@ class ResumableSet:
             workers: processes; None takes one for each core.
 
         Returns:
-            How many eyes were there already.
+            How many eyes of this part were there already.
 
         Raises:
             OutputError: the folder holds something else, or cannot be written, or a worker was killed.
             InterruptedRunError: the user stopped it; finished eyes are kept.
         """
-        with one_writer(self.out):
+        with one_writer(self.out / self._named("set")):
             return self._go_on(count, workers)
 
     def _go_on(self, count: int, workers: int | None) -> int:
         lines = self._finished()
-        numbers = range(len(lines), count)
-        write_json(self.out / self.asked_file, self.asked)
-        manifest = self.out / MANIFEST
+        part, parts = self.shard
+        numbers = range(part, count, parts)
+        begun, numbers = len(numbers), numbers[len(lines) :]
+        write_json(self.out / self._named(self.asked_file), self.asked)
+        manifest = self.manifest
         processes = min(workers or os.cpu_count() or 1, max(len(numbers), 1))
         try:
             # Closed at once when something stops us here, else its pool would first finish all that is waiting.
             written = contextlib.closing(self._written(numbers, processes))
-            with progress(self.doing, count) as advance, explaining_write_errors(manifest), written as new_lines:
+            with progress(self.doing, begun) as advance, explaining_write_errors(manifest), written as new_lines:
                 for number, line in enumerate(new_lines, start=len(lines) + 1):
                     with manifest.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(line) + "\n")
@@ -97,9 +113,10 @@ class ResumableSet:
 
     def _finished(self) -> list[str]:
         """The manifest's whole lines in a folder where this very set was begun; of a new folder none."""
-        path = self.out / self.asked_file
+        path = self.out / self._named(self.asked_file)
         if not path.is_file():
-            new_folder(self.out, what=f"a set of {self.kind}")
+            if self.shard[1] == 1:
+                new_folder(self.out, what=f"a set of {self.kind}")
             return []
         output_folder(self.out)
         try:
@@ -114,7 +131,7 @@ class ResumableSet:
                 expected="the same command as before (only --count may grow)",
                 do="Choose another --out",
             )
-        manifest = self.out / MANIFEST
+        manifest = self.manifest
         text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
         lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
         if text != "".join(lines):

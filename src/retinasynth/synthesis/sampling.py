@@ -6,6 +6,7 @@ its own seed, the first one's plus its number, which decides its anatomy, its st
 
 import functools
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -57,7 +58,27 @@ class SyntheticSet:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_synthetic_set(out: Path, count: int, wanted: SyntheticSet, *, workers: int | None = None) -> int:
+def rank_and_world() -> tuple[int, int]:
+    """Which of how many processes this is, as torchrun and Lightning Fabric tell it; alone, 0 of 1.
+
+    Raises:
+        SettingError: the environment says something impossible.
+    """
+    texts = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    try:
+        rank, world = map(int, texts)
+    except ValueError:
+        rank, world = -1, 0
+    if not 0 <= rank < world:
+        raise SettingError(
+            f"The environment has RANK={texts[0]} and WORLD_SIZE={texts[1]}", expected="0 <= RANK < WORLD_SIZE"
+        )
+    return rank, world
+
+
+def write_synthetic_set(
+    out: Path, count: int, wanted: SyntheticSet, *, workers: int | None = None, shard: tuple[int, int] = (0, 1)
+) -> int:
     """Grow and photograph eyes, or go on with a set that was begun.
 
     Writes ``images/``, a folder for each label plane, ``geometry/`` and ``manifest.jsonl``: for each eye seed, model,
@@ -69,6 +90,7 @@ def write_synthetic_set(out: Path, count: int, wanted: SyntheticSet, *, workers:
         count: how many eyes are made, at least 1; those that are kept out count too.
         wanted: what they are like.
         workers: processes; None takes one for each core.
+        shard: which of how many parts of the set is written here (`retinasynth.datasets.resumable.ResumableSet`).
 
     Returns:
         How many eyes were there already.
@@ -96,9 +118,8 @@ def write_synthetic_set(out: Path, count: int, wanted: SyntheticSet, *, workers:
         "model": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     write_one = functools.partial(_write_one, Path(out), wanted)
-    return ResumableSet(Path(out), ASKED, asked, write_one, "generated eyes", "Generating").write(
-        count, workers=workers
-    )
+    kept = ResumableSet(Path(out), ASKED, asked, write_one, "generated eyes", "Generating", shard)
+    return kept.write(count, workers=workers)
 
 
 @functools.lru_cache(maxsize=1)
