@@ -15,10 +15,14 @@ from retinasynth.anatomy import Eye
 from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.anatomy.style import NUMBERS, TERMS, TEXTURES, Style
 from retinasynth.config import Settings
+from retinasynth.config.sections import flat
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.styled import example, facing_right, hidden, load_styled
 from retinasynth.errors import InputError, InterruptedRunError, ModelError, SettingError
 from retinasynth.evaluation.subjects import evaluate_model
+from retinasynth.experiments.ablate import ablate as run_ablation
+from retinasynth.experiments.bench import run_bench
+from retinasynth.experiments.table import Row, Table
 from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
 from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generators import coordinates
@@ -267,6 +271,20 @@ def test_settings_that_do_not_go_together_are_refused(settings, override, messag
         settings.with_overrides([override])
     with pytest.raises(SettingError, match="nothing else does"):
         Settings.from_preset("lean").with_overrides(["data.resize=frame"])
+
+
+def test_settings_of_styled_generators_are_compared(phantoms, settings, tmp_path):
+    tiny = [f"{name}={value}" for name, value in flat(settings).items() if name not in ("preset", "data.folder")]
+    rows = [Row(name="baseline"), Row(name="no-texture", overrides=("texture_weight=0",))]
+    table = Table(name="styled", preset="fundus-512", overrides=(*tiny, "epochs=1"), rows=tuple(rows))
+    found = run_ablation(phantoms, tmp_path / "out", table, seeds=1)
+    assert [one.row.name for one in found.rows] == ["baseline", "no-texture"]
+    assert "vessels_dice" in found.rows[0].measures
+
+
+def test_there_is_no_plain_counterpart_to_time():
+    with pytest.raises(SettingError, match="fundus-512 follows a style"):
+        run_bench(preset="fundus-512")
 
 
 # --- What users get ----------------------------------------------------------------------------------------------

@@ -250,6 +250,11 @@ class Settings(RunSettings):
     optimiser: OptimiserSettings = OptimiserSettings()
     training: TrainingSettings = TrainingSettings()
 
+    @property
+    def needed_planes(self) -> tuple[Plane, ...]:
+        """Label planes without which an eye cannot be learnt from; a styled generator takes all others as they come."""
+        return ("vessels",) if self.generator.architecture == "styled" else self.data.planes
+
     @model_validator(mode="after")
     def _frames_are_for_styles(self) -> Self:
         is_styled, is_framed = self.generator.architecture == "styled", self.data.resize == "frame"

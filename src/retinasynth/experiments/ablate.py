@@ -67,7 +67,7 @@ def ablate(
     plan = {
         "rows": {name: decisive(settings) for name, settings in chosen.items()},
         "data": {
-            "training pairs": load_pairs(train_files, SIZE_PX, planes=base.data.planes).fingerprint,
+            "training pairs": load_pairs(train_files, SIZE_PX, planes=base.needed_planes).fingerprint,
             "test pairs": load_pairs(judges, SIZE_PX).fingerprint,
         },
         "seeds": seeds,

@@ -26,6 +26,7 @@ import retinasynth
 from retinasynth.config import Settings
 from retinasynth.datasets.layouts import PHANTOM, find_eyes
 from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs
+from retinasynth.errors import SettingError
 from retinasynth.models.discriminators import PatchDiscriminator
 from retinasynth.models.generation import generate_photograph, move_for_generation
 from retinasynth.models.generators import DoublingConvolution, build_generator
@@ -121,9 +122,14 @@ def run_bench(*, preset: str = "source", turns: int = 3, steps: int = 10) -> Ben
         steps: timed in a turn, and pictures, after a few to warm up.
 
     Raises:
-        SettingError: there is no such preset.
+        SettingError: there is no such preset, or its generator follows a style, which has no plain counterpart.
     """
-    Settings.from_preset(preset)
+    if Settings.from_preset(preset).generator.architecture == "styled":
+        raise SettingError(
+            f"Preset {preset} follows a style, which plain PyTorch has no usual way for",
+            expected="source, lean or demo",
+            do="`generate --count` shows how many pictures a second it makes",
+        )
     ours, plain = [], []
     with progress("Benchmark", 2 * turns) as advance:
         for turn in range(turns):

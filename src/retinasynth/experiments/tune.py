@@ -94,7 +94,7 @@ def tune(
         "number of folds": folds,
         "prune": prune,
         "data": {
-            "training pairs": load_pairs(files, SIZE_PX, planes=base.data.planes).fingerprint,
+            "training pairs": load_pairs(files, SIZE_PX, planes=base.needed_planes).fingerprint,
             "folds": hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         },
         "trials": trials,
