@@ -13,7 +13,7 @@ from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.applications import labelling
 from retinasynth.applications.adaptation import adapt
 from retinasynth.datasets.layouts import find_eyes
-from retinasynth.errors import DataError
+from retinasynth.errors import CheckpointError, DataError
 from retinasynth.images import write_photograph
 from retinasynth.synthesis import Synthesizer
 from test_labelling import MODELS, seen
@@ -80,9 +80,18 @@ def test_run_again_it_trains_no_more(adapted, photos):
 
 
 def test_what_a_person_rejects_is_not_learnt(adapted, photos, tmp_path):
-    shutil.copytree(adapted / "labels", tmp_path / "out" / "labels")
+    shutil.copytree(adapted, tmp_path / "out")
     names = [eye.name for eye in find_eyes(adapted / "labels").eyes]
-    (tmp_path / "out" / "labels" / "reject.txt").write_text("\n".join([*names[1:], ""]))
+    (tmp_path / "out" / "labels" / "reject.txt").write_text("nobody")
+    with pytest.raises(DataError, match=r"reject\.txt names nobody, which is no photograph"):
+        adapt(photos, tmp_path / "out", overrides=SMALL)
+    (tmp_path / "out" / "labels" / "reject.txt").write_text(f"{names[0]}.png\n")
+    with pytest.raises(CheckpointError, match="was trained on other labels"):
+        adapt(photos, tmp_path / "out", overrides=SMALL)
+    assert adapt(photos, tmp_path / "out", overrides=SMALL, labels_only=True) == tmp_path / "out" / "run"
+    with pytest.raises(CheckpointError, match="was trained on other settings"):
+        adapt(photos, tmp_path / "out", overrides=[*SMALL, "learning_rate=0.1"])
+    (tmp_path / "out" / "labels" / "reject.txt").write_text("\n".join([*names[:3], ""]))
     with pytest.raises(DataError, match="Only 1 of the photographs can be used"):
         adapt(photos, tmp_path / "out", overrides=SMALL)
-    assert [eye.name for eye in find_eyes(tmp_path / "out" / "labels").eyes] == names[:1]
+    assert [eye.name for eye in find_eyes(tmp_path / "out" / "labels").eyes] == names[3:]

@@ -53,3 +53,15 @@ def test_what_lies_beyond_the_picture_is_black_and_beyond_the_frame_0() -> None:
     patch = out_of_frame(np.ones((8, 8), np.float32), Frame(30, 30, 10), (60, 60))
     assert patch[26:34, 26:34].min() == pytest.approx(1)
     assert patch[:24].max() == patch[:, 37:].max() == 0
+
+
+def test_a_square_goes_back_into_a_small_part_of_a_large_picture_at_any_size():
+    square = np.random.default_rng(0).integers(1, 255, (64, 64, 3)).astype(np.uint8)
+    frame = Frame(700.0, 300.0, 10.0)
+    back = out_of_frame(square, frame, (2000, 1500))  # as one picture of that scale it would have 100 megapixels
+    rows, columns = np.nonzero(back[..., 0])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (695, 704, 295, 304)
+    np.testing.assert_allclose(back[695:705, 295:305].mean(), square.mean(), atol=4)
+    once = out_of_frame(square, Frame(100.0, 100.0, 200.0), (200, 200), (64, 64))
+    np.testing.assert_array_equal(once, square)
+    assert out_of_frame(square, Frame(-50.0, -50.0, 20.0), (30, 40)).max() == 0

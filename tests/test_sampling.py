@@ -53,6 +53,9 @@ def test_parts_written_apart_are_the_whole_set(undisturbed, wanted, tmp_path, mo
     pictures = {name for name in whole if "/" in name}
     assert all(parts[name] == whole[name] for name in pictures)
     assert write_synthetic_set(tmp_path / "set", 5, wanted, workers=1, shard=(0, 2)) == 2
+    for other, shard in ((replace(wanted, preset="child"), (1, 2)), (wanted, (0, 3)), (wanted, (0, 1))):
+        with pytest.raises(OutputError, match=r"made with another (preset|parts)"):
+            write_synthetic_set(tmp_path / "set", 3, other, workers=1, shard=shard)
     monkeypatch.setenv("RANK", "2")
     with pytest.raises(SettingError, match="RANK=2 and WORLD_SIZE=2"):
         rank_and_world()

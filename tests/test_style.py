@@ -126,6 +126,7 @@ def test_the_field_of_view_is_expected_around_the_vessels():
     point = np.zeros((8, 8), bool)
     point[3, 4] = True
     assert field_around(point).sum() >= 1
+    assert field_around(np.eye(60, dtype=bool)).sum() > 2000
     line = np.zeros((8, 8), bool)
     line[3, 1:7] = True
     assert (line & ~field_around(line)).sum() == 0
@@ -206,6 +207,10 @@ def test_what_an_eye_does_not_have_is_unknown_and_what_it_has_not_is_empty():
     arteries = {"arteries": planes["vessels"], "veins": planes["cup"], "fov": planes["fov"]}
     both = framed_eye(Eye("kinds", arteries), ("vessels", "disc", "cup"), 64).layers
     np.testing.assert_array_equal(both[1], layers[1])
+    speck = np.zeros((64, 64), bool)
+    speck[30, 30] = True
+    with pytest.raises(InputError, match=r"The field of view of eye speck is .*at least 5%"):
+        framed_eye(Eye("speck", {"vessels": speck}), ("vessels",), 64)
     with pytest.raises(InputError, match="empty plane vessels"):
         framed_eye(Eye("none", {"vessels": planes["cup"]}), ("vessels",), 64)
     with pytest.raises(InputError, match="no plane vessels"):

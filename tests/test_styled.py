@@ -18,7 +18,7 @@ from retinasynth.config import Settings
 from retinasynth.config.sections import flat
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.styled import example, facing_right, hidden, load_styled
-from retinasynth.errors import InputError, InterruptedRunError, ModelError, SettingError
+from retinasynth.errors import InputError, InterruptedRunError, SettingError
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.experiments.ablate import ablate as run_ablation
 from retinasynth.experiments.bench import run_bench
@@ -251,7 +251,7 @@ def test_weights_are_learnt_on_from_at_another_size(run, model, phantoms, settin
     on = Synthesizer.load(trainer.train(phantoms, tmp_path / "on", bigger))
     ours, theirs = (one._network.state_dict() for one in (on, model))
     assert all(torch.allclose(ours[name], theirs[name], atol=1e-5) for name in theirs if name != "styles")
-    with pytest.raises(ModelError, match=r"cannot be learnt on from: its planes is .*vessels"):
+    with pytest.raises(SettingError, match=r"cannot be learnt on from: its planes is .*vessels"):
         trainer.train(phantoms, tmp_path / "other", bigger.with_overrides(["data.planes=vessels"]))
     with pytest.raises(SettingError, match="start_from is for"):
         Settings.from_preset("lean").with_overrides([f"start_from={run}"])
@@ -358,6 +358,25 @@ def test_a_wrong_style_is_explained(run, phantoms, tmp_path, monkeypatch, capfd)
     words = ("generate", "--model", run, "--masks", phantoms, "--out", tmp_path / "x", "--style", "sepia")
     message = fails(monkeypatch, capfd, *words)
     assert "There is no style 'sepia'" in message
+
+
+def test_a_picture_is_resampled_once_whatever_the_size_of_the_mask(model, eye):
+    large = Eye("large", {name: plane.repeat(4, 0).repeat(4, 1) for name, plane in eye.planes.items()})
+    small = model.generate(eye, seed=1, style="expected")
+    other = model.generate(large, seed=1, style="expected")
+    assert np.abs(other.astype(int) - small).mean() < 2  # the rim is drawn from finer pixels
+
+
+def test_a_wrong_style_of_an_evaluation_is_refused(run, trained, phantoms, tmp_path):
+    with pytest.raises(SettingError, match="one of: expected, sampled, own"):
+        evaluate_model(run, phantoms, tmp_path / "out", style="sepia")
+    with pytest.raises(SettingError, match="follows none"):
+        evaluate_model(trained, phantoms, tmp_path / "out", style="sampled")
+
+
+def test_realism_of_the_expected_style_is_warned_of(run, phantoms, tmp_path):
+    found = evaluate_model(run, phantoms, tmp_path / "out")
+    assert found.verdict[0].startswith("These are the most likely photographs, which are smooth on purpose")
 
 
 def test_it_is_evaluated_in_the_expected_style_or_another(run, phantoms, tmp_path):

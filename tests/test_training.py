@@ -135,6 +135,12 @@ def test_lean_starts_from_the_mean_photograph_and_keeps_it_with_its_weights(lean
 
 def test_without_adversarial_weight_no_discriminator_learns(phantoms, lean, tmp_path):
     run = trainer.train(phantoms, tmp_path / "run", lean.with_overrides(["adversarial_weight=0", "epochs=1"]))
+    shutil.copytree(run, tmp_path / "resumed")
+    trainer.resume(tmp_path / "resumed", ["epochs=2"])
+    assert_same_run(
+        tmp_path / "resumed",
+        trainer.train(phantoms, tmp_path / "whole", lean.with_overrides(["adversarial_weight=0", "epochs=2"])),
+    )
     assert {name for line in log_of(run) for name in line if name.startswith("loss")} == {"loss_generator_l1"}
     assert not any(name.startswith("discriminator_adam") for name in load_file(run / checkpoints.FILE))
 

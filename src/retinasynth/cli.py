@@ -191,14 +191,21 @@ def adapt(
         list[Path], typer.Option(metavar="DIR", help="Photographs without labels, of your camera. Repeatable.")
     ],
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same work to go on with.")],
+    labels_only: Annotated[bool, typer.Option("--labels-only", help="Stop before the training, to look.")] = False,
     preset: Annotated[str, typer.Option(help="Settings to start from.")] = "few-shot",
     overrides: Overrides = None,
 ) -> None:
     """Make a generator of your own camera from photographs alone: labels, sheets to review, training."""
     from retinasynth.applications.adaptation import adapt as run_adaptation
 
-    run = run_adaptation(photos, out, preset=preset, overrides=overrides or [])
-    screen.print(f"Look at [bold]{out / 'labels' / 'sheets'}[/]: what is wrong there was learnt.", soft_wrap=True)
+    run = run_adaptation(photos, out, preset=preset, overrides=overrides or [], labels_only=labels_only)
+    sheets, reject = out / "labels" / "sheets", out / "labels" / "reject.txt"
+    screen.print(
+        f"Look at [bold]{sheets}[/]; list what is wrong in [bold]{reject}[/], one name a line.", soft_wrap=True
+    )
+    if labels_only:
+        screen.print("Then run the command again without --labels-only.")
+        return
     screen.print(f"Done. The model is in [bold]{run / 'model'}[/]", soft_wrap=True)
 
 
@@ -254,6 +261,8 @@ def generate(
             "Nothing, or too much, to generate from",
             expected="--masks PATH, or --count N, or --random N with --data DIR",
         )
+    if count is None and (preset != "adult" or overrides or min_structure or workers):
+        raise InputError("--preset, --set, --min-structure and --workers grow eyes", expected="them beside --count N")
     synthesizer = Synthesizer.load(model)
     if count is not None:
         from retinasynth.anatomy.physiology import assignments
@@ -283,7 +292,8 @@ def generate(
         screen.print(f"{out}: {count} eyes{there}{away}", soft_wrap=True, highlight=False)
         return
     if random is not None and data is not None:
-        names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed)
+        turned = bulk.parse_knobs(knobs or [])
+        names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned)
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
     elif masks is not None:
         chosen, turned = bulk.parse_size(size), bulk.parse_knobs(knobs or [])

@@ -79,7 +79,7 @@ def field_around(vessels: Mask) -> Mask:
         (163, 163)
     """
     points = np.argwhere(vessels).astype(np.float64)
-    rim = points[ConvexHull(points).vertices] if np.ptp(points, axis=0).min() > 0 and len(points) > 2 else points
+    rim = points[ConvexHull(points, qhull_options="QJ").vertices] if len(points) > 4 else points  # joggled: lines too
     centre = rim.mean(axis=0)
     for step in range(1, ENCLOSING_STEPS):  # toward the furthest point, less each time (Badoiu and Clarkson, 2003)
         centre += (rim[np.argmax(np.hypot(*(rim - centre).T))] - centre) / (step + 1)

@@ -63,12 +63,26 @@ def into_frame(layer: Layer, frame: Frame, size_px: int) -> Layer:
     return _resampled(layer, frame._box, (size_px, size_px))
 
 
-def out_of_frame(layer: Layer, frame: Frame, size: tuple[int, int]) -> Layer:
-    """The inverse: a square as it lies in the photograph of this ``(height, width)``; 0 outside the frame."""
-    left, top, _, _ = frame._box
-    scale = layer.shape[0] / frame.side
-    height, width = size
-    return _resampled(layer, (-left * scale, -top * scale, (width - left) * scale, (height - top) * scale), size)
+def out_of_frame(layer: Layer, frame: Frame, size: tuple[int, int], shown: tuple[int, int] | None = None) -> Layer:
+    """The inverse: a square as it lies in a photograph; 0 outside the frame.
+
+    Args:
+        layer: as `into_frame` gives it.
+        frame: of which photograph.
+        size: of the photograph, ``(height, width)``.
+        shown: height and width that it is resized to, in the same step; None keeps its size.
+    """
+    left, top, right, bottom = frame._box
+    side, rows, columns = layer.shape[0] / frame.side, *(shown or size)
+    down, across = rows / size[0], columns / size[1]  # pixels of the result for each of the photograph
+    first, last = max(0, math.floor(top * down)), min(rows, math.ceil(bottom * down))
+    start, stop = max(0, math.floor(left * across)), min(columns, math.ceil(right * across))
+    whole = np.zeros((rows, columns, *layer.shape[2:]), layer.dtype)
+    if first < last and start < stop:
+        box = (start / across - left, first / down - top, stop / across - left, last / down - top)
+        part = tuple(side * edge for edge in box)
+        whole[first:last, start:stop] = _resampled(layer, part, (last - first, stop - start))
+    return whole
 
 
 def _resampled(layer: Layer, box: tuple[float, float, float, float], size: tuple[int, int]) -> Layer:

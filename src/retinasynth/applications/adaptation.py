@@ -3,23 +3,24 @@
     retinasynth adapt --photos MINE --out ADAPTED
 
 1. Segmenters find vessels, disc and cup; what cannot be used is listed with the reason (`labelling.label_sets`).
-2. ``labels/sheets/`` shows the overlays: who knows eyes looks at them, lists what is wrong in ``labels/reject.txt``,
-   one name a line, and runs the command again.
+2. ``labels/sheets/`` shows the overlays: who knows eyes looks at them (``--labels-only`` stops here), lists what is
+   wrong in ``labels/reject.txt``, one name a line, and runs the command again.
 3. The preset `few-shot` learns on from the bundled generator, with what was found as labels.
 
 Run again, it goes on where it stopped.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from retinasynth.applications.labelling import label_sets, write_sheets
 from retinasynth.applications.segmentation import USUAL, Segmenter
 from retinasynth.config import Settings
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.errors import DataError
-from retinasynth.files import new_folder
+from retinasynth.errors import CheckpointError, DataError
+from retinasynth.files import MANIFEST, new_folder
 from retinasynth.training import checkpoints, trainer
+from retinasynth.training.loop import decisive
 
 FEWEST = 3
 REJECT = "reject.txt"
@@ -31,6 +32,7 @@ def adapt(
     *,
     preset: str = "few-shot",
     overrides: Sequence[str] = (),
+    labels_only: bool = False,
 ) -> Path:
     """Label photographs and train a generator on them.
 
@@ -39,12 +41,14 @@ def adapt(
         out: a new or empty folder, or that of the same work to go on with.
         preset: settings of the training to start from.
         overrides: settings to change, each ``"name=value"``.
+        labels_only: stop before the training, to look at the sheets.
 
     Returns:
-        The run folder, ``run`` in `out`.
+        The run folder, ``run`` in `out`; it is not there yet with `labels_only`.
 
     Raises:
-        DataError: fewer than `FEWEST` photographs can be used.
+        DataError: fewer than `FEWEST` photographs can be used, or ``reject.txt`` names none of them.
+        CheckpointError: a run of other labels or settings is there.
         InterruptedRunError: the user stopped it; the same call goes on.
     """
     folders = [Path(photos)] if isinstance(photos, Path | str) else list(map(Path, photos))
@@ -54,27 +58,47 @@ def adapt(
         new_folder(out, what="an adaptation")
     labels, run = out / "labels", out / "run"
     label_sets([Segmenter.load(name) for name in USUAL], folders, labels, all_learn=True)
-    if _take_out(labels):
-        write_sheets(labels)
-    usable = len(find_eyes(labels).split("train")) if any((labels / "train").glob("images/*")) else 0
+    gone = _take_out(labels)
+    usable = len(list((labels / "train" / "images").glob("*.png")))
     if usable < FEWEST:
         raise DataError(
             f"Only {usable} of the photographs can be used; {labels / 'rejected.csv'} says why",
             expected=f"at least {FEWEST}",
         )
-    if (run / checkpoints.FILE).is_file():
-        return trainer.resume(run)
-    return trainer.train(labels, run, settings)
+    if gone:
+        for sheet in (labels / "sheets").glob("*.jpg"):
+            sheet.unlink()
+        write_sheets(labels)
+    if labels_only:
+        return run
+    if not (run / checkpoints.FILE).is_file():
+        return trainer.train(labels, run, settings)
+    begun = Settings.from_yaml(run / "config.yaml")
+    if gone or decisive(begun) != decisive(settings):
+        raise CheckpointError(
+            f"{run} was trained on other {'labels' if gone else 'settings'}",
+            do=f"Remove {run} and run the command again",
+        )
+    return trainer.resume(run)
 
 
-def _take_out(labels: Path) -> list[str]:
-    """Remove the eyes that a person has listed; their photographs stay where they came from."""
+def _take_out(labels: Path) -> bool:
+    """Remove the eyes that a person has listed; their photographs stay where they came from.
+
+    Returns:
+        Whether any was still there.
+
+    Raises:
+        DataError: a name is not that of a photograph.
+    """
     path = labels / REJECT
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-    gone = []
-    for name in filter(None, names):
-        files = [*labels.glob(f"train/*/{name}.png")]
-        for file in files:
-            file.unlink()
-        gone += [name] if files else []
-    return gone
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    names = {line.strip().removesuffix(".png") for line in text.splitlines() if line.strip()}
+    lines = map(json.loads, (labels / MANIFEST).read_text(encoding="utf-8").splitlines())
+    unknown = sorted(names - {line["name"] for line in lines})
+    if unknown:
+        raise DataError(f"{path} names {unknown[0]}, which is no photograph", expected="names as under the sheets")
+    files = [file for name in names for file in (labels / "train").glob(f"*/{name}.png")]
+    for file in files:
+        file.unlink()
+    return bool(files)

@@ -118,7 +118,7 @@ class LossSettings(Section):
     """What the generator minimises: the weighted sum of the terms below."""
 
     adversarial_weight: float = Field(
-        1.0, ge=0, description="weight of passing for real with the discriminator; 0 trains without one"
+        1.0, ge=0, description="weight of passing for real; at 0, unet and resize train without a discriminator"
     )
     ssim_weight: float = Field(
         0.0, ge=0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), as the source measures it"

@@ -81,7 +81,9 @@ class ResumableSet:
             OutputError: the folder holds something else, or cannot be written, or a worker was killed.
             InterruptedRunError: the user stopped it; finished eyes are kept.
         """
-        with one_writer(self.out / self._named("set")):
+        with one_writer(self.out / self._named("part")):
+            with one_writer(self.out):
+                self._begin()
             return self._go_on(count, workers)
 
     def _go_on(self, count: int, workers: int | None) -> int:
@@ -89,7 +91,6 @@ class ResumableSet:
         part, parts = self.shard
         numbers = range(part, count, parts)
         begun, numbers = len(numbers), numbers[len(lines) :]
-        write_json(self.out / self._named(self.asked_file), self.asked)
         manifest = self.manifest
         processes = min(workers or os.cpu_count() or 1, max(len(numbers), 1))
         try:
@@ -111,26 +112,28 @@ class ResumableSet:
             ) from error
         return len(lines)
 
-    def _finished(self) -> list[str]:
-        """The manifest's whole lines in a folder where this very set was begun; of a new folder none."""
-        path = self.out / self._named(self.asked_file)
+    def _begin(self) -> None:
+        """Write down what was asked for, or check that it is what was begun in the folder, by any part."""
+        path = self.out / self.asked_file
+        asked = json.loads(json.dumps({**self.asked, **({"parts": self.shard[1]} if self.shard[1] > 1 else {})}))
         if not path.is_file():
-            if self.shard[1] == 1:
-                new_folder(self.out, what=f"a set of {self.kind}")
-            return []
+            write_json(new_folder(self.out, what=f"a set of {self.kind}") / self.asked_file, asked)
+            return
         output_folder(self.out)
         try:
             begun = dict(json.loads(path.read_text(encoding="utf-8")))
         except (TypeError, ValueError) as error:
             raise OutputError(f"{path} is damaged ({error})", do="Choose another --out") from error
-        asked = json.loads(json.dumps(self.asked))
         if begun != asked:
-            changed = [name for name in asked if begun.get(name) != asked[name]]
+            changed = sorted(name for name in {*asked, *begun} if begun.get(name) != asked.get(name))
             raise OutputError(
                 f"{self.out} holds a set made with another {', '.join(changed)}",
                 expected="the same command as before (only --count may grow)",
                 do="Choose another --out",
             )
+
+    def _finished(self) -> list[str]:
+        """The whole lines of the manifest, where there is one."""
         manifest = self.manifest
         text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
         lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]

@@ -23,6 +23,7 @@ from retinasynth.datasets.layouts import EyeFiles
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import signed_from_photograph
 
+STYLE_FORMAT = 1  # of what is measured and how: another finds nothing of it in the cache
 ALONE = "vessels"  # what a bare mask holds
 _ONLY_VESSELS_SHARE = 0.5  # of the examples in which planes are hidden: all others are
 
@@ -71,7 +72,7 @@ def load_styled(files: Sequence[EyeFiles], size_px: int, planes: Sequence[str]) 
         pictures = zip(frames.photographs, frames.layers, strict=True)
         np.save(folder / "styles.npy", np.stack([Style.of(picture, layers[0]).numbers for picture, layers in pictures]))
 
-    key = hashlib.sha256(f"{frames.fingerprint} {NUMBERS}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{frames.fingerprint} {STYLE_FORMAT} {NUMBERS}".encode()).hexdigest()[:24]
     styles = np.load(fill_once(cache_folder() / "styles" / key, measure) / "styles.npy", allow_pickle=False)
     return StyledEyes(**vars(frames), styles=styles)
 

@@ -9,7 +9,7 @@ import numpy as np
 from retinasynth.anatomy import Eye
 from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import Pairs, load_pairs
-from retinasynth.errors import DataError
+from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
 from retinasynth.evaluation.fidelity import SIZE_PX
 from retinasynth.evaluation.leaks import refuse_leaks
@@ -21,6 +21,12 @@ from retinasynth.images import Mask, Photograph, is_picture, resize_mask, resize
 from retinasynth.progress import progress
 from retinasynth.synthesis.bulk import find_masks
 from retinasynth.synthesis.synthesizer import Synthesizer
+
+STYLES = ("expected", "sampled", "own")
+EXPECTED_WARNING = (
+    "These are the most likely photographs, which are smooth on purpose: realism, diversity and privacy are those of "
+    "--style sampled."
+)
 
 
 def evaluate_model(
@@ -56,13 +62,20 @@ def evaluate_model(
     synthesizer = Synthesizer.load(model)
     other = Synthesizer.load(against) if against else None
     found = find_eyes(data)
+    if style not in STYLES:
+        raise SettingError(f"--style is {style!r}", expected=f"one of: {', '.join(STYLES)}")
     train_files, test_files = found.split("train"), test_eyes(found)
+    learnable = [one for one in train_files if one.photograph and one.has(["vessels"])]
     warning = refuse_leaks(train_files, test_files, allow=allow_leaks)
     new_folder(out, what="an evaluation")
     # The measures want 256 px whatever size the model works at, so each is resized from the file, once; stretched
     # for every model, since the black bars of a letterbox are easy to be right about.
     test = load_pairs(test_files, SIZE_PX)
-    train = load_pairs(train_files, SIZE_PX) if train_files else None
+    train = load_pairs(learnable, SIZE_PX) if learnable else None
+    is_styled = any(one.config.is_styled for one in (synthesizer, other) if one)
+    if style != "expected" and not is_styled:
+        raise SettingError(f"--style is {style}, but {synthesizer.name} follows none", do="Leave --style out")
+    smooth = EXPECTED_WARNING if is_styled and sets and style == "expected" else ""
     training = synthesizer.config.training
     known = (training.get(name, "unknown") for name in ("steps", "pairs", "weights"))
     about = {
@@ -72,7 +85,7 @@ def evaluate_model(
         "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures",
         "Licence of the training data": str(training.get("licence") or "not given"),
         "Seed": str(seed),
-        **({"Style": style} if synthesizer.config.is_styled else {}),
+        **({"Style": style} if is_styled else {}),
         "retinasynth": synthesizer.config.retinasynth_version,
     }
     log = Path(model) / "metrics.jsonl"
@@ -86,7 +99,7 @@ def evaluate_model(
         count=len(test_files),
         real=_real(test_files, train_files) if sets else None,
         network=network,
-        warning=warning,
+        warning=" ".join(filter(None, [warning, smooth])),
     )
 
 

@@ -20,10 +20,11 @@ from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.subjects import test_eyes
 from retinasynth.experiments.ablation_report import render
 from retinasynth.experiments.ablation_results import Ablation, summarise
-from retinasynth.experiments.runs import decisive, keep_to_plan, pictures_seen, train_and_evaluate, with_budget
+from retinasynth.experiments.runs import keep_to_plan, pictures_seen, train_and_evaluate, with_budget
 from retinasynth.experiments.table import Table
 from retinasynth.files import one_writer, output_folder, write_json, write_text
 from retinasynth.progress import stages
+from retinasynth.training.loop import decisive
 
 MOST_SEEDS = 100
 

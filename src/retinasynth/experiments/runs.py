@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
-from retinasynth.config import Settings, flat
+from retinasynth.config import Settings
 from retinasynth.datasets.pairs import steps_per_epoch
 from retinasynth.errors import InputError, SettingError, TrainingDivergedError
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.files import fill_folder, new_folder, write_json
 from retinasynth.training import checkpoints
-from retinasynth.training.loop import FREE_TO_CHANGE
 from retinasynth.training.trainer import resume, train
 
 PLAN = "plan.json"
@@ -69,12 +68,6 @@ def refuse_own_budget(name: str, changed: Mapping[str, Any]) -> None:
 
 
 # --- Plans -------------------------------------------------------------------------------------------------------
-
-
-def decisive(settings: Settings) -> dict[str, Any]:
-    """All settings that decide what a run computes, by full name."""
-    free = FREE_TO_CHANGE | {"data.folder"}
-    return {name: value for name, value in flat(settings).items() if name not in free}
 
 
 def keep_to_plan(out: Path, plan: Mapping[str, Any], *, may_grow: str, what: str) -> None:
@@ -158,7 +151,7 @@ def train_and_evaluate(data: Path, run: Path, evaluation: Path, settings: Settin
         write_json(run / DIVERGED, {"why": error.got})
         return error.got
     with fill_folder(evaluation, what="an evaluation") as temporary:
-        evaluate_model(run, data, temporary, sets=False)
+        evaluate_model(run, data, temporary, sets=False, style="own")
     return ""
 
 

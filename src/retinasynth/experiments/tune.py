@@ -27,7 +27,6 @@ from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES
 from retinasynth.experiments.comparison import read_measured
 from retinasynth.experiments.runs import (
-    decisive,
     drop_weights,
     keep_to_plan,
     pictures_seen,
@@ -39,6 +38,7 @@ from retinasynth.experiments.tuning_report import render
 from retinasynth.experiments.tuning_results import State, Trial, Tuning, summarise
 from retinasynth.files import atomic_path, one_writer, output_folder, write_json, write_text
 from retinasynth.progress import stages
+from retinasynth.training.loop import decisive
 
 BEFORE_PRUNING = 5  # finished trials, before any is given up
 

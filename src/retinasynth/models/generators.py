@@ -18,10 +18,14 @@ DROPOUT_STEPS = 3  # decoder steps, from the bottleneck on, that have dropout
 
 
 def build_generator(mask_channels: int, size_px: int, settings: GeneratorSettings) -> nn.Module:
-    """The generator that the settings describe, with PyTorch's own initial weights."""
-    if settings.architecture == "unet":
-        return UNetGenerator(mask_channels, settings)
-    return ResizeGenerator(mask_channels, size_px, settings)
+    """The generator from masks alone that the settings describe, with PyTorch's own initial weights."""
+    match settings.architecture:
+        case "unet":
+            return UNetGenerator(mask_channels, settings)
+        case "resize":
+            return ResizeGenerator(mask_channels, size_px, settings)
+        case other:
+            raise ValueError(f"{other} takes more than masks")
 
 
 # --- The source's ------------------------------------------------------------------------------------------------

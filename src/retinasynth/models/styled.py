@@ -22,7 +22,8 @@ from retinasynth.config import GeneratorSettings
 from retinasynth.models.generators import coordinates, group_norm, same_convolution
 
 MOST_WIDENING = 12
-_LEAST_DEVIATION = 1e-3  # of a number of the style that hardly varies
+_LEAST_DEVIATION, _LEAST_OF_TEXTURE = 1e-3, 0.1  # of a number of the style that hardly varies
+_FURTHEST = 8.0  # deviations: what lies beyond was never seen
 _CODE = 64  # numbers that a style is turned into
 
 
@@ -71,7 +72,9 @@ class StyledGenerator(nn.Module):
         self.styles.copy_(styles)
         self.mean.copy_(styles.mean(dim=0))
         if len(styles) > 1:
-            self.deviation.copy_(styles.std(dim=0).clamp_min(_LEAST_DEVIATION))
+            least = styles.new_full((NUMBERS,), _LEAST_DEVIATION)
+            least[-TEXTURES:] = _LEAST_OF_TEXTURE
+            self.deviation.copy_(torch.maximum(styles.std(dim=0), least))
         for parameter in self.output.parameters():
             nn.init.zeros_(parameter)
 
@@ -87,7 +90,7 @@ class StyledGenerator(nn.Module):
 
     def usual(self, style: Tensor) -> Tensor:
         """A style in deviations from the mean of those that the network first learnt from."""
-        return (style - self.mean) / self.deviation
+        return ((style - self.mean) / self.deviation).clamp(-_FURTHEST, _FURTHEST)
 
     def forward(self, labels: Tensor, style: Tensor, detail: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """The photograph of a label map in a style; without `noise`, torch's random numbers are drawn."""

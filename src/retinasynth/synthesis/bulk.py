@@ -117,7 +117,7 @@ def generate_picture(
     if out.exists():
         raise OutputError(f"{out} exists already", do="Choose another --out, or remove it first")
     photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs)
-    images.write_photograph(out, photograph, model.provenance(seed, style))
+    images.write_photograph(out, photograph, model.provenance(seed, style, knobs))
 
 
 def generate_set(
@@ -159,7 +159,7 @@ def generate_set(
             images.write_photograph(
                 written["image"],
                 model.generate(eye, seed=own_seed, size=size, style=style, knobs=knobs),
-                model.provenance(own_seed, style),
+                model.provenance(own_seed, style, knobs),
             )
             for plane in eye.planes:
                 written[plane] = out / plane / f"{eye.name}.png"
@@ -178,7 +178,16 @@ def generate_set(
             advance(number + 1, eye.name)
 
 
-def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, seed: int) -> list[str]:
+def generate_panels(
+    model: Synthesizer,
+    data: Path,
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    style: StyleChoice | None = None,
+    knobs: Mapping[str, float] = NO_KNOBS,
+) -> list[str]:
     """Save panels of source, generated and expected for random test eyes, as the source system does.
 
     Args:
@@ -187,6 +196,8 @@ def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, se
         out: folder for ``panel_NAME.png``.
         count: how many; at most as many as there are.
         seed: of the choice and of the dropout.
+        style: as `Synthesizer.generate` takes it.
+        knobs: likewise.
 
     Returns:
         The names of the eyes.
@@ -205,14 +216,14 @@ def generate_panels(model: Synthesizer, data: Path, out: Path, *, count: int, se
         eye = read_eye(eyes[index])
         if eye.photograph is None:
             raise DataError(f"{eye.name} has no photograph")
-        generated = model.generate(eye, seed=seed)
+        generated = model.generate(eye, seed=seed, style=style, knobs=knobs)
         row = [
             images.labels_as_photograph(labels_of(eye, planes, model.config.size_px, model.config.resize)),
             generated,
             images.square_photograph(eye.photograph, model.config.size_px, model.config.resize),
         ]
         panel = images.draw_panels([row], ["source", "generated", "expected"], [eye.name])
-        images.write_photograph(out / f"panel_{eye.name}.png", panel, model.provenance(seed))
+        images.write_photograph(out / f"panel_{eye.name}.png", panel, model.provenance(seed, style, knobs))
     return [eyes[index].name for index in chosen]
 
 

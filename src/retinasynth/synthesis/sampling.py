@@ -5,7 +5,6 @@ its own seed, the first one's plus its number, which decides its anatomy, its st
 """
 
 import functools
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -115,7 +114,8 @@ def write_synthetic_set(
         "retinasynth": retinasynth.__version__,
         "recipe": RECIPE,
         **asdict(wanted),
-        "model": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "model": sha256_of(weights),
+        **({"style photograph": sha256_of(Path(wanted.style))} if Path(wanted.style).is_file() else {}),
     }
     write_one = functools.partial(_write_one, Path(out), wanted)
     kept = ResumableSet(Path(out), ASKED, asked, write_one, "generated eyes", "Generating", shard)
@@ -149,7 +149,7 @@ def _write_one(out: Path, wanted: SyntheticSet, number: int) -> Line:
     if structure is not None and structure < wanted.min_structure:
         return line | {REJECTED: f"vessels found again with Dice {structure:.3f}, below {wanted.min_structure:g}"}
     remove_left_over(out, eye.name)
-    write_label_map(out, eye, model.provenance(seed, wanted.style))
+    write_label_map(out, eye, model.provenance(seed, wanted.style, wanted.knobs))
     return line | {
         "model": model.name,
         "style": model.style_name(wanted.style),

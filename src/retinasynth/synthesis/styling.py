@@ -18,6 +18,7 @@ from retinasynth.models.generation import mixed_seed
 
 StyleChoice = Literal["sampled", "expected"] | Path | str | Photograph | Style
 _NEARLY_WHOLE = 0.03  # of a square picture: so little its frame may differ, and the picture is taken as its frame
+_SMALLEST_FIELD = 0.05  # of the picture
 _OF_STYLE = 1  # mixed into the seed, so that the noise of a picture does not follow from its style
 
 
@@ -37,9 +38,9 @@ class FramedEye:
     size: tuple[int, int]
     is_left: bool | None
 
-    def back(self, photograph: Photograph) -> Photograph:
-        """A photograph of the frame as it lies over the label map: ``uint8 (height, width, 3)``."""
-        return out_of_frame(photograph, self.frame, self.size)
+    def back(self, photograph: Photograph, shown: tuple[int, int] | None = None) -> Photograph:
+        """A photograph of the frame as it lies over the label map, resized to `shown`: ``uint8 (height, width, 3)``."""
+        return out_of_frame(photograph, self.frame, self.size, shown)
 
 
 def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
@@ -51,7 +52,7 @@ def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
         size_px: of the frame.
 
     Raises:
-        InputError: it has no vessels, or none is drawn.
+        InputError: it has no vessels, or none is drawn, or the field of view is tiny.
     """
     known = dict(eye.planes)
     if "vessels" not in known and known.keys() >= {"arteries", "veins"}:
@@ -62,6 +63,12 @@ def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
             expected="an eye with vessels, or with arteries and veins",
         )
     field = _field(eye, known["vessels"])
+    if field.sum() < _SMALLEST_FIELD * field.size:
+        raise InputError(
+            f"The field of view of eye {eye.name} is {field.sum() / field.size:.1%} of its picture",
+            expected=f"at least {_SMALLEST_FIELD:.0%}",
+            do="Cut the picture, or give the field of view as a plane fov, if its vessels fill only a part of it",
+        )
     frame = _whole_or(frame_of(field), eye.size)
     nothing = np.zeros(eye.size, np.bool_)
     stacked = [field, *(known.get(plane, nothing) for plane in planes)]
@@ -92,7 +99,7 @@ def chosen_style(choice: StyleChoice, styles: Numbers, eye: FramedEye, seed: int
         choice: ``"sampled"`` draws one from those of the training photographs; ``"expected"`` is their mean, without
             detail: the most likely photograph; a photograph, or the path of one, lends its own; or a `Style`.
         styles: of the training photographs, ``float32 (n, NUMBERS)``, with the disc on the right.
-        eye: the style is turned to the side of its disc.
+        eye: a style that is sampled or expected is turned to the side of its disc; one that is lent stays as it is.
         seed: of the draw.
 
     Raises:

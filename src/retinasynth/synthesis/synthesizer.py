@@ -145,11 +145,9 @@ class Synthesizer:
         framed = framed_eye(eye, self.config.planes, self.config.size_px)
         style, detail = chosen_style(choice, network.styles.cpu().numpy(), framed, seed)
         numbers = turned(style, knobs).numbers
-        photograph = framed.back(generate_styled(network, framed.layers, numbers, detail=detail, seed=seed))
-        if size == "mask":
-            return photograph
+        photograph = generate_styled(network, framed.layers, numbers, detail=detail, seed=seed)
         side = self.config.size_px if size == "model" else size
-        return images.resize_photograph(photograph, (side, side))
+        return framed.back(photograph, None if side == "mask" else (side, side))
 
     def _labelled(self, what: Drawable) -> Eye:
         return what if isinstance(what, Eye) else Eye("mask", {"vessels": mask_of(what)})
@@ -194,7 +192,9 @@ class Synthesizer:
         """What is said of a style in metadata: how it was chosen, and of a photograph the name of its file."""
         return Path(style).name if isinstance(style, str | Path) else "sampled" if style is None else "given"
 
-    def provenance(self, seed: int, style: StyleChoice | None = None) -> dict[str, str]:
+    def provenance(
+        self, seed: int, style: StyleChoice | None = None, knobs: Mapping[str, float] = NO_KNOBS
+    ) -> dict[str, str]:
         """What the metadata of a picture made by this model say."""
         return {
             "Synthetic": "This picture is synthetic. It shows no patient and is not for diagnosis.",
@@ -202,6 +202,7 @@ class Synthesizer:
             "Model": self.name,
             "Seed": str(seed),
             **({"Style": self.style_name(style)} if self.config.is_styled else {}),
+            **({"Knobs": ", ".join(f"{name}={steps:g}" for name, steps in knobs.items())} if knobs else {}),
         }
 
 

@@ -85,11 +85,12 @@ def restore_checkpoint(run: Path, state: State) -> None:
     Raises:
         CheckpointError: it does not hold exactly what these objects need.
     """
-    for optimiser in state.optimisers.values():
-        _make_adam_state(optimiser)
-    live = _tensors(state)
     with safe_open(run / FILE, framework="pt") as file:
         saved = set(file.keys())
+        for name, optimiser in state.optimisers.items():
+            if any(key.startswith(f"{name}/") for key in saved):  # else it had not made a step
+                _make_adam_state(optimiser)
+        live = _tensors(state)
         if saved != set(live):
             odd = sorted(saved ^ set(live))
             raise CheckpointError(

@@ -40,6 +40,13 @@ FREE_TO_CHANGE = {
     "training.tensorboard",
 }
 
+
+def decisive(settings: RunSettings) -> dict[str, Any]:
+    """All settings that decide what a run computes, by full name."""
+    free = FREE_TO_CHANGE | {"data.folder"}
+    return {name: value for name, value in flat(settings).items() if name not in free}
+
+
 Batch = TypeVar("Batch")
 
 
@@ -179,6 +186,7 @@ def _run(
     health = Health()
     first = fabric.is_global_zero
     stopping = False
+    losses: dict[str, Tensor] = {}  # the latest of each kind since the last record
     with (
         _stop_request() as stop,
         RunLog(run, step=done.step, tensorboard=training.tensorboard, write=first) as log,
@@ -189,7 +197,7 @@ def _run(
         for batch in task.batches(range(done.step, task.total_steps), fabric.global_rank):
             waited = time.perf_counter() - started
             torch.manual_seed(mixed_seed([training.seed, done.step, fabric.global_rank]))  # of the dropout
-            losses = task.step(fabric, batch, done.step)
+            losses |= task.step(fabric, batch, done.step)  # not every step has all
             took = time.perf_counter() - started
             step = done.step + 1
             done = replace(done, step=step, seconds=done.seconds + took)
@@ -198,6 +206,7 @@ def _run(
             stopping = not last and _any_process(fabric, stop.is_set())
             if step % training.log_every_steps == 0 or last:
                 values = {name: loss.item() for name, loss in losses.items()}
+                losses = {}
                 health.check(step, values)
                 epoch = step / task.epoch_steps
                 log.add(step, {"epoch": epoch, **values, "seconds": took, "data_wait_seconds": waited})

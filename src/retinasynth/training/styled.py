@@ -17,7 +17,7 @@ from retinasynth.config import Settings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import in_batches, steps_per_epoch
 from retinasynth.datasets.styled import StyledBatch, StyledEyes, example, facing_right, load_styled, signed_layers
-from retinasynth.errors import DataError, ModelError
+from retinasynth.errors import DataError, SettingError
 from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generation import generate_styled, mixed_seed
 from retinasynth.models.generators import coordinates
@@ -112,15 +112,17 @@ def beginning(settings: Settings) -> StyledGenerator:
     """The generator that a run goes on from.
 
     Raises:
-        ModelError: there is none, or it is made from other planes or is of another shape.
+        ModelError: there is none.
+        SettingError: it is made from other planes or is of another shape.
     """
     start = settings.training.start_from
     model = load_model(model_folder(start, bundled=GENERATORS))
     for name, wanted in (("planes", settings.data.planes), ("generator", settings.generator)):
         if getattr(model.config, name) != wanted:
-            raise ModelError(
+            raise SettingError(
                 f"{start} cannot be learnt on from: its {name} is {getattr(model.config, name)}",
                 expected=f"{wanted}, as in the settings",
+                do="Set start_from= to learn from nothing",
             )
     return cast(StyledGenerator, model.network)
 
