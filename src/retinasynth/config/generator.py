@@ -190,7 +190,7 @@ _FUNDUS: dict[str, Any] = {
         "texture_weight": 2.0,
     },
     "optimiser": {"learning_rate": 4e-4},
-    "training": {"epochs": 10, "initialisation": "he", "ema_decay": 0.998},
+    "training": {"epochs": 12, "initialisation": "he", "ema_decay": 0.998},
 }
 _FEW: dict[str, Any] = {
     "optimiser": {"learning_rate": 2e-4},
