@@ -11,13 +11,15 @@ from safetensors.torch import load_file, save_file
 
 import retinasynth
 from pictures import tiny_mask
+from retinasynth.anatomy.growth import grow
 from retinasynth.config import GeneratorSettings, Settings
 from retinasynth.errors import ModelError, OutputError
 from retinasynth.images import mask_as_photograph
 from retinasynth.models.generation import generate_photograph
 from retinasynth.models.generators import UNetGenerator
 from retinasynth.models.layers import initialise
-from retinasynth.models.saving import load_model, save_model
+from retinasynth.models.saving import load_model, release, save_model
+from retinasynth.models.weights import GENERATORS, HERE, model_folder
 from retinasynth.synthesis import Synthesizer
 
 SETTINGS = Settings().with_overrides(
@@ -276,3 +278,34 @@ def test_no_pickle_is_read_or_written_anywhere() -> None:
 )
 def test_the_rule_would_notice_a_pickle(source: str) -> None:
     assert pickles_in(source)
+
+
+def test_a_released_model_is_half_as_large_and_makes_nearly_the_same(styled_run, tmp_path):
+    release(styled_run / "model", tmp_path / "released", "\n## Measured\n\nNothing yet.\n")
+    whole, half = (folder / "model.safetensors" for folder in (styled_run / "model", tmp_path / "released"))
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    eye = grow(3, 64)
+    ours, theirs = (Synthesizer.load(folder.parent).generate(eye, seed=1).astype(int) for folder in (half, whole))
+    assert np.abs(ours - theirs).mean() < 0.5
+    card = (tmp_path / "released" / "README.md").read_text()
+    assert card.endswith("Nothing yet.\n")
+    assert "not for diagnosis" in card
+
+
+def test_the_bundled_generator_is_there_by_name_and_small():
+    folder = model_folder("fundus-512", bundled=GENERATORS)
+    assert (folder / "model.safetensors").stat().st_size < 15_000_000
+    model = Synthesizer.load("fundus-512")
+    assert model.config.preset == "fundus-512"
+    assert "CC BY 4.0" in model.config.training["licence"]
+    eye = grow(7, 512)
+    photograph = model.generate(eye, seed=1)
+    assert photograph.shape == (512, 512, 3)
+    assert photograph[~eye.planes["fov"]].max() == 0
+    inside = photograph[eye.planes["fov"]].astype(float)
+    red, green, blue = inside.mean(axis=0)
+    assert red > green > blue
+    vessels, around = (photograph[..., 1][mask].mean() for mask in (eye.planes["vessels"], eye.planes["fov"]))
+    assert vessels < 0.95 * around
+    total = sum(file.stat().st_size for file in HERE.rglob("*") if file.is_file())
+    assert total < 30_000_000

@@ -7,16 +7,19 @@ from retinasynth.config import Settings
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.files import output_folder
 from retinasynth.synthesis.bulk import find_masks, generate_panels, generate_set
+from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
 from retinasynth.synthesis.synthesizer import Synthesizer
 from retinasynth.training.trainer import train
 
+BUNDLED_EYES = 6
+
 
 def run_demo(out: Path) -> Path:
-    """Train a small model, generate the test eyes with it, and evaluate it.
+    """Photograph grown eyes with the bundled generator; train a small model, generate the test eyes, evaluate it.
 
     Args:
-        out: folder for ``demo-run/``, ``generated/``, ``panels/`` and ``evaluation/``; when it holds something already,
-            the first free of ``out-2``, ``out-3``, ...
+        out: folder for ``synthetic/`` (from the bundled weights), ``demo-run/``, ``generated/``, ``panels/`` and
+            ``evaluation/``; when it holds something already, the first free of ``out-2``, ``out-3``, ...
 
     Returns:
         The folder used.
@@ -25,6 +28,7 @@ def run_demo(out: Path) -> Path:
         OutputError: it cannot be written.
     """
     out = _free(out)
+    write_synthetic_set(out / "synthetic", BUNDLED_EYES, SyntheticSet("fundus-512", seed=1))
     data = phantom_folder()
     run = train(data, out / "demo-run", Settings.from_preset("demo"))
     model = Synthesizer.load(run)

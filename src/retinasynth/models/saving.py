@@ -139,7 +139,8 @@ def release(folder: Path, out: Path, measured: str = "") -> None:
         OutputError: a file cannot be written.
     """
     model = load_model(folder)
-    write_model_folder(out, model.network, model.config, _model_card(model.config) + measured, half=True)
+    config = model.config.model_copy(update={"conventions": CONVENTIONS})
+    write_model_folder(out, model.network, config, _model_card(config) + measured, half=True)
 
 
 def _model_card(config: ModelConfig) -> str:
