@@ -197,9 +197,11 @@ def test_a_damaged_or_foreign_model_is_refused(folder: Path, damage: Callable[[P
 
 
 def test_what_is_no_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere is missing\. Expected: a model folder or a run folder"):
+        load_model(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"nowhere does not exist\. Expected: a folder, or one of: fundus-512"):
+        Synthesizer.load(tmp_path / "nowhere")
     for load in (load_model, Synthesizer.load):
-        with pytest.raises(ModelError, match=r"nowhere is missing\. Expected: a model folder or a run folder"):
-            load(tmp_path / "nowhere")
         with pytest.raises(ModelError, match=r"safetensors is a file\. Expected: a model folder"):
             load(folder / "model.safetensors")
         with pytest.raises(ModelError, match=r"has no config\.json and no model\.safetensors"):

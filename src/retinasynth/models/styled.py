@@ -182,5 +182,8 @@ class _Styled(nn.Module):
         """``(batch, before, h, w)`` to ``(batch, after, h, w)``; what is beside is added before normalising."""
         features = self.convolution(features)
         normal = self.norm(features if beside is None else features + beside)
-        scale, shift, strength = self.style(code)[..., None, None].chunk(3, dim=1)
-        return functional.leaky_relu(normal * (1 + scale) + shift + strength * detail[..., None, None] * noise, 0.2)
+        scale, shift, strength = self.style(code).to(normal.dtype)[..., None, None].chunk(3, dim=1)
+        strength = strength * detail[..., None, None].to(normal.dtype)
+        # addcmul reads and writes each feature once where a sum of products would three times
+        styled = torch.addcmul(torch.addcmul(shift, normal, 1 + scale), strength, noise.to(normal.dtype))
+        return functional.leaky_relu(styled, 0.2, inplace=True)
