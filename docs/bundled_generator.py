@@ -42,7 +42,9 @@ def main(*folders: Path) -> None:
     labelled = work / "labelled"
     label_sets([Segmenter.load(name) for name in USUAL], photographs, labelled)
     small = trained(labelled, work / "small", *SMALL)
-    release(trained(labelled, work / "fundus-512", f"start_from={small}") / "model", HERE / "fundus-512")
+    run = trained(labelled, work / "fundus-512", f"start_from={small}")
+    measured = (Path(__file__).parent / "fundus-512-card.md").read_text(encoding="utf-8")
+    release(run / "model", HERE / "fundus-512", measured)
 
 
 if __name__ == "__main__":

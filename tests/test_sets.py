@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy.phantom import write_phantom_set
+from retinasynth.anatomy.phantom import phantom_eye, write_phantom_set
 from retinasynth.errors import DataError
-from retinasynth.evaluation.sets import MOST_NEIGHBOURS
+from retinasynth.evaluation.privacy import Pictures
+from retinasynth.evaluation.sets import MOST_NEIGHBOURS, _Shape
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
-from retinasynth.images import read_photograph, write_photograph
+from retinasynth.images import read_photograph, resize_photograph, write_photograph
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,36 @@ def test_a_model_is_not_judged_on_eyes_that_it_was_trained_on(trained, few, tmp_
     assert found.verdict[0].startswith("NOT A TEST OF UNSEEN EYES: 1 of 3")
     page = (tmp_path / "allowed" / "report.html").read_text()
     assert page.index("NOT A TEST OF UNSEEN EYES") < page.index('id="measures"')
+
+
+# --- Shapes -----------------------------------------------------------------------------------------------------
+
+
+def pictures_of(photographs):
+    names = [str(number) for number in range(len(photographs))]
+    return Pictures(names, names, photographs.__getitem__)
+
+
+def wide(seed, height=200, width=320):
+    """A square photograph in the middle of a wide black one."""
+    photograph = phantom_eye(seed, 200).photograph
+    made = np.zeros((height, width, 3), np.uint8)
+    made[:, (width - 200) // 2 : (width + 200) // 2] = photograph
+    return made
+
+
+def test_real_photographs_are_brought_to_the_resolution_of_round_ones_without_stretching():
+    generated = pictures_of([phantom_eye(seed, 100).photograph for seed in range(4)])
+    real = pictures_of([wide(seed) for seed in range(4, 8)])
+    shape = _Shape.of(generated, real)
+    given = shape.given(real.read(0))
+    assert given.shape[1] / given.shape[0] == pytest.approx(1.6, abs=0.02)
+    assert given.shape[0] == pytest.approx(100, abs=4)
+
+
+def test_real_photographs_are_stretched_as_generated_ones_were():
+    generated = pictures_of([resize_photograph(wide(seed), (100, 100)) for seed in range(4)])
+    real = pictures_of([wide(seed) for seed in range(4, 8)])
+    assert _Shape.of(generated, real).given(real.read(0)).shape == (100, 100, 3)
+    same = pictures_of([phantom_eye(seed, 100).photograph for seed in range(4)])
+    assert _Shape.of(same, pictures_of([phantom_eye(9, 200).photograph])).given(real.read(0)).shape == (100, 100, 3)

@@ -1,13 +1,15 @@
 """Generated photographs as a set, beside real ones: realism, diversity and privacy, each a part of the report."""
 
+import contextlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import ImageError, InputError
 from retinasynth.evaluation import diversity, features, privacy, realism
 from retinasynth.evaluation.diversity import Appearance, appearance
@@ -23,6 +25,7 @@ from retinasynth.progress import progress
 
 MOST_NEIGHBOURS = 6  # generated pictures that are shown beside their nearest real ones
 _NEIGHBOUR_PX = (256, 256)
+_LOOKED_AT_FOR_SHAPE = 15  # photographs of each side
 
 Seen = TypeVar("Seen")
 
@@ -62,7 +65,8 @@ def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, s
 
     Args:
         generated: the photographs; of those made from a real eye's labels, `people` is that eye's person.
-        real: what they are compared with. All are brought to the size of the generated ones before they are looked at.
+        real: what they are compared with. All are brought to the resolution of the generated ones before they are
+            looked at, and stretched as these are.
         network: an ONNX file with a network of the user's own, whose features are measured too; see `OnnxFeatures`.
         seed: of all that is drawn.
 
@@ -74,15 +78,15 @@ def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, s
         networks.append(ImageNetFeatures())
     if network is not None:
         networks.append(OnnxFeatures(network))
-    height, width = generated.read(0).shape[:2]
+    like = _Shape.of(generated, real.unseen)
     ours = _look("generated", generated, networks, None)
-    theirs = _look("real", real.unseen, networks, (height, width))
+    theirs = _look("real", real.unseen, networks, like)
     parts = [_realism_part(ours, theirs, seed), _diversity_part(ours, theirs, seed)]
     if real.training is None:
         parts.append(_not_examined("which photographs the generator learnt from is not known"))
         return parts
     first = networks[0].name
-    learnt = _each("training", real.training, (height, width), networks[0])
+    learnt = _each("training", real.training, like, networks[0])
     made = replace(generated, features=None if ours.lost else ours.rows[first])
     held_out = replace(real.unseen, features=None if theirs.lost else theirs.rows[first])
     known = [row for row in learnt if row is not None]
@@ -96,14 +100,14 @@ def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, s
 
 
 def _each(
-    what: str, pictures: Pictures, size: tuple[int, int] | None, look: Callable[[Photograph], Seen]
+    what: str, pictures: Pictures, like: "_Shape | None", look: Callable[[Photograph], Seen]
 ) -> list[Seen | None]:
     """What is seen in each photograph, brought to about a size; None of one that is black or of one colour."""
 
     def seen(number: int) -> Seen | None:
         photograph = pictures.read(number)
         try:
-            return look(photograph if size is None else _as_large(photograph, size))
+            return look(photograph if like is None else like.given(photograph))
         except ImageError:
             return None
 
@@ -115,11 +119,11 @@ def _each(
     return found
 
 
-def _look(what: str, pictures: Pictures, networks: Sequence[Features], size: tuple[int, int] | None) -> _Looks:
+def _look(what: str, pictures: Pictures, networks: Sequence[Features], like: "_Shape | None") -> _Looks:
     def look(photograph: Photograph) -> tuple[list[Row], Appearance]:
         return [network(photograph) for network in networks], appearance(photograph)
 
-    looked = _each(what, pictures, size, look)
+    looked = _each(what, pictures, like, look)
     seen = [one for one in looked if one is not None]
     return _Looks(
         people=[person for person, one in zip(pictures.people, looked, strict=True) if one is not None],
@@ -132,13 +136,67 @@ def _look(what: str, pictures: Pictures, networks: Sequence[Features], size: tup
     )
 
 
-def _as_large(photograph: Photograph, size: tuple[int, int]) -> Photograph:
-    """A photograph reduced to about the resolution of others: a square where they are one, else as long as they."""
-    height, width = photograph.shape[:2]
-    if size[0] == size[1]:
-        return resize_photograph(photograph, size)
-    scale = max(size) / max(height, width)
-    return resize_photograph(photograph, (max(1, round(height * scale)), max(1, round(width * scale))))
+class _Shape(NamedTuple):
+    """How real photographs become comparable with generated ones.
+
+    Attributes:
+        size: of the generated ones, height and width.
+        side: of the square around their field of view, in pixels; None where real ones stretched to that size have the
+            shape of the generated ones.
+    """
+
+    size: tuple[int, int]
+    side: float | None
+
+    @classmethod
+    def of(cls, generated: Pictures, real: Pictures) -> "_Shape":
+        """The shape of a set, told from a few of both by how wide their fields of view are for their height."""
+        height, width = generated.read(0).shape[:2]
+        ours, theirs = (_fields(pictures) for pictures in (generated, real))
+        if not ours or not theirs:
+            return cls((height, width), None)
+        wanted = np.median([box.wide / box.high for box in ours])
+        plain = np.median([box.wide / box.high for box in theirs])
+        stretched = np.median(
+            [box.wide / box.high * box.picture[0] / box.picture[1] * width / height for box in theirs]
+        )
+        is_stretched = abs(np.log(stretched / wanted)) <= abs(np.log(plain / wanted))
+        return cls((height, width), None if is_stretched else float(np.median([box.side for box in ours])))
+
+    def given(self, photograph: Photograph) -> Photograph:
+        """A real photograph at this resolution, and in this shape."""
+        if self.side is None:
+            return resize_photograph(photograph, self.size)
+        scale = self.side / _field(photograph).side
+        height, width = photograph.shape[:2]
+        return resize_photograph(photograph, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+class _Box(NamedTuple):
+    """The box around a field of view, in pixels, and the size of its picture."""
+
+    high: int
+    wide: int
+    picture: tuple[int, int]
+
+    @property
+    def side(self) -> int:
+        return max(self.high, self.wide)
+
+
+def _field(photograph: Photograph) -> _Box:
+    field = find_field_of_view(photograph)
+    high, wide = int(field.any(axis=1).sum()), int(field.any(axis=0).sum())
+    return _Box(high, wide, (photograph.shape[0], photograph.shape[1]))
+
+
+def _fields(pictures: Pictures) -> list[_Box]:
+    """Of a few photographs, those that show something."""
+    boxes = []
+    for number in range(0, len(pictures), max(1, len(pictures) // _LOOKED_AT_FOR_SHAPE)):
+        with contextlib.suppress(ImageError):
+            boxes.append(_field(pictures.read(number)))
+    return boxes
 
 
 def _lost_sentence(looks: _Looks) -> Iterator[str]:
