@@ -150,8 +150,9 @@ def train_and_evaluate(data: Path, run: Path, evaluation: Path, settings: Settin
     except TrainingDivergedError as error:
         write_json(run / DIVERGED, {"why": error.got})
         return error.got
+    style = "own" if settings.generator.architecture == "styled" else "expected"
     with fill_folder(evaluation, what="an evaluation") as temporary:
-        evaluate_model(run, data, temporary, sets=False, style="own")
+        evaluate_model(run, data, temporary, sets=False, style=style)
     return ""
 
 
