@@ -1,11 +1,14 @@
 """Synthetic sets: grown eyes, photographed by a generator."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from retinasynth import cli
 from retinasynth.anatomy import PLANES
@@ -115,7 +118,19 @@ def test_vessels_are_looked_for_in_the_photograph():
     empty = np.where(grown.planes["fov"][..., None], np.uint8([180, 90, 40]), np.uint8(0))
     seen, unseen = (sampling._found_again(replace(grown, photograph=picture)) for picture in (drawn, empty))
     assert seen > 0.6
-    assert not unseen > 0.2
+    assert unseen < 0.2
+    assert sampling._found_again(replace(grown, photograph=0 * drawn)) == 0
+
+
+def test_a_model_trained_anew_in_its_folder_is_the_one_that_is_used(styled_run, wanted, tmp_path):
+    shutil.copytree(styled_run, tmp_path / "run")
+    own = replace(wanted, model=str(tmp_path / "run"))
+    write_synthetic_set(tmp_path / "first", 1, own, workers=1)
+    file = tmp_path / "run" / "model" / "model.safetensors"
+    save_file({name: 1.5 * tensor for name, tensor in load_file(file).items()}, file)
+    write_synthetic_set(tmp_path / "second", 1, own, workers=1)
+    first, second = (read_eye(find_eyes(tmp_path / name).eyes[0]).photograph for name in ("first", "second"))
+    assert (first != second).any()
 
 
 @pytest.mark.parametrize(
@@ -125,6 +140,7 @@ def test_vessels_are_looked_for_in_the_photograph():
         ({"preset": "martian"}, SettingError, "martian"),
         ({"style": "sepia"}, InputError, "no style 'sepia'"),
         ({"model": "nowhere"}, ModelError, "nowhere"),
+        ({"model": str(Path(__file__).parent)}, ModelError, "has no config.json and no model.safetensors"),
     ],
 )
 def test_impossible_wishes_leave_nothing_behind(wanted, tmp_path, change, error, message):

@@ -263,7 +263,6 @@ def generate(
         )
     if count is None and (preset != "adult" or overrides or min_structure or workers):
         raise InputError("--preset, --set, --min-structure and --workers grow eyes", expected="them beside --count N")
-    synthesizer = Synthesizer.load(model)
     if count is not None:
         from retinasynth.anatomy.physiology import assignments
         from retinasynth.synthesis.sampling import SyntheticSet, rank_and_world, write_synthetic_set
@@ -274,7 +273,7 @@ def generate(
         wanted = SyntheticSet(
             str(model),
             seed,
-            synthesizer.config.size_px if side == "model" else side,
+            None if side == "model" else side,
             preset,
             style or "sampled",
             min_structure,
@@ -291,6 +290,7 @@ def generate(
         away = f", {count - kept} kept out for their structure" if kept < count else ""
         screen.print(f"{out}: {count} eyes{there}{away}", soft_wrap=True, highlight=False)
         return
+    synthesizer = Synthesizer.load(model)
     if random is not None and data is not None:
         turned = bulk.parse_knobs(knobs or [])
         names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned)

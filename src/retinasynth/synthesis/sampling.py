@@ -20,8 +20,9 @@ from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.growth import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.label_map import write_label_map
 from retinasynth.datasets.resumable import Line, ResumableSet, remove_left_over
-from retinasynth.errors import SettingError
+from retinasynth.errors import ImageError, SettingError
 from retinasynth.files import sha256_of
+from retinasynth.models.folders import format_of
 from retinasynth.models.prediction import found_planes, predict
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
 from retinasynth.models.weights import GENERATORS, model_folder
@@ -39,7 +40,7 @@ class SyntheticSet:
     Attributes:
         model: a styled generator: the name of a bundled one, a run folder or a model folder.
         seed: of the first eye.
-        size_px: height and width.
+        size_px: height and width; None takes those that the model learnt at.
         preset: which people the eyes are of.
         style: as `Synthesizer.generate` takes it, but a name or a path.
         min_structure: Dice with which the vessels must be found again; eyes below it are kept out. 0 looks for none.
@@ -49,7 +50,7 @@ class SyntheticSet:
 
     model: str
     seed: int = 0
-    size_px: int = 512
+    size_px: int | None = None
     preset: str = "adult"
     style: str = "sampled"
     min_structure: float = 0.0
@@ -105,25 +106,30 @@ def write_synthetic_set(
         raise SettingError(f"count is {count}, workers is {workers}", expected="at least 1")
     if not 0 <= wanted.min_structure < 1:
         raise SettingError(f"min_structure is {wanted.min_structure}", expected="0 to below 1")
-    eye = grow(wanted.seed, wanted.size_px, preset=wanted.preset, **wanted.parameters)  # refuses what is impossible
+    folder = model_folder(wanted.model, bundled=GENERATORS)
+    format_of(folder)  # says so where it is no model folder
+    weights = sha256_of(folder / "model.safetensors")
+    model = _loaded(wanted.model, weights)
+    size = wanted.size_px or model.config.size_px
+    eye = grow(wanted.seed, size, preset=wanted.preset, **wanted.parameters)  # refuses what is impossible
     anatomy = anatomy_of(wanted.seed, wanted.preset, dict(wanted.parameters)).model_dump()
-    wanted = replace(wanted, parameters={name: anatomy[name] for name in wanted.parameters})
-    Synthesizer.load(wanted.model).generate(eye, style=wanted.style, knobs=wanted.knobs)
-    weights = model_folder(wanted.model, bundled=GENERATORS) / "model.safetensors"
+    wanted = replace(wanted, size_px=size, parameters={name: anatomy[name] for name in wanted.parameters})
+    model.generate(eye, style=wanted.style, knobs=wanted.knobs)
     asked = {
         "retinasynth": retinasynth.__version__,
         "recipe": RECIPE,
         **asdict(wanted),
-        "model": sha256_of(weights),
+        "model": weights,
         **({"style photograph": sha256_of(Path(wanted.style))} if Path(wanted.style).is_file() else {}),
     }
-    write_one = functools.partial(_write_one, Path(out), wanted)
+    write_one = functools.partial(_write_one, Path(out), wanted, weights)
     kept = ResumableSet(Path(out), ASKED, asked, write_one, "generated eyes", "Generating", shard)
     return kept.write(count, workers=workers)
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(model: str) -> Synthesizer:
+def _loaded(model: str, weights: str) -> Synthesizer:  # noqa: ARG001 - only a key
+    """The generator of that name, loaded once as long as its file has this checksum."""
     return Synthesizer.load(model)
 
 
@@ -132,12 +138,13 @@ def _gate() -> SegmenterModel:
     return load_segmenter(model_folder(_GATE, bundled=(_GATE,)))
 
 
-def _write_one(out: Path, wanted: SyntheticSet, number: int) -> Line:
+def _write_one(out: Path, wanted: SyntheticSet, weights: str, number: int) -> Line:
     seed, threads = wanted.seed + number, torch.get_num_threads()
     torch.set_num_threads(1)  # one worker for each core; and sums come out alike however many there are
     try:
-        model = _loaded(wanted.model)
-        grown = grow(seed, wanted.size_px, preset=wanted.preset, **wanted.parameters)
+        model = _loaded(wanted.model, weights)
+        size = wanted.size_px or model.config.size_px
+        grown = grow(seed, size, preset=wanted.preset, **wanted.parameters)
         photograph = model.generate(grown, seed=seed, size="mask", style=wanted.style, knobs=wanted.knobs)
         eye = replace(grown, name=f"synthetic_{seed:06d}", photograph=photograph)
         structure = _found_again(eye) if wanted.min_structure else None
@@ -155,7 +162,7 @@ def _write_one(out: Path, wanted: SyntheticSet, number: int) -> Line:
         "style": model.style_name(wanted.style),
         "knobs": dict(wanted.knobs),
         "preset": wanted.preset,
-        "size_px": wanted.size_px,
+        "size_px": size,
         "retinasynth": retinasynth.__version__,
         "recipe": RECIPE,
         "licence_of_training_data": model.config.training.get("licence", ""),
@@ -170,6 +177,8 @@ def _found_again(eye: Eye) -> float:
     if eye.photograph is None:
         return 0.0
     gate = _gate()
-    found = found_planes(gate, predict(gate, eye.photograph, flips=((),)))
-    field = eye.planes["fov"]
-    return agreement(found["vessels"], eye.planes["vessels"], field).dice
+    try:
+        found = found_planes(gate, predict(gate, eye.photograph, flips=((),)))
+    except ImageError:  # too dark to be a photograph
+        return 0.0
+    return agreement(found["vessels"], eye.planes["vessels"], eye.planes["fov"]).dice
