@@ -7,8 +7,8 @@
 2. A generator learns at 256 pixels, five times over all training eyes.
 3. `fundus-512` learns on from it at 512 pixels.
 
-Then the model is copied into the package, in half precision. By the logs of the runs, about two hours on one core with
-bf16, of which the labels take a third.
+Then the model is copied into the package, in half precision. About an hour and a half on one core with bf16:
+docs/results.md.
 """
 
 import sys

@@ -209,7 +209,7 @@ def test_styles_are_kept_with_the_disc_on_the_right(eyes):
     for numbers, own, layers in zip(kept, eyes.styles, eyes.layers, strict=True):
         columns = layers[2].sum(axis=0)
         is_left = columns @ np.arange(64) < columns.sum() * 31.5
-        np.testing.assert_allclose(numbers, Style(own).mirrored(left_right=bool(is_left)).numbers)
+        np.testing.assert_allclose(numbers, Style(own).mirrored().numbers if is_left else own)
     np.testing.assert_array_equal(facing_right(eyes, ("vessels",)), eyes.styles)
 
 
@@ -372,11 +372,16 @@ def test_a_wrong_style_of_an_evaluation_is_refused(run, trained, phantoms, tmp_p
         evaluate_model(run, phantoms, tmp_path / "out", style="sepia")
     with pytest.raises(SettingError, match="follows none"):
         evaluate_model(trained, phantoms, tmp_path / "out", style="sampled")
+    assert not (tmp_path / "out").exists()
 
 
 def test_realism_of_the_expected_style_is_warned_of(run, phantoms, tmp_path):
     found = evaluate_model(run, phantoms, tmp_path / "out")
-    assert found.verdict[0].startswith("These are the most likely photographs, which are smooth on purpose")
+    assert "most likely photographs" not in found.verdict[0]
+    realism = next(part for part in found.parts if part.key == "realism")
+    assert realism.sentences[0].startswith("These are the most likely photographs, which are smooth on purpose")
+    sampled = evaluate_model(run, phantoms, tmp_path / "sampled", style="sampled")
+    assert not any("smooth on purpose" in sentence for sentence in sampled.sentences)
 
 
 def test_it_is_evaluated_in_the_expected_style_or_another(run, phantoms, tmp_path):

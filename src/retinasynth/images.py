@@ -291,6 +291,8 @@ def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
 def square_photograph(photograph: Photograph, size_px: int, resize: Resize = "stretch") -> Photograph:
     """Make a square of `size_px`: by stretching, or by black bars on the short sides (letterbox) before resizing.
 
+    What learns in frames (``frame``) cuts them out and puts them back itself, so that its pictures are stretched here.
+
     Example:
         >>> white = np.full((2, 4, 3), 255, np.uint8)
         >>> square_photograph(white, 4, "letterbox")[..., 0].tolist()

@@ -70,12 +70,10 @@ class Style:
         field = fit_field(photograph, coverage)
         return cls(np.concatenate([field.ravel(), _texture(photograph, coverage, field)]))
 
-    def mirrored(self, *, left_right: bool = False, up_down: bool = False) -> Self:
-        """The style of the photograph turned over."""
-        rows, columns = np.array(powers(DEGREE)).T
-        signs = np.where(left_right, (-1.0) ** columns, 1.0) * np.where(up_down, (-1.0) ** rows, 1.0)
-        field = self.field * signs[:, None].astype(np.float32)
-        return type(self)(np.concatenate([field.ravel(), self.texture]))
+    def mirrored(self) -> Self:
+        """The style of the photograph of the other side: left and right change places."""
+        signs = np.array([(-1) ** column for _, column in powers(DEGREE)], np.float32)
+        return type(self)(np.concatenate([(self.field * signs[:, None]).ravel(), self.texture]))
 
 
 KNOBS = {

@@ -47,7 +47,7 @@ def adapt(
         The run folder, ``run`` in `out`; it is not there yet with `labels_only`.
 
     Raises:
-        DataError: fewer than `FEWEST` photographs can be used, or ``reject.txt`` names none of them.
+        DataError: fewer than `FEWEST` photographs can be used, or ``reject.txt`` names something else.
         CheckpointError: a run of other labels or settings is there.
         InterruptedRunError: the user stopped it; the same call goes on.
     """

@@ -84,7 +84,7 @@ def facing_right(eyes: StyledEyes, planes: Sequence[str]) -> NDArray[np.float32]
     place = planes.index("disc")
     return np.stack(
         [
-            Style(numbers).mirrored(left_right=bool(known[place] and faces_left(layers[1 + place]))).numbers
+            Style(numbers).mirrored().numbers if known[place] and faces_left(layers[1 + place]) else numbers
             for numbers, known, layers in zip(eyes.styles, eyes.known, eyes.layers, strict=True)
         ]
     )

@@ -137,6 +137,7 @@ def evaluate_examples(
     real: Real | None = None,
     network: Path | None = None,
     warning: str = "",
+    caution: str = "",
 ) -> Evaluation:
     """Measure `examples`; write ``evaluation.json``, ``pictures.csv``, ``panels/NAME.png`` and ``report.html``.
 
@@ -155,6 +156,7 @@ def evaluate_examples(
             these out.
         network: an ONNX file with a network of the user's own for realism, or None.
         warning: a sentence that must stand first, or none.
+        caution: a sentence that must stand before what is said of the whole set, or none.
 
     Raises:
         DataError: there are no examples, two have one name, a name cannot be a file's, or the log cannot be read.
@@ -200,7 +202,8 @@ def evaluate_examples(
 
     parts = structure.parts()
     if real is not None and made is not None:
-        parts += set_parts(made.pictures(real), real, network=network)
+        first, *others = set_parts(made.pictures(real), real, network=network)
+        parts += [replace(first, sentences=[caution, *first.sentences]) if caution else first, *others]
     evaluation = summarise(title, pictures, about, spectra.peaks(), parts, warning=warning)
     write_json(out / "evaluation.json", evaluation.to_json())
     write_text(out / "pictures.csv", _table(evaluation))

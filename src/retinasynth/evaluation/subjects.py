@@ -23,10 +23,7 @@ from retinasynth.synthesis.bulk import find_masks
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 STYLES = ("expected", "sampled", "own")
-EXPECTED_WARNING = (
-    "These are the most likely photographs, which are smooth on purpose: realism, diversity and privacy are those of "
-    "--style sampled."
-)
+SMOOTH = "These are the most likely photographs, which are smooth on purpose: judge the set by --style sampled."
 
 
 def evaluate_model(
@@ -58,12 +55,16 @@ def evaluate_model(
     Raises:
         DataError: there are no test pairs, or test eyes stand in training.
         ModelError: there is no such model.
+        SettingError: there is no such style, or no model that follows one.
     """
-    synthesizer = Synthesizer.load(model)
-    other = Synthesizer.load(against) if against else None
-    found = find_eyes(data)
     if style not in STYLES:
         raise SettingError(f"--style is {style!r}", expected=f"one of: {', '.join(STYLES)}")
+    synthesizer = Synthesizer.load(model)
+    other = Synthesizer.load(against) if against else None
+    is_styled = any(one.config.is_styled for one in (synthesizer, other) if one)
+    if style != "expected" and not is_styled:
+        raise SettingError(f"--style is {style}, but {synthesizer.name} follows none", do="Leave --style out")
+    found = find_eyes(data)
     train_files, test_files = found.split("train"), test_eyes(found)
     learnable = [one for one in train_files if one.photograph and one.has(["vessels"])]
     warning = refuse_leaks(train_files, test_files, allow=allow_leaks)
@@ -72,10 +73,6 @@ def evaluate_model(
     # for every model, since the black bars of a letterbox are easy to be right about.
     test = load_pairs(test_files, SIZE_PX)
     train = load_pairs(learnable, SIZE_PX) if learnable else None
-    is_styled = any(one.config.is_styled for one in (synthesizer, other) if one)
-    if style != "expected" and not is_styled:
-        raise SettingError(f"--style is {style}, but {synthesizer.name} follows none", do="Leave --style out")
-    smooth = EXPECTED_WARNING if is_styled and sets and style == "expected" else ""
     training = synthesizer.config.training
     known = (training.get(name, "unknown") for name in ("steps", "pairs", "weights"))
     about = {
@@ -99,7 +96,8 @@ def evaluate_model(
         count=len(test_files),
         real=_real(test_files, train_files) if sets else None,
         network=network,
-        warning=" ".join(filter(None, [warning, smooth])),
+        warning=warning,
+        caution=SMOOTH if is_styled and style == "expected" else "",
     )
 
 

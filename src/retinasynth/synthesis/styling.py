@@ -113,11 +113,11 @@ def chosen_style(choice: StyleChoice, styles: Numbers, eye: FramedEye, seed: int
         return choice, 1.0
     if isinstance(choice, np.ndarray):
         return style_of(choice, size_px), 1.0
-    if choice == "expected":
-        return Style(styles.mean(axis=0)).mirrored(left_right=bool(eye.is_left)), 0.0
-    if choice == "sampled":
-        drawn = drawn_style(styles, np.random.default_rng(mixed_seed([seed, _OF_STYLE])))
-        return drawn.mirrored(left_right=bool(eye.is_left)), 1.0
+    if choice in ("expected", "sampled"):
+        is_expected = choice == "expected"
+        random = np.random.default_rng(mixed_seed([seed, _OF_STYLE]))
+        style = Style(styles.mean(axis=0)) if is_expected else drawn_style(styles, random)
+        return style.mirrored() if eye.is_left else style, 0.0 if is_expected else 1.0
     if not Path(choice).is_file():
         raise InputError(f"There is no style {str(choice)!r}", expected="sampled, expected, or a photograph's file")
     return style_of(read_photograph(Path(choice)), size_px), 1.0
