@@ -138,5 +138,8 @@ def put_idrid(folder: Path) -> Path:
             photograph = grading / "1. Original Images" / IDRID_SIDES[side] / f"IDRiD_{number:03d}.jpg"
             put(photograph, colour(50 + number, IDRID_SIZE))
     (grading / "2. Groundtruths").mkdir()
-    (grading / "2. Groundtruths" / "a. IDRiD_Disease Grading_Training Labels.csv").write_text("Image name\n")
+    for side, grades in (("a. IDRiD_Disease Grading_Training", "0214"), ("b. IDRiD_Disease Grading_Testing", "300")):
+        rows = [f"IDRiD_{number:03d},{grade},1,,," for number, grade in enumerate(grades, start=1)]
+        text = "\n".join(["Image name,Retinopathy grade,Risk of macular edema ,,,", *rows, ""])
+        (grading / "2. Groundtruths" / f"{side} Labels.csv").write_text(text)
     return folder

@@ -239,5 +239,5 @@ def test_the_grading_part_of_idrid_is_photographs_with_their_split(tmp_path: Pat
     assert found.layout == "idrid"
     assert named(found, "train") == [f"train_IDRiD_{number:03d}" for number in range(1, 5)]
     assert named(found, "test") == [f"test_IDRiD_{number:03d}" for number in range(1, 4)]
-    assert all(not files.planes and not files.empty_planes for files in found.eyes)
+    assert all(not files.planes and bool(files.empty_planes) == (files.grade == 0) for files in found.eyes)
     assert read_eye(found.eyes[0]).size == IDRID_SIZE

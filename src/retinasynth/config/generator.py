@@ -49,6 +49,9 @@ class DataSettings(Section):
         description="styled: how often a label plane other than the vessels is hidden in training, so that the model "
         "can do without it",
     )
+    cup_variation: float = Field(
+        0.0, ge=0, le=1, description="styled: how often a disc is given a cup of another size, where both are shown"
+    )
     licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
 
     @property
@@ -130,6 +133,12 @@ class LossSettings(Section):
     texture_weight: float = Field(
         0.0, ge=0, description="styled: weight of the difference in the amount of detail, wherever it lies"
     )
+    lesion_weight: float = Field(
+        0.0,
+        ge=0,
+        description="styled: by how much more the absolute error counts where a lesion lies; elsewhere it is that of "
+        "the coarse means",
+    )
     expected_share: float = Field(
         0.25,
         ge=0,
@@ -179,6 +188,7 @@ _FUNDUS: dict[str, Any] = {
         "flip": True,
         "rotation_deg": 15,
         "plane_dropout": 0.2,
+        "cup_variation": 0.7,
     },
     "generator": {"architecture": "styled", "filters": 16, "depth": 6, "dropout": 0.0},
     "discriminator": {"filters": 32, "scales": 2},
@@ -188,6 +198,7 @@ _FUNDUS: dict[str, Any] = {
         "l1_weight": 50.0,
         "feature_weight": 3.0,
         "texture_weight": 2.0,
+        "lesion_weight": 10.0,
     },
     "optimiser": {"learning_rate": 4e-4},
     "training": {"epochs": 12, "initialisation": "he", "ema_decay": 0.998},

@@ -14,6 +14,7 @@ import numpy as np
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.label_map import GEOMETRY_FOLDER, read_geometry
 from retinasynth.anatomy.phantom import phantom_folder
+from retinasynth.datasets.grades import LESIONS, with_grades
 from retinasynth.datasets.matching import (
     PHOTOGRAPH_FOLDERS,
     PLANE_FOLDERS,
@@ -69,7 +70,6 @@ _FIVES = re.compile(r"\d+_[ADGN]")
 _STARE = re.compile(r"im\d{4}(?P<observer>\.ah|\.vk)?")
 _IDRID = re.compile(r"IDRiD_\d+")
 _IDRID_PARTS = ("segmentation", "diseasegrading", "localization")
-_LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
     if not found.eyes:
         raise DataError(f"{folder}: no photograph has a mask", expected="pairs of a photograph and a mask")
     tables = (table for table in (folder / SUBJECTS_FILE, place / SUBJECTS_FILE) if table.is_file())
-    eyes = with_people_and_split(_with_empty_lesions(found), next(tables, None))
+    eyes = with_people_and_split(with_grades(_with_empty_lesions(found), place), next(tables, None))
     return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), tuple(found.unpaired))
 
 
@@ -243,7 +243,7 @@ def _with_empty_lesions(found: Found) -> Found:
     eyes = []
     for files in found.eyes:
         drawn = {plane for other in found.eyes if other.split == files.split for plane in other.planes}
-        none = tuple(plane for plane in _LESIONS if plane in drawn and plane not in files.planes)
+        none = tuple(plane for plane in LESIONS if plane in drawn and plane not in files.planes)
         eyes.append(replace(files, empty_planes=none))
     return replace(found, eyes=eyes)
 

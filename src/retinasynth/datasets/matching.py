@@ -62,6 +62,7 @@ class EyeFiles:
         side_by_side: one file holds the photograph in its left half and the vessels in its right half; then
             `photograph` and ``planes["vessels"]`` are that file.
         geometry: file that says how the eye lies in its picture (`retinasynth.anatomy.label_map`), or None.
+        grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.datasets.grades`); None where it is unknown.
     """
 
     name: str
@@ -73,6 +74,7 @@ class EyeFiles:
     empty_planes: tuple[str, ...] = ()
     side_by_side: bool = False
     geometry: Path | None = None
+    grade: int | None = None
 
     def has(self, planes: Sequence[str]) -> bool:
         """Whether all of these planes are known, if only to be empty."""

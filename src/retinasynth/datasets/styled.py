@@ -18,6 +18,7 @@ from torch import Tensor
 from retinasynth.anatomy.style import NUMBERS, TERMS, Style, faces_left, fit_field
 from retinasynth.config import Settings
 from retinasynth.datasets.augmentation import draw_transform
+from retinasynth.datasets.cups import with_other_cup
 from retinasynth.datasets.frames import FramedEyes, load_frames
 from retinasynth.datasets.layouts import EyeFiles
 from retinasynth.files import cache_folder, fill_once
@@ -93,15 +94,31 @@ def facing_right(eyes: StyledEyes, planes: Sequence[str]) -> NDArray[np.float32]
 def example(
     eyes: StyledEyes, index: int, settings: Settings, epoch: int, position: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One example of `StyledBatch`, turned over and turned, some planes hidden."""
+    """One example of `StyledBatch`, turned over and turned, some planes hidden, some discs with another cup."""
     random = np.random.default_rng([settings.training.seed, epoch, position])
     transform = draw_transform(random, settings.data)
     layers = transform(eyes.layers[index].transpose(1, 2, 0))
     photograph = transform(eyes.photographs[index])
+    known = eyes.known[index] & ~hidden(random, settings)
+    photograph, layers = _with_some_cup(photograph, layers, known, settings, random)
     texture = eyes.styles[index, 3 * TERMS :]
     style = Style(np.concatenate([fit_field(photograph, layers[..., 0]).ravel(), texture]))
-    known = eyes.known[index] & ~hidden(random, settings)
     return signed_example(layers, known, photograph, style)
+
+
+def _with_some_cup(
+    photograph: NDArray[np.uint8],
+    layers: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    settings: Settings,
+    random: np.random.Generator,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Now and then another cup, in an eye that shows its disc and cup: a hidden cup is to be drawn as it usually is."""
+    planes = settings.data.planes
+    is_chosen = random.random() < settings.data.cup_variation
+    if not is_chosen or not {"disc", "cup"} <= {name for name, is_known in zip(planes, known, strict=True) if is_known}:
+        return photograph, layers
+    return with_other_cup(photograph, layers, 1 + planes.index("disc"), 1 + planes.index("cup"), random)
 
 
 def hidden(random: np.random.Generator, settings: Settings) -> NDArray[np.bool_]:

@@ -78,9 +78,15 @@ class StyledGenerator(nn.Module):
         for parameter in self.output.parameters():
             nn.init.zeros_(parameter)
 
-    def learn_on_from(self, other: "StyledGenerator") -> None:
-        """Begin with the weights of another, of any size; the styles of the training photographs stay one's own."""
-        theirs = {name: tensor for name, tensor in other.state_dict().items() if name != "styles"}
+    def learn_on_from(self, other: nn.Module, *, keep_scale: bool) -> None:
+        """Begin with the weights of another, of any size; the styles of the training photographs stay one's own.
+
+        Args:
+            other: a generator of the same shape.
+            keep_scale: mean and deviation of the styles stay one's own, too.
+        """
+        own = {"styles", "mean", "deviation"} if keep_scale else {"styles"}
+        theirs = {name: tensor for name, tensor in other.state_dict().items() if name not in own}
         self.load_state_dict({**self.state_dict(), **theirs})
 
     def noise_sizes(self, size: int) -> list[int]:

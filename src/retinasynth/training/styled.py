@@ -14,6 +14,7 @@ from torch.nn import functional
 from retinasynth import images
 from retinasynth.anatomy.style import TEXTURES
 from retinasynth.config import Settings
+from retinasynth.datasets.grades import LESIONS
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import in_batches, steps_per_epoch
 from retinasynth.datasets.styled import StyledBatch, StyledEyes, example, facing_right, load_styled, signed_layers
@@ -23,7 +24,7 @@ from retinasynth.models.generation import generate_styled, mixed_seed
 from retinasynth.models.generators import coordinates
 from retinasynth.models.layers import initialise
 from retinasynth.models.losses import discriminator_loss, feature_difference, generator_loss, texture_difference
-from retinasynth.models.saving import load_model, save_model
+from retinasynth.models.saving import Model, load_model, save_model
 from retinasynth.models.styled import StyledGenerator, canvas
 from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.training.checkpoints import State
@@ -43,7 +44,9 @@ def build_learner(fabric: Fabric, settings: Settings, layout: torch.memory_forma
         initialise(network, settings.training.initialisation)
     generator.start_from(styles)
     if settings.training.start_from:
-        generator.learn_on_from(beginning(settings))
+        before = beginning(settings)
+        # at another size a frame has other textures: those of `before` would be far from usual
+        generator.learn_on_from(before.network, keep_scale=before.config.size_px != settings.data.size_px)
     return Learner.of(fabric, settings, layout, generator, discriminator)
 
 
@@ -88,12 +91,13 @@ def train_step(
     coarse = functional.l1_loss(
         functional.avg_pool2d(generated, COARSE_PX), functional.avg_pool2d(photographs, COARSE_PX)
     )
+    in_lesions = ((generated - photographs).abs() * _lesions(labels, settings)).mean()
     texture = texture_difference(generated, photographs, (labels[:, :1] + 1) / 2)
     total = (
         weights.adversarial_weight * adversarial
         + weights.feature_weight * features
         + weights.texture_weight * texture
-        + weights.l1_weight * coarse
+        + weights.l1_weight * (coarse + weights.lesion_weight * in_lesions)
     )
     learner.generator_optimiser.zero_grad()
     fabric.backward(total)
@@ -105,11 +109,12 @@ def train_step(
         "loss_generator_features": features,
         "loss_generator_texture": texture,
         "loss_generator_l1": coarse,
+        "loss_generator_lesions": in_lesions,
     }
 
 
-def beginning(settings: Settings) -> StyledGenerator:
-    """The generator that a run goes on from.
+def beginning(settings: Settings) -> Model:
+    """The model that a run goes on from.
 
     Raises:
         ModelError: there is none.
@@ -124,7 +129,13 @@ def beginning(settings: Settings) -> StyledGenerator:
                 expected=f"{wanted}, as in the settings",
                 do="Set start_from= to learn from nothing",
             )
-    return cast(StyledGenerator, model.network)
+    return model
+
+
+def _lesions(labels: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """1 where a lesion is known to lie, 0 elsewhere: ``(batch, 1, size, size)``."""
+    places = [1 + number for number, plane in enumerate(settings.data.planes) if plane in LESIONS]
+    return (labels[:, places] > 0).any(dim=1, keepdim=True).to(labels.dtype)
 
 
 def _shown_to_discriminators(generator: StyledGenerator, labels: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
