@@ -1,0 +1,5 @@
+"""`python -m retinasynth.cli`."""
+
+from retinasynth.cli import main
+
+main()

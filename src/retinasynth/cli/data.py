@@ -1,0 +1,100 @@
+"""Commands about data sets."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from retinasynth.cli.shell import Seed, plain, screen
+
+app = typer.Typer(help="Look at data sets and prepare them.", no_args_is_help=True)
+
+
+class RecipeName(StrEnum):
+    """What `data prepare` makes of each eye."""
+
+    plain = "plain"
+    kaggle = "kaggle"
+
+
+@app.command("inspect")
+def data_inspect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Say what is wrong with a data set before training hides it; exit code 1 when there is a problem.
+
+    Reads every file and compares all photographs: damaged files, masks that do not fit, the same retina on both sides
+    of the split, also turned, mirrored, cut or scaled.
+    """
+    import dataclasses
+    import json
+
+    # Photographs are compared in as many threads as there are cores; numpy's own would only stand in their way. It
+    # reads this once, when it is first imported, and nothing has done so yet.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from retinasynth.datasets.inspection import inspect_data
+
+    found = inspect_data(folder)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
+        raise typer.Exit(0 if found.ok else 1)
+    if found.split:
+        screen.print(f"Layout: {found.layout}; {found.pairs} pairs", highlight=False)
+        table = Table("", "files", "eyes")
+        for split, counts in found.split.items():
+            table.add_row(split, str(counts["files"]), str(counts["eyes"]))
+        screen.print(table)
+    if found.sizes:
+        sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
+        more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""
+        screen.print(f"Photographs (width x height): {', '.join(sizes[:5])}{more}", highlight=False, soft_wrap=True)
+    for note in found.notes:
+        screen.print(plain(note), highlight=False, soft_wrap=True)
+    for problem in found.problems:
+        screen.print(f"[bold red]Problem:[/] {plain(problem)}.", highlight=False, soft_wrap=True)
+    screen.print("Nothing wrong was found." if found.ok else f"{len(found.problems)} problem(s).", highlight=False)
+    raise typer.Exit(0 if found.ok else 1)
+
+
+@app.command("nnunet")
+def data_nnunet(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or a synthetic set.")],
+    out: Annotated[Path, typer.Option(metavar="DatasetNNN_NAME", help="A new or empty folder.")],
+    planes: Annotated[
+        str, typer.Option(help="Label planes with commas between: class 1, 2, ...; where several lie, the last wins.")
+    ] = "vessels",
+) -> None:
+    """Write a data set as nnU-Net v2 reads it."""
+    from retinasynth.datasets.nnunet import write_nnunet
+
+    training, test = write_nnunet(folder, out, [plane.strip() for plane in planes.split(",")])
+    screen.print(f"{out}: {training} training eyes, {test} test eyes", soft_wrap=True, highlight=False)
+
+
+@app.command("prepare")
+def data_prepare(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout.")],
+    out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    size: Annotated[int, typer.Option(metavar="PX", help="Height and width of the pictures.")] = 512,
+    recipe: Annotated[
+        RecipeName, typer.Option(help="plain: one file an eye. kaggle: four of each training eye, 20 become 80.")
+    ] = RecipeName.plain,
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="One picture a pair: photograph left, mask right.")
+    ] = False,
+    seed: Seed = 0,
+) -> None:
+    """Write a data set as square pictures in train/ and test/, split by eye."""
+    from retinasynth.datasets.prepare import prepare
+
+    made = prepare(folder, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed)
+    train_files, test_files = made.split("train"), made.split("test")
+    screen.print(
+        f"{out}: {len(train_files)} training files of {len({eye.eye for eye in train_files})} eyes, "
+        f"{len(test_files)} test files of {len({eye.eye for eye in test_files})} eyes",
+        soft_wrap=True,
+    )

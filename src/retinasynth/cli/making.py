@@ -1,0 +1,250 @@
+"""Commands that train generators, and that make eyes and photographs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Column, Table
+
+from retinasynth.cli.shell import Overrides, Seed, screen
+from retinasynth.errors import InputError
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything; demo-2 and so on when it is taken.")] = Path("demo"),
+) -> None:
+    """Go the whole way on embedded procedural eyes: data, training, generation, evaluation, report.
+
+    No download, no GPU: under three minutes on two cores.
+    """
+    from retinasynth.experiments.demo import run_demo
+
+    made = run_demo(out)
+    screen.print(f"Done. Open [bold]{made / 'evaluation' / 'report.html'}[/]", soft_wrap=True)
+
+
+def train(
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Pairs of mask and photograph; `phantom` for the embedded ones.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="RUN", help="A new or empty run folder.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; nothing else to repeat.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train a model on pairs of vessel mask and photograph."""
+    from retinasynth import api
+
+    if resume is not None:
+        if data or out or preset or config:
+            raise InputError(
+                "--resume stands beside --data, --out, --preset or --config",
+                expected="--resume RUN alone (and --set for what may change, such as epochs)",
+            )
+        run = api.resume(resume, overrides=overrides or [])
+    else:
+        if data is None or out is None:
+            raise InputError("--data or --out is missing", expected="--data DIR --out RUN, or --resume RUN")
+        if preset and config:
+            raise InputError("--preset and --config stand together", expected="one of them")
+        run = api.train(data, out, preset=preset or "source", config=config, overrides=overrides or [])
+    screen.print(f"Done. The model is in [bold]{run / 'model'}[/]", soft_wrap=True)
+
+
+def adapt(
+    photos: Annotated[
+        list[Path], typer.Option(metavar="DIR", help="Photographs without labels, of your camera. Repeatable.")
+    ],
+    out: Annotated[Path, typer.Option(help="A new folder, or that of the same work to go on with.")],
+    labels_only: Annotated[bool, typer.Option("--labels-only", help="Stop before the training, to look.")] = False,
+    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "few-shot",
+    overrides: Overrides = None,
+) -> None:
+    """Make a generator of your own camera from photographs alone: labels, sheets to review, training."""
+    from retinasynth.applications.adaptation import adapt as run_adaptation
+
+    run = run_adaptation(photos, out, preset=preset, overrides=overrides or [], labels_only=labels_only)
+    sheets, reject = out / "labels" / "sheets", out / "labels" / "reject.txt"
+    screen.print(
+        f"Look at [bold]{sheets}[/]; list what is wrong in [bold]{reject}[/], one name a line.", soft_wrap=True
+    )
+    if labels_only:
+        screen.print("Then run the command again without --labels-only.")
+        return
+    screen.print(f"Done. The model is in [bold]{run / 'model'}[/]", soft_wrap=True)
+
+
+def generate(
+    model: Annotated[Path, typer.Option(help="fundus-512, a run folder or a model folder.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or NAME.png for a single mask; of --count to go on, too.")],
+    masks: Annotated[Path | None, typer.Option(help="A mask, a folder of masks, or a data set.")] = None,
+    random: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Instead: panels of N random test eyes of --data.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set for --random.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Instead: grow N eyes and photograph them. Run again to go on."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="With --count: adult, child, elderly, hypertensive, glaucomatous or diabetic.")
+    ] = "adult",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="With --count: a parameter of the anatomy. Repeatable."),
+    ] = None,
+    min_structure: Annotated[
+        float, typer.Option(metavar="DICE", help="With --count: keep out eyes whose vessels are found less well.")
+    ] = 0.0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --count: processes; one for each core by default.")
+    ] = None,
+    size: Annotated[
+        str, typer.Option(metavar="PX|mask|model", help="Of the pictures: pixels, or as the mask, or as the model.")
+    ] = "model",
+    style: Annotated[
+        str | None,
+        typer.Option(metavar="PHOTO|NAME", help="Of a styled model: sampled, expected, or a photograph to take it of."),
+    ] = None,
+    knobs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--knob",
+            metavar="NAME=STEPS",
+            help="Of the style: brightness, pigmentation, evenness, sharpness or contrast, -3 to 3. Repeatable.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Generate photographs from label maps, or of grown eyes."""
+    from retinasynth.synthesis import bulk
+    from retinasynth.synthesis.synthesizer import Synthesizer
+
+    if [masks, random, count].count(None) != 2 or (random is None) != (data is None):
+        raise InputError(
+            "Nothing, or too much, to generate from",
+            expected="--masks PATH, or --count N, or --random N with --data DIR",
+        )
+    if count is None and (preset != "adult" or overrides or min_structure or workers):
+        raise InputError("--preset, --set, --min-structure and --workers grow eyes", expected="them beside --count N")
+    if count is not None:
+        from retinasynth.anatomy.physiology import assignments
+        from retinasynth.synthesis.sampling import SyntheticSet, rank_and_world, write_synthetic_set
+
+        side = bulk.parse_size(size)
+        if side == "mask":
+            raise InputError("--size mask with --count, where there are no masks", expected="model or pixels")
+        wanted = SyntheticSet(
+            str(model),
+            seed,
+            None if side == "model" else side,
+            preset,
+            style or "sampled",
+            min_structure,
+            bulk.parse_knobs(knobs or []),
+            assignments(overrides or []),
+        )
+        shard = rank_and_world()
+        before = write_synthetic_set(out, count, wanted, workers=workers, shard=shard)
+        if shard[1] > 1:
+            screen.print(f"{out}: part {shard[0]} of {shard[1]}", soft_wrap=True, highlight=False)
+            return
+        kept = len(list((out / "images").glob("*.png")))
+        there = f" ({before} of them were there)" if before else ""
+        away = f", {count - kept} kept out for their structure" if kept < count else ""
+        screen.print(f"{out}: {count} eyes{there}{away}", soft_wrap=True, highlight=False)
+        return
+    synthesizer = Synthesizer.load(model)
+    if random is not None and data is not None:
+        turned = bulk.parse_knobs(knobs or [])
+        names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned)
+        screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
+    elif masks is not None:
+        chosen, turned = bulk.parse_size(size), bulk.parse_knobs(knobs or [])
+        if masks.is_file() and out.suffix:
+            bulk.generate_picture(synthesizer, masks, out, seed=seed, size=chosen, style=style, knobs=turned)
+        else:
+            eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes)
+            bulk.generate_set(synthesizer, eyes, out, seed=seed, size=chosen, style=style, knobs=turned)
+        screen.print(f"Done: {out}", soft_wrap=True)
+
+
+def export(
+    model: Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")],
+    out: Annotated[Path, typer.Option(metavar="NAME.onnx", help="A new file.")],
+) -> None:
+    """Write a styled generator as an ONNX file, for programs without torch. Needs the extra onnx."""
+    from retinasynth.synthesis.export import export_onnx
+    from retinasynth.synthesis.synthesizer import Synthesizer
+
+    export_onnx(Synthesizer.load(model), out)
+    screen.print(f"Done: {out}", soft_wrap=True)
+
+
+def grow(
+    out: Annotated[Path | None, typer.Option(help="A new folder, or that of the same set to go on with.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many eyes.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first eye; the others follow.")] = 0,
+    size: Annotated[int, typer.Option(metavar="PX", help="Height and width.")] = 512,
+    preset: Annotated[
+        str, typer.Option(help="adult, child, elderly, hypertensive, glaucomatous or diabetic.")
+    ] = "adult",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Choose a parameter of the anatomy. Repeatable."),
+    ] = None,
+    style: Annotated[
+        str, typer.Option(help="Of the photographs: natural, or randomised far beyond for training segmenters.")
+    ] = "natural",
+    labels_only: Annotated[bool, typer.Option("--labels-only", help="No photographs.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
+    parameters: Annotated[bool, typer.Option("--parameters", help="List the parameters and exit.")] = False,
+) -> None:
+    """Grow labelled eyes that nobody ever had: label planes, phantom photographs, manifest. Run again to go on."""
+    if parameters:
+        _list_parameters(preset)
+        return
+    if out is None:
+        raise InputError("--out is missing", expected="--out DIR, or --parameters")
+    from retinasynth.anatomy.physiology import assignments
+    from retinasynth.datasets.grown import GrownSet, as_style, write_grown_set
+
+    chosen = GrownSet(seed, size, preset, None if labels_only else as_style(style), assignments(overrides or []))
+    before = write_grown_set(out, count, chosen, workers=workers)
+    there = f" ({before} of them were there)" if before else ""
+    screen.print(f"{out}: {count} eyes{there}", soft_wrap=True, highlight=False)
+
+
+def _list_parameters(preset: str) -> None:
+    from retinasynth.anatomy.physiology import PRESETS, described, preset_of
+
+    number = list(PRESETS).index(preset_of(preset))
+    table = Table(Column("parameter", no_wrap=True), "range", Column(preset, no_wrap=True), "meaning")
+    for name, (allowed, meaning, usual) in described().items():
+        table.add_row(name, allowed, usual[number], meaning)
+    screen.print(table)
+
+
+def settings(
+    preset: Annotated[str, typer.Option(help="Whose values to show.")] = "source",
+    overrides: Overrides = None,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for --config.")] = False,
+) -> None:
+    """Show every setting with its value and meaning, and the presets."""
+    from retinasynth.config import SegmenterSettings, Settings, descriptions, flat
+
+    kind = SegmenterSettings if preset in SegmenterSettings.presets else Settings
+    chosen = kind.from_preset(preset).with_overrides(overrides or [])
+    if yaml:
+        typer.echo(chosen.to_yaml(), nl=False)
+        return
+    table = Table("setting", "value", "meaning")
+    for name, value in flat(chosen).items():
+        if name != "preset":
+            table.add_row(name, str(value), descriptions(kind)[name])
+    screen.print(table)
+    screen.print(f"Presets of train: {', '.join(Settings.presets)}")
+    screen.print(f"Presets of segment train: {', '.join(SegmenterSettings.presets)}")
