@@ -104,6 +104,7 @@ def test_of_many_real_photographs_about_a_hundred_are_looked_at():
     names = [f"eye-{number}" for number in range(2000)]
     assert 60 < sum(is_looked_at(name, 2000) for name in names) < 150
     assert all(is_looked_at(name, MOST_REAL) for name in names)
+    assert 300 < sum(is_looked_at(name, 2000, 400) for name in names) < 500
 
 
 def anatomy(dice, density=0.1, found=0.1):

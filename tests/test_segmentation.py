@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from monai.losses.dice import DiceLoss
+from monai.networks.nets.basic_unet import BasicUNet
 from torch.nn import functional
 
 import retinasynth as rs
@@ -47,6 +48,17 @@ def tiny_settings(preset: str, *overrides: str) -> SegmenterSettings:
 def trained_vessels(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 8 steps. Not to be changed."""
     return segmentation.train([phantoms], tmp_path_factory.mktemp("runs") / "undisturbed", tiny_settings("vessels"))
+
+
+def test_the_quick_network_is_that_of_monai():
+    ours = SegmentationNetwork(2, NetworkSettings(architecture="unet", filters=4), "local").network.eval()
+    theirs = BasicUNet(
+        2, in_channels=4, out_channels=2, features=[4, 8, 16, 32, 64, 4], norm=("instance", {"affine": True})
+    )
+    theirs.load_state_dict(ours.state_dict())
+    pictures = torch.randn(2, 4, 64, 48)
+    with torch.inference_mode():
+        assert torch.equal(ours(pictures), theirs.eval()(pictures))
 
 
 # --- Networks and losses ---------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def agreement(found: Mask, drawn: Mask, field: Mask, probability: NDArray[np.flo
     ours, theirs = int(found.sum()), int(drawn.sum())
     betti_found, betti_drawn = betti_numbers(found), betti_numbers(drawn)
     return Agreement(
-        dice=_ratio(2 * hits, ours + theirs),
+        dice=dice(found, drawn, field),
         auc=np.nan if probability is None else area_under_curve(probability[field], drawn[field]),
         sensitivity=_ratio(hits, theirs),
         specificity=_ratio(absent - (ours - hits), absent),
@@ -56,6 +56,12 @@ def agreement(found: Mask, drawn: Mask, field: Mask, probability: NDArray[np.flo
         betti_0_error=float(abs(betti_found[0] - betti_drawn[0])),
         betti_1_error=float(abs(betti_found[1] - betti_drawn[1])),
     )
+
+
+def dice(found: Mask, drawn: Mask, field: Mask) -> float:
+    """The overlap of two masks inside a third, `Agreement.dice` alone; not a number where both are empty."""
+    found, drawn = found & field, drawn & field
+    return _ratio(2 * int((found & drawn).sum()), int(found.sum()) + int(drawn.sum()))
 
 
 def area_under_curve(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:

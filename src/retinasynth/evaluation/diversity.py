@@ -73,15 +73,16 @@ class Appearance(NamedTuple):
         return self._asdict()
 
 
-def appearance(photograph: Photograph) -> Appearance:
+def appearance(photograph: Photograph, field_of_view: Mask | None = None) -> Appearance:
     """What camera, light and pigment give a photograph.
 
     All is measured with the field of view brought to one width, so that cameras of any resolution compare, and without
-    its rim. Sharpness
-    is the ratio of two bands of detail: both hold the vessels and both grow with contrast, but blur takes the finer.
+    its rim. Sharpness is the ratio of two bands of detail: both hold the vessels and both grow with contrast, but blur
+    takes the finer.
 
     Args:
         photograph: ``uint8 (height, width, 3)``.
+        field_of_view: where it has been found, ``bool (height, width)``.
 
     Raises:
         ImageError: the picture is black or of one colour.
@@ -93,7 +94,7 @@ def appearance(photograph: Photograph) -> Appearance:
         >>> seen.redness > 0 and seen.yellowness > 0
         True
     """
-    square, field = framed(photograph, SIZE_PX)
+    square, field = framed(photograph, SIZE_PX, field_of_view)
     lab = np.asarray(rgb2lab(square), np.float64)
     lightness, green = lab[..., 0], square[..., 1].astype(np.float64)
     inner = without_rim(field)

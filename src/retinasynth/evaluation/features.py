@@ -52,11 +52,12 @@ class Features(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102 - above
 
-    def __call__(self, photograph: Photograph) -> Row:
+    def __call__(self, photograph: Photograph, field_of_view: Mask | None = None) -> Row:
         """What a photograph looks like.
 
         Args:
             photograph: ``uint8 (height, width, 3)``.
+            field_of_view: where it has been found, ``bool (height, width)``.
 
         Returns:
             ``float32 (dimensions,)``.
@@ -85,8 +86,13 @@ def described(photographs: Iterable[Photograph], features: Features) -> Row:
     return np.stack(rows)
 
 
-def framed(photograph: Photograph, size_px: int) -> tuple[Photograph, Mask]:
+def framed(photograph: Photograph, size_px: int, field: Mask | None = None) -> tuple[Photograph, Mask]:
     """A photograph and its field of view in the standard frame, black outside the field.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)``.
+        size_px: height and width of the frame.
+        field: the field of view, where it has been found, ``bool (height, width)``.
 
     Returns:
         ``uint8 (size_px, size_px, 3)`` and ``bool (size_px, size_px)``.
@@ -99,7 +105,8 @@ def framed(photograph: Photograph, size_px: int) -> tuple[Photograph, Mask]:
         raise InputError(
             f"A picture is {photograph.dtype} {photograph.shape}", expected="a photograph, uint8 (height, width, 3)"
         )
-    field = find_field_of_view(photograph)
+    if field is None:
+        field = find_field_of_view(photograph)
     frame = frame_of(field)
     inside = into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px) > 127
     return into_frame(photograph, frame, size_px) * inside[..., np.newaxis], inside
@@ -165,9 +172,9 @@ class FundusFeatures:
         self._normalisation = network.normalisation
         self._encoder = nn.Sequential(*(getattr(unet, level) for level in _LEVELS)).eval()
 
-    def __call__(self, photograph: Photograph) -> Row:
+    def __call__(self, photograph: Photograph, field_of_view: Mask | None = None) -> Row:
         """See `Features`."""
-        square, inside = framed(photograph, self.SIZE_PX)
+        square, inside = framed(photograph, self.SIZE_PX, field_of_view)
         field, inner = (torch.from_numpy(mask).float()[None, None] for mask in (inside, without_rim(inside)))
         signed = torch.from_numpy(signed_from_photograph(square))[None]
         with torch.inference_mode():
@@ -206,9 +213,9 @@ class ImageNetFeatures:
         self._network.load_state_dict(weights)
         self._network.eval()
 
-    def __call__(self, photograph: Photograph) -> Row:
+    def __call__(self, photograph: Photograph, field_of_view: Mask | None = None) -> Row:
         """See `Features`."""
-        square, _ = framed(photograph, self.SIZE_PX)
+        square, _ = framed(photograph, self.SIZE_PX, field_of_view)
         # The Lite networks were trained on (value - 127) / 128 in all channels.
         values = (torch.from_numpy(square.transpose(2, 0, 1).astype(np.float32)) - 127) / 128
         with torch.inference_mode():
@@ -261,13 +268,13 @@ class OnnxFeatures:
         self._size_px = sizes[0]
         self._type, self._range = _input_of(path, self._input.type, self._session.get_modelmeta().custom_metadata_map)
 
-    def __call__(self, photograph: Photograph) -> Row:
+    def __call__(self, photograph: Photograph, field_of_view: Mask | None = None) -> Row:
         """See `Features`; an output that still has height and width is averaged over them.
 
         Raises:
             ModelError: the network gives no features, or some are not finite.
         """
-        square, _ = framed(photograph, self._size_px)
+        square, _ = framed(photograph, self._size_px, field_of_view)
         low, high = self._range
         values = (square * ((high - low) / 255) + low).astype(self._type)
         batch = (values.transpose(2, 0, 1) if self._channels_first else values)[np.newaxis]

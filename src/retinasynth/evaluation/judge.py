@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from retinasynth.anatomy import Eye
-from retinasynth.anatomy.agreement import agreement
+from retinasynth.anatomy.agreement import cldice, dice
 from retinasynth.anatomy.biomarkers import COLUMNS, measure_eye
+from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import ImageError
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.evaluation.parts import Column, Part, Row, Table
@@ -125,10 +126,10 @@ class Judge:
             if wanted is None or not (wanted & field).any():
                 continue
             there = planes.get(plane, nothing)
-            measured = agreement(there, wanted, field)
-            figures[f"{plane}_dice"] = measured.dice
+            figures[f"{plane}_dice"] = dice(there, wanted, field)
             if plane == "vessels":
-                figures["vessels_cldice"] = 0.0 if math.isnan(measured.cldice) else measured.cldice
+                lines = cldice(there & field, wanted & field)
+                figures["vessels_cldice"] = 0.0 if math.isnan(lines) else lines
             if plane == "disc":
                 figures["disc_centre"] = centre_error(there, wanted)
         seen = {plane: mask for plane, mask in planes.items() if plane in asked.planes} | {"fov": field}
@@ -139,10 +140,11 @@ class Judge:
     def _found(self, picture: Photograph, wanted: Sequence[str]) -> dict[str, Mask]:
         planes: dict[str, Mask] = {}
         try:
+            field = find_field_of_view(picture)
             for model in self._models:
                 if set(model.config.planes) & set(wanted):
-                    seen = predict(model, picture, flips=((),))
-                    planes |= {"fov": seen.field} | found_planes(model, seen)
+                    seen = predict(model, picture, flips=((),), field=field)
+                    planes |= {"fov": field} | found_planes(model, seen)
         except ImageError:  # black, or of one colour: nothing is found in it
             return {}
         return planes
@@ -162,9 +164,9 @@ def one_thread_each() -> Iterator[Callable[[], None]]:
         torch.set_num_threads(usual)  # of threads that are yet to come
 
 
-def is_looked_at(name: str, count: int) -> bool:
-    """Whether a real photograph is among the about `MOST_REAL` of `count` that are looked at; the name decides."""
-    return zlib.crc32(name.encode()) * count < MOST_REAL * 2**32
+def is_looked_at(name: str, count: int, most: int = MOST_REAL) -> bool:
+    """Whether a real photograph is among the about `most` of `count` that are looked at; the name decides."""
+    return zlib.crc32(name.encode()) * count < most * 2**32
 
 
 def _plain(asked: Eye) -> Eye:

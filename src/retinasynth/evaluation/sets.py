@@ -121,7 +121,8 @@ def _each(
 
 def _look(what: str, pictures: Pictures, networks: Sequence[Features], like: "_Shape | None") -> _Looks:
     def look(photograph: Photograph) -> tuple[list[Row], Appearance]:
-        return [network(photograph) for network in networks], appearance(photograph)
+        field = find_field_of_view(photograph)
+        return [network(photograph, field) for network in networks], appearance(photograph, field)
 
     looked = _each(what, pictures, like, look)
     seen = [one for one in looked if one is not None]

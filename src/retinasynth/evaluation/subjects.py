@@ -12,6 +12,7 @@ from retinasynth.datasets.pairs import Pairs, load_pairs
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
 from retinasynth.evaluation.fidelity import SIZE_PX
+from retinasynth.evaluation.judge import is_looked_at
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.privacy import Pictures
 from retinasynth.evaluation.results import Evaluation
@@ -22,6 +23,7 @@ from retinasynth.progress import progress
 from retinasynth.synthesis.bulk import find_masks
 from retinasynth.synthesis.synthesizer import Synthesizer
 
+MOST_UNSEEN = 400  # real photographs that a set is compared with as a whole
 STYLES = ("expected", "sampled", "own")
 SMOOTH = "These are the most likely photographs, which are smooth on purpose: judge the set by --style sampled."
 
@@ -102,7 +104,8 @@ def evaluate_model(
 
 
 def _real(unseen: Sequence[EyeFiles], training: Sequence[EyeFiles]) -> Real:
-    """The photographs of real eyes that a set is compared with."""
+    """The photographs of real eyes that a set is compared with; of very many unseen ones, about `MOST_UNSEEN`."""
+    unseen = [files for files in unseen if is_looked_at(files.name, len(unseen), MOST_UNSEEN)]
     sides = [Pictures.of_files([files for files in side if files.photograph]) for side in (unseen, training)]
     return Real(sides[0], sides[1] if len(sides[1]) else None)
 
@@ -253,12 +256,14 @@ def _matched(
     """Each generated photograph with its real counterpart, if it has one, and the label map it was made from."""
     with progress("Evaluating", len(fake)) as advance:
         for number, (name, files) in enumerate(sorted(fake.items()), start=1):
-            eye = read_eye(files)
-            counterpart = read_eye(real[name]) if name in real else None
-            if name in drawn:
-                planes = read_eye(drawn[name]).planes
-            else:
-                planes = eye.planes or (counterpart.planes if counterpart else {})
+            eye = read_eye(files.with_planes_alone(()) if name in drawn else files)
+            counterpart = real.get(name)
+            if counterpart and (name in drawn or eye.planes):
+                counterpart = counterpart.with_planes_alone(())
+            expected = read_eye(counterpart) if counterpart else None
+            planes = (
+                read_eye(drawn[name]).planes if name in drawn else eye.planes or (expected.planes if expected else {})
+            )
             field = read_eye(fields[name]).planes["fov"] if fields else None
             if field is not None and planes:
                 planes = {**planes, "fov": resize_mask(field, next(iter(planes.values())).shape)}
@@ -267,8 +272,8 @@ def _matched(
                 real[name].eye if name in real else files.eye,
                 planes.get("vessels"),
                 _photograph(eye),
-                _photograph(counterpart) if counterpart else None,
-                asked=_asked(name, planes, counterpart),
+                _photograph(expected) if expected else None,
+                asked=_asked(name, planes, expected),
                 person=real[name].subject if name in real else files.subject,
                 field_of_view=field,
                 file=None if files.side_by_side else files.photograph,

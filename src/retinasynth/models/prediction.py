@@ -43,18 +43,26 @@ class Prediction(NamedTuple):
     field: Mask
 
 
-def predict(model: SegmenterModel, photograph: Photograph, *, flips: Sequence[tuple[int, ...]] = FLIPS) -> Prediction:
+def predict(
+    model: SegmenterModel,
+    photograph: Photograph,
+    *,
+    flips: Sequence[tuple[int, ...]] = FLIPS,
+    field: Mask | None = None,
+) -> Prediction:
     """What a segmenter sees in a photograph of any size.
 
     Args:
         model: the segmenter; its network keeps its mode and device.
         photograph: ``uint8 (height, width, 3)``.
         flips: dimensions that are mirrored, for each look; the looks are averaged. One is faster and a little worse.
+        field: the field of view, where it has been found, ``bool (height, width)``.
 
     Raises:
         ImageError: the picture is black or of one colour.
     """
-    field = find_field_of_view(photograph)
+    if field is None:
+        field = find_field_of_view(photograph)
     frame = frame_of(field)
     config = model.config
     with evaluation_mode(model.network), torch.inference_mode():

