@@ -16,10 +16,10 @@ from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.anatomy.style import NUMBERS, TERMS, TEXTURES, Style
 from retinasynth.config import Settings
 from retinasynth.config.sections import flat
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.datasets.layouts import find_eyes, photograph_of, read_eye
 from retinasynth.datasets.styled import example, facing_right, hidden, load_styled
-from retinasynth.errors import InputError, InterruptedRunError, SettingError
-from retinasynth.evaluation.subjects import evaluate_model
+from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
+from retinasynth.evaluation.subjects import evaluate_model, generated
 from retinasynth.experiments.ablate import ablate as run_ablation
 from retinasynth.experiments.bench import run_bench
 from retinasynth.experiments.table import Row, Table
@@ -421,3 +421,15 @@ def test_it_is_evaluated_in_the_expected_style_or_another(run, phantoms, tmp_pat
     assert own.measures["mse"].mean < expected.measures["mse"].mean
     again = evaluate_model(run, phantoms, tmp_path / "again", sets=False)
     assert again.measures == expected.measures
+
+
+def test_an_eye_is_photographed_in_the_style_of_its_fellow(run, model, phantoms, tmp_path):
+    files = find_eyes(phantoms).split("test")
+    with pytest.raises(DataError, match=f"style of a fellow eye was asked for, but {files[0].name} has none"):
+        evaluate_model(run, phantoms, tmp_path / "out", style="fellow")
+    assert not (tmp_path / "out").exists()
+    one, other = (dataclasses.replace(eye, subject="somebody") for eye in files)
+    first, second = generated(model, [one, other], seed=3, style="fellow")
+    lent = [photograph_of(eye)[:, ::-1] for eye in (other, one)]
+    np.testing.assert_array_equal(first, model.generate(read_eye(one), seed=3, size="mask", style=lent[0]))
+    np.testing.assert_array_equal(second, model.generate(read_eye(other), seed=4, size="mask", style=lent[1]))

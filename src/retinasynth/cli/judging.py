@@ -45,7 +45,8 @@ def evaluate(
         bool, typer.Option(help="Go on where test eyes stand in training; the report then says so first.")
     ] = False,
     style: Annotated[
-        str, typer.Option(metavar="expected|sampled|own", help="Of a styled model: which photographs are judged.")
+        str,
+        typer.Option(metavar="expected|sampled|own|fellow", help="Of a styled model: which photographs are judged."),
     ] = "expected",
     seed: Seed = 0,
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy import Eye
-from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, read_eye
+from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, photograph_of, read_eye
 from retinasynth.datasets.pairs import Pairs, load_pairs
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
@@ -21,10 +21,11 @@ from retinasynth.files import new_folder
 from retinasynth.images import Mask, Photograph, is_picture, resize_mask, resize_photograph
 from retinasynth.progress import progress
 from retinasynth.synthesis.bulk import find_masks
+from retinasynth.synthesis.styling import StyleChoice
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 MOST_UNSEEN = 400  # real photographs that a set is compared with as a whole
-STYLES = ("expected", "sampled", "own")
+STYLES = ("expected", "sampled", "own", "fellow")
 SMOOTH = "These are the most likely photographs, which are smooth on purpose: judge the set by --style sampled."
 
 
@@ -48,14 +49,15 @@ def evaluate_model(
         out: a new or empty folder for the results.
         against: another model, which is compared with the first picture by picture.
         seed: of the models' dropout, or of style and noise; each picture adds its number.
-        style: of styled models: ``"expected"`` for fidelity, ``"sampled"`` for realism, or ``"own"``, that of each real
-            photograph itself.
+        style: of styled models: ``"expected"`` for fidelity, ``"sampled"`` for realism, ``"own"``, that of each real
+            photograph itself, or ``"fellow"``, that of the other eye of the same person.
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
         allow_leaks: go on where test eyes stand in training, with a warning before everything else.
 
     Raises:
-        DataError: there are no test pairs, or test eyes stand in training.
+        DataError: there are no test pairs, test eyes stand in training, or one is to have the style of a fellow and
+            has none.
         ModelError: there is no such model.
         SettingError: there is no such style, or no model that follows one.
     """
@@ -70,6 +72,8 @@ def evaluate_model(
     train_files, test_files = found.split("train"), test_eyes(found)
     learnable = [one for one in train_files if one.photograph and one.has(["vessels"])]
     warning = refuse_leaks(train_files, test_files, allow=allow_leaks)
+    if style == "fellow":
+        _fellows(test_files)
     new_folder(out, what="an evaluation")
     # The measures want 256 px whatever size the model works at, so each is resized from the file, once; stretched
     # for every model, since the black bars of a letterbox are easy to be right about.
@@ -147,12 +151,17 @@ def generated(
     """What a model makes of the masks of these eyes, as it is evaluated; each picture adds its number to the seed.
 
     A styled model makes them in a style (`retinasynth.synthesis.styling.chosen_style`); ``"own"`` is that of the real
-    photograph of the same eye.
+    photograph of the same eye, ``"fellow"`` that of the other eye of the same person, turned over.
     """
     if model.config.is_styled:
+        fellows = _fellows(files) if style == "fellow" else {}
         for index, one in enumerate(files):
             eye = read_eye(one)
-            wanted = _photograph(eye) if style == "own" else style
+            wanted: StyleChoice = style
+            if style == "own":
+                wanted = _photograph(eye)
+            elif style == "fellow":
+                wanted = photograph_of(fellows[one.name])[:, ::-1]
             yield model.generate(eye, seed=seed + index, size="mask", style=wanted)
     elif model.config.resize == "stretch":
         planes = model.config.planes
@@ -162,6 +171,27 @@ def generated(
     else:  # from the whole mask, so that the bars can be cut off again
         for index, one in enumerate(files):
             yield model.generate(read_eye(one), seed=seed + index, size="mask")
+
+
+def _fellows(files: Sequence[EyeFiles]) -> dict[str, EyeFiles]:
+    """For each eye the first photograph of the other eye of the same person.
+
+    Raises:
+        DataError: one has none.
+    """
+    found = {}
+    for one in files:
+        other = next(
+            (two for two in files if two.subject == one.subject and two.eye != one.eye and two.photograph), None
+        )
+        if other is None:
+            raise DataError(
+                f"The style of a fellow eye was asked for, but {one.name} has none",
+                expected="photographs of both eyes of each person on the test side, as in CHASE_DB1",
+                do="Name the people in subjects.csv, or choose another --style",
+            )
+        found[one.name] = other
+    return found
 
 
 def evaluate_folders(

@@ -1,0 +1,107 @@
+"""How well the bundled generator serves whom, and how near its photographs are to real ones.
+
+    python docs/check_styles.py LABELLED OUT        # LABELLED: of `retinasynth segment label`, from several sets
+
+1. `evaluate --style own` on all test eyes: by set, and by thirds of lightness (a dark fundus is a pigmented one), how
+   like the photograph each picture is and how well its vessels are found again, beside the real photograph.
+2. `generate --style sampled` on the label maps of all test eyes: kernel distance to photographs of the same number of
+   other people, beside that between the sets themselves.
+"""
+
+import csv
+import itertools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import retinasynth as rs
+from retinasynth.anatomy import Eye
+from retinasynth.datasets.frames import load_frames
+from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.evaluation.diversity import appearance
+from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, described
+from retinasynth.evaluation.intervals import bootstrap_mean
+from retinasynth.evaluation.realism import kernel_distance
+
+MODEL = "fundus-512"
+THIRDS = ("dark", "middle", "light")
+
+
+def say(text: str) -> None:
+    """A line on the screen, at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def origin(name: str) -> str:
+    """The set that a labelled eye comes from, by its name."""
+    return name.partition("-")[0]
+
+
+def by_group(files: Sequence[EyeFiles], out: Path) -> None:
+    """Print figures by set and by lightness."""
+    if not (out / "pictures.csv").is_file():
+        rs.evaluate(MODEL, files[0].photograph.parents[2], out, style="own", sets=False)  # type: ignore[union-attr]
+    with (out / "pictures.csv").open(encoding="utf-8") as lines:
+        rows = {row["name"]: row for row in csv.DictReader(lines)}
+    lightness = {one.name: appearance(photograph_of(one)).lightness for one in files}
+    limits = np.quantile(list(lightness.values()), [1 / 3, 2 / 3])
+    groups = {one.name: (origin(one.name), THIRDS[int(np.searchsorted(limits, lightness[one.name]))]) for one in files}
+    for group in [*sorted({first for first, _ in groups.values()}), *THIRDS]:
+        names = [name for name, both in groups.items() if group in both and name in rows]
+        said = []
+        for measure in ("fov_ssim", "fov_psnr", "vessels_dice", "disc_dice"):
+            values = [float(rows[name][measure]) for name in names]
+            found = bootstrap_mean([value for value in values if not np.isnan(value)])
+            said.append(f"{measure} {found.mean:.3f} ({found.low:.3f} to {found.high:.3f})")
+        say(f"{group}, {len(names)} eyes: {', '.join(said)}")
+
+
+def distances(files: Sequence[EyeFiles], network: Features) -> None:
+    """Print kernel distances between the sets, and from what is generated to the photographs of other people."""
+    model = rs.load(MODEL)
+    planes = model.config.planes
+    framed = load_frames(files, model.config.size_px, planes)  # all cameras alike: only then can they be compared
+    made = []
+    for number, (layers, known) in enumerate(zip(framed.layers > 127, framed.known, strict=True)):
+        there = {plane: layer for plane, layer, is_known in zip(planes, layers[1:], known, strict=True) if is_known}
+        made.append(model.generate(Eye("framed", {"fov": layers[0], **there}), seed=number))
+    names = [one.name for one in files]
+    features = {
+        kind: dict(zip(names, described(pictures, network), strict=True))
+        for kind, pictures in (("made", made), ("real", list(framed.photographs)))
+    }
+    sets = {which: [name for name in names if origin(name) == which] for which in map(origin, names)}
+    count = min(map(len, sets.values()))
+    random = np.random.default_rng(0)
+    between = []
+    for first, second in itertools.combinations(sorted(sets), 2):
+        rows = [
+            np.stack([features["real"][name] for name in random.permutation(sets[which])[:count]])
+            for which in (first, second)
+        ]
+        found = kernel_distance(rows[0], rows[1])
+        between.append(found.mean)
+        text = f"{found.mean:.4f} ({found.low:.4f} to {found.high:.4f})"
+        say(f"{network.name}: {first} to {second}, {count} each: {text}")
+    say(f"{network.name}: median between sets {np.median(between):.4f}")
+    some, others = np.array_split(random.permutation(names), 2)
+    unseen = np.stack([features["real"][name] for name in some])
+    for kind, what in (("made", "generated"), ("real", "real")):
+        found = kernel_distance(unseen, np.stack([features[kind][name] for name in others]))
+        text = f"{found.mean:.4f} ({found.low:.4f} to {found.high:.4f})"
+        say(f"{network.name}: {what} to real of other people, {len(others)} each: {text}")
+
+
+def main(labelled: Path, out: Path) -> None:
+    """Print everything."""
+    files = find_eyes(labelled).split("test")
+    by_group(files, out)
+    for network in (FundusFeatures(), ImageNetFeatures()):
+        distances(files, network)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
