@@ -222,10 +222,11 @@ def test_verdicts_and_claims(found, diverged, words, overall, of_worse, of_bette
 def test_measures_are_taken_as_an_evaluation_has_them(tmp_path):
     text = "name,eye,ssim,sharpness,vessels,mean_image_ssim,other_model_ssim\na,1,.5,2,,.4,\nb,2,.7,4,.8,.4,\n"
     (tmp_path / "pictures.csv").write_text(text)
-    (tmp_path / "evaluation.json").write_text(json.dumps({"spectrum": {"model": {"height_db": 7.5}}}))
+    of_the_set = {"spectrum": {"model": {"height_db": 7.5}}, "realism": {"fundus": {"kernel_distance": {"mean": 0.02}}}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(of_the_set))
     found = read_measured(tmp_path)
     assert found.each == {"ssim": (0.5, 0.7), "sharpness": (2.0, 4.0)}  # vessels are missing for one picture
-    assert (found.mean("sharpness"), found.mean("peak_db")) == (3.0, 7.5)
+    assert (found.mean("sharpness"), found.mean("peak_db"), found.mean("kernel_distance")) == (3.0, 7.5, 0.02)
     (tmp_path / "evaluation.json").write_text("{}")
     assert read_measured(tmp_path).overall == {}
     (tmp_path / "pictures.csv").write_text("name,eye\n")

@@ -21,9 +21,12 @@ Tendency = Outcome | Literal["mixed"]
 Agreement = Literal["agrees", "disagrees", "cannot be told"]
 
 # Figures of a whole evaluation rather than of a picture: where evaluation.json has them, name, direction, decimals.
-OF_THE_SET = {"peak_db": ("spectrum", "model", "height_db")}
+OF_THE_SET = {
+    "peak_db": ("spectrum", "model", "height_db"),
+    "kernel_distance": ("realism", "fundus", "kernel_distance", "mean"),
+}
 NAMES = {**results.MEASURE_NAMES, "peak_db": "periodic peak"}
-LOWER_IS_BETTER = {*results.LOWER_IS_BETTER, "peak_db"}
+LOWER_IS_BETTER = {*results.LOWER_IS_BETTER, *OF_THE_SET}
 UNITS = {**results.UNITS, "peak_db": " dB"}
 DECIMALS = {**results.DECIMALS, "peak_db": 1}
 
@@ -39,6 +42,8 @@ CONVENTIONS = {
     "seeds; all else is undecided, which does not mean equal",
     "periodic peak": "highest peak of the mean spectrum of all pictures of a run, a checkerboard for example; one "
     "figure for a run, so it is judged by the spread between seeds alone; lower is better",
+    "kernel distance": "of generators that follow a style: KID to the photographs of other people, in features of our "
+    "own network; one figure for a run, as above",
 }
 
 

@@ -150,9 +150,9 @@ def train_and_evaluate(data: Path, run: Path, evaluation: Path, settings: Settin
     except TrainingDivergedError as error:
         write_json(run / DIVERGED, {"why": error.got})
         return error.got
-    style = "own" if settings.generator.architecture == "styled" else "expected"
+    is_styled = settings.generator.architecture == "styled"  # then texture is meant to be seen in a set, not in a pair
     with fill_folder(evaluation, what="an evaluation") as temporary:
-        evaluate_model(run, data, temporary, sets=False, style=style)
+        evaluate_model(run, data, temporary, sets=is_styled, style="own" if is_styled else "expected")
     return ""
 
 
