@@ -4,6 +4,7 @@ The centre line is the skeleton of Zhang and Suen (CACM 27(3), 1984). Spurs shor
 is wide come from the rough edge of a mask and are cut off; nodes nearer to each other than that are one node.
 """
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -162,7 +163,11 @@ def _neighbours(skeleton: Mask, points: NDArray[np.int64]) -> list[list[int]]:
     for down, right in _DIAGONAL:
         bridged = skeleton[rows + down, columns] | skeleton[rows, columns + right]
         found.append(np.where(bridged, -1, numbers[rows + down, columns + right]))
-    return [[other for other in others if other >= 0] for others in np.stack(found, axis=1).tolist()]
+    others = np.stack(found, axis=1)
+    touching = others >= 0
+    ends = np.cumsum(touching.sum(axis=1)).tolist()
+    joined = others[touching].tolist()
+    return [joined[start:end] for start, end in itertools.pairwise([0, *ends])]
 
 
 def _traced(neighbours: Sequence[Sequence[int]]) -> list[_Piece]:

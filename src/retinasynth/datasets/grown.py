@@ -16,9 +16,9 @@ from retinasynth.anatomy.label_map import write_label_map
 from retinasynth.anatomy.phantom import RENDERING, Style, metadata_of, phantom_photograph
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.matching import EyeFiles
-from retinasynth.datasets.resumable import ResumableSet, remove_left_over
+from retinasynth.datasets.resumable import ResumableSet, checksums, remove_left_over
 from retinasynth.errors import SettingError
-from retinasynth.files import cache_folder, sha256_of
+from retinasynth.files import cache_folder
 
 ASKED = "growing.json"
 
@@ -101,7 +101,7 @@ def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:
         "licence_of_training_data": "none: procedural, from no photograph",
         "parameters": anatomy_of(seed, grown.preset, parameters).model_dump(),
         "biomarkers": asdict(measure_eye(eye)),
-        "sha256": {file.parent.name: sha256_of(file) for file in sorted(out.glob(f"*/{eye.name}.png"))},
+        "sha256": checksums(out, eye.name),
     }
 
 

@@ -6,6 +6,7 @@ whatever the number of workers. Of two commands for one set the second waits for
 """
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -24,6 +25,7 @@ from retinasynth.files import (
     new_folder,
     one_writer,
     output_folder,
+    sha256_of,
     write_json,
     write_text,
 )
@@ -87,6 +89,7 @@ class ResumableSet:
             return self._go_on(count, workers)
 
     def _go_on(self, count: int, workers: int | None) -> int:
+        _there.cache_clear()
         lines = self._finished()
         part, parts = self.shard
         numbers = range(part, count, parts)
@@ -161,6 +164,20 @@ def _leave_interrupts_to_parent() -> None:
 
 def remove_left_over(out: Path, name: str) -> None:
     """Remove what a run that was stopped in the middle of an eye left of it."""
-    for pattern in (f"*/{name}.*", f"*/.{name}.*.part*"):
-        for left in out.glob(pattern):
-            left.unlink()
+    for file in _there(out).pop(name, ()):
+        file.unlink(missing_ok=True)
+
+
+@functools.lru_cache(maxsize=1)
+def _there(out: Path) -> dict[str, list[Path]]:
+    """The files in the folders of a set when this process began with it, by eye; looked at for each, they take long."""
+    found: dict[str, list[Path]] = {}
+    for file in out.glob("*/*"):
+        found.setdefault(file.name.lstrip(".").partition(".")[0], []).append(file)
+    return found
+
+
+def checksums(out: Path, name: str) -> dict[str, str]:
+    """SHA-256 of an eye's pictures in a set, by the folder they are in."""
+    files = [folder / f"{name}.png" for folder in sorted(out.iterdir()) if folder.is_dir()]
+    return {file.parent.name: sha256_of(file) for file in files if file.is_file()}

@@ -394,7 +394,7 @@ def _write_panel(path: Path, example: Example, model: Figures) -> None:
     if example.mask is not None:
         pictures = {"Source mask": mask_as_photograph(resize_mask(example.mask, size)), **pictures}
     metadata = {"Title": caption, "Warning": "The generated photograph is synthetic; not for diagnosis"}
-    write_photograph(path, draw_panels([list(pictures.values())], list(pictures), [caption]), metadata, quick=True)
+    write_photograph(path, draw_panels([list(pictures.values())], list(pictures), [caption]), metadata)
 
 
 def _table(evaluation: Evaluation) -> str:

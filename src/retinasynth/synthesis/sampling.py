@@ -19,7 +19,7 @@ from retinasynth.anatomy.agreement import agreement
 from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.growth import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.label_map import write_label_map
-from retinasynth.datasets.resumable import Line, ResumableSet, remove_left_over
+from retinasynth.datasets.resumable import Line, ResumableSet, checksums, remove_left_over
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.files import sha256_of
 from retinasynth.models.folders import format_of
@@ -168,7 +168,7 @@ def _write_one(out: Path, wanted: SyntheticSet, weights: str, number: int) -> Li
         "licence_of_training_data": model.config.training.get("licence", ""),
         "parameters": anatomy_of(seed, wanted.preset, dict(wanted.parameters)).model_dump(),
         "biomarkers": asdict(measure_eye(grown)),
-        "sha256": {file.parent.name: sha256_of(file) for file in sorted(out.glob(f"*/{eye.name}.png"))},
+        "sha256": checksums(out, eye.name),
     }
 
 
