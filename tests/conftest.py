@@ -61,7 +61,7 @@ def styled_settings() -> Settings:
     own = ("size_px=", "mask_channels=", "flip=", "rotation_deg=", "generator.dropout=", "epochs=")
     tiny = [setting for setting in TINY if not setting.startswith(own)]
     small = ["size_px=64", "data.planes=vessels,disc,cup", "discriminator.crop_px=32", "epochs=4", "expected_share=0.5"]
-    return Settings.from_preset("fundus-512").with_overrides([*tiny, *small, "cup_variation=0"])
+    return Settings.from_preset("fundus-512").with_overrides([*tiny, *small, "cup_variation=0", "lesion_lending=0"])
 
 
 @pytest.fixture(scope="session")

@@ -263,6 +263,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "data.resize": st.sampled_from(["stretch", "letterbox"]),
     "data.plane_dropout": numbers(0, 1),
     "data.cup_variation": numbers(0, 1),
+    "data.lesion_lending": numbers(0, 1),
     "data.planes": st.sampled_from(["vessels", "disc"]),
     "data.mask_channels": st.sampled_from([1, 3]),
     "data.appearance": st.sampled_from(["own", "expected"]),

@@ -17,7 +17,7 @@ from retinasynth.anatomy.style import NUMBERS, TERMS, TEXTURES, Style
 from retinasynth.config import Settings
 from retinasynth.config.sections import flat
 from retinasynth.datasets.layouts import find_eyes, photograph_of, read_eye
-from retinasynth.datasets.styled import example, facing_right, hidden, load_styled
+from retinasynth.datasets.styled import example, facing_right, hidden, load_styled, usual_texture
 from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
 from retinasynth.evaluation.subjects import evaluate_model, generated
 from retinasynth.experiments.ablate import ablate as run_ablation
@@ -216,6 +216,32 @@ def test_cups_are_varied_where_they_are_shown_and_only_there(phantoms, settings)
     unknown = dataclasses.replace(eyes, known=eyes.known & [True, True, False, True])
     pictures = {example(unknown, 1, varied, epoch=0, position=position)[1].numpy().tobytes() for position in range(8)}
     assert len(pictures) == 1
+
+
+def test_lesions_are_lent_where_it_is_shown_whether_there_are_any(eyes, settings):
+    still = ["flip=false", "rotation_deg=0", "plane_dropout=0", "data.planes=vessels,disc,cup,haemorrhages"]
+    often, never = (settings.with_overrides([*still, f"lesion_lending={rate}"]) for rate in (1, 0))
+    assert eyes.lesions == (3,)
+    assert eyes.is_well.all()  # the phantoms
+    layers = np.array(eyes.layers)
+    layers[1, 4, 12:16, 28:32] = 255
+    one_ill = dataclasses.replace(eyes, layers=layers, is_ill=np.arange(len(eyes)) == 1)
+    drawn = [example(one_ill, 0, often, epoch=0, position=position)[0][4] for position in range(4)]
+    assert any((layer > 0).any() for layer in drawn)
+    assert not (example(one_ill, 0, never, epoch=0, position=0)[0][4] > 0).any()
+    unknown = dataclasses.replace(one_ill, known=eyes.known & [True, True, True, False])
+    pictures = {example(unknown, 0, often, epoch=0, position=position)[1].numpy().tobytes() for position in range(4)}
+    assert len(pictures) == 1
+
+
+def test_texture_beyond_that_of_eyes_without_lesions_is_not_the_cameras():
+    styles = np.random.default_rng(0).normal(size=(60, NUMBERS)).astype(np.float32)
+    is_well = np.arange(60) < 30
+    styles[50, -1] = 9
+    kept = usual_texture(styles, is_well)
+    assert kept[50, -1] == pytest.approx(np.quantile(styles[is_well, -1], 0.98))
+    np.testing.assert_array_equal(kept[:, : 3 * TERMS], styles[:, : 3 * TERMS])
+    np.testing.assert_array_equal(usual_texture(styles, np.arange(60) < 19), styles)  # of so few, nothing is told
 
 
 def test_styles_are_kept_with_the_disc_on_the_right(eyes):

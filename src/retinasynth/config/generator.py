@@ -52,6 +52,12 @@ class DataSettings(Section):
     cup_variation: float = Field(
         0.0, ge=0, le=1, description="styled: how often a disc is given a cup of another size, where both are shown"
     )
+    lesion_lending: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="styled: how often an eye is lent the lesions of another, where it is shown whether there are any",
+    )
     licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
 
     @property
@@ -189,6 +195,7 @@ _FUNDUS: dict[str, Any] = {
         "rotation_deg": 15,
         "plane_dropout": 0.2,
         "cup_variation": 0.7,
+        "lesion_lending": 0.5,
     },
     "generator": {"architecture": "styled", "filters": 16, "depth": 6, "dropout": 0.0},
     "discriminator": {"filters": 32, "scales": 2},

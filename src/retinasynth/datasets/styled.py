@@ -20,12 +20,16 @@ from retinasynth.config import Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.cups import with_other_cup
 from retinasynth.datasets.frames import FramedEyes, load_frames
+from retinasynth.datasets.grades import LESIONS
 from retinasynth.datasets.layouts import EyeFiles
+from retinasynth.datasets.lending import with_lent_lesions
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import signed_from_photograph
 
 STYLE_FORMAT = 1  # of what is measured and how: another finds nothing of it in the cache
 ALONE = "vessels"  # what a bare mask holds
+FEWEST_WELL = 20
+_USUAL = 0.98  # of eyes without lesions have less texture
 _ONLY_VESSELS_SHARE = 0.5  # of the examples in which planes are hidden: all others are
 
 
@@ -50,9 +54,15 @@ class StyledEyes(FramedEyes):
 
     Attributes:
         styles: ``float32 (n, NUMBERS)``, of the photographs.
+        lesions: places of the lesion planes among the planes.
+        is_ill: ``bool (n,)``: known to have some lesion.
+        is_well: ``bool (n,)``: known to have none of them.
     """
 
     styles: NDArray[np.float32]
+    lesions: tuple[int, ...]
+    is_ill: NDArray[np.bool_]
+    is_well: NDArray[np.bool_]
 
 
 def load_styled(files: Sequence[EyeFiles], size_px: int, planes: Sequence[str]) -> StyledEyes:
@@ -75,7 +85,10 @@ def load_styled(files: Sequence[EyeFiles], size_px: int, planes: Sequence[str]) 
 
     key = hashlib.sha256(f"{frames.fingerprint} {STYLE_FORMAT} {NUMBERS}".encode()).hexdigest()[:24]
     styles = np.load(fill_once(cache_folder() / "styles" / key, measure) / "styles.npy", allow_pickle=False)
-    return StyledEyes(**vars(frames), styles=styles)
+    lesions = tuple(number for number, plane in enumerate(planes) if plane in LESIONS)
+    there = np.array([(layers[[1 + place for place in lesions]] > 127).any() for layers in frames.layers], np.bool_)
+    is_told = frames.known[:, lesions].all(axis=1) if lesions else np.zeros(len(frames), np.bool_)
+    return StyledEyes(**vars(frames), styles=styles, lesions=lesions, is_ill=is_told & there, is_well=is_told & ~there)
 
 
 def facing_right(eyes: StyledEyes, planes: Sequence[str]) -> NDArray[np.float32]:
@@ -91,16 +104,31 @@ def facing_right(eyes: StyledEyes, planes: Sequence[str]) -> NDArray[np.float32]
     )
 
 
+def usual_texture(styles: NDArray[np.float32], is_well: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Styles with no more texture than eyes without lesions have: beyond, it is the lesions', not the camera's.
+
+    Args:
+        styles: ``float32 (n, NUMBERS)``.
+        is_well: ``bool (n,)``; of fewer than `FEWEST_WELL` nothing is told, and all stay as they are.
+    """
+    if is_well.sum() < FEWEST_WELL:
+        return styles
+    most = np.full(styles.shape[1], np.inf, np.float32)
+    most[3 * TERMS :] = np.quantile(styles[is_well, 3 * TERMS :], _USUAL, axis=0)
+    return np.minimum(styles, most)
+
+
 def example(
     eyes: StyledEyes, index: int, settings: Settings, epoch: int, position: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One example of `StyledBatch`, turned over and turned, some planes hidden, some discs with another cup."""
+    """One example of `StyledBatch`: turned over and turned, planes hidden, another cup, lesions lent, as drawn."""
     random = np.random.default_rng([settings.training.seed, epoch, position])
     transform = draw_transform(random, settings.data)
     layers = transform(eyes.layers[index].transpose(1, 2, 0))
     photograph = transform(eyes.photographs[index])
     known = eyes.known[index] & ~hidden(random, settings)
     photograph, layers = _with_some_cup(photograph, layers, known, settings, random)
+    photograph, layers = _with_some_lesions(eyes, photograph, layers, known, settings, random)
     texture = eyes.styles[index, 3 * TERMS :]
     style = Style(np.concatenate([fit_field(photograph, layers[..., 0]).ravel(), texture]))
     return signed_example(layers, known, photograph, style)
@@ -119,6 +147,27 @@ def _with_some_cup(
     if not is_chosen or not {"disc", "cup"} <= {name for name, is_known in zip(planes, known, strict=True) if is_known}:
         return photograph, layers
     return with_other_cup(photograph, layers, 1 + planes.index("disc"), 1 + planes.index("cup"), random)
+
+
+def _with_some_lesions(
+    eyes: StyledEyes,
+    photograph: NDArray[np.uint8],
+    layers: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    settings: Settings,
+    random: np.random.Generator,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Now and then the lesions of another eye, where it is shown whether there are any."""
+    lenders, planes = np.flatnonzero(eyes.is_ill), settings.data.planes
+    if random.random() >= settings.data.lesion_lending or not len(lenders) or not known[list(eyes.lesions)].all():
+        return photograph, layers
+    lender = int(random.choice(lenders))
+    lent, its_layers = eyes.photographs[lender], eyes.layers[lender].transpose(1, 2, 0)
+    if random.random() < 0.5:
+        lent, its_layers = lent[:, ::-1], its_layers[:, ::-1]
+    places = [1 + place for place in eyes.lesions]
+    disc = 1 + planes.index("disc") if "disc" in planes and known[planes.index("disc")] else None
+    return with_lent_lesions(photograph, layers, lent, its_layers, lesions=places, disc=disc)
 
 
 def hidden(random: np.random.Generator, settings: Settings) -> NDArray[np.bool_]:

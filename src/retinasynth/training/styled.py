@@ -17,7 +17,15 @@ from retinasynth.config import Settings
 from retinasynth.datasets.grades import LESIONS
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import in_batches, steps_per_epoch
-from retinasynth.datasets.styled import StyledBatch, StyledEyes, example, facing_right, load_styled, signed_layers
+from retinasynth.datasets.styled import (
+    StyledBatch,
+    StyledEyes,
+    example,
+    facing_right,
+    load_styled,
+    signed_layers,
+    usual_texture,
+)
 from retinasynth.errors import DataError, SettingError
 from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generation import generate_styled, mixed_seed
@@ -181,7 +189,7 @@ class Styling:
         self.epoch_steps = steps_per_epoch(self.eyes, settings)
         self.total_steps = self.training.epochs * self.epoch_steps
         self.fingerprint = self.eyes.fingerprint
-        styles = torch.from_numpy(facing_right(self.eyes, settings.data.planes))
+        styles = torch.from_numpy(usual_texture(facing_right(self.eyes, settings.data.planes), self.eyes.is_well))
         self.learner = build_learner(fabric, settings, precision.layout, styles)
 
     @property
