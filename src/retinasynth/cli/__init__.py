@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 import retinasynth
-from retinasynth.cli import data, judging, making, segmenting
+from retinasynth.cli import applying, data, judging, making, segmenting
 from retinasynth.cli.shell import plain, screen
 from retinasynth.errors import RetinasynthError
 
@@ -35,6 +35,7 @@ for command in (
     making.settings,
     judging.ablate,
     judging.tune,
+    applying.whatif,
     judging.bench,
 ):
     app.command()(command)

@@ -1,0 +1,89 @@
+"""Commands that put the models to use: what-if pictures, and studies of what a generator does to disease."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retinasynth.cli.shell import Seed, screen
+from retinasynth.errors import InputError
+
+
+class Lesions(StrEnum):
+    """How many lesions of diabetic retinopathy."""
+
+    none = "none"
+    mild = "mild"
+    moderate = "moderate"
+    severe = "severe"
+
+
+_Model = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
+_Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")]
+
+
+def whatif(
+    out: Annotated[Path, typer.Option(help="A new or empty folder for pictures, label maps and whatif.json.")],
+    grown: Annotated[
+        int | None, typer.Option(min=0, metavar="SEED", help="Which eye: the grown one of a seed ...")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="With --grown: adult, child, elderly, hypertensive, glaucomatous or diabetic.")
+    ] = "adult",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="With --grown: a parameter of the anatomy. Repeatable."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="... or one of a data set or label maps ...")] = None,
+    name: Annotated[str | None, typer.Option(help="With --data: which, where there are several.")] = None,
+    photo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="... or one in a photograph, whose style is taken.")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --photo: its vessels; without, they are looked for.")
+    ] = None,
+    cup: Annotated[float | None, typer.Option(metavar="RATIO", help="Vertical cup-to-disc ratio, 0 to 0.95.")] = None,
+    lesions: Annotated[Lesions | None, typer.Option(help="Remove the lesions, or draw others.")] = None,
+    narrow: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Of their calibre that arteries keep (all vessels, where unknown), 0.5 to 1."
+        ),
+    ] = None,
+    model: _Model = Path("fundus-512"),
+    style: Annotated[
+        str | None, typer.Option(metavar="PHOTO|NAME", help="sampled, expected, or a photograph to take it of.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Show an eye before and after one change: cup, lesions or vessels. An illustration, not a clinical prediction."""
+    from retinasynth.anatomy.physiology import assignments
+    from retinasynth.applications import whatif as cases
+    from retinasynth.synthesis.synthesizer import Synthesizer
+
+    edit = cases.Edit(cup, None if lesions is None else lesions.value, narrow)
+    if [grown, data, photo].count(None) != 2 or (name and not data) or (mask and not photo):
+        raise InputError(
+            "No eye, or too many, to begin with", expected="--grown SEED, --data DIR [--name NAME] or --photo FILE"
+        )
+    if grown is None and (preset != "adult" or overrides):
+        raise InputError("--preset and --set grow an eye", expected="them beside --grown SEED")
+    synthesizer = Synthesizer.load(model)
+    if grown is not None:
+        eye = cases.grown_eye(synthesizer, grown, preset, assignments(overrides or []))
+    elif data is not None:
+        eye = cases.eye_of_set(data, name)
+    elif photo is not None:
+        eye = cases.photographed_eye(photo, mask)
+    result = cases.what_if(eye, edit, synthesizer, seed=seed, style=style)
+    cases.write_what_if(result, out)
+    change = result.change
+    blended = f" ({change.outside_unblended:.2f} before blending)" if change.is_blended else ""
+    screen.print(
+        f"{edit.words}: mean change {change.inside:.2f} grey levels in the edited region, {change.outside:.2f} outside "
+        f"it{blended}. {cases.NOTICE}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    screen.print(f"Open [bold]{out / 'panel.png'}[/]", soft_wrap=True)
