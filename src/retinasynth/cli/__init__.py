@@ -36,6 +36,7 @@ for command in (
     judging.ablate,
     judging.tune,
     applying.whatif,
+    applying.glaucoma,
     judging.bench,
 ):
     app.command()(command)

@@ -87,3 +87,23 @@ def whatif(
         highlight=False,
     )
     screen.print(f"Open [bold]{out / 'panel.png'}[/]", soft_wrap=True)
+
+
+def glaucoma(
+    out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
+    eyes: Annotated[int, typer.Option(min=2, help="Grown eyes in the series. Run again with more to add some.")] = 12,
+    screened: Annotated[int, typer.Option(min=2, help="Grown eyes of each group of the screening; likewise.")] = 40,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also real photographs: healthy (NN_h) and glaucoma (NN_g).")
+    ] = None,
+    model: _Model = Path("fundus-512"),
+    seed: Seed = 0,
+    workers: _Workers = None,
+) -> None:
+    """Is glaucoma drawn as asked for? Cups and notches in series, measured; a screening. Run again to go on."""
+    from retinasynth.experiments.glaucoma import study_glaucoma
+
+    study = study_glaucoma(out, model=str(model), eyes=eyes, screened=screened, seed=seed, data=data, workers=workers)
+    for sentence in study.sentences:
+        screen.print(sentence, highlight=False)
+    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)

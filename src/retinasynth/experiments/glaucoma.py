@@ -1,0 +1,465 @@
+"""Does a generator draw the glaucoma that it is asked for? Cups and notches in series, and a screening.
+
+1. Series: each eye with a rising cup-to-disc ratio, and with a deepening notch. The segmenter ``disc-cup`` measures
+   the photographs.
+2. Screening: healthy and glaucomatous grown eyes, told apart by the measured ratio.
+3. With real photographs of both kinds (HRF), the same there.
+"""
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.biomarkers import measure_eye
+from retinasynth.anatomy.label_map import overlay
+from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.applications.segmentation import segment
+from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.datasets.resumable import Line
+from retinasynth.errors import DataError, ImageError, SettingError
+from retinasynth.evaluation.intervals import Estimate, bootstrap_mean
+from retinasynth.experiments.cases_report import (
+    COLOURS,
+    KEY,
+    Section,
+    Strip,
+    asked_and_found,
+    curves,
+    figure_text,
+    groups,
+    recovery_table,
+    strip,
+    write_page,
+)
+from retinasynth.experiments.series import (
+    CONVENTIONS,
+    SOURCES,
+    Point,
+    Recovery,
+    around_disc,
+    curve,
+    generator,
+    grown,
+    halved,
+    recovery,
+    segmenter,
+    separation,
+    sheet,
+    tiles,
+    write_rows,
+    write_series,
+)
+from retinasynth.files import write_json
+from retinasynth.images import Mask, Photograph, read_photograph, write_photograph
+from retinasynth.progress import progress
+
+CUPS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+NOTCHES = (0.0, 0.25, 0.5, 0.75, 1.0)
+NOTCHED_CUP = 0.6  # the ratio of the series of notches, which keep it
+GROUPS = ("healthy", "glaucoma")
+PRESETS = {"healthy": "adult", "glaucoma": "glaucomatous"}
+TILE_PX = 168
+SHOWN_EYES = 3
+
+_REACH_DD = 0.75  # to each side of the disc's middle, in the pictures
+_HRF = re.compile(r"\d+_(h|g)", re.IGNORECASE)
+_RAYS = 180
+_SECTOR = 5  # rays, 10 degrees
+_CONVENTIONS = {
+    "cup-to-disc ratio": "height of the cup over height of the disc, both as the bundled segmenter disc-cup finds them",
+    "narrowest rim": "least width of the rim along rays from the middle of the disc, over the diameter of the disc "
+    "there, averaged over sectors of 10 degrees (as in the Disc Damage Likelihood Scale, Spaeth et al., 2002)",
+    "area under the curve": "probability that a glaucomatous eye has the higher measured ratio; its interval is a "
+    "bootstrap within each group",
+}
+
+
+@dataclass(frozen=True)
+class Screening:
+    """Two groups of eyes, told apart by a measured ratio.
+
+    Attributes:
+        ratios: the ratios of each of `GROUPS`.
+        means: their means.
+        auc: area under the receiver operating characteristic.
+        missing: photographs in which no disc or no cup was found.
+    """
+
+    ratios: dict[str, list[float]]
+    means: dict[str, Estimate]
+    auc: Estimate
+    missing: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "auc": self.auc.to_json(),
+            "mean_ratio": {group: mean.to_json() for group, mean in self.means.items()},
+            "missing": self.missing,
+        }
+
+
+@dataclass(frozen=True)
+class GlaucomaStudy:
+    """What was found.
+
+    Attributes:
+        model: name of the generator.
+        seed: of the first eye.
+        lines: of the eyes of the series, as they stand in the manifest.
+        cups: recovery of the vertical cup-to-disc ratio, by source of `retinasynth.experiments.series.SOURCES`.
+        rims: recovery of the narrowest rim in the series of notches, likewise.
+        screenings: by whose eyes: ``"generated"``, ``"label"`` (the exact ratios of the same eyes), and ``"real"``.
+    """
+
+    model: str
+    seed: int
+    lines: Sequence[Line]
+    cups: dict[str, Recovery]
+    rims: dict[str, Recovery]
+    screenings: dict[str, Screening]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for ``glaucoma.json``."""
+        return {
+            "model": self.model,
+            "seed": self.seed,
+            "eyes": len(self.lines),
+            "cup_to_disc_vertical": {source: one.to_json() for source, one in self.cups.items()},
+            "narrowest_rim": {source: one.to_json() for source, one in self.rims.items()},
+            "screening": {source: one.to_json() for source, one in self.screenings.items()},
+        }
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was found, the answer first."""
+        cup, control = self.cups["generated"], self.cups["by_rule"]
+        rim, ruled = (figure_text(self.rims[source].within_eyes) for source in ("generated", "by_rule"))
+        auc = {source: figure_text(one.auc) for source, one in self.screenings.items()}
+        sentences = [
+            (
+                f"Of each 0.1 that the cup-to-disc ratio is asked to rise, {_tenth(cup.slope)} is found in generated "
+                f"photographs. Within an eye, asked for and measured correlate with {figure_text(cup.within_eyes)}."
+            ),
+            (
+                f"The measured ratio is off by {figure_text(cup.absolute_error)}. In photographs drawn by rule, where "
+                f"only the segmenter can be wrong, it is off by {figure_text(control.absolute_error)}, and "
+                f"{_tenth(control.slope)} of each 0.1 is found."
+            ),
+            (
+                f"Notches: the narrowest rim asked for and measured correlate within eyes with {rim}; in photographs "
+                f"drawn by rule with {ruled}."
+            ),
+            (
+                "Glaucomatous grown eyes are told from healthy ones by the ratio measured in their generated "
+                f"photographs with an area under the curve of {auc['generated']}; by that of their exact labels "
+                f"{auc['label']}."
+            ),
+        ]
+        if "real" in self.screenings:
+            means = self.screenings["real"].means.items()
+            told = ", ".join(f"{group} {figure_text(mean)}" for group, mean in means)
+            sentences.append(f"Real photographs: mean ratio {told}; area under the curve {auc['real']}.")
+        return sentences
+
+
+def study_glaucoma(
+    out: Path,
+    *,
+    model: str = "fundus-512",
+    eyes: int = 12,
+    screened: int = 40,
+    seed: int = 0,
+    data: Path | None = None,
+    workers: int | None = None,
+) -> GlaucomaStudy:
+    """Draw, measure and compare; or go on with a study that was begun.
+
+    Writes ``glaucoma.json``, ``measures.csv`` (each photograph), ``screening.csv``, ``pictures/`` and ``report.html``.
+
+    Args:
+        out: a new or empty folder, or that of the same study, unfinished or with fewer eyes.
+        model: a styled generator.
+        eyes: in the series.
+        screened: grown eyes of each group of the screening.
+        seed: of the first eye.
+        data: real photographs of healthy eyes (``NN_h``) and of glaucoma (``NN_g``), or None.
+        workers: processes; None takes one for each core.
+
+    Raises:
+        SettingError: too few eyes.
+        DataError: `data` has not both kinds of photographs.
+        OutputError: `out` holds something else.
+        InterruptedRunError: the user stopped it; finished eyes are kept.
+    """
+    if eyes < 2 or screened < 2:
+        raise SettingError(f"{eyes} eyes and {screened} of each group", expected="at least 2 of both")
+    photographs = None if data is None else _real(data)
+    asked = {"seed": seed, "cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
+    lines = write_series(
+        out, eyes, model, asked, functools.partial(_write_eye, seed), doing="Drawing series", workers=workers
+    )
+    members = write_series(
+        out / "screening",
+        2 * screened,
+        model,
+        {"seed": seed, "presets": PRESETS},
+        functools.partial(_write_member, seed),
+        doing="Screening",
+        workers=workers,
+    )
+    screenings = {source: _screening([(one["group"], one[source]) for one in members])
+                  for source in ("label", "generated")}  # fmt: skip
+    measured = [("grown", one["name"], one["group"], one["label"], one["generated"]) for one in members]
+    if photographs is not None:
+        real = _measure_real(photographs)
+        screenings["real"] = _screening([(group, ratio) for _, group, ratio in real])
+        measured += [("real", name, group, None, ratio) for name, group, ratio in real]
+    rows = [{"eye": line["name"], **row} for line in lines for row in line["rows"]]
+    sources = ("label", "generated", "by_rule")
+    study = GlaucomaStudy(
+        Path(model).name,
+        seed,
+        lines,
+        {source: recovery(_points(rows, "cup", source, asked="asked", of="ratio")) for source in sources},
+        {source: recovery(_points(rows, "notch", source, asked="rim_label", of="rim")) for source in sources[1:]},
+        screenings,
+    )
+    write_rows(out / "measures.csv", rows)
+    write_rows(
+        out / "screening.csv",
+        [dict(zip(("eyes", "name", "group", "label", "measured"), one, strict=True)) for one in measured],
+    )
+    write_json(out / "glaucoma.json", study.to_json())
+    _write_report(study, rows, out)
+    return study
+
+
+def _points(rows: Sequence[dict[str, Any]], series: str, source: str, *, asked: str, of: str) -> list[Point]:
+    return [Point(row["eye"], row[asked], row[f"{of}_{source}"]) for row in rows if row["series"] == series]
+
+
+# --- Measures ----------------------------------------------------------------------------------------------------
+
+
+def narrowest_rim(disc: Mask, cup: Mask) -> float:
+    """The narrowest rim over the diameter of the disc there, as in the Disc Damage Likelihood Scale.
+
+    Along each ray from the middle of the disc the rim reaches from the last pixel of the cup to the last of the disc;
+    widths are averaged over sectors of 10 degrees.
+
+    Args:
+        disc: ``bool (height, width)``, not empty.
+        cup: likewise, inside the disc; may be empty.
+
+    Returns:
+        0 (no rim left) to 0.5.
+
+    Source:
+        G. L. Spaeth et al., "The disc damage likelihood scale: reproducibility of a new method of estimating the amount
+        of optic nerve damage caused by glaucoma", Trans Am Ophthalmol Soc 100, 2002.
+    """
+    rows, columns = np.nonzero(disc)
+    middle = rows.mean(), columns.mean()
+    along = np.arange(0, np.hypot(np.ptp(rows), np.ptp(columns)) + 2, 0.25)
+    angles = np.linspace(0, 2 * np.pi, _RAYS, endpoint=False)
+    places = [
+        np.clip(np.rint(start + along * step[:, np.newaxis]).astype(int), 0, side - 1)
+        for start, step, side in zip(middle, (np.sin(angles), np.cos(angles)), disc.shape, strict=True)
+    ]
+    reach = [np.max(np.where(mask[places[0], places[1]], along, 0), axis=1) for mask in (disc, cup & disc)]
+    diameter = reach[0] + np.roll(reach[0], _RAYS // 2)
+    rim = (reach[0] - reach[1]) / diameter
+    return float(rim.reshape(-1, _SECTOR).mean(axis=1).min())
+
+
+def _measured(eye: Eye) -> tuple[float | None, float | None]:
+    """Vertical ratio and narrowest rim of what an eye shows; None where disc or cup is not there."""
+    if not {"disc", "cup"} <= eye.planes.keys() or not eye.planes["disc"].any():
+        return None, None
+    return measure_eye(eye).cup_to_disc_vertical, narrowest_rim(eye.planes["disc"], eye.planes["cup"])
+
+
+def _seen(photograph: Photograph) -> Eye:
+    """What the segmenter finds in a photograph; nothing in one that is black."""
+    try:
+        return segment(photograph, models=[segmenter("disc-cup")]).eye
+    except ImageError:
+        return Eye("nothing", {}, photograph)
+
+
+# --- One eye -----------------------------------------------------------------------------------------------------
+
+
+def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
+    """Both series of one eye: its pictures, and what was measured in them."""
+    seed = first_seed + number
+    name, rows = f"eye_{seed:06d}", []
+    series: dict[str, list[tuple[float, dict[str, Any]]]] = {
+        "cup": [(cup, {"cup_to_disc": cup}) for cup in CUPS],
+        "notch": [(notch, {"cup_to_disc": NOTCHED_CUP, "notch": notch}) for notch in NOTCHES],
+    }
+    for kind, grades in series.items():
+        shown: list[list[Photograph]] = [[], []]
+        for asked, parameters in grades:
+            eye = grown(model, seed, **parameters)
+            labels = halved(eye)
+            photograph = generator(model).generate(eye, seed=seed)
+            found = _seen(photograph)
+            ruled = _seen(phantom_photograph(labels, seed))
+            row: dict[str, Any] = {"series": kind, "asked": asked}
+            for source, one in (("label", labels), ("generated", found), ("by_rule", ruled)):
+                row[f"ratio_{source}"], row[f"rim_{source}"] = _rounded(_measured(one))
+            rows.append(row)
+            outlined = overlay(
+                Eye(name, {p: found.planes[p] for p in ("disc", "cup") if p in found.planes}, photograph)
+            )
+            for row_of_tiles, picture in zip(shown, (photograph, outlined), strict=True):
+                row_of_tiles.append(around_disc(picture, labels, _REACH_DD, TILE_PX))
+        write_photograph(out / "pictures" / f"{name}-{kind}.png", sheet(shown), generator(model).provenance(seed))
+    return {"name": name, "seed": seed, "rows": rows}
+
+
+def _write_member(first_seed: int, out: Path, model: str, number: int) -> Line:
+    """One eye of the screening: every second is glaucomatous, and no two are of one seed."""
+    del out  # its pictures are not kept: the seed makes them again
+    group = GROUPS[number % 2]
+    seed = first_seed + number
+    eye = grown(model, seed, preset=PRESETS[group])
+    ratio, _ = _rounded(_measured(_seen(generator(model).generate(eye, seed=seed))))
+    label, _ = _rounded(_measured(halved(eye)))
+    return {"name": f"eye_{seed:06d}", "seed": seed, "group": group, "label": label, "generated": ratio}
+
+
+def _rounded(values: tuple[float | None, ...]) -> tuple[float | None, ...]:
+    return tuple(None if value is None else round(value, 4) for value in values)
+
+
+# --- Two groups --------------------------------------------------------------------------------------------------
+
+
+def _screening(members: Sequence[tuple[str, float | None]]) -> Screening:
+    ratios = {group: [ratio for other, ratio in members if other == group and ratio is not None] for group in GROUPS}
+    return Screening(
+        ratios,
+        {group: bootstrap_mean(values) for group, values in ratios.items()},
+        separation(ratios["glaucoma"], ratios["healthy"]),
+        sum(ratio is None for _, ratio in members),
+    )
+
+
+def _real(data: Path) -> list[EyeFiles]:
+    """The photographs of healthy eyes and of glaucoma in a folder."""
+    found = [
+        files
+        for files in find_eyes(data, allow_unpaired=True).eyes
+        if files.photograph is not None and _HRF.fullmatch(files.name)
+    ]
+    kinds = {_group_of(files) for files in found}
+    if kinds != set(GROUPS):
+        lacking = " and no ".join(group for group in GROUPS if group not in kinds)
+        raise DataError(
+            f"{data} names no {lacking} photographs",
+            expected="names as HRF has them: 01_h for a healthy eye, 01_g for glaucoma",
+        )
+    return found
+
+
+def _group_of(files: EyeFiles) -> str:
+    return GROUPS[0] if files.name.lower().endswith("h") else GROUPS[1]
+
+
+def _measure_real(photographs: Sequence[EyeFiles]) -> list[tuple[str, str, float | None]]:
+    """Name, group and vertical ratio of each."""
+    measured = []
+    with progress("Measuring photographs", len(photographs)) as advance:
+        for number, files in enumerate(photographs, start=1):
+            ratio, _ = _rounded(_measured(_seen(photograph_of(files))))
+            measured.append((files.name, _group_of(files), ratio))
+            advance(number, files.name)
+    return measured
+
+
+# --- The page ----------------------------------------------------------------------------------------------------
+
+
+def _tenth(slope: Estimate | None) -> str:
+    return "an unknown part" if slope is None else f"{slope.mean / 10:.3f}"
+
+
+def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Path) -> None:
+    ratios = {source: _points(rows, "cup", source, asked="asked", of="ratio") for source in study.cups}
+    rims = {source: _points(rows, "notch", source, asked="rim_label", of="rim") for source in study.rims}
+    names = {"label": "exact labels", "generated": "generated photographs", "real": "real photographs"}
+    lines = {
+        source: (names[source], *curve(one.ratios["glaucoma"], one.ratios["healthy"]), figure_text(one.auc))
+        for source, one in study.screenings.items()
+    }
+    dots = [
+        groups(names[source][0].upper() + names[source][1:], "measured cup-to-disc ratio", one.ratios, COLOURS[source])
+        for source, one in study.screenings.items()
+        if source != "label"
+    ]
+    sections = [
+        Section(
+            "One eye, a larger and larger cup",
+            strips=[_strip(line, "cup", out) for line in study.lines[:SHOWN_EYES]],
+            note="Above the generated photograph, close up; below it what the segmenter finds there: disc white, cup "
+            "yellow. Style and noise of an eye are the same throughout.",
+        ),
+        Section(
+            "Is the cup as large as asked for?",
+            plots=[asked_and_found("Vertical cup-to-disc ratio", "asked for", "measured", ratios)],
+            tables=[recovery_table("Cup-to-disc ratio in", {SOURCES[name]: one for name, one in study.cups.items()})],
+            key=KEY,
+        ),
+        Section(
+            "Notches",
+            strips=[_strip(line, "notch", out) for line in study.lines[:SHOWN_EYES]],
+            plots=[asked_and_found("Narrowest rim", "in the labels, share of the disc's diameter", "measured", rims)],
+            tables=[recovery_table("Narrowest rim in", {SOURCES[name]: one for name, one in study.rims.items()}, 3)],
+            note=f"The cup-to-disc ratio stays at {NOTCHED_CUP:g}; the rim is thinned at one pole. The segmenter gives "
+            "cups convex outlines, which fill up a narrow notch, so that even the control finds rims too wide.",
+            key=KEY[:2],
+        ),
+        Section(
+            "A screening",
+            plots=[curves("Glaucoma told by the ratio alone", lines), *dots],
+            note="Grown eyes of the presets adult and glaucomatous, whose ratios overlap as they do in people; the "
+            "exact labels show what could be reached at best.",
+        ),
+    ]
+    counts = {group: len(one) for group, one in study.screenings["generated"].ratios.items()}
+    about = {
+        "Generator": study.model,
+        "Series": f"{len(study.lines)} grown eyes from seed {study.seed}; ratios {', '.join(map(str, CUPS))}; notches "
+        f"{', '.join(map(str, NOTCHES))} at ratio {NOTCHED_CUP}",
+        "Screening": f"{', '.join(f'{count} {group}' for group, count in counts.items())} grown eyes, each of its own "
+        "seed"
+        + (f"; {sum(map(len, study.screenings['real'].ratios.values()))} real photographs" if "real" in study.screenings
+           else ""),
+    }  # fmt: skip
+    write_page(
+        out / "report.html",
+        "Glaucoma: is it drawn as asked for?",
+        study.sentences,
+        [f"{len(study.lines)} eyes in series", f"{sum(counts.values())} eyes screened"],
+        sections,
+        CONVENTIONS | _CONVENTIONS,
+        about,
+    )
+
+
+def _strip(line: Line, kind: str, out: Path) -> Strip:
+    rows = [row for row in line["rows"] if row["series"] == kind]
+    of, asked = ("ratio", "asked") if kind == "cup" else ("rim", "rim_label")
+    found = ["none" if row[f"{of}_generated"] is None else f"{row[f'{of}_generated']:.2f}" for row in rows]
+    texts = [f"asked {row[asked]:.2f}\nmeasured {one}" for row, one in zip(rows, found, strict=True)]
+    picture = read_photograph(out / "pictures" / f"{line['name']}-{kind}.png")
+    return strip(f"{line['name'].replace('_', ' ')}", tiles(picture, len(rows)), texts)
