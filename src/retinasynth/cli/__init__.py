@@ -37,6 +37,7 @@ for command in (
     judging.tune,
     applying.whatif,
     applying.glaucoma,
+    applying.vascular,
     judging.bench,
 ):
     app.command()(command)

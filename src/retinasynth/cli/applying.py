@@ -107,3 +107,19 @@ def glaucoma(
     for sentence in study.sentences:
         screen.print(sentence, highlight=False)
     screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+
+
+def vascular(
+    out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
+    eyes: Annotated[int, typer.Option(min=2, help="Grown eyes. Run again with more to add some.")] = 8,
+    model: _Model = Path("fundus-512"),
+    seed: Seed = 0,
+    workers: _Workers = None,
+) -> None:
+    """Are narrowing, tortuosity, beading and new vessels drawn as asked for? Measured again. Run again to go on."""
+    from retinasynth.experiments.vascular import study_vascular
+
+    study = study_vascular(out, model=str(model), eyes=eyes, seed=seed, workers=workers)
+    for sentence in study.sentences:
+        screen.print(sentence, highlight=False)
+    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
