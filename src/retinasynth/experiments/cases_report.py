@@ -21,10 +21,10 @@ TEMPLATE = Path(__file__).parent / "cases.html.jinja"
 COLOURS = {"label": MUTED, "generated": MODEL, "by_rule": RIVAL, "real": INK}
 _DASHED = {"label": "--", "generated": "-", "by_rule": "-", "real": "-"}
 KEY = (
-    ("better", "generated photographs: strong the mean over eyes, faint each eye"),
+    ("better", "generated photographs: the mean over eyes, faint each eye"),
     ("undecided", "drawn by rule, the control"),
-    ("undecided", "dashed: the exact labels"),
-    ("", "thin black: as asked for"),
+    ("undecided dashed", "the exact labels"),
+    ("thin", "as asked for"),
 )
 RECOVERY_COLUMNS = ("Correlation", "Within eyes", "Slope", "Mean error", "Mean absolute error", "Not measured")
 
@@ -39,10 +39,10 @@ class Plot(NamedTuple):
 
 
 class Strip(NamedTuple):
-    """Pictures of one eye: rows of tiles, a text under each tile of the first row."""
+    """Pictures of one eye: rows of tiles with what each shows, and a text under each column."""
 
     name: str
-    rows: list[list[bytes]]
+    rows: list[tuple[str, list[bytes]]]
     texts: list[str]
 
 
@@ -100,15 +100,20 @@ def write_page(
         "sentences": sentences,
         "facts": facts,
         "sections": sections,
-        "conventions": {name[0].upper() + name[1:]: text for name, text in conventions.items()},
+        "conventions": {capital(name): text for name, text in conventions.items()},
         "about": {**about, "retinasynth": retinasynth.__version__},
     }
     write_text(path, page(TEMPLATE, values))
 
 
-def strip(name: str, rows: Sequence[Sequence[Photograph]], texts: Sequence[str]) -> Strip:
+def strip(name: str, rows: Mapping[str, Sequence[Photograph]], texts: Sequence[str]) -> Strip:
     """Pictures of one eye, packed for the page."""
-    return Strip(name, [[encoded(one, "JPEG") for one in row] for row in rows], list(texts))
+    return Strip(name, [(shown, [encoded(one, "JPEG") for one in row]) for shown, row in rows.items()], list(texts))
+
+
+def capital(text: str) -> str:
+    """A text that begins a line."""
+    return text[0].upper() + text[1:]
 
 
 # --- Figures in words --------------------------------------------------------------------------------------------
@@ -156,14 +161,17 @@ def recovery_table(head: str, rows: Mapping[str, Recovery], decimals: int = 2) -
 # --- Plots -------------------------------------------------------------------------------------------------------
 
 
-def asked_and_found(caption: str, x_label: str, y_label: str, series: Mapping[str, Sequence[Point]]) -> Plot:
-    """What was found over what was asked for, with the line on which both are equal.
+def asked_and_found(
+    caption: str, x_label: str, y_label: str, series: Mapping[str, Sequence[Point]], *, in_one_unit: bool = True
+) -> Plot:
+    """What was found over what was asked for.
 
     Args:
         caption: above the plot.
         x_label: of what was asked for, with its unit.
         y_label: of what was found.
         series: photographs by source of `SOURCES`, those of an eye together and in order.
+        in_one_unit: draw the line on which both are equal.
     """
     with mpl.rc_context(STYLE):
         figure, axes = panel(x_label, height_inches=3.2)
@@ -182,7 +190,8 @@ def asked_and_found(caption: str, x_label: str, y_label: str, series: Mapping[st
             axes.plot(asked.mean(axis=0), mean, style, color=COLOURS[source], linewidth=width, marker="o", markersize=3)
             ends.append(f"{SOURCES[source]} {mean[0]:.2f} to {mean[-1]:.2f}")
             limits = float(asked.min()), float(asked.max())
-        axes.plot(limits, limits, color=INK, linewidth=0.8, zorder=0)
+        if in_one_unit:
+            axes.plot(limits, limits, color=INK, linewidth=0.8, zorder=0)
         _grid(axes)
         return Plot(caption, svg(figure, f"{caption}: mean, from the least to the most asked for: {'; '.join(ends)}"))
 
@@ -236,10 +245,12 @@ def groups(caption: str, y_label: str, values: Mapping[str, Sequence[float]], co
         return Plot(caption, svg(figure, f"{caption}, means: {said}"))
 
 
-def bars(caption: str, y_label: str, names: Sequence[str], values: Mapping[str, Sequence[Estimate | None]]) -> Plot:
+def by_class(
+    caption: str, x_label: str, y_label: str, names: Sequence[str], values: Mapping[str, Sequence[Estimate | None]]
+) -> Plot:
     """Figures by class with their intervals, side by side for each source."""
     with mpl.rc_context(STYLE):
-        figure, axes = panel("", height_inches=3.0)
+        figure, axes = panel(x_label, height_inches=3.0)
         axes.set_ylabel(y_label)
         for number, (source, figures) in enumerate(values.items()):
             for place, one in enumerate(figures):

@@ -30,6 +30,7 @@ from retinasynth.experiments.cases_report import (
     Section,
     Strip,
     asked_and_found,
+    capital,
     curves,
     figure_text,
     groups,
@@ -42,11 +43,12 @@ from retinasynth.experiments.series import (
     SOURCES,
     Point,
     Recovery,
-    around_disc,
+    close_up,
     curve,
     generator,
     grown,
     halved,
+    middle,
     recovery,
     segmenter,
     separation,
@@ -69,6 +71,7 @@ SHOWN_EYES = 3
 
 _REACH_DD = 0.75  # to each side of the disc's middle, in the pictures
 _HRF = re.compile(r"\d+_(h|g)", re.IGNORECASE)
+_SHOWN = ("generated", "asked for", "found")  # rows of tiles
 _RAYS = 180
 _SECTOR = 5  # rays, 10 degrees
 _CONVENTIONS = {
@@ -306,7 +309,7 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
         "notch": [(notch, {"cup_to_disc": NOTCHED_CUP, "notch": notch}) for notch in NOTCHES],
     }
     for kind, grades in series.items():
-        shown: list[list[Photograph]] = [[], []]
+        shown: list[list[Photograph]] = [[] for _ in _SHOWN]
         for asked, parameters in grades:
             eye = grown(model, seed, **parameters)
             labels = halved(eye)
@@ -317,13 +320,17 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
             for source, one in (("label", labels), ("generated", found), ("by_rule", ruled)):
                 row[f"ratio_{source}"], row[f"rim_{source}"] = _rounded(_measured(one))
             rows.append(row)
-            outlined = overlay(
-                Eye(name, {p: found.planes[p] for p in ("disc", "cup") if p in found.planes}, photograph)
-            )
-            for row_of_tiles, picture in zip(shown, (photograph, outlined), strict=True):
-                row_of_tiles.append(around_disc(picture, labels, _REACH_DD, TILE_PX))
+            scale = labels.geometry.pixels_per_disc_diameter if labels.geometry else 1.0
+            pictures = (photograph, _outlined(labels, photograph), _outlined(found, photograph))
+            for row_of_tiles, picture in zip(shown, pictures, strict=True):
+                row_of_tiles.append(close_up(picture, middle(labels.planes["disc"]), _REACH_DD * scale, TILE_PX))
         write_photograph(out / "pictures" / f"{name}-{kind}.png", sheet(shown), generator(model).provenance(seed))
     return {"name": name, "seed": seed, "rows": rows}
+
+
+def _outlined(eye: Eye, photograph: Photograph) -> Photograph:
+    """Disc and cup of an eye over a photograph."""
+    return overlay(Eye(eye.name, {p: eye.planes[p] for p in ("disc", "cup") if p in eye.planes}, photograph))
 
 
 def _write_member(first_seed: int, out: Path, model: str, number: int) -> Line:
@@ -395,14 +402,14 @@ def _tenth(slope: Estimate | None) -> str:
 
 def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Path) -> None:
     ratios = {source: _points(rows, "cup", source, asked="asked", of="ratio") for source in study.cups}
-    rims = {source: _points(rows, "notch", source, asked="rim_label", of="rim") for source in study.rims}
+    depths = {source: _points(rows, "notch", source, asked="asked", of="rim") for source in SOURCES}
     names = {"label": "exact labels", "generated": "generated photographs", "real": "real photographs"}
     lines = {
         source: (names[source], *curve(one.ratios["glaucoma"], one.ratios["healthy"]), figure_text(one.auc))
         for source, one in study.screenings.items()
     }
     dots = [
-        groups(names[source][0].upper() + names[source][1:], "measured cup-to-disc ratio", one.ratios, COLOURS[source])
+        groups(capital(names[source]), "measured cup-to-disc ratio", one.ratios, COLOURS[source])
         for source, one in study.screenings.items()
         if source != "label"
     ]
@@ -410,8 +417,8 @@ def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Pat
         Section(
             "One eye, a larger and larger cup",
             strips=[_strip(line, "cup", out) for line in study.lines[:SHOWN_EYES]],
-            note="Above the generated photograph, close up; below it what the segmenter finds there: disc white, cup "
-            "yellow. Style and noise of an eye are the same throughout.",
+            note="Generated photographs, close up, with disc (white) and cup (yellow) as asked for, and as the "
+            "segmenter finds them. Style and noise of an eye are the same throughout.",
         ),
         Section(
             "Is the cup as large as asked for?",
@@ -422,11 +429,11 @@ def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Pat
         Section(
             "Notches",
             strips=[_strip(line, "notch", out) for line in study.lines[:SHOWN_EYES]],
-            plots=[asked_and_found("Narrowest rim", "in the labels, share of the disc's diameter", "measured", rims)],
+            plots=[asked_and_found("Narrowest rim", "notch asked for", "share of the disc", depths, in_one_unit=False)],
             tables=[recovery_table("Narrowest rim in", {SOURCES[name]: one for name, one in study.rims.items()}, 3)],
             note=f"The cup-to-disc ratio stays at {NOTCHED_CUP:g}; the rim is thinned at one pole. The segmenter gives "
             "cups convex outlines, which fill up a narrow notch, so that even the control finds rims too wide.",
-            key=KEY[:2],
+            key=KEY[:3],
         ),
         Section(
             "A screening",
@@ -462,4 +469,5 @@ def _strip(line: Line, kind: str, out: Path) -> Strip:
     found = ["none" if row[f"{of}_generated"] is None else f"{row[f'{of}_generated']:.2f}" for row in rows]
     texts = [f"asked {row[asked]:.2f}\nmeasured {one}" for row, one in zip(rows, found, strict=True)]
     picture = read_photograph(out / "pictures" / f"{line['name']}-{kind}.png")
-    return strip(f"{line['name'].replace('_', ' ')}", tiles(picture, len(rows)), texts)
+    shown = dict(zip(_SHOWN, tiles(picture, len(rows)), strict=True))
+    return strip(capital(line["name"].replace("_", " ")), shown, texts)

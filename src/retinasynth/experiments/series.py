@@ -28,7 +28,7 @@ from retinasynth.errors import InputError
 from retinasynth.evaluation import intervals
 from retinasynth.evaluation.intervals import Estimate, bootstrap_mean
 from retinasynth.files import sha256_of, write_text
-from retinasynth.images import Photograph, mask_as_photograph, resize_photograph
+from retinasynth.images import Mask, Photograph, mask_as_photograph, resize_photograph
 from retinasynth.models.folders import format_of
 from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.synthesis.synthesizer import Synthesizer
@@ -312,12 +312,16 @@ def tiles(picture: Photograph, columns: int) -> list[list[Photograph]]:
     ]
 
 
-def around_disc(picture: Photograph, eye: Eye, reach_dd: float, shown_px: int) -> Photograph:
-    """The square around the disc of an eye, so many disc diameters to each side, at a size to look at."""
-    rows, columns = np.nonzero(eye.planes["disc"])
-    scale = eye.geometry.pixels_per_disc_diameter if eye.geometry else float(np.ptp(rows) + 1)
-    reach = min(round(reach_dd * scale), min(eye.size) // 2)
-    row, column = (int(np.clip(along.mean(), reach, side - reach)) for along, side in zip((rows, columns), eye.size,
-                                                                                        strict=True))  # fmt: skip
-    part = picture[row - reach : row + reach, column - reach : column + reach]
-    return resize_photograph(part, (shown_px, shown_px))
+def close_up(picture: Photograph, centre: tuple[float, float], reach_px: float, shown_px: int) -> Photograph:
+    """The square around a row and column, so far to each side as the picture reaches, at a size to look at."""
+    height, width = picture.shape[:2]
+    reach = min(round(reach_px), height // 2, width // 2)
+    row = int(np.clip(centre[0], reach, height - reach))
+    column = int(np.clip(centre[1], reach, width - reach))
+    return resize_photograph(picture[row - reach : row + reach, column - reach : column + reach], (shown_px, shown_px))
+
+
+def middle(mask: Mask) -> tuple[float, float]:
+    """Row and column of the middle of a mask; of the picture, where it is empty."""
+    rows, columns = np.nonzero(mask if mask.any() else ~mask)
+    return float(rows.mean()), float(columns.mean())

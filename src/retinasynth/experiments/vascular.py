@@ -34,7 +34,8 @@ from retinasynth.experiments.cases_report import (
     Strip,
     Table,
     asked_and_found,
-    bars,
+    by_class,
+    capital,
     figure_text,
     recovery_table,
     strip,
@@ -45,10 +46,11 @@ from retinasynth.experiments.series import (
     SOURCES,
     Point,
     Recovery,
-    around_disc,
+    close_up,
     generator,
     grown,
     halved,
+    middle,
     recovery,
     segmenter,
     sheet,
@@ -78,11 +80,13 @@ MEASURED_AS = {
     "tufts": "vessels' share of the field",
 }
 WIDTHS_UM = (0.0, 50.0, 75.0, 100.0, math.inf)
-WIDTH_NAMES = ("under 50 um", "50 to 75 um", "75 to 100 um", "over 100 um")
+WIDTH_NAMES = ("under 50", "50 to 75", "75 to 100", "over 100")  # micrometres
 TILE_PX = 224
 SHOWN_EYES = 2
 
-_REACH_DD = 2.2  # to each side of the disc, in the pictures
+_REACH_DD = {"narrowing": 1.7, "tortuosity": 2.4, "beading": 0.8, "tufts": 2.4}  # to each side, in the pictures
+_SHOWN = ("generated", "asked for", "found")  # rows of tiles
+_WIDTH = "calibre of the artery before narrowing, um"
 _NEAR_DD = 0.06  # what is found so far from a vessel of the labels belongs to it
 _BEADED_DD = 0.035  # calibre from which veins are looked at for beads
 _BEADED_LENGTH_DD = 0.5
@@ -152,29 +156,28 @@ class VascularStudy:
     def sentences(self) -> list[str]:
         """What was found, the answer first."""
         made = {sign: by["generated"] for sign, by in self.signs.items()}
-        ruled = {sign: by["by_rule"] for sign, by in self.signs.items()}
         ranked = sorted(made, key=lambda sign: -(made[sign].within_eyes or _NOTHING).mean)
-        figures = [f"{TITLES[sign].lower()} {figure_text(made[sign].within_eyes)}" for sign in ranked]
-        thin, wide = self.found["generated"][0], self.found["generated"][-1]
-        by_width = [one.within_eyes for one in self.calibres["generated"]]
+        follows = "; ".join(f"{TITLES[sign].lower()} {figure_text(made[sign].within_eyes)}" for sign in ranked)
+        slopes = "; ".join(
+            f"{TITLES[sign].lower()} "
+            + ", ".join(figure_text(self.signs[sign][source].slope) for source in ("generated", "by_rule", "label"))
+            for sign in ranked
+        )
+        thin, wide = (figure_text(self.found["generated"][place]) for place in (0, -1))
+        followed = [figure_text(one.within_eyes) for one in self.calibres["generated"]]
+        darker = {source: figure_text(one, 1) for source, one in self.contrast.items()}
         return [
-            f"Asked for and found in generated photographs correlate within eyes: {'; '.join(figures)}.",
+            f"What is found in generated photographs goes with what was asked for: correlation within eyes, {follows}.",
+            f"How far it goes along, as a slope, in generated photographs, drawn by rule, exact labels: {slopes}.",
             (
-                "Of each step that was asked for is found, as a share: "
-                + "; ".join(f"{TITLES[sign].lower()} {figure_text(made[sign].slope)}" for sign in ranked)
-                + ". Drawn by rule: "
-                + "; ".join(f"{TITLES[sign].lower()} {figure_text(ruled[sign].slope)}" for sign in ranked)
-                + "."
+                f"By width: of arteries {WIDTH_NAMES[0]} um wide {thin} of the length is found, of those "
+                f"{WIDTH_NAMES[-1]} um {wide}. The calibre found follows narrowing with a correlation of {followed[0]} "
+                f"in the former and {followed[-1]} in the latter."
             ),
             (
-                f"By width: of arteries {WIDTH_NAMES[0]} {figure_text(thin)} of the length is found, of those "
-                f"{WIDTH_NAMES[-1]} {figure_text(wide)}. The calibre found follows narrowing with a correlation of "
-                f"{figure_text(by_width[0])} in the former and {figure_text(by_width[-1])} in the latter."
-            ),
-            (
-                f"New vessels darken their place by {figure_text(self.contrast['generated'], 1)} grey levels of green "
-                f"in generated photographs and by {figure_text(self.contrast['by_rule'], 1)} in those drawn by rule: "
-                "whether they are drawn, and whether the segmenter takes them for vessels, are two questions."
+                f"New vessels darken their place by {darker['generated']} grey levels of green in generated "
+                f"photographs and by {darker['by_rule']} in those drawn by rule. Whether they are drawn, and whether "
+                "the segmenter takes them for vessels, are two questions."
             ),
         ]
 
@@ -380,10 +383,12 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
     plain: dict[str, Photograph] = {}
     contrast: dict[str, float] = {}
     for sign, grades in SIGNS.items():
-        shown: list[list[Photograph]] = [[], []]
+        shown: list[list[Photograph]] = [[] for _ in _SHOWN]
         base = halved(_drawn(model, seed, sign, grades[0]))
         arteries = vessel_graph(base.planes["arteries"] & base.planes["fov"])
         first = _biomarker(sign, base)
+        scale = base.geometry.pixels_per_disc_diameter if base.geometry else 1.0
+        centre = _widest_vein(base) if sign == "beading" else middle(base.planes["disc"])
         for grade in grades:
             eye = _drawn(model, seed, sign, grade)
             labels = halved(eye)
@@ -405,11 +410,31 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
             if sign == "tufts" and grade == grades[-1]:
                 new = labels.planes["vessels"] & ~labels.planes["arteries"] & ~labels.planes["veins"]
                 contrast = {source: _darker(plain[source], photographs[source], new) for source in photographs}
-            seen = Eye(name, {k: found["generated"].planes[k] for k in ("vessels", "arteries", "veins", "disc", "fov")})
-            for tile_row, picture in zip(shown, (photographs["generated"], overlay(seen)), strict=True):
-                tile_row.append(around_disc(picture, labels, _REACH_DD, TILE_PX))
+            pictures = (photographs["generated"], _overlaid(labels), _overlaid(found["generated"]))
+            for row_of_tiles, picture in zip(shown, pictures, strict=True):
+                row_of_tiles.append(close_up(picture, centre, _REACH_DD[sign] * scale, TILE_PX))
         write_photograph(out / "pictures" / f"{name}-{sign}.png", sheet(shown), generator(model).provenance(seed))
     return {"name": name, "seed": seed, "rows": rows, "widths": widths, "contrast": contrast}
+
+
+def _overlaid(eye: Eye) -> Photograph:
+    """Vessels and disc of an eye over a dark ground."""
+    return overlay(Eye(eye.name, {k: eye.planes[k] for k in ("vessels", "arteries", "veins", "disc", "fov")}))
+
+
+def _widest_vein(eye: Eye) -> tuple[float, float]:
+    """Row and column of the middle of the widest long vein outside the disc, where beads are seen best."""
+    row, column = middle(eye.planes["disc"])
+    scale = eye.geometry.pixels_per_disc_diameter if eye.geometry else 1.0
+    paths = [
+        (one.calibre, one.path[len(one.path) // 2])
+        for one in vessel_graph(eye.planes["veins"] & eye.planes["fov"]).segments
+        if one.length > _BEADED_LENGTH_DD * scale and math.dist(one.path[len(one.path) // 2], (row, column)) > scale
+    ]
+    if not paths:
+        return row, column
+    place = max(paths, key=lambda path: path[0])[1]
+    return float(place[0]), float(place[1])
 
 
 def _darker(before: Photograph, after: Photograph, where: Mask) -> float:
@@ -439,7 +464,7 @@ def _write_report(study: VascularStudy, rows: Sequence[Mapping[str, Any]], out: 
             strips=[_strip(line, sign, out) for line in study.lines[:SHOWN_EYES]],
             plots=[
                 asked_and_found(
-                    MEASURED_AS[sign][0].upper() + MEASURED_AS[sign][1:],
+                    capital(MEASURED_AS[sign]),
                     "asked for",
                     "measured",
                     {source: _points(rows, sign, source) for source in SOURCES},
@@ -447,7 +472,7 @@ def _write_report(study: VascularStudy, rows: Sequence[Mapping[str, Any]], out: 
             ],
             tables=[
                 recovery_table(
-                    f"{MEASURED_AS[sign][0].upper()}{MEASURED_AS[sign][1:]} in",
+                    f"{capital(MEASURED_AS[sign])} in",
                     {SOURCES[source]: one for source, one in study.signs[sign].items()},
                     3,
                 )
@@ -464,13 +489,13 @@ def _write_report(study: VascularStudy, rows: Sequence[Mapping[str, Any]], out: 
         Section(
             "Narrowing, by the width of the artery",
             plots=[
-                bars("Found at all", "share of length", WIDTH_NAMES, study.found),
-                bars("Does its calibre follow?", "correlation within eyes", WIDTH_NAMES, by_width),
-                bars("How far does it follow?", "slope", WIDTH_NAMES, slopes),
+                by_class("Found at all", _WIDTH, "share of length", WIDTH_NAMES, study.found),
+                by_class("Does its calibre follow?", _WIDTH, "correlation within eyes", WIDTH_NAMES, by_width),
+                by_class("How far does it follow?", _WIDTH, "slope", WIDTH_NAMES, slopes),
             ],
             tables=[
                 Table(
-                    ("Arteries in generated photographs", "Found", "Correlation", "Slope", "Mean error, um"),
+                    ("Calibre of arteries, um", "Found", "Correlation", "Slope", "Mean error, um"),
                     [
                         (name, [_cell(found), _cell(one.within_eyes), _cell(one.slope), _cell(one.error, 1)])
                         for name, found, one in zip(
@@ -510,4 +535,5 @@ def _strip(line: Line, sign: str, out: Path) -> Strip:
         for row in rows
     ]
     picture = read_photograph(out / "pictures" / f"{line['name']}-{sign}.png")
-    return strip(line["name"].replace("_", " "), tiles(picture, len(rows)), texts)
+    shown = dict(zip(_SHOWN, tiles(picture, len(rows)), strict=True))
+    return strip(capital(line["name"].replace("_", " ")), shown, texts)
