@@ -10,6 +10,7 @@ from retinasynth import cli
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.growth import grow
 from retinasynth.anatomy.label_map import read_label_map
+from retinasynth.anatomy.lesions import LESIONS
 from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.applications import whatif
 from retinasynth.applications.whatif import Edit, what_if, write_what_if
@@ -96,6 +97,21 @@ def test_a_photograph_lends_its_style_and_what_is_unknown_is_found_in_it(model, 
     assert what_if(given, Edit(narrow=0.7), model).found == ("cup", "disc", "fov")
 
 
+def test_unknown_planes_do_not_change_what_an_edit_does_not_touch(model, eye):
+    apart = {plane: mask for plane, mask in eye.planes.items() if plane not in ("vessels", *LESIONS)}
+    told = Eye("told", apart, geometry=eye.geometry)
+    narrowed = what_if(told, Edit(narrow=0.6), model, seed=1)
+    assert np.array_equal(narrowed.before.planes["vessels"], eye.planes["arteries"] | eye.planes["veins"])
+    assert narrowed.assumed_empty == ()
+    both = what_if(told, Edit(narrow=0.6, lesions="mild"), model, seed=1)
+    assert both.assumed_empty == LESIONS
+    some = Eye("some", {**apart, "haemorrhages": eye.planes["cup"]}, geometry=eye.geometry)
+    removed = what_if(some, Edit(narrow=0.6, lesions="none"), model, seed=1)
+    assert set(removed.assumed_empty) == set(LESIONS) - {"haemorrhages"}
+    with pytest.raises(InputError, match="does not tell its lesions"):
+        what_if(told, Edit(lesions="none"), model)
+
+
 def test_impossible_edits_are_refused(model, eye):
     for make in (
         dict,
@@ -114,7 +130,7 @@ def test_impossible_edits_are_refused(model, eye):
         what_if(bare, Edit(cup=0.5), model)
 
 
-def test_the_command_from_the_seed_to_the_panel(styled_run, tmp_path, monkeypatch, capfd):
+def test_the_command_from_the_seed_to_the_panel(styled_run, phantoms, tmp_path, monkeypatch, capfd):
     words = ["whatif", "--model", styled_run, "--grown", 7, "--set", "centred_on=disc", "--cup", 0.8]
     cli.app([*map(str, words), "--out", str(tmp_path / "out")], standalone_mode=False)
     assert "not a clinical prediction" in " ".join(capfd.readouterr().out.split())
@@ -122,7 +138,7 @@ def test_the_command_from_the_seed_to_the_panel(styled_run, tmp_path, monkeypatc
         (["whatif", "--model", styled_run, "--cup", 0.8], "--grown SEED, --data DIR"),
         ([*words, "--photo", "x.png"], "--grown SEED, --data DIR"),
         (["whatif", "--model", styled_run, "--grown", 7], "Nothing is to be changed"),
-        (["whatif", "--model", styled_run, "--data", "phantom", "--cup", 0.8], "and none was chosen"),
+        (["whatif", "--model", styled_run, "--data", phantoms, "--cup", 0.8], "and none was chosen"),
         (["whatif", "--model", styled_run, "--photo", tmp_path / "no.png", "--cup", 0.8], "does not exist"),
         (words, "is not empty"),
     ):

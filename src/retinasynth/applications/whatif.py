@@ -165,7 +165,9 @@ def completed(eye: Eye) -> tuple[Eye, tuple[str, ...]]:
     Raises:
         ImageError: the photograph shows no fundus.
     """
-    known = eye.planes.keys() | ({"vessels"} if eye.planes.keys() >= {"arteries", "veins"} else set())
+    if "vessels" not in eye.planes and eye.planes.keys() >= {"arteries", "veins"}:
+        eye = replace(eye, planes={**eye.planes, "vessels": eye.planes["arteries"] | eye.planes["veins"]})
+    known = eye.planes.keys()
     models = [name for name, planes in (("vessels", {"vessels"}), ("disc-cup", {"disc", "cup"})) if planes - known]
     if eye.photograph is None or not models:
         return eye, ()
@@ -213,7 +215,7 @@ class WhatIf:
         region: the edited region, ``bool (height, width)``.
         change: by how much the photographs differ.
         found: planes that a segmenter found in the photograph that was given.
-        assumed_empty: planes of lesions that are unknown and were taken as empty, so that some could be added.
+        assumed_empty: planes of lesions that are unknown and were taken as empty before an edit of lesions.
         provenance: model, seed and style.
     """
 
@@ -284,8 +286,10 @@ def what_if(eye: Eye, edit: Edit, model: Synthesizer, *, seed: int = 0, style: S
         ImageError: the photograph shows no fundus.
     """
     known, found = completed(eye)
-    adds = edit.lesions not in (None, "none")
-    assumed = tuple(plane for plane in LESIONS if adds and plane not in known.planes)
+    unknown = tuple(plane for plane in LESIONS if plane not in known.planes)
+    # To remove lesions where none is known is an error; else an unknown plane would change all over the picture.
+    is_told = edit.lesions not in (None, "none") or (edit.lesions == "none" and len(unknown) < len(LESIONS))
+    assumed = unknown if is_told else ()
     before = replace(known, planes={**known.planes, **dict.fromkeys(assumed, np.zeros(eye.size, np.bool_))})
     after = edited(before, edit, seed)
     drawn = [plane for plane in ("vessels", *model.config.planes) if plane in before.planes or plane in after.planes]

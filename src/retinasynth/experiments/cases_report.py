@@ -111,6 +111,20 @@ def strip(name: str, rows: Mapping[str, Sequence[Photograph]], texts: Sequence[s
     return Strip(name, [(shown, [encoded(one, "JPEG") for one in row]) for shown, row in rows.items()], list(texts))
 
 
+def follows(recovered: Mapping[str, Recovery]) -> str:
+    """Whether generated photographs go along with what is asked for, in words: by their slope over that of the labels.
+
+    Args:
+        recovered: of the sources ``"generated"`` and ``"label"``.
+    """
+    slope, most = recovered["generated"].slope, recovered["label"].slope
+    if slope is None or most is None or most.mean <= 0:
+        return "cannot be told"
+    share = slope.mean / most.mean
+    steps = ((0.1, "does not follow"), (0.4, "hardly follows"), (0.8, "follows a part of the way"))
+    return next((words for below, words in steps if share < below), "follows")
+
+
 def capital(text: str) -> str:
     """A text that begins a line."""
     return text[0].upper() + text[1:]
@@ -214,12 +228,12 @@ def curves(caption: str, lines: Mapping[str, tuple[str, Values, Values, str]]) -
         lines: by source (a key of `COLOURS`) its name, 1 - specificity, sensitivity, and the area as text.
     """
     with mpl.rc_context(STYLE):
-        figure, axes = panel("false alarms (1 - specificity)".replace("-", "\N{MINUS SIGN}"), height_inches=3.4)
+        figure, axes = panel("false alarms (1 - specificity)".replace("-", "\N{MINUS SIGN}"), height_inches=4.2)
         axes.set_ylabel("glaucoma found (sensitivity)")
         axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.8)
         for source, (name, x, y, area) in lines.items():
             axes.plot(x, y, _DASHED[source], color=COLOURS[source], linewidth=1.8, label=f"{name}: {area}")
-        axes.legend(loc="lower right", frameon=False, fontsize=8.5)
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.2, -0.2), frameon=False, fontsize=8.5)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_aspect("equal")

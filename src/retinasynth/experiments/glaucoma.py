@@ -33,6 +33,7 @@ from retinasynth.experiments.cases_report import (
     capital,
     curves,
     figure_text,
+    follows,
     groups,
     recovery_table,
     strip,
@@ -90,19 +91,19 @@ class Screening:
     Attributes:
         ratios: the ratios of each of `GROUPS`.
         means: their means.
-        auc: area under the receiver operating characteristic.
+        auc: area under the receiver operating characteristic; None where a group has none.
         missing: photographs in which no disc or no cup was found.
     """
 
     ratios: dict[str, list[float]]
     means: dict[str, Estimate]
-    auc: Estimate
+    auc: Estimate | None
     missing: int
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "auc": self.auc.to_json(),
+            "auc": self.auc and self.auc.to_json(),
             "mean_ratio": {group: mean.to_json() for group, mean in self.means.items()},
             "missing": self.missing,
         }
@@ -147,12 +148,13 @@ class GlaucomaStudy:
         auc = {source: figure_text(one.auc) for source, one in self.screenings.items()}
         sentences = [
             (
-                f"Of each 0.1 that the cup-to-disc ratio is asked to rise, {_tenth(cup.slope)} is found in generated "
-                f"photographs. Within an eye, asked for and measured correlate with {figure_text(cup.within_eyes)}."
+                f"The cup {follows(self.cups)}: of each 0.1 that its ratio to the disc is asked to rise, "
+                f"{_tenth(cup.slope)} is found in generated photographs."
             ),
             (
-                f"The measured ratio is off by {figure_text(cup.absolute_error)}. In photographs drawn by rule, where "
-                f"only the segmenter can be wrong, it is off by {figure_text(control.absolute_error)}, and "
+                f"The measured ratio is off by {figure_text(cup.absolute_error)}; within an eye it correlates with the "
+                f"one asked for with {figure_text(cup.within_eyes)}. In photographs drawn by rule, where only the "
+                f"segmenter can be wrong, it is off by {figure_text(control.absolute_error)}, and "
                 f"{_tenth(control.slope)} of each 0.1 is found."
             ),
             (
@@ -355,8 +357,8 @@ def _screening(members: Sequence[tuple[str, float | None]]) -> Screening:
     ratios = {group: [ratio for other, ratio in members if other == group and ratio is not None] for group in GROUPS}
     return Screening(
         ratios,
-        {group: bootstrap_mean(values) for group, values in ratios.items()},
-        separation(ratios["glaucoma"], ratios["healthy"]),
+        {group: bootstrap_mean(values) for group, values in ratios.items() if values},
+        separation(ratios["glaucoma"], ratios["healthy"]) if all(ratios.values()) else None,
         sum(ratio is None for _, ratio in members),
     )
 
@@ -407,11 +409,12 @@ def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Pat
     lines = {
         source: (names[source], *curve(one.ratios["glaucoma"], one.ratios["healthy"]), figure_text(one.auc))
         for source, one in study.screenings.items()
+        if one.auc is not None
     }
     dots = [
         groups(capital(names[source]), "measured cup-to-disc ratio", one.ratios, COLOURS[source])
         for source, one in study.screenings.items()
-        if source != "label"
+        if source != "label" and one.auc is not None
     ]
     sections = [
         Section(

@@ -10,7 +10,7 @@ import functools
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,8 +177,14 @@ class Recovery:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        figures = {name: value for name, value in asdict(self).items() if name != "missing"}
-        return figures | {"missing": self.missing}
+        figures = {
+            "correlation": self.correlation,
+            "within_eyes": self.within_eyes,
+            "slope": self.slope,
+            "error": self.error,
+            "absolute_error": self.absolute_error,
+        }
+        return {name: one and one.to_json() for name, one in figures.items()} | {"missing": self.missing}
 
 
 def recovery(points: Sequence[Point]) -> Recovery:

@@ -37,6 +37,7 @@ from retinasynth.experiments.cases_report import (
     by_class,
     capital,
     figure_text,
+    follows,
     recovery_table,
     strip,
     write_page,
@@ -132,7 +133,7 @@ class VascularStudy:
     signs: Mapping[str, Mapping[str, Recovery]]
     found: Mapping[str, Sequence[Estimate | None]]
     calibres: Mapping[str, Sequence[Recovery]]
-    contrast: Mapping[str, Estimate]
+    contrast: Mapping[str, Estimate | None]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for ``vascular.json``."""
@@ -149,7 +150,7 @@ class VascularStudy:
                 source: {name: one.to_json() for name, one in zip(WIDTH_NAMES, by, strict=True)}
                 for source, by in self.calibres.items()
             },
-            "darkening_by_new_vessels": {source: one.to_json() for source, one in self.contrast.items()},
+            "darkening_by_new_vessels": {source: one and one.to_json() for source, one in self.contrast.items()},
         }
 
     @property
@@ -157,7 +158,8 @@ class VascularStudy:
         """What was found, the answer first."""
         made = {sign: by["generated"] for sign, by in self.signs.items()}
         ranked = sorted(made, key=lambda sign: -(made[sign].within_eyes or _NOTHING).mean)
-        follows = "; ".join(f"{TITLES[sign].lower()} {figure_text(made[sign].within_eyes)}" for sign in ranked)
+        answers = "; ".join(f"{TITLES[sign].lower()} {follows(self.signs[sign])}" for sign in ranked)
+        together = "; ".join(f"{TITLES[sign].lower()} {figure_text(made[sign].within_eyes)}" for sign in ranked)
         slopes = "; ".join(
             f"{TITLES[sign].lower()} "
             + ", ".join(figure_text(self.signs[sign][source].slope) for source in ("generated", "by_rule", "label"))
@@ -167,7 +169,8 @@ class VascularStudy:
         followed = [figure_text(one.within_eyes) for one in self.calibres["generated"]]
         darker = {source: figure_text(one, 1) for source, one in self.contrast.items()}
         return [
-            f"What is found in generated photographs goes with what was asked for: correlation within eyes, {follows}.",
+            f"{capital(answers)}: by what a segmenter finds in generated photographs.",
+            f"Correlation within eyes of what is found there with what was asked for: {together}.",
             f"How far it goes along, as a slope, in generated photographs, drawn by rule, exact labels: {slopes}.",
             (
                 f"By width: of arteries {WIDTH_NAMES[0]} um wide {thin} of the length is found, of those "
@@ -228,7 +231,7 @@ def study_vascular(
             source: [recovery(_calibres(widths, source, number)) for number in range(len(WIDTH_NAMES))]
             for source in photographed
         },
-        {source: bootstrap_mean([line["contrast"][source] for line in lines]) for source in photographed},
+        {source: _contrast(lines, source) for source in photographed},
     )
     write_rows(out / "measures.csv", rows)
     write_rows(out / "widths.csv", widths)
@@ -239,6 +242,11 @@ def study_vascular(
 
 def _points(rows: Sequence[Mapping[str, Any]], sign: str, source: str) -> list[Point]:
     return [Point(row["eye"], row["asked"], row[source]) for row in rows if row["sign"] == sign]
+
+
+def _contrast(lines: Sequence[Line], source: str) -> Estimate | None:
+    values = [line["contrast"][source] for line in lines if line["contrast"]]
+    return bootstrap_mean(values) if values else None
 
 
 def _found(widths: Sequence[Mapping[str, Any]], source: str, number: int) -> Estimate | None:
@@ -409,7 +417,8 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
                 plain = photographs
             if sign == "tufts" and grade == grades[-1]:
                 new = labels.planes["vessels"] & ~labels.planes["arteries"] & ~labels.planes["veins"]
-                contrast = {source: _darker(plain[source], photographs[source], new) for source in photographs}
+                if new.any():
+                    contrast = {source: _darker(plain[source], photographs[source], new) for source in photographs}
             pictures = (photographs["generated"], _overlaid(labels), _overlaid(found["generated"]))
             for row_of_tiles, picture in zip(shown, pictures, strict=True):
                 row_of_tiles.append(close_up(picture, centre, _REACH_DD[sign] * scale, TILE_PX))
