@@ -143,9 +143,8 @@ def test_found_vessels_are_told_apart_by_the_labels_near_them():
 def test_by_width_all_is_found_where_the_labels_are_what_was_found():
     eye = series.halved(grow(2, 1024, centred_on="disc", angle_deg=35, artery_to_vein_ratio=1, vessel_density=0.11))
     arteries = vessel_graph(eye.planes["arteries"] & eye.planes["fov"])
-    gone = Eye("gone", {**eye.planes, "vessels": np.zeros(eye.size, np.bool_)}, geometry=eye.geometry)
-    only = Eye("only", {**eye.planes, "vessels": eye.planes["arteries"]}, geometry=eye.geometry)
-    rows = list(vascular._by_width(eye, arteries, 1.0, {"same": only, "none": gone}))
+    gone = Eye("gone", {**eye.planes, "arteries": np.zeros(eye.size, np.bool_)}, geometry=eye.geometry)
+    rows = list(vascular._by_width(eye, arteries, 1.0, {"same": eye, "none": gone}))
     assert [row["width"] for row in rows] == list(vascular.WIDTH_NAMES)
     for row in rows:
         assert row["found_same"] == pytest.approx(1, abs=0.01)

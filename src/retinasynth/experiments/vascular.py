@@ -72,7 +72,7 @@ TITLES = {
     "narrowing": "Arteriolar narrowing",
     "tortuosity": "Tortuosity",
     "beading": "Venous beading",
-    "tufts": "New vessels",
+    "tufts": "Neovascularisation",
 }
 MEASURED_AS = {
     "narrowing": "artery-to-vein ratio",
@@ -106,8 +106,8 @@ _CONVENTIONS = {
     "new vessels": "tufts lie on the disc and the arcades; asked for is the share of the field that the vessels of the "
     "labels cover with them",
     "width": f"by the calibre of an artery in the labels before narrowing, 1 disc diameter taken as {UM_PER_DD:g} um; "
-    "found is a point of its centre line with a found vessel on it or beside it; its calibre is that of the nearest "
-    "found vessel",
+    "found is a point of its centre line with a found artery on it or beside it; its calibre is that of the nearest "
+    "found artery",
 }
 
 Numbers = NDArray[np.float64]
@@ -169,7 +169,7 @@ class VascularStudy:
         followed = [figure_text(one.within_eyes) for one in self.calibres["generated"]]
         darker = {source: figure_text(one, 1) for source, one in self.contrast.items()}
         return [
-            f"{capital(answers)}: by what a segmenter finds in generated photographs.",
+            f"What a segmenter finds in generated photographs: {answers}.",
             f"Correlation within eyes of what is found there with what was asked for: {together}.",
             f"How far it goes along, as a slope, in generated photographs, drawn by rule, exact labels: {slopes}.",
             (
@@ -339,9 +339,9 @@ def _by_width(base: Eye, graph: Graph, share: float, found: Mapping[str, Eye]) -
                                                                                             strict=True))  # fmt: skip
     outside = ~base.planes["disc"][rows, columns]
     seen = {
-        source: _nearest(paths, vessel_graph(eye.planes["vessels"]), _NEAR_DD * scale) for source, eye in found.items()
+        source: _nearest(paths, vessel_graph(eye.planes["arteries"]), _NEAR_DD * scale) for source, eye in found.items()
     }
-    beside = {source: ndimage.binary_dilation(eye.planes["vessels"]) for source, eye in found.items()}
+    beside = {source: ndimage.binary_dilation(eye.planes["arteries"]) for source, eye in found.items()}
     for number, name in enumerate(WIDTH_NAMES):
         those = outside & (calibres >= WIDTHS_UM[number]) & (calibres < WIDTHS_UM[number + 1])
         if not those.any():
