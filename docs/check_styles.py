@@ -36,8 +36,8 @@ def say(text: str) -> None:
 
 
 def origin(name: str) -> str:
-    """The set that a labelled eye comes from, by its name."""
-    return name.partition("-")[0]
+    """The set that a labelled eye comes from, by its name; both parts of IDRiD are one."""
+    return name.partition("-")[0].removesuffix("_grading")
 
 
 def by_group(files: Sequence[EyeFiles], out: Path) -> None:
