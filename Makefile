@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs site notebooks release-check clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,tracking,features,onnx,tune]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,tracking,features,onnx,tune]'
 	touch $@
 
 demo: $(VENV)/.ready  ## the whole way on embedded data: train, generate, evaluate; open demo/report.html afterwards
@@ -24,5 +24,15 @@ check: $(VENV)/.ready  ## linters and types alone
 docs: $(VENV)/.ready  ## the reference pages, from the code
 	$(BIN)/python docs/reference.py
 
+site: $(VENV)/.ready  ## the documentation as web pages; open site/index.html afterwards
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+notebooks: $(VENV)/.ready  ## run the notebooks and keep their outputs
+	OMP_NUM_THREADS=1 $(BIN)/python docs/run_notebooks.py
+
+release-check: $(VENV)/.ready  ## build, look into, install elsewhere and try what would be released
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	$(BIN)/python .ci/release_check.py
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo dist site
