@@ -99,7 +99,8 @@ def check_vulnerabilities() -> None:
     if hurt:
         raise SystemExit("pip-audit: known vulnerabilities\n" + "\n".join(hurt))
     unknown = sum("skip_reason" in one for one in packages)
-    say(f"pip-audit: nothing known against {len(packages) - unknown} packages")
+    if unknown < len(packages):
+        say(f"pip-audit: nothing known against {len(packages) - unknown} packages")
     if unknown:
         say(f"pip-audit: {unknown} packages NOT CHECKED, the index does not answer for them")
 

@@ -201,7 +201,7 @@ SMALL_SEGMENTER = ["filters=4", "steps=2", "crop_px=64", "field_px=64", "grown=2
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A working folder with what the tutorials start from: `eyes` with masks, and `photographs` without.
+    """A working folder with what the tutorials start from: `eyes` with masks, `photographs` and `others` without.
 
     The presets that they train have networks and trainings of no size, and a segmenter sees what is painted, as in
     `test_labelling`: the bundled ones find little in pictures that are small enough to be quick.
@@ -215,7 +215,8 @@ def desk(tmp_path, monkeypatch):
         eye = phantom_eye(seed, 192)
         write_photograph(tmp_path / "eyes" / "images" / f"eye_{seed:02d}.png", eye.photograph)
         write_mask(tmp_path / "eyes" / "masks" / f"eye_{seed:02d}.png", eye.planes["vessels"])
-        write_photograph(tmp_path / "photographs" / f"eye_{seed:02d}.png", eye.photograph)
+        whose = "photographs" if seed < 3 else "others"
+        write_photograph(tmp_path / whose / f"eye_{seed:02d}.png", eye.photograph)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -255,14 +256,15 @@ def test_the_snippets_of_a_tutorial_run_in_order(page, desk, monkeypatch):
 
 NOTEBOOK_PARAMETERS = {
     "first-steps": {"SIZE_PX": 192, "SHOWN_PX": 64, "CAMERAS": 2, "EYES": 1},
-    "own-camera": {"PHOTOGRAPHS": 4, "SIZE_PX": 192, "SHOWN_PX": 64, "TRAINING": "", "EYES": 2},
+    "own-camera": {"PHOTOGRAPHS": 4, "OTHERS": 2, "SIZE_PX": 192, "SHOWN_PX": 64, "TRAINING": "", "EYES": 2},
 }
 
 
 @pytest.mark.usefixtures("desk")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
 def test_a_notebook_runs(path):
-    shutil.rmtree("photographs")  # the notebook draws its own
+    for folder in ("photographs", "others"):
+        shutil.rmtree(folder)  # the notebook draws its own
     notebook = json.loads(path.read_text())
     kept = [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     notebooks["run"](notebook, NOTEBOOK_PARAMETERS[path.stem])
@@ -271,6 +273,15 @@ def test_a_notebook_runs(path):
     assert kinds == [[sorted(one.get("data", {"text": ""})) for one in outputs] for outputs in kept], "make notebooks"
     assert any("image/jpeg" in kind for outputs in kinds for kind in outputs)
     assert path.stat().st_size < 1_500_000
+
+
+# --- The release -----------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_said_once_and_its_changes_are_told():
+    version = retinasynth.__version__
+    assert f"## [{version}] - 20" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 # --- The site --------------------------------------------------------------------------------------------------------
