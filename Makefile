@@ -25,7 +25,7 @@ docs: $(VENV)/.ready  ## the reference pages, from the code
 	$(BIN)/python docs/reference.py
 
 site: $(VENV)/.ready  ## the documentation as web pages; open site/index.html afterwards
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 notebooks: $(VENV)/.ready  ## run the notebooks and keep their outputs
 	OMP_NUM_THREADS=1 $(BIN)/python docs/run_notebooks.py

@@ -29,6 +29,8 @@ PAGES = {
     **{f"docs/notebooks/{name}.ipynb": f"notebooks/{name}.md" for name in ("first-steps", "own-camera")},
 }
 
+WIDE = ("settings.md", "parameters.md")
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages."""
@@ -43,7 +45,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Lead links out of docs/ to the pages made of what they name."""
+    """Lead links out of docs/ to the pages made of what they name; give wide tables the whole page."""
+    if page.file.src_uri in WIDE:
+        page.meta["hide"] = ["toc"]
     if page.file.generated_by:
         return markdown
     return _relinked(markdown, f"docs/{page.file.src_uri}", page.file.src_uri)
