@@ -39,6 +39,7 @@ _AREAS = {
     "microaneurysms": (255, 30, 150),
 }
 _LINES = {"fov": (128, 134, 144), "disc": (246, 246, 246), "cup": (255, 190, 60), "fovea": (246, 246, 246)}
+COLOURS: Mapping[str, tuple[int, int, int]] = _AREAS | _LINES  # of the planes in an overlay: red, green, blue
 _GROUND, _OUTSIDE, _TEXT = (34, 37, 43), (14, 15, 18), (214, 218, 224)
 
 

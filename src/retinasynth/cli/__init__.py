@@ -39,6 +39,7 @@ for command in (
     applying.glaucoma,
     applying.vascular,
     judging.bench,
+    applying.studio,
 ):
     app.command()(command)
 

@@ -1,4 +1,4 @@
-"""Commands that put the models to use: what-if pictures, and studies of what a generator does to disease."""
+"""Commands that put the models to use: what-if pictures, studies of what a generator does to disease, the studio."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -123,3 +123,27 @@ def vascular(
     for sentence in study.sentences:
         screen.print(sentence, highlight=False)
     screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+
+
+def studio(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="fundus-512 if none is given, or a run or model folder. Repeat it to compare others with the first.",
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="127.0.0.1 is reached from this machine alone, 0.0.0.0 from every one.")
+    ] = "127.0.0.1",
+) -> None:
+    """Open the studio in a browser: grow, draw, photograph, compare and evaluate eyes. Needs the extra studio."""
+    from retinasynth.studio import serve
+
+    serve(
+        models or ["fundus-512"],
+        host,
+        port,
+        lambda address: screen.print(f"The studio is at {address} (stop it with Ctrl+C)", highlight=False),
+    )

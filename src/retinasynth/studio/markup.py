@@ -1,0 +1,95 @@
+"""Pieces of the page: pictures with words for those who do not see them, tables, messages."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.label_map import COLOURS
+from retinasynth.images import Photograph, encoded, resize_photograph
+from retinasynth.studio.wishes import Measure
+
+_LARGE_PX, _SMALL_PX = 1024, 512  # the longest sides of a picture that stands alone, and of one among others
+
+
+class Shown(NamedTuple):
+    """A picture and what is said of it: under it, and instead of it."""
+
+    picture: Photograph
+    caption: str
+    description: str
+
+
+def photograph(shown: Shown, legend: Sequence[str] = ()) -> str:
+    """One large picture, with a legend of the labels in it."""
+    return f'<div class="stage">{_figure(shown, _LARGE_PX, legend)}</div>'
+
+
+def grid(pictures: Sequence[Shown]) -> str:
+    """Pictures side by side."""
+    return f'<div class="stage grid">{"".join(_figure(shown, _SMALL_PX) for shown in pictures)}</div>'
+
+
+def choices(pictures: Sequence[Shown], chosen: int) -> str:
+    """Pictures to choose from: buttons that carry their number, from 0."""
+    buttons = (
+        f'<button type="button" class="choice" data-number="{number}" aria-pressed="{str(number == chosen).lower()}">'
+        f"{_figure(shown, _SMALL_PX)}</button>"
+        for number, shown in enumerate(pictures)
+    )
+    return f'<div class="stage grid six">{"".join(buttons)}</div>'
+
+
+def table(lines: Sequence[Measure]) -> str:
+    """Measures, as asked for and as they are."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(line.title)}</th><td>{escape(line.asked)}</td><td>{escape(line.measured)}</td></tr>'
+        for line in lines
+    )
+    head = '<tr><th scope="col">In the labels</th><th scope="col">asked for</th><th scope="col">measured</th></tr>'
+    return f'<table class="measures"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+
+
+def message(text: str, *, is_problem: bool = False) -> str:
+    """A sentence that is read out when it appears."""
+    kind = "problem" if is_problem else "note"
+    return f'<p class="message {kind}" role="{"alert" if is_problem else "status"}">{escape(text)}</p>' if text else ""
+
+
+def data_url(picture: Photograph) -> str:
+    """A picture as an address that carries it."""
+    return "data:image/jpeg;base64," + base64.b64encode(encoded(picture, "JPEG")).decode()
+
+
+def described(eye: Eye) -> str:
+    """An eye in words."""
+    if eye.geometry is None:
+        return "Synthetic fundus photograph"
+    about = eye.geometry
+    return (
+        f"Synthetic fundus photograph of a {about.laterality} eye, {about.angle_deg:g}° around the {about.centred_on}"
+    )
+
+
+def _figure(shown: Shown, longest_px: int, legend: Sequence[str] = ()) -> str:
+    height, width = shown.picture.shape[:2]
+    scale = min(1.0, longest_px / max(height, width))
+    small = resize_photograph(shown.picture, (round(height * scale), round(width * scale)))
+    key = "".join(
+        f'<li><i style="background: rgb{COLOURS[plane]}"></i>{escape(plane_title(plane))}</li>' for plane in legend
+    )
+    return (
+        f'<figure><img src="{data_url(small)}" width="{width}" height="{height}" alt="{escape(shown.description)}">'
+        f"<figcaption>{escape(shown.caption)}{f'<ul>{key}</ul>' if key else ''}</figcaption></figure>"
+    )
+
+
+def plane_title(plane: str) -> str:
+    """What a label plane is called.
+
+    Example:
+        >>> plane_title("fov"), plane_title("hard_exudates")
+        ('Field of view', 'Hard exudates')
+    """
+    return "Field of view" if plane == "fov" else plane.replace("_", " ").capitalize()

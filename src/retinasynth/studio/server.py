@@ -1,0 +1,276 @@
+"""The studio as a web server: the page, the downloads, and what keeps strangers within bounds."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import retinasynth
+from retinasynth.errors import InputError, OutputError
+from retinasynth.studio import evaluation, eye
+from retinasynth.studio.downloads import ROUTE, Downloads
+from retinasynth.studio.uploads import MAX_UPLOAD_BYTES
+from retinasynth.synthesis.synthesizer import Synthesizer
+
+MAX_WAITING = 60  # events of all people together
+MAX_MESSAGE_BYTES = 8_000_000  # of a request that is no upload; drawings are the largest
+MAX_KEPT_BYTES = 4 * 10**9  # of all uploads together
+
+_HERE = Path(__file__).parent
+_FORGET_S = 1800
+_PALETTE = {
+    "paper": ("#fbfaf7", "#151412"),
+    "raised": ("#ffffff", "#1d1b19"),
+    "ink": ("#1c1a17", "#ebe6dd"),
+    "muted": ("#69635a", "#a59d91"),
+    "rule": ("#ddd7cc", "#37332e"),
+    "accent": ("#0b6b63", "#5cc4b8"),
+    "on accent": ("#ffffff", "#10211f"),
+}
+# Nothing is ever asked of another server, whatever a library or a file would like to load.
+_PAGE_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self'"
+)
+_REPORT_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+
+
+class Bounds:
+    """Refuses requests that are too large, and tells browsers what they may load.
+
+    Args:
+        app: what is kept within bounds.
+        uploads: the folder where uploads are kept.
+    """
+
+    def __init__(self, app: ASGIApp, uploads: Path) -> None:
+        self._app, self._uploads = app, uploads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_upload = scope["path"].endswith("/upload")
+        most = MAX_UPLOAD_BYTES + 100_000 if is_upload else MAX_MESSAGE_BYTES
+        claimed = dict(scope["headers"]).get(b"content-length", b"0")
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+            await send(message)
+
+        came = 0
+
+        async def limited() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > most:
+                raise _TooLargeError
+            return message
+
+        refusal = f"That is too large: at most {most // 10**6} MB are taken."
+        if not claimed.isdigit() or int(claimed) > most:
+            await PlainTextResponse(refusal, 413)(scope, receive, answer)
+        elif is_upload and _size_of(self._uploads) > MAX_KEPT_BYTES:
+            await PlainTextResponse("Too many uploads wait here; try again in half an hour.", 507)(
+                scope, receive, answer
+            )
+        else:
+            try:
+                await self._app(scope, limited, answer)
+            except _TooLargeError:
+                if not begun:
+                    await PlainTextResponse(refusal, 413)(scope, receive, answer)
+
+
+class _TooLargeError(Exception):
+    """More came than was claimed."""
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.stat().st_size
+        except FileNotFoundError:  # it was removed just now
+            continue
+    return total
+
+
+def page(models: Mapping[str, Synthesizer], downloads: Downloads) -> gr.Blocks:
+    """The page with all its tabs.
+
+    Args:
+        models: by name; the first makes the photographs.
+        downloads: where files are laid that people take along.
+    """
+    with gr.Blocks(
+        title="retinasynth studio", analytics_enabled=False, delete_cache=(_FORGET_S // 3, _FORGET_S), fill_width=True
+    ) as blocks:
+        gr.HTML(
+            f"<header><h1>retinasynth studio</h1><p>Labelled eyes that nobody ever had. "
+            f"Synthetic pictures; not for diagnosis.</p><span>{retinasynth.__version__}</span></header>"
+        )
+        with gr.Tab("One eye"):
+            eye.build(models, downloads)
+        with gr.Tab("Evaluate"):
+            evaluation.build(downloads)
+    return blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
+
+
+def application(models: Mapping[str, Synthesizer], uploads: Path) -> FastAPI:
+    """The whole server.
+
+    Args:
+        models: by name; the first makes the photographs.
+        uploads: a folder for everything that comes and goes.
+    """
+    downloads = Downloads(uploads / "downloads")
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get(ROUTE + "/{word}/{name}")
+    def download(word: str, name: str, shown: bool = False) -> Response:
+        file = downloads.find(word, name)
+        if file is None:
+            return PlainTextResponse("This file is not kept any longer; make it again.", 404)
+        policy = {"Content-Security-Policy": _REPORT_POLICY}
+        kind = "inline" if shown else "attachment"
+        return FileResponse(file, filename=name, content_disposition_type=kind, headers=policy)
+
+    gr.mount_gradio_app(
+        app,
+        page(models, downloads),
+        "/",
+        footer_links=[],
+        run_history=False,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+        show_error=False,
+        max_file_size=MAX_UPLOAD_BYTES,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        pwa=False,
+        theme=_theme(),
+        css_paths=[_HERE / "studio.css"],
+        head='<meta name="description" content="Labelled synthetic retinas"><meta name="color-scheme" content="light dark">',
+    )
+    app.add_middleware(Bounds, uploads=uploads)
+    return app
+
+
+def run(models: Mapping[str, Synthesizer], listening: socket.socket, uploads: Path) -> None:
+    """Serve until the user stops it.
+
+    Args:
+        models: by name; the first makes the photographs.
+        listening: what `listen` gives.
+        uploads: a folder for everything that comes and goes.
+    """
+    config = uvicorn.Config(
+        application(models, uploads), log_level="warning", limit_concurrency=400, timeout_graceful_shutdown=3
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that waits for people; port 0 takes any free one.
+
+    Raises:
+        OutputError: the port is taken, or the host is none of this machine.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise OutputError(f"Nothing can be served at {host}:{port} ({error})", do="Choose another --port") from error
+
+
+def _theme() -> gr.themes.Base:
+    light, dark = ({name: shades[number] for name, shades in _PALETTE.items()} for number in range(2))
+    sans = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif")
+    theme = gr.themes.Base(
+        font=sans, font_mono=("ui-monospace", "DejaVu Sans Mono", "monospace"), radius_size="sm", spacing_size="md"
+    )
+    return theme.set(
+        body_background_fill=light["paper"],
+        body_background_fill_dark=dark["paper"],
+        body_text_color=light["ink"],
+        body_text_color_dark=dark["ink"],
+        body_text_color_subdued=light["muted"],
+        body_text_color_subdued_dark=dark["muted"],
+        background_fill_primary=light["raised"],
+        background_fill_primary_dark=dark["raised"],
+        background_fill_secondary=light["paper"],
+        background_fill_secondary_dark=dark["paper"],
+        border_color_primary=light["rule"],
+        border_color_primary_dark=dark["rule"],
+        border_color_accent=light["accent"],
+        border_color_accent_dark=dark["accent"],
+        color_accent=light["accent"],
+        color_accent_soft=light["paper"],
+        color_accent_soft_dark=dark["paper"],
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_border_width_dark="0px",
+        block_shadow="none",
+        block_shadow_dark="none",
+        block_label_background_fill="transparent",
+        block_label_background_fill_dark="transparent",
+        block_label_text_color=light["ink"],
+        block_label_text_color_dark=dark["ink"],
+        block_title_text_color=light["ink"],
+        block_title_text_color_dark=dark["ink"],
+        block_title_text_weight="600",
+        block_info_text_color=light["muted"],
+        block_info_text_color_dark=dark["muted"],
+        block_padding="0px",
+        input_background_fill=light["raised"],
+        input_background_fill_dark=dark["raised"],
+        input_border_color=light["muted"],
+        input_border_color_dark=dark["muted"],
+        input_border_width="1px",
+        slider_color=light["accent"],
+        slider_color_dark=dark["accent"],
+        checkbox_background_color_selected=light["accent"],
+        checkbox_background_color_selected_dark=dark["accent"],
+        checkbox_border_color_selected=light["accent"],
+        checkbox_border_color_selected_dark=dark["accent"],
+        checkbox_label_background_fill_selected=light["accent"],
+        checkbox_label_background_fill_selected_dark=dark["accent"],
+        checkbox_label_text_color_selected=light["on accent"],
+        checkbox_label_text_color_selected_dark=dark["on accent"],
+        button_primary_background_fill=light["accent"],
+        button_primary_background_fill_dark=dark["accent"],
+        button_primary_background_fill_hover=light["ink"],
+        button_primary_background_fill_hover_dark=dark["ink"],
+        button_primary_text_color=light["on accent"],
+        button_primary_text_color_dark=dark["on accent"],
+        button_primary_text_color_hover=light["paper"],
+        button_primary_text_color_hover_dark=dark["paper"],
+        button_secondary_background_fill=light["raised"],
+        button_secondary_background_fill_dark=dark["raised"],
+        button_secondary_background_fill_hover=light["rule"],
+        button_secondary_background_fill_hover_dark=dark["rule"],
+        button_secondary_border_color=light["muted"],
+        button_secondary_border_color_dark=dark["muted"],
+        button_secondary_text_color=light["ink"],
+        button_secondary_text_color_dark=dark["ink"],
+        button_border_width="1px",
+    )

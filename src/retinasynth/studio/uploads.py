@@ -1,0 +1,244 @@
+"""What strangers send: a picture, a drawing, a zip of a data set. All is measured before it is opened.
+
+Errors name files without their folders, so that nobody learns where the studio keeps them.
+"""
+
+import base64
+import binascii
+import io
+import re
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from retinasynth.errors import ImageError, InputError
+from retinasynth.images import (
+    SUFFIXES,
+    Mask,
+    Photograph,
+    is_picture,
+    mask_as_photograph,
+    read_mask,
+    read_photograph,
+    read_size,
+    resize_photograph,
+)
+
+MAX_UPLOAD_BYTES = 200 * 10**6
+MAX_PICTURE_BYTES = 40 * 10**6
+MAX_PIXELS = 25_000_000  # twice what most fundus cameras have
+MAX_FILES = 2000  # in a zip
+MAX_UNPACKED_BYTES = 10**9
+MAX_DRAWING_CHARACTERS = 2_000_000
+LONGEST_PX = 1024  # a side of what is kept of an uploaded picture
+
+_LISTING_BYTES = 400 * MAX_FILES  # what a zip with so many files needs to list them
+_A_THIRD = 85  # of 255: so much of a pixel must be vessel for a reduced mask to keep it
+_ALSO_KEPT = (".json", ".jsonl", ".csv")
+_END, _END_BYTES, _FAR_END, _FAR_END_BYTES = b"PK\x05\x06", 22, b"PK\x06\x07", 20
+_DATA_URL = "data:image/png;base64,"
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError, UnicodeDecodeError),
+    *(FileExistsError, NotADirectoryError),  # a file where another file wants a folder
+)
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
+
+
+def without_folders(text: str) -> str:
+    """A message with the names of files, but not of the folders they are in.
+
+    Example:
+        >>> without_folders("/tmp/gradio/9f/eye 1.png is 20 x 30 px, at 2.5/DD2 and and/or")
+        'eye 1.png is 20 x 30 px, at 2.5/DD2 and and/or'
+    """
+    return _FOLDERS.sub("", text)
+
+
+# --- Pictures ----------------------------------------------------------------------------------------------------
+
+
+def mask_in(file: Path) -> Mask:
+    """The mask in an uploaded file, reduced to `LONGEST_PX` where it is larger.
+
+    Returns:
+        ``bool (height, width)``; a reduced pixel is vessel where a third of it was.
+
+    Raises:
+        ImageError: it is no mask, or too large.
+    """
+    _refuse_large(file)
+    mask = read_mask(file)
+    reduced = _reduced(mask.shape)
+    return mask if reduced == mask.shape else resize_photograph(mask_as_photograph(mask), reduced)[..., 0] >= _A_THIRD
+
+
+def photograph_in(file: Path) -> Photograph:
+    """The photograph in an uploaded file, reduced to `LONGEST_PX` where it is larger: ``uint8 (height, width, 3)``.
+
+    Raises:
+        ImageError: it is no picture, or too large.
+    """
+    _refuse_large(file)
+    photograph = read_photograph(file)
+    return resize_photograph(photograph, _reduced(photograph.shape[:2]))
+
+
+def drawing_in(data_url: object, size: tuple[int, int]) -> Mask:
+    """What was drawn on a canvas, as the browser sends it: a PNG, opaque where something was drawn.
+
+    Args:
+        data_url: what came.
+        size: height and width that it must have.
+
+    Returns:
+        ``bool (height, width)``.
+
+    Raises:
+        InputError: it is something else.
+    """
+    wrong = InputError("The drawing did not arrive whole", do="Draw once more, or load the page again")
+    if not isinstance(data_url, str) or not data_url.startswith(_DATA_URL) or len(data_url) > MAX_DRAWING_CHARACTERS:
+        raise wrong
+    try:
+        content = base64.b64decode(data_url.removeprefix(_DATA_URL), validate=True)
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            if (picture.height, picture.width) != size or picture.mode != "RGBA":
+                raise wrong
+            return np.asarray(picture.getchannel("A")) > 127
+    except (binascii.Error, OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
+        raise wrong from error
+
+
+def _reduced(size: tuple[int, ...]) -> tuple[int, int]:
+    scale = min(1.0, LONGEST_PX / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _refuse_large(file: Path) -> None:
+    if file.stat().st_size > MAX_PICTURE_BYTES:
+        raise ImageError(
+            f"{file.name} has {file.stat().st_size / 1e6:.0f} MB", expected=f"at most {MAX_PICTURE_BYTES / 1e6:.0f} MB"
+        )
+    if not is_picture(file):
+        raise ImageError(f"{file.name} is not a picture", expected=f"one of: {' '.join(SUFFIXES)}")
+    try:
+        height, width = read_size(file)
+    except ImageError as error:  # whose words are Pillow's
+        raise ImageError(
+            f"{file.name} cannot be opened as a picture", expected=f"one of: {' '.join(SUFFIXES)}"
+        ) from error
+    if height * width > MAX_PIXELS:
+        raise ImageError(
+            f"{file.name} is {width} x {height} px",
+            expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels",
+            do="Reduce it first",
+        )
+
+
+# --- Zips --------------------------------------------------------------------------------------------------------
+
+
+def unpack(archive: Path, into: Path) -> Path:
+    """The pictures and tables in a zip, in a folder; nothing else is taken out.
+
+    What it claims to hold is added up first, and no file can grow beyond its claim.
+
+    Args:
+        archive: the zip.
+        into: a folder, made where missing.
+
+    Returns:
+        The folder of the data set: `into`, or a single folder in it.
+
+    Raises:
+        InputError: it is no zip, is damaged or locked, holds too much or nothing of use, or points out of its folder.
+        ImageError: a picture in it is too large, or is none.
+    """
+    try:
+        _refuse_long_listing(archive)
+        with zipfile.ZipFile(archive) as opened:
+            _unpack(opened, archive.name, into)
+    except _DAMAGED as error:
+        is_locked = "encrypted" in str(error)
+        raise InputError(
+            f"{archive.name} {'is locked by a password' if is_locked else 'is not a zip that can be read'}",
+            expected="a zip, neither damaged nor locked",
+        ) from error
+    pictures = [file for file in into.rglob("*") if is_picture(file)]
+    if not pictures:
+        raise InputError(f"{archive.name} holds no pictures", expected="a zip of a data set, or of photographs")
+    for file in pictures:
+        _refuse_large(file)
+    return _data_set_in(into)
+
+
+def _refuse_long_listing(archive: Path) -> None:
+    """Raise where the list of files alone would fill the memory: zipfile reads it whole, whatever it counts."""
+    with archive.open("rb") as file:
+        file.seek(0, io.SEEK_END)
+        file.seek(max(0, file.tell() - _END_BYTES - _FAR_END_BYTES - 0xFFFF))
+        tail = file.read()
+    end = tail.rfind(_END)
+    if end < 0 or len(tail) < end + _END_BYTES:
+        raise zipfile.BadZipFile
+    (listing_bytes,) = struct.unpack("<L", tail[end + 12 : end + 16])
+    if listing_bytes > _LISTING_BYTES or tail[max(0, end - _FAR_END_BYTES) : end].startswith(_FAR_END):
+        raise InputError(f"{archive.name} lists too many files", expected=f"at most {MAX_FILES}")
+
+
+def _unpack(opened: zipfile.ZipFile, name: str, into: Path) -> None:
+    members = [member for member in opened.infolist() if not member.is_dir()]
+    if len(members) > MAX_FILES:
+        raise InputError(f"{name} holds {len(members)} files", expected=f"at most {MAX_FILES}")
+    total = sum(member.file_size for member in members)
+    if total > MAX_UNPACKED_BYTES:
+        raise InputError(
+            f"{name} unpacks to {total / 1e9:.1f} GB", expected=f"at most {MAX_UNPACKED_BYTES / 1e9:.0f} GB"
+        )
+    places = [(_place(member, name), member) for member in members]
+    into.mkdir(parents=True, exist_ok=True)
+    for place, member in places:
+        file = into / place
+        if any(part.startswith((".", "__MACOSX")) for part in place.parts) or not _is_wanted(file):
+            continue
+        if file.exists():
+            raise InputError(f"{name} holds {place} twice", expected="each file once")
+        if member.file_size > MAX_PICTURE_BYTES:
+            raise InputError(
+                f"{place} in {name} has {member.file_size / 1e6:.0f} MB",
+                expected=f"at most {MAX_PICTURE_BYTES / 1e6:.0f} MB",
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with opened.open(member) as packed, file.open("xb") as unpacked:
+            shutil.copyfileobj(packed, unpacked)  # ends at the size that was claimed
+
+
+def _place(member: zipfile.ZipInfo, name: str) -> PurePosixPath:
+    """Where a file of a zip belongs, relative to it; refused where that could be anywhere else."""
+    place = PurePosixPath(member.filename)
+    is_link = stat.S_ISLNK(member.external_attr >> 16)
+    is_odd = not place.parts or "\\" in member.filename or ":" in member.filename or not member.filename.isprintable()
+    if is_link or is_odd or place.is_absolute() or ".." in place.parts or len(str(place)) > 200:
+        raise InputError(
+            f"{name} holds a file that points out of its folder, or has an impossible name",
+            expected="plain files in plain folders",
+            do="Zip the folder anew",
+        )
+    return place
+
+
+def _is_wanted(file: Path) -> bool:
+    return is_picture(file) or file.suffix.lower() in _ALSO_KEPT
+
+
+def _data_set_in(folder: Path) -> Path:
+    inside = list(folder.iterdir())
+    while len(inside) == 1 and inside[0].is_dir():
+        folder, inside = inside[0], list(inside[0].iterdir())
+    return folder
