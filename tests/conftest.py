@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,3 +73,15 @@ def styled_run(phantoms: Path, styled_settings: Settings, tmp_path_factory: pyte
     from retinasynth.training.trainer import train
 
     return train(phantoms, tmp_path_factory.mktemp("runs") / "styled", styled_settings)
+
+
+@pytest.fixture(scope="session")
+def studio(styled_run: Path) -> Iterator[str]:
+    """The address of a studio that serves a tiny model, in a process of its own."""
+    command = [sys.executable, "-m", "retinasynth.cli", "studio", "--port", "0", "--model", str(styled_run)]
+    # A wide screen, so that the address stands in one line.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}) as server:
+        try:
+            yield server.stdout.readline().split()[4] if server.stdout else ""
+        finally:
+            server.terminate()

@@ -1,9 +1,9 @@
 """How an event of the page is answered when something is wrong: by a sentence, with all else left as it was."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -11,29 +11,42 @@ from retinasynth.errors import InputError, RetinasynthError
 from retinasynth.studio.markup import message
 from retinasynth.studio.uploads import without_folders
 
+Values = Mapping[Any, Any]  # of controls, by control
+Changes = dict[Any, Any]  # new values, by component
+Read = TypeVar("Read")
+
 _UNFORESEEN = "That did not work, and the studio had not foreseen it. Try something else; all else still works."
 
 
-def answered(work: Callable[[], tuple[Any, ...]], outputs: int) -> tuple[Any, ...]:
-    """What `work` gives for the outputs of an event, the message last; if it fails, a message alone.
+def answering(work: Callable[[Values], Changes], note: gr.HTML) -> Callable[[Values], Changes]:
+    """An event's answer: what `work` changes, or a message of what is wrong.
 
     Args:
-        work: returns a value for each output but the message, or for that too.
-        outputs: how many there are beside the message.
+        work: takes the values of the controls.
+        note: where messages stand; it is emptied when all went well and `work` says nothing there.
     """
-    try:
-        answers = work()
-    except Exception as error:  # noqa: BLE001 - the server lives on
-        return (*[gr.skip()] * outputs, message(said(error), is_problem=True))
-    return answers if len(answers) > outputs else (*answers, "")
+
+    def answer(values: Values) -> Changes:
+        try:
+            return {note: "", **work(values)}
+        except Exception as error:  # noqa: BLE001 - the server lives on
+            return {note: message(said(error), is_problem=True)}
+
+    return answer
 
 
-def answered_in_steps(work: Callable[[], Iterator[tuple[Any, ...]]], outputs: int) -> Iterator[tuple[Any, ...]]:
-    """The same for work that answers several times, with a message each time."""
-    try:
-        yield from work()
-    except Exception as error:  # noqa: BLE001 - likewise
-        yield (*[gr.skip()] * outputs, message(said(error), is_problem=True))
+def answering_in_steps(
+    work: Callable[[Values], Iterator[Changes]], note: gr.HTML
+) -> Callable[[Values], Iterator[Changes]]:
+    """The same for work that answers several times."""
+
+    def answer(values: Values) -> Iterator[Changes]:
+        try:
+            yield from work(values)
+        except Exception as error:  # noqa: BLE001 - likewise
+            yield {note: message(said(error), is_problem=True)}
+
+    return answer
 
 
 def said(error: Exception) -> str:
@@ -53,3 +66,16 @@ def uploaded(file: object) -> Path:
     if not isinstance(file, str) or not Path(file).is_file():
         raise InputError("The upload did not arrive", do="Upload the file again")
     return Path(file)
+
+
+def read_and_remove(file: object, read: Callable[[Path], Read]) -> Read:
+    """What an uploaded file holds; the file goes, whether it can be read or not.
+
+    Raises:
+        InputError: it has gone, or as `read` says.
+    """
+    path = uploaded(file)
+    try:
+        return read(path)
+    finally:
+        path.unlink(missing_ok=True)

@@ -2,17 +2,16 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from retinasynth.errors import InputError
 from retinasynth.evaluation.subjects import evaluate_folders
 from retinasynth.studio import markup
-from retinasynth.studio.answers import answered, answered_in_steps, uploaded
+from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, uploaded
 from retinasynth.studio.downloads import Downloads
 from retinasynth.studio.uploads import unpack
 
@@ -20,6 +19,7 @@ _ABOUT = """Upload two zips: **real photographs**, and **generated ones**. Where
 generated photograph is compared with its counterpart; where they share none, the sets are compared as a whole. \
 Folders of labels (`vessels`, `disc`, ...) beside `images` are used: is the asked-for anatomy found again? Nothing \
 that you upload is kept."""
+_KINDS = ("real", "generated")
 _FINDINGS = 3  # of the report, in words above it
 
 
@@ -72,20 +72,11 @@ def build(downloads: Downloads) -> None:
     Args:
         downloads: where reports are laid.
     """
-    real, generated = (gr.State("", time_to_live=1800, delete_callback=_remove) for _ in range(2))
+    kept = [gr.State("", time_to_live=1800, delete_callback=_remove) for _ in range(2)]
     with gr.Row(elem_classes="two"):
         with gr.Column(elem_classes="controls"):
             gr.Markdown(_ABOUT)
-            buttons = []
-            for number, what in enumerate(("real", "generated"), start=1):
-                with gr.Column(elem_classes="panel"):
-                    button = gr.UploadButton(
-                        f"{number}. Upload {what} photographs (zip)",
-                        file_types=[".zip"],
-                        type="filepath",
-                        elem_id=f"{what}-upload",
-                    )
-                    buttons.append((button, gr.HTML("", elem_classes="arrived")))
+            buttons, arrived = zip(*(_upload(number, what) for number, what in enumerate(_KINDS, start=1)), strict=True)
             with gr.Column(elem_classes="panel"):
                 quick = gr.Checkbox(False, label="Quick: leave out realism, diversity and privacy")
                 start = gr.Button("Evaluate", variant="primary", elem_id="evaluate")
@@ -93,43 +84,54 @@ def build(downloads: Downloads) -> None:
             note = gr.HTML("", elem_id="evaluation-message")
             report = gr.HTML('<div class="stage empty"><p>The report will stand here.</p></div>', elem_id="report")
 
-    def take(file: object, before: str) -> tuple[Any, ...]:
-        def work() -> tuple[Any, ...]:
-            path = uploaded(file)
-            _remove(before)
-            return str(path), markup.message(f"{path.name}, {path.stat().st_size / 1e6:.1f} MB"), ""
+    def evaluate(values: Values) -> Iterator[Changes]:
+        real, generated = (Path(values[one]) for one in kept)
+        for what, one in zip(_KINDS, kept, strict=True):
+            if not values[one] or not Path(values[one]).is_file():
+                raise InputError(f"The zip of {what} photographs is missing", do="Upload it, then evaluate")
+        yield {note: markup.message("Evaluating: some seconds for each photograph, and a while more for the sets.")}
+        sentences: list[str] = []
 
-        return answered(work, 2)
+        def write(page: Path) -> None:
+            sentences.extend(evaluated(real, generated, page, sets=not values[quick]))
 
-    def evaluate(real: str, generated: str, quick: bool) -> Iterator[tuple[Any, ...]]:
-        def work() -> Iterator[tuple[Any, ...]]:
-            for what, file in (("real", real), ("generated", generated)):
-                if not file or not Path(file).is_file():
-                    raise InputError(f"The zip of {what} photographs is missing", do="Upload it, then evaluate")
-            yield (
-                gr.skip(),
-                markup.message("Evaluating. This takes about a second for each photograph, and a while more"),
-            )
-            sentences: list[str] = []
+        address = downloads.add("report.html", write)
+        yield {report: report_markup(address, sentences), note: markup.message("The report is ready.")}
 
-            def write(page: Path) -> None:
-                sentences.extend(evaluated(Path(real), Path(generated), page, sets=not quick))
-
-            address = downloads.add("report.html", write)
-            yield report_markup(address, sentences), markup.message("The report is ready")
-
-        yield from answered_in_steps(work, 1)
-
-    for (button, arrived), kept in zip(buttons, (real, generated), strict=True):
-        button.upload(take, [button, kept], [kept, arrived, note], show_progress="hidden")
+    for button, place, one in zip(buttons, arrived, kept, strict=True):
+        button.upload(
+            answering(_taking(button, place, one), note),
+            {button, one},
+            [one, place, note],
+            show_progress="hidden",
+            api_visibility="private",
+        )
     start.click(
-        evaluate,
-        [real, generated, quick],
+        answering_in_steps(evaluate, note),
+        {*kept, quick},
         [report, note],
         concurrency_id="evaluation",
         concurrency_limit=1,
         show_progress="hidden",
+        api_visibility="private",
     )
+
+
+def _upload(number: int, what: str) -> tuple[gr.UploadButton, gr.HTML]:
+    """A button to upload a zip, and a place to say that it arrived."""
+    with gr.Column(elem_classes="panel"):
+        title = f"{number}. Upload {what} photographs (zip)"
+        button = gr.UploadButton(title, file_types=[".zip"], type="filepath", elem_id=f"{what}-upload")
+        return button, gr.HTML("", elem_classes="arrived")
+
+
+def _taking(button: gr.UploadButton, place: gr.HTML, kept: gr.State) -> Callable[[Values], Changes]:
+    def take(values: Values) -> Changes:
+        file = uploaded(values[button])
+        _remove(values[kept])  # the one before
+        return {kept: str(file), place: markup.message(f"{file.name}, {file.stat().st_size / 1e6:.1f} MB")}
+
+    return take
 
 
 def _remove(file: str) -> None:

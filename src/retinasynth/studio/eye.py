@@ -1,11 +1,12 @@
 """The tab of one eye: grown, drawn or uploaded, photographed in any style, and taken along with its labels."""
 
+import functools
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -15,9 +16,8 @@ from retinasynth.anatomy.label_map import overlay
 from retinasynth.anatomy.physiology import PRESETS
 from retinasynth.anatomy.style import KNOBS, MOST
 from retinasynth.errors import InputError
-from retinasynth.images import Mask, encoded
 from retinasynth.studio import markup, wishes
-from retinasynth.studio.answers import answered, answered_in_steps, uploaded
+from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, read_and_remove
 from retinasynth.studio.downloads import Downloads
 from retinasynth.studio.markup import Shown
 from retinasynth.studio.uploads import drawing_in, mask_in, photograph_in
@@ -58,11 +58,9 @@ address => {
 }
 """
 
-Values = Mapping[Any, Any]  # of the controls, by control
-
 
 class _Controls(NamedTuple):
-    """Everything on the tab that decides what is shown."""
+    """What decides what is shown."""
 
     given: gr.State
     source: gr.Radio
@@ -77,26 +75,192 @@ class _Controls(NamedTuple):
     shows: gr.Radio
     planes: gr.CheckboxGroup
     rival: gr.Dropdown
+    how_many: gr.Slider
+    mask_file: gr.UploadButton
+    style_file: gr.UploadButton
 
     def all(self) -> set[Any]:
         """All of them."""
-        alone = (self.given, self.source, self.seed, self.preset, self.laterality, self.view, self.style, self.first)
-        return {*alone, self.shows, self.planes, self.rival, *self.numbers.values(), *self.knobs.values()}
+        several = (*self.numbers.values(), *self.knobs.values())
+        return {*several, *(one for one in self if not isinstance(one, dict))}
 
     def asked(self, values: Values) -> Asked:
         """The eye that is to be grown."""
-        return Asked(
-            seed_of(values[self.seed]),
-            values[self.preset],
-            values[self.laterality],
-            values[self.view],
-            tuple((name, float(values[slider])) for name, slider in self.numbers.items()),
-        )
+        numbers = tuple((name, float(values[slider])) for name, slider in self.numbers.items())
+        whom = values[self.preset], values[self.laterality], values[self.view]
+        return Asked(seed_of(values[self.seed]), *whom, numbers)
 
     def look(self, values: Values) -> Look:
         """How it is to be photographed."""
         knobs = tuple((name, float(values[slider])) for name, slider in self.knobs.items())
         return Look(values[self.style], values[self.first], knobs)
+
+
+class _Results(NamedTuple):
+    """What is shown."""
+
+    picture: gr.HTML
+    table: gr.HTML
+    note: gr.HTML
+    canvas: gr.HTML
+    growing: gr.Column
+    drawing: gr.Column
+    uploading: gr.Column
+    address: gr.Textbox
+
+
+class _Events:
+    """What happens when something is touched: each answer takes the values of all controls and says what changes."""
+
+    def __init__(
+        self, controls: _Controls, results: _Results, models: Mapping[str, Synthesizer], downloads: Downloads
+    ) -> None:
+        self.controls, self.results, self.models, self.downloads = controls, results, models, downloads
+        self.name, self.model = next(iter(models.items()))
+
+    def eye(self, values: Values) -> Eye:
+        """The eye that is meant, without photograph."""
+        return wishes.eye_of(values[self.controls.source], self.controls.asked(values), values[self.controls.given])
+
+    def look(self, values: Values) -> Changes:
+        """Photograph the same eye otherwise."""
+        controls = self.controls
+        drawn = picture_of(
+            self.models,
+            self.eye(values),
+            controls.look(values),
+            values[controls.given],
+            values[controls.shows],
+            values[controls.planes],
+            values[controls.rival],
+        )
+        return {self.results.picture: drawn}
+
+    def show(self, values: Values) -> Changes:
+        """Show the eye and what is measured in it."""
+        controls, source = self.controls, values[self.controls.source]
+        asked = dict(controls.asked(values).numbers) if source == GROWN else {}
+        given = values[controls.given]
+        table = markup.table(wishes.measures(self.eye(values), asked))
+        return {
+            **self.look(values),
+            self.results.table: table,
+            controls.given: given if source == DRAWN else replace(given, base=source),
+        }
+
+    def show_with(self, values: Values, changes: Changes) -> Changes:
+        """Change some controls, and show what comes of it."""
+        return {**changes, **self.show({**values, **changes})}
+
+    def propose(self, values: Values) -> Changes:
+        """Set the sliders as the seed and the people have it."""
+        controls = self.controls
+        laterality, numbers = wishes.proposed(seed_of(values[controls.seed]), values[controls.preset])
+        return self.show_with(
+            values,
+            {controls.laterality: laterality, **{slider: numbers[name] for name, slider in controls.numbers.items()}},
+        )
+
+    def grow_another(self, values: Values) -> Changes:
+        """The eye of the next seed."""
+        seed = self.controls.seed
+        following = (seed_of(values[seed]) + 1) % (wishes.MOST_SEED + 1)
+        return {seed: following, **self.propose({**values, seed: following})}
+
+    def choose_source(self, values: Values) -> Changes:
+        """The panel that belongs to a source; a drawing is begun where there is none."""
+        controls, results = self.controls, self.results
+        source, given = values[controls.source], values[controls.given]
+        panels = {
+            panel: gr.update(visible=source == one)
+            for one, panel in ((GROWN, results.growing), (DRAWN, results.drawing), (UPLOADED, results.uploading))
+        }
+        if source == UPLOADED and given.uploaded is None:
+            return {**panels, results.note: markup.message("Upload a mask to see its photograph.")}
+        if source != DRAWN:
+            return {**panels, **self.show(values)}
+        if given.drawn is not None:
+            return {**panels, results.canvas: canvas_of(given.drawn), **self.show(values)}
+        return {**panels, **self.begin_drawing(values)}
+
+    def begin_drawing(self, values: Values) -> Changes:
+        """A drawing that begins with the vessels of the eye before it."""
+        controls = self.controls
+        given = values[controls.given]
+        base = wishes.eye_of(given.base, controls.asked(values), given)
+        drawn = wishes.redrawn(base, base.planes["vessels"])
+        changed = self.show_with(values, {controls.given: replace(given, drawn=drawn)})
+        return {**changed, self.results.canvas: canvas_of(drawn)}
+
+    def draw(self, values: Values, drawing: object) -> Changes:
+        """Take what was drawn, as `drawing_in` reads it."""
+        controls = self.controls
+        given = values[controls.given]
+        if given.drawn is None:
+            raise InputError("There is no drawing any more", do=f"Choose {GROWN}, then {DRAWN}")
+        vessels = drawing_in(drawing, given.drawn.size)
+        return self.show_with(values, {controls.given: replace(given, drawn=wishes.redrawn(given.drawn, vessels))})
+
+    def take_mask(self, values: Values) -> Changes:
+        """Take an uploaded mask."""
+        controls = self.controls
+        eye = Eye("uploaded", {"vessels": read_and_remove(values[controls.mask_file], mask_in)})
+        given = replace(values[controls.given], uploaded=eye, drawn=None)
+        return self.show_with(values, {controls.given: given, controls.source: UPLOADED})
+
+    def take_style(self, values: Values) -> Changes:
+        """Take the style of an uploaded photograph."""
+        controls = self.controls
+        lent = read_and_remove(values[controls.style_file], photograph_in)
+        given = replace(values[controls.given], lent=lent)
+        return self.show_with(values, {controls.given: given, controls.style: wishes.LENT})
+
+    def draw_styles(self, values: Values) -> Changes:
+        """Six other styles."""
+        first = self.controls.first
+        changes = {first: values[first] + len(wishes.STYLES), self.controls.shows: SIX}
+        return {**changes, **self._visible(SIX), **self.look({**values, **changes})}
+
+    def change_view(self, values: Values) -> Changes:
+        """Show a photograph, six or two."""
+        return {**self._visible(values[self.controls.shows]), **self.look(values)}
+
+    def _visible(self, shows: str) -> Changes:
+        return {
+            self.controls.planes: gr.update(visible=shows == PHOTOGRAPH),
+            self.controls.rival: gr.update(visible=shows == TWO),
+        }
+
+    def choose_style(self, values: Values, number: object) -> Changes:
+        """The style of one of the six pictures, which is then shown alone."""
+        if number not in range(len(wishes.STYLES)):
+            raise InputError("There is no such style")
+        changes = {self.controls.style: wishes.STYLES[int(str(number))], self.controls.shows: PHOTOGRAPH}
+        return {**changes, **self._visible(PHOTOGRAPH), **self.look({**values, **changes})}
+
+    def download_pair(self, values: Values) -> Changes:
+        """Lay the eye that is shown ready, with its labels."""
+        eye = self.eye(values)
+
+        def write(archive: Path) -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                inside = Path(folder) / archive.stem
+                wishes.write_pair(inside, self.model, eye, self.controls.look(values), values[self.controls.given])
+                wishes.pack(inside, archive)
+
+        return {self.results.address: self.downloads.add(f"{eye.name}.zip", write)}
+
+    def download_set(self, values: Values) -> Iterator[Changes]:
+        """Lay a set ready, and say how far it is."""
+        controls, results = self.controls, self.results
+        count = int(values[controls.how_many])
+        wanted = values[controls.source], controls.asked(values), controls.look(values), values[controls.given]
+        with tempfile.TemporaryDirectory() as folder:
+            inside = Path(folder) / "synthetic_eyes"
+            for done in wishes.write_eyes(inside, (self.name, self.model), *wanted, count):
+                yield {results.address: "", results.note: markup.message(f"{done} of {count} eyes")}
+            address = self.downloads.add("synthetic_eyes.zip", lambda archive: wishes.pack(inside, archive))
+        yield {results.address: address, results.note: markup.message(f"{count} eyes are ready.")}
 
 
 def seed_of(value: object) -> int:
@@ -138,19 +302,19 @@ def picture_of(
             for style, one in zip(wishes.STYLES, six, strict=True)
         ]
         return markup.choices(shown, wishes.STYLES.index(look.style) if look.style in wishes.STYLES else -1)
-    made = wishes.photographed(model, eye, look, given)
-    if made.photograph is None:
-        raise InputError("There is no photograph")
+    photograph = wishes.photograph_of(model, eye, look, given)
     if shows == TWO:
-        other = wishes.compared(models.get(rival), eye, look, given)
-        return markup.grid([Shown(made.photograph, name, f"{about}, by {name}")]
-                           + [Shown(other, rival, f"{about}, by {rival}")] * (other is not None))  # fmt: skip
+        other = models.get(rival)
+        rendered = wishes.photograph_of(other, eye, look, given) if other else wishes.rendered(eye, look)
+        both = ((photograph, name), (rendered, rival))
+        return markup.grid([Shown(one, by, f"{about}, by {by}") for one, by in both])
+    caption = caption_of(eye, look)
     if not planes:
-        return markup.photograph(Shown(made.photograph, caption_of(eye, look), about))
+        return markup.photograph(Shown(photograph, caption, about))
     visible = [plane for plane in PLANES if plane in planes and plane in eye.planes]
     words = ", ".join(markup.plane_title(plane).lower() for plane in visible) or "no labels"
     return markup.photograph(
-        Shown(wishes.labelled(made, visible), caption_of(eye, look), f"{about}, with {words}"), visible
+        Shown(wishes.labelled(eye, photograph, visible), caption, f"{about}, with {words}"), visible
     )
 
 
@@ -174,229 +338,66 @@ def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
     """
     laterality, numbers = wishes.proposed(FIRST_SEED, "adult")
     first = Asked(FIRST_SEED, "adult", laterality, next(iter(wishes.VIEWS)), tuple(numbers.items()))
-    model, eye = next(iter(models.values())), wishes.grown(first)
+    eye = wishes.grown(first)
+    given, styles_from, address = gr.State(Given(), time_to_live=3600), gr.State(0), gr.Textbox(visible=False)
     with gr.Row(elem_classes="three"):
         with gr.Column(elem_classes="result"):
             shows = gr.Radio([PHOTOGRAPH, SIX, TWO], value=PHOTOGRAPH, label="Show", elem_id="shows")
-            picture = gr.HTML(
-                picture_of(models, eye, Look(), Given(), PHOTOGRAPH, [], ""), js_on_load=_CHOOSE, elem_id="picture"
-            )
+            drawn = picture_of(models, eye, Look(), Given(), PHOTOGRAPH, [], "")
+            picture = gr.HTML(drawn, js_on_load=_CHOOSE, elem_id="picture")
             note = gr.HTML("", elem_id="message")
-            planes = gr.CheckboxGroup(
-                [(markup.plane_title(plane), plane) for plane in PLANES],
-                value=[],
-                label="Labels over the photograph",
-                show_select_all=True,
-            )
+            titles = [(markup.plane_title(plane), plane) for plane in PLANES]
+            planes = gr.CheckboxGroup(titles, value=[], label="Labels over the photograph", show_select_all=True)
             rivals = [*list(models)[1:], wishes.PROCEDURAL]
             rival = gr.Dropdown(rivals, value=rivals[0], label="Compare with", visible=False)
         with gr.Column(elem_classes="controls"):
             source = gr.Radio(list(wishes.SOURCES), value=GROWN, label="Where the labels come from")
-            with gr.Column(visible=True, elem_classes="panel") as growing:
-                with gr.Row(elem_classes="pair"):
-                    preset = gr.Dropdown(list(PRESETS), value="adult", label="People", min_width=120)
-                    seed = gr.Number(
-                        FIRST_SEED, label="Eye number", precision=0, minimum=0, maximum=wishes.MOST_SEED, min_width=120
-                    )
-                another = gr.Button("Grow another eye", elem_id="another")
-                side = gr.Radio(["right", "left"], value=laterality, label="Which eye")
-                view = gr.Radio(list(wishes.VIEWS), value=first.view, label="View")
-                sliders = _sliders(wishes.ANATOMY, numbers)
-                with gr.Accordion("Lesions", open=False):
-                    sliders |= _sliders(wishes.LESIONS, numbers)
+            with gr.Column(elem_classes="panel") as growing:
+                anatomy, another = _anatomy(first)
             with gr.Column(visible=False, elem_classes="panel") as drawing:
-                canvas = gr.HTML(
-                    "",
-                    html_template=_CANVAS,
-                    js_on_load=(_HERE / "canvas.js").read_text(encoding="utf-8"),
-                    elem_id="canvas",
-                )
+                script = (_HERE / "canvas.js").read_text(encoding="utf-8")
+                canvas = gr.HTML("", html_template=_CANVAS, js_on_load=script, elem_id="canvas")
                 again = gr.Button("Start again from the eye before")
             with gr.Column(visible=False, elem_classes="panel") as uploading:
-                mask_file = gr.UploadButton(
-                    "Upload a vessel mask", file_types=["image"], type="filepath", elem_id="mask-upload"
-                )
+                mask_file = _picture_button("Upload a vessel mask", "mask-upload")
                 gr.Markdown("Black and white, any size; vessels are white.", elem_classes="hint")
             with gr.Column(elem_classes="panel"):
-                style = gr.Radio(
-                    [*wishes.STYLES, wishes.MOST_LIKELY, wishes.LENT], value="1", label="Style of the photograph"
-                )
-                with gr.Row(elem_classes="pair"):
-                    six_others = gr.Button("Six other styles", min_width=120)
-                    style_file = gr.UploadButton(
-                        "Upload for style",
-                        file_types=["image"],
-                        type="filepath",
-                        min_width=120,
-                        elem_id="style-upload",
-                    )
-                with gr.Accordion("Turn the style", open=False):
-                    knobs = {
-                        name: gr.Slider(-MOST, MOST, 0, step=0.5, label=name.capitalize(), info=meaning)
-                        for name, meaning in KNOBS.items()
-                    }
+                style, knobs, others, style_file = _styles()
             with gr.Column(elem_classes="panel"):
-                pair_button = gr.Button("Download this eye with its labels", variant="primary", elem_id="pair")
+                pair = gr.Button("Download this eye with its labels", variant="primary", elem_id="pair")
                 count = gr.Slider(1, wishes.MOST_EYES, 10, step=1, label="Or a set of so many eyes")
-                set_button = gr.Button("Download the set", elem_id="set")
+                several = gr.Button("Download the set", elem_id="set")
                 gr.Markdown(
                     "Sliders that you moved hold for all eyes of a set; all else is drawn anew for each.",
                     elem_classes="hint",
                 )
         with gr.Column(elem_classes="measured"):
             table = gr.HTML(markup.table(wishes.measures(eye, numbers)), elem_id="measures")
-    given, styles_from, address = gr.State(Given(), time_to_live=3600), gr.State(0), gr.Textbox(visible=False)
-    controls = _Controls(
-        *(given, source, seed, preset, side, view, sliders, style, styles_from, knobs, shows, planes, rival)
-    )
-
-    # --- What happens ---
-
-    def show(values: Values) -> tuple[Any, ...]:
-        def work() -> tuple[Any, ...]:
-            asked, brought, origin = controls.asked(values), values[given], values[source]
-            eye = wishes.eye_of(origin, asked, brought)
-            drawn = picture_of(
-                *(models, eye, controls.look(values), brought, values[shows], values[planes], values[rival])
-            )
-            wanted = dict(asked.numbers) if origin == GROWN else {}
-            brought = brought if origin == DRAWN else replace(brought, base=origin)
-            return brought, drawn, markup.table(wishes.measures(eye, wanted))
-
-        return answered(work, 3)
-
-    def propose(values: Values) -> tuple[Any, ...]:
-        def work() -> tuple[Any, ...]:
-            side, numbers = wishes.proposed(seed_of(values[seed]), values[preset])
-            return (side, *(numbers[name] for name in sliders))
-
-        return answered(work, 1 + len(sliders))
-
-    def draw(values: Values) -> tuple[Any, ...]:
-        """A drawing that begins with the vessels of the eye before it."""
-
-        def work() -> tuple[Any, ...]:
-            base = wishes.eye_of(values[given].base, controls.asked(values), values[given])
-            drawn = wishes.redrawn(base, vessels_of(base))
-            return replace(values[given], drawn=drawn), canvas_of(drawn)
-
-        return answered(work, 2)
-
-    def choose_source(values: Values) -> tuple[Any, ...]:
-        """The panel that belongs to a source; a drawing is begun where there is none."""
-        origin, brought = values[source], values[given]
-        panels = tuple(gr.update(visible=origin == one) for one in wishes.SOURCES)
-        if origin != DRAWN:
-            return (gr.skip(), gr.skip(), "", *panels)
-        if brought.drawn is not None:
-            return (gr.skip(), canvas_of(brought.drawn), "", *panels)
-        return (*draw(values), *panels)
-
-    def drew(brought: Given, event: gr.EventData) -> tuple[Any, ...]:
-        def work() -> tuple[Any, ...]:
-            if brought.drawn is None:
-                raise InputError("There is no drawing any more", do="Choose Grown, then Drawn by me")
-            vessels = drawing_in(getattr(event, "vessels", None), brought.drawn.size)
-            return (replace(brought, drawn=wishes.redrawn(brought.drawn, vessels)),)
-
-        return answered(work, 1)
-
-    def take_mask(file: object, brought: Given) -> tuple[Any, ...]:
-        def work() -> tuple[Any, ...]:
-            eye = Eye("uploaded", {"vessels": read_and_remove(file, mask_in)})
-            return replace(brought, uploaded=eye, drawn=None), UPLOADED
-
-        return answered(work, 2)
-
-    def take_style(file: object, brought: Given) -> tuple[Any, ...]:
-        def work() -> tuple[Any, ...]:
-            return replace(brought, lent=read_and_remove(file, photograph_in)), wishes.LENT
-
-        return answered(work, 2)
-
-    def download_pair(values: Values) -> tuple[Any, ...]:
-        def work() -> tuple[Any, ...]:
-            eye = wishes.eye_of(values[source], controls.asked(values), values[given])
-
-            def write(archive: Path) -> None:
-                with tempfile.TemporaryDirectory() as folder:
-                    inside = Path(folder) / archive.stem
-                    wishes.write_pair(inside, model, eye, controls.look(values), values[given])
-                    wishes.pack(inside, archive)
-
-            return (downloads.add(f"{eye.name}.zip", write),)
-
-        return answered(work, 1)
-
-    def download_set(values: Values) -> Iterator[tuple[Any, ...]]:
-        def work() -> Iterator[tuple[Any, ...]]:
-            wanted, named = int(values[count]), next(iter(models.items()))
-            with tempfile.TemporaryDirectory() as folder:
-                inside = Path(folder) / "synthetic_eyes"
-                yield "", markup.message(f"0 of {wanted} eyes")
-                for done in wishes.write_eyes(
-                    *(inside, named, values[source], controls.asked(values), controls.look(values), values[given]),
-                    wanted,
-                ):
-                    yield "", markup.message(f"{done} of {wanted} eyes")
-                link = downloads.add("synthetic_eyes.zip", lambda archive: wishes.pack(inside, archive))
-            yield link, markup.message(f"{wanted} eyes are ready")
-
-        yield from answered_in_steps(work, 1)
-
-    everything, shown = controls.all(), [given, picture, table, note]
-    newest = {"trigger_mode": "always_last", "concurrency_id": "eye", "show_progress": "hidden"}
-    quiet = {"concurrency_id": "eye", "show_progress": "hidden"}
-    changes = [side, view, style, shows, planes, rival, *sliders.values(), *knobs.values()]
-    gr.on([one.input for one in changes], show, everything, shown, **newest)
-    proposals = [side, *sliders.values(), note]
-    gr.on([preset.input, seed.submit, seed.blur], propose, {seed, preset}, proposals, **quiet).then(
-        show, everything, shown, **quiet
-    )
-    another.click(lambda number: (number or 0) + 1, seed, seed, **quiet).then(
-        propose, {seed, preset}, proposals, **quiet
-    ).then(show, everything, shown, **quiet)
-    panels = [given, canvas, note, growing, drawing, uploading]
-    source.input(choose_source, everything, panels, **quiet).then(show, everything, shown, **quiet)
-    again.click(draw, everything, [given, canvas, note], **quiet).then(show, everything, shown, **quiet)
-    canvas.draw(drew, given, [given, note], **newest).then(show, everything, shown, **quiet)
-    mask_file.upload(take_mask, [mask_file, given], [given, source, note], **quiet).success(
-        show, everything, shown, **quiet
-    )
-    style_file.upload(take_style, [style_file, given], [given, style, note], **quiet).success(
-        show, everything, shown, **quiet
-    )
-    six_others.click(lambda seed: (seed + len(wishes.STYLES), SIX), styles_from, [styles_from, shows], **quiet).then(
-        show, everything, shown, **quiet
-    )
-    picture.choose(chosen, None, [style, shows], **quiet).then(show, everything, shown, **quiet)
-    shows.change(
-        lambda shows: (gr.update(visible=shows == PHOTOGRAPH), gr.update(visible=shows == TWO)), shows, [planes, rival]
-    )
-    pair_button.click(download_pair, everything, [address, note], **quiet).then(None, address, None, js=_FETCH)
-    set_button.click(
-        download_set, {*everything, count}, [address, note], concurrency_id="sets", show_progress="hidden"
-    ).then(None, address, None, js=_FETCH)
+    seed, preset, side, view, sliders = anatomy
+    asked = given, source, seed, preset, side, view, sliders
+    looks = style, styles_from, knobs, shows, planes, rival
+    controls = _Controls(*asked, *looks, count, mask_file, style_file)
+    results = _Results(picture, table, note, canvas, growing, drawing, uploading, address)
+    _connect(_Events(controls, results, models, downloads), another, again, others, pair, several)
 
 
-def chosen(event: gr.EventData) -> tuple[str, str]:
-    """The style of a picture among the six, which is then shown alone."""
-    number = getattr(event, "number", 0)
-    return wishes.STYLES[number if number in range(len(wishes.STYLES)) else 0], PHOTOGRAPH
-
-
-def vessels_of(eye: Eye) -> Mask:
-    """All vessels of an eye."""
-    return eye.planes["vessels"]
-
-
-def read_and_remove(file: object, read: Any) -> Any:
-    """What an uploaded file holds; the file goes."""
-    path = uploaded(file)
-    try:
-        return read(path)
-    finally:
-        path.unlink(missing_ok=True)
+def _anatomy(
+    first: Asked,
+) -> tuple[tuple[gr.Number, gr.Dropdown, gr.Radio, gr.Radio, dict[str, gr.Slider]], gr.Button]:
+    """What decides which eye is grown, and the button for another."""
+    with gr.Row(elem_classes="pair"):
+        preset = gr.Dropdown(list(PRESETS), value=first.preset, label="People", min_width=120)
+        seed = gr.Number(
+            first.seed, label="Eye number", precision=0, minimum=0, maximum=wishes.MOST_SEED, min_width=120
+        )
+    another = gr.Button("Grow another eye", elem_id="another")
+    side = gr.Radio(["right", "left"], value=first.laterality, label="Which eye")
+    view = gr.Radio(list(wishes.VIEWS), value=first.view, label="View")
+    numbers = dict(first.numbers)
+    sliders = _sliders(wishes.ANATOMY, numbers)
+    with gr.Accordion("Lesions", open=False):
+        sliders |= _sliders(wishes.LESIONS, numbers)
+    return (seed, preset, side, view, sliders), another
 
 
 def _sliders(about: Mapping[str, wishes.Slider], values: Mapping[str, float]) -> dict[str, gr.Slider]:
@@ -404,3 +405,80 @@ def _sliders(about: Mapping[str, wishes.Slider], values: Mapping[str, float]) ->
         name: gr.Slider(one.least, one.most, values[name], step=one.step, label=one.title)
         for name, one in about.items()
     }
+
+
+def _styles() -> tuple[gr.Radio, dict[str, gr.Slider], gr.Button, gr.UploadButton]:
+    """What decides how an eye is photographed, with the buttons for other styles and for a photograph's own."""
+    every = [*wishes.STYLES, wishes.MOST_LIKELY, wishes.LENT]
+    style = gr.Radio(every, value=wishes.STYLES[0], label="Style of the photograph")
+    with gr.Row(elem_classes="pair"):
+        others = gr.Button("Six other styles", min_width=120)
+        style_file = _picture_button("Upload for style", "style-upload")
+    with gr.Accordion("Turn the style", open=False):
+        knobs = {
+            name: gr.Slider(-MOST, MOST, 0, step=0.5, label=name.capitalize(), info=meaning)
+            for name, meaning in KNOBS.items()
+        }
+    return style, knobs, others, style_file
+
+
+def _picture_button(title: str, name: str) -> gr.UploadButton:
+    return gr.UploadButton(title, file_types=["image"], type="filepath", min_width=120, elem_id=name)
+
+
+def _connect(
+    events: _Events, another: gr.Button, again: gr.Button, others: gr.Button, pair: gr.Button, several: gr.Button
+) -> None:
+    """Say what is answered by what."""
+    controls, results = events.controls, events.results
+    everything = controls.all()
+    changed = [*everything - {controls.how_many, controls.mask_file, controls.style_file}, *results]
+
+    def on(trigger: Any, answer: Any, mode: Literal["always_last", "once"] = "once") -> Any:
+        # One at a time, whatever it is; a slider that is dragged has its last place shown.
+        return trigger(
+            answer,
+            everything,
+            changed,
+            trigger_mode=mode,
+            concurrency_id="eye",
+            concurrency_limit=1,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    def on_any(triggers: list[Any], answer: Any) -> None:
+        on(functools.partial(gr.on, triggers), answer, "always_last")
+
+    def drew(values: Values, event: gr.EventData) -> Changes:
+        drawing = getattr(event, "vessels", None)
+        return answering(lambda values: events.draw(values, drawing), results.note)(values)
+
+    def chose(values: Values, event: gr.EventData) -> Changes:
+        number = getattr(event, "number", None)
+        return answering(lambda values: events.choose_style(values, number), results.note)(values)
+
+    anatomy: list[Any] = [controls.laterality, controls.view, *controls.numbers.values()]
+    looks: list[Any] = [controls.style, controls.planes, controls.rival, *controls.knobs.values()]
+    on_any([one.input for one in anatomy], answering(events.show, results.note))
+    on_any([one.input for one in looks], answering(events.look, results.note))
+    on_any([controls.preset.input, controls.seed.submit, controls.seed.blur], answering(events.propose, results.note))
+    on(another.click, answering(events.grow_another, results.note))
+    on(controls.source.input, answering(events.choose_source, results.note))
+    on(again.click, answering(events.begin_drawing, results.note))
+    on(results.canvas.draw, drew, "always_last")
+    on(controls.mask_file.upload, answering(events.take_mask, results.note))
+    on(controls.style_file.upload, answering(events.take_style, results.note))
+    on(others.click, answering(events.draw_styles, results.note))
+    on(controls.shows.input, answering(events.change_view, results.note))
+    on(results.picture.choose, chose)
+    on(pair.click, answering(events.download_pair, results.note)).then(None, results.address, None, js=_FETCH)
+    several.click(
+        answering_in_steps(events.download_set, results.note),
+        everything,
+        [results.address, results.note],
+        concurrency_id="sets",
+        concurrency_limit=1,
+        show_progress="hidden",
+        api_visibility="private",
+    ).then(None, results.address, None, js=_FETCH)

@@ -44,10 +44,10 @@ def choices(pictures: Sequence[Shown], chosen: int) -> str:
 def table(lines: Sequence[Measure]) -> str:
     """Measures, as asked for and as they are."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(line.title)}</th><td>{escape(line.asked)}</td><td>{escape(line.measured)}</td></tr>'
-        for line in lines
+        f'<tr><th scope="row">{escape(title)}</th><td>{escape(asked)}</td><td>{escape(measured)}</td></tr>'
+        for title, asked, measured in lines
     )
-    head = '<tr><th scope="col">In the labels</th><th scope="col">asked for</th><th scope="col">measured</th></tr>'
+    head = '<tr><th scope="col">In the labels</th><th scope="col">asked</th><th scope="col">measured</th></tr>'
     return f'<table class="measures"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 

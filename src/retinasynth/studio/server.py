@@ -1,20 +1,18 @@
 """The studio as a web server: the page, the downloads, and what keeps strangers within bounds."""
 
-import shutil
 import socket
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import retinasynth
-from retinasynth.errors import InputError, OutputError
+from retinasynth.errors import OutputError
 from retinasynth.studio import evaluation, eye
 from retinasynth.studio.downloads import ROUTE, Downloads
 from retinasynth.studio.uploads import MAX_UPLOAD_BYTES
@@ -26,6 +24,9 @@ MAX_KEPT_BYTES = 4 * 10**9  # of all uploads together
 
 _HERE = Path(__file__).parent
 _FORGET_S = 1800
+_AROUND_AN_UPLOAD = 100_000  # bytes that a form adds
+_TOO_LARGE = "That is too large: at most {} MB are taken."
+_TOO_MANY = "Too many uploads wait here; try again in half an hour."
 _PALETTE = {
     "paper": ("#fbfaf7", "#151412"),
     "raised": ("#ffffff", "#1d1b19"),
@@ -61,47 +62,32 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         is_upload = scope["path"].endswith("/upload")
-        most = MAX_UPLOAD_BYTES + 100_000 if is_upload else MAX_MESSAGE_BYTES
+        most = MAX_UPLOAD_BYTES + _AROUND_AN_UPLOAD if is_upload else MAX_MESSAGE_BYTES
         claimed = dict(scope["headers"]).get(b"content-length", b"0")
-        begun = False
+        came = 0
 
         async def answer(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
             await send(message)
 
-        came = 0
-
         async def limited() -> Message:
             nonlocal came
             message = await receive()
             came += len(message.get("body", b""))
-            if came > most:
-                raise _TooLargeError
+            if came > most:  # more than was claimed
+                raise HTTPException(413, _TOO_LARGE.format(most // 10**6))
             return message
 
-        refusal = f"That is too large: at most {most // 10**6} MB are taken."
         if not claimed.isdigit() or int(claimed) > most:
-            await PlainTextResponse(refusal, 413)(scope, receive, answer)
+            await PlainTextResponse(_TOO_LARGE.format(most // 10**6), 413)(scope, receive, answer)
         elif is_upload and _size_of(self._uploads) > MAX_KEPT_BYTES:
-            await PlainTextResponse("Too many uploads wait here; try again in half an hour.", 507)(
-                scope, receive, answer
-            )
+            await PlainTextResponse(_TOO_MANY, 507)(scope, receive, answer)
         else:
-            try:
-                await self._app(scope, limited, answer)
-            except _TooLargeError:
-                if not begun:
-                    await PlainTextResponse(refusal, 413)(scope, receive, answer)
-
-
-class _TooLargeError(Exception):
-    """More came than was claimed."""
+            await self._app(scope, limited, answer)
 
 
 def _size_of(folder: Path) -> int:
@@ -121,9 +107,11 @@ def page(models: Mapping[str, Synthesizer], downloads: Downloads) -> gr.Blocks:
         models: by name; the first makes the photographs.
         downloads: where files are laid that people take along.
     """
-    with gr.Blocks(
-        title="retinasynth studio", analytics_enabled=False, delete_cache=(_FORGET_S // 3, _FORGET_S), fill_width=True
-    ) as blocks:
+    forget = (_FORGET_S // 3, _FORGET_S)
+    blocks: gr.Blocks = gr.Blocks(
+        title="retinasynth studio", analytics_enabled=False, delete_cache=forget, fill_width=True
+    )
+    with blocks:
         gr.HTML(
             f"<header><h1>retinasynth studio</h1><p>Labelled eyes that nobody ever had. "
             f"Synthetic pictures; not for diagnosis.</p><span>{retinasynth.__version__}</span></header>"
@@ -132,7 +120,8 @@ def page(models: Mapping[str, Synthesizer], downloads: Downloads) -> gr.Blocks:
             eye.build(models, downloads)
         with gr.Tab("Evaluate"):
             evaluation.build(downloads)
-    return blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
+    blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
+    return blocks
 
 
 def application(models: Mapping[str, Synthesizer], uploads: Path) -> FastAPI:
@@ -169,7 +158,7 @@ def application(models: Mapping[str, Synthesizer], uploads: Path) -> FastAPI:
         pwa=False,
         theme=_theme(),
         css_paths=[_HERE / "studio.css"],
-        head='<meta name="description" content="Labelled synthetic retinas"><meta name="color-scheme" content="light dark">',
+        head=f'<meta name="color-scheme" content="light dark"><script>{_script()}</script>',
     )
     app.add_middleware(Bounds, uploads=uploads)
     return app
@@ -199,6 +188,10 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
         raise OutputError(f"Nothing can be served at {host}:{port} ({error})", do="Choose another --port") from error
+
+
+def _script() -> str:
+    return (_HERE / "names.js").read_text(encoding="utf-8")
 
 
 def _theme() -> gr.themes.Base:
@@ -260,6 +253,10 @@ def _theme() -> gr.themes.Base:
         button_primary_background_fill_dark=dark["accent"],
         button_primary_background_fill_hover=light["ink"],
         button_primary_background_fill_hover_dark=dark["ink"],
+        button_primary_border_color=light["accent"],
+        button_primary_border_color_dark=dark["accent"],
+        button_primary_border_color_hover=light["ink"],
+        button_primary_border_color_hover_dark=dark["ink"],
         button_primary_text_color=light["on accent"],
         button_primary_text_color_dark=dark["on accent"],
         button_primary_text_color_hover=light["paper"],

@@ -127,18 +127,17 @@ def _refuse_large(file: Path) -> None:
         )
     if not is_picture(file):
         raise ImageError(f"{file.name} is not a picture", expected=f"one of: {' '.join(SUFFIXES)}")
+    too_large = f"at most {MAX_PIXELS / 1e6:.0f} million pixels"
     try:
         height, width = read_size(file)
-    except ImageError as error:  # whose words are Pillow's
+    except ImageError as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):
+            raise ImageError(f"{file.name} is enormous", expected=too_large, do="Reduce it first") from error
         raise ImageError(
             f"{file.name} cannot be opened as a picture", expected=f"one of: {' '.join(SUFFIXES)}"
         ) from error
     if height * width > MAX_PIXELS:
-        raise ImageError(
-            f"{file.name} is {width} x {height} px",
-            expected=f"at most {MAX_PIXELS / 1e6:.0f} million pixels",
-            do="Reduce it first",
-        )
+        raise ImageError(f"{file.name} is {width} x {height} px", expected=too_large, do="Reduce it first")
 
 
 # --- Zips --------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from retinasynth.synthesis.synthesizer import Synthesizer
 GROWN, DRAWN, UPLOADED = "Grown", "Drawn by me", "Uploaded"
 SOURCES = (GROWN, DRAWN, UPLOADED)
 STYLES = ("1", "2", "3", "4", "5", "6")
-MOST_LIKELY, LENT = "Most likely", "My photograph’s"
+MOST_LIKELY, LENT = "Most likely", "My photograph"
 PROCEDURAL = "Procedural (has learnt nothing)"
 MOST_EYES = 50  # in a set
 MOST_SEED = 999_999
@@ -50,8 +50,8 @@ class Slider(NamedTuple):
 
 ANATOMY = {
     "cup_to_disc": Slider("Cup-to-disc ratio", 0.1, 0.9, 0.01),
-    "vessel_density": Slider("Vessel density, share of the view", 0.05, 0.13, 0.001),
-    "tortuosity": Slider("Tortuosity, arc over chord", 1.03, 1.2, 0.005),
+    "vessel_density": Slider("Vessel density", 0.05, 0.13, 0.001),
+    "tortuosity": Slider("Tortuosity", 1.03, 1.2, 0.005),
     "artery_to_vein_ratio": Slider("Artery-to-vein ratio", 0.4, 1.0, 0.01),
 }
 LESIONS = {
@@ -104,6 +104,11 @@ class Look:
     def seed(self) -> int:
         """Of style and noise."""
         return self.first + (STYLES.index(self.style) if self.style in STYLES else 0)
+
+    @property
+    def turned(self) -> dict[str, float]:
+        """The knobs that are turned."""
+        return {name: steps for name, steps in self.knobs if steps}
 
 
 @dataclass(frozen=True)
@@ -189,36 +194,31 @@ def style_of(look: Look, given: Given) -> StyleChoice:
     return given.lent
 
 
-def photographed(model: Synthesizer, eye: Eye, look: Look, given: Given) -> Eye:
-    """The eye with its photograph, of the same size.
+def photograph_of(model: Synthesizer, eye: Eye, look: Look, given: Given) -> Photograph:
+    """The photograph of an eye, of its size.
 
     Raises:
         InputError: the eye has no vessels, or the style is missing or impossible.
     """
-    photograph = model.generate(
-        eye, seed=look.seed, size="mask", style=style_of(look, given), knobs={k: v for k, v in look.knobs if v}
-    )
-    return replace(eye, photograph=photograph)
+    if not model.config.is_styled:
+        return model.generate(eye, seed=look.seed, size="mask")
+    return model.generate(eye, seed=look.seed, size="mask", style=style_of(look, given), knobs=look.turned)
 
 
 def in_six_styles(model: Synthesizer, eye: Eye, look: Look, given: Given) -> list[Photograph]:
     """The same eye in the six styles from which one is chosen."""
-    six = (photographed(model, eye, replace(look, style=style), given) for style in STYLES)
-    return [one.photograph for one in six if one.photograph is not None]
+    return [photograph_of(model, eye, replace(look, style=style), given) for style in STYLES]
 
 
-def compared(model: Synthesizer | None, eye: Eye, look: Look, given: Given) -> Photograph | None:
-    """What another generator makes of an eye; None stands for the procedural rendering."""
-    if model is None:
-        return phantom_photograph(eye, look.seed)
-    if model.config.is_styled:
-        return photographed(model, eye, look, given).photograph
-    return model.generate(eye, seed=look.seed, size="mask")
+def rendered(eye: Eye, look: Look) -> Photograph:
+    """What a procedural rendering, which has learnt nothing, makes of an eye."""
+    return phantom_photograph(eye, look.seed)
 
 
-def labelled(eye: Eye, planes: list[str]) -> Photograph:
-    """The photograph of an eye with some of its labels drawn over it."""
-    return overlay(replace(eye, planes={name: mask for name, mask in eye.planes.items() if name in planes}))
+def labelled(eye: Eye, photograph: Photograph, planes: list[str]) -> Photograph:
+    """A photograph with some labels of its eye drawn over it."""
+    shown = {name: mask for name, mask in eye.planes.items() if name in planes}
+    return overlay(Eye(eye.name, shown, photograph))
 
 
 # --- Measures ----------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ _MEASURES = {
     "vessel_density": ("Vessel density", "vessel_density", "{:.3f}"),
     "tortuosity": ("Tortuosity", "tortuosity", "{:.3f}"),
     "artery_to_vein_ratio": ("Artery-to-vein ratio", "artery_to_vein_ratio", "{:.2f}"),
-    "cup_to_disc_vertical": ("Cup-to-disc ratio, vertical", "cup_to_disc", "{:.2f}"),
+    "cup_to_disc_vertical": ("Cup-to-disc ratio", "cup_to_disc", "{:.2f}"),
     "fractal_dimension": ("Fractal dimension", "", "{:.2f}"),
     "branch_points": ("Branch points", "", "{:.0f}"),
     "calibre_mean_um": ("Mean calibre, µm", "", "{:.0f}"),
@@ -251,8 +251,8 @@ def measures(eye: Eye, asked: Mapping[str, float]) -> list[Measure]:
     lines = []
     for name, (title, parameter, pattern) in _MEASURES.items():
         value = getattr(found, name)
-        wanted = pattern.format(asked[parameter]) if parameter in asked else "–"
-        lines.append(Measure(title, wanted, "not to be seen" if value is None else pattern.format(value)))
+        wanted = pattern.format(asked[parameter]) if parameter in asked else "-"
+        lines.append(Measure(title, wanted, "unknown" if value is None else pattern.format(value)))
     return lines
 
 
@@ -261,8 +261,8 @@ def measures(eye: Eye, asked: Mapping[str, float]) -> list[Measure]:
 
 def write_pair(folder: Path, model: Synthesizer, eye: Eye, look: Look, given: Given) -> None:
     """Write one eye: photograph, labels, geometry and a note."""
-    metadata = model.provenance(look.seed, style_of(look, given), dict(look.knobs))
-    write_label_map(folder, photographed(model, eye, look, given), metadata)
+    metadata = model.provenance(look.seed, style_of(look, given), look.turned)
+    write_label_map(folder, replace(eye, photograph=photograph_of(model, eye, look, given)), metadata)
     _write_note(folder, model)
 
 
@@ -284,7 +284,7 @@ def write_eyes(
         count: how many, at most `MOST_EYES`.
 
     Raises:
-        InputError: too many, or as `eye_of` and `photographed` say.
+        InputError: too many, or as `eye_of` and `photograph_of` say.
     """
     if not 1 <= count <= MOST_EYES:
         raise InputError(f"{count} eyes were asked for", expected=f"1 to {MOST_EYES}")
@@ -293,8 +293,9 @@ def write_eyes(
         eye = eye_of(source, asked, given)
         for number in range(count):
             one = replace(look, first=look.first + number)
-            metadata = synthesizer.provenance(one.seed, style_of(one, given), dict(one.knobs))
-            made = replace(photographed(synthesizer, eye, one, given), name=f"{eye.name}_{number + 1:02d}")
+            metadata = synthesizer.provenance(one.seed, style_of(one, given), one.turned)
+            photograph = photograph_of(synthesizer, eye, one, given)
+            made = replace(eye, name=f"{eye.name}_{number + 1:02d}", photograph=photograph)
             write_label_map(folder, made, metadata)
             yield number + 1
     else:
@@ -308,7 +309,7 @@ def write_eyes(
             asked.seed,
             preset=asked.preset,
             style=str(style),
-            knobs={knob: steps for knob, steps in look.knobs if steps},
+            knobs=look.turned,
             parameters=shared(asked),
         )
         for done in [*range(_AT_ONCE, count, _AT_ONCE), count]:

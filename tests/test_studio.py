@@ -1,0 +1,462 @@
+"""The work behind the studio, and what it does with hostile uploads; a browser is driven in test_studio_browser.py."""
+
+import asyncio
+import base64
+import io
+import json
+import stat
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pictures import put_mask, put_photograph, tiny_photograph
+from retinasynth.anatomy import Eye
+from retinasynth.anatomy.label_map import read_label_map
+from retinasynth.errors import ImageError, InputError
+from retinasynth.images import Mask, read_metadata, write_mask, write_photograph
+from retinasynth.studio import markup, uploads, wishes
+from retinasynth.studio.downloads import MOST, Downloads
+from retinasynth.studio.wishes import DRAWN, GROWN, UPLOADED, Asked, Given, Look
+from retinasynth.synthesis.synthesizer import Synthesizer
+
+pytest.importorskip("gradio", reason="the extra studio is not installed")
+import httpx  # these two come with gradio
+from fastapi import FastAPI, Request
+
+
+@pytest.fixture(scope="module")
+def model(styled_run: Path) -> Synthesizer:
+    return Synthesizer.load(styled_run)
+
+
+def asked(seed: int = 7, **numbers: float) -> Asked:
+    side, proposed = wishes.proposed(seed, "adult")
+    return Asked(seed, "adult", side, "Disc, 45°", tuple({**proposed, **numbers}.items()))
+
+
+def a_zip(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return path
+
+
+def a_png(size: int = 40) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(tiny_photograph(1, size, size)).save(file, "PNG")
+    return file.getvalue()
+
+
+# --- Eyes that are asked for -------------------------------------------------------------------------------------
+
+
+def test_sliders_start_where_the_seed_has_them_and_move_one_thing():
+    eye = wishes.grown(asked())
+    measured = {line.title: line for line in wishes.measures(eye, dict(asked().numbers))}
+    assert measured["Vessel density"].asked == measured["Vessel density"].measured
+    wider = wishes.grown(asked(cup_to_disc=0.8))
+    after = {line.title: line for line in wishes.measures(wider, {})}
+    assert float(after["Cup-to-disc ratio"].measured) == pytest.approx(0.8, abs=0.02)
+    assert after["Cup-to-disc ratio"].asked == "-"
+    assert np.array_equal(eye.planes["vessels"], wider.planes["vessels"])
+
+
+@pytest.mark.parametrize("end", ["least", "most"])
+def test_an_eye_can_be_grown_at_either_end_of_every_slider(end):
+    ends = {name: getattr(slider, end) for name, slider in {**wishes.ANATOMY, **wishes.LESIONS}.items()}
+    eye = wishes.grown(asked(**ends))
+    assert eye.planes["vessels"].any()
+    assert eye.planes["microaneurysms"].any() == (end == "most")
+
+
+def test_a_source_that_is_not_there_is_said():
+    with pytest.raises(InputError, match="No mask was uploaded yet"):
+        wishes.eye_of(UPLOADED, asked(), Given())
+    with pytest.raises(InputError, match="No photograph was uploaded yet"):
+        wishes.style_of(Look(wishes.LENT), Given())
+
+
+def test_a_drawing_replaces_the_vessels_inside_the_field_of_view():
+    eye = wishes.grown(asked())
+    everywhere = np.ones(eye.size, np.bool_)
+    drawn = wishes.redrawn(eye, everywhere)
+    assert np.array_equal(drawn.planes["vessels"], eye.planes["fov"])
+    assert "arteries" not in drawn.planes
+    assert np.array_equal(drawn.planes["disc"], eye.planes["disc"])
+    assert wishes.eye_of(DRAWN, asked(), Given(drawn=drawn)) is drawn
+
+
+def test_styles_differ_and_repeat(model):
+    eye = wishes.grown(asked())
+    six = wishes.in_six_styles(model, eye, Look(first=3), Given())
+    again = wishes.photograph_of(model, eye, Look("4", first=3), Given())
+    assert np.array_equal(six[3], again)
+    assert all((one != six[0]).any() for one in six[1:])
+    brighter = wishes.photograph_of(model, eye, Look("4", 3, (("brightness", 2.0),)), Given())
+    assert brighter.mean() > again.mean() + 5
+    lent = Given(lent=six[1])
+    likeness = wishes.photograph_of(model, eye, Look(wishes.LENT), lent)
+    assert np.abs(likeness.mean((0, 1)) - six[1].mean((0, 1))).max() < 12
+    assert wishes.rendered(eye, Look()).shape == (*eye.size, 3)
+
+
+# --- What is taken along -----------------------------------------------------------------------------------------
+
+
+def test_a_pair_is_the_eye_that_was_shown(model, tmp_path):
+    eye = wishes.grown(asked())
+    look = Look("2", 0, (("contrast", 1.0), ("evenness", 0.0)))
+    wishes.write_pair(tmp_path / "pair", model, eye, look, Given())
+    wishes.pack(tmp_path / "pair", tmp_path / "pair.zip")
+    with zipfile.ZipFile(tmp_path / "pair.zip") as archive:
+        archive.extractall(tmp_path / "out")
+    read = read_label_map(tmp_path / "out" / "pair", eye.name)
+    assert read.photograph is not None
+    assert np.array_equal(read.photograph, wishes.photograph_of(model, eye, look, Given()))
+    assert all(np.array_equal(read.planes[name], mask) for name, mask in eye.planes.items())
+    said = read_metadata(tmp_path / "pair" / "images" / f"{eye.name}.png")
+    assert said["Knobs"] == "contrast=1"
+    assert "not for diagnosis" in (tmp_path / "pair" / "README.txt").read_text()
+
+
+def test_a_set_shares_what_was_moved_and_draws_the_rest(styled_run, model, tmp_path):
+    wanted = asked(cup_to_disc=0.8)
+    assert wishes.shared(wanted) == {"centred_on": "disc", "angle_deg": 45.0, "cup_to_disc": 0.8}
+    folder = tmp_path / "eyes"
+    steps = list(wishes.write_eyes(folder, (str(styled_run), model), GROWN, wanted, Look(), Given(), 2))
+    lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    assert steps == [2]
+    assert [line["parameters"]["cup_to_disc"] for line in lines] == [0.8, 0.8]
+    assert lines[0]["parameters"]["tortuosity"] != lines[1]["parameters"]["tortuosity"]
+
+
+def test_a_set_of_a_drawing_keeps_its_labels(model, tmp_path):
+    drawn = wishes.redrawn(wishes.grown(asked()), wishes.grown(asked()).planes["arteries"])
+    given = Given(drawn=drawn)
+    list(wishes.write_eyes(tmp_path / "eyes", ("", model), DRAWN, asked(), Look(), given, 2))
+    first, second = (read_label_map(tmp_path / "eyes", f"drawn_0{number}") for number in (1, 2))
+    assert np.array_equal(first.planes["vessels"], second.planes["vessels"])
+    assert (first.photograph != second.photograph).any()
+
+
+@pytest.mark.parametrize("count", [0, wishes.MOST_EYES + 1])
+def test_a_set_has_bounds(model, tmp_path, count):
+    with pytest.raises(InputError, match="1 to 50"):
+        next(wishes.write_eyes(tmp_path / "eyes", ("", model), GROWN, asked(), Look(), Given(), count))
+
+
+def test_downloads_are_found_by_their_word_alone_and_go(tmp_path):
+    downloads = Downloads(tmp_path)
+    first = downloads.add("eye.zip", lambda file: file.write_text("1") and None)
+    _, _, word, name = first.split("/")
+    found = downloads.find(word, name)
+    assert found is not None
+    assert found.read_text() == "1"
+    assert downloads.find(word, "../../secret") is None
+    assert downloads.find("..", name) is None
+    for _ in range(MOST):
+        downloads.add("eye.zip", lambda file: file.write_text("2") and None)
+    assert downloads.find(word, name) is None
+    assert len(list(tmp_path.iterdir())) == MOST
+
+    def fails(file: Path) -> None:
+        file.write_text("half")
+        raise InputError("no")
+
+    with pytest.raises(InputError):
+        downloads.add("eye.zip", fails)
+    assert len(list(tmp_path.iterdir())) == MOST
+
+
+# --- The page ----------------------------------------------------------------------------------------------------
+
+
+def test_markup_escapes_what_people_sent():
+    shown = markup.photograph(markup.Shown(tiny_photograph(1), "<b>", '"><script>'), ["disc"])
+    assert "<script>" not in shown
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in markup.message("<b>")
+    assert 'aria-pressed="true"' in markup.choices([markup.Shown(tiny_photograph(1), "a", "b")], 0)
+
+
+def test_a_canvas_starts_with_the_vessels():
+    from retinasynth.studio.eye import canvas_of
+
+    vessels = np.zeros((4, 6), np.bool_)
+    vessels[1, 2:6] = vessels[2, :2] = vessels[3, 5] = True
+    start = json.loads(canvas_of(Eye("a", {"vessels": vessels})))
+    drawn = np.zeros(24, np.bool_)
+    for first, length in zip(start["runs"][::2], start["runs"][1::2], strict=True):
+        drawn[first : first + length] = True
+    assert np.array_equal(drawn.reshape(4, 6), vessels)
+    assert (start["width"], start["height"]) == (6, 4)
+
+
+def sent(mask: Mask, mode: str = "RGBA") -> str:
+    pixels = np.zeros((*mask.shape, 4), np.uint8)
+    pixels[mask] = (110, 224, 236, 255)
+    file = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def test_a_drawing_is_what_is_opaque():
+    mask = np.random.default_rng(1).random((20, 30)) > 0.5
+    assert np.array_equal(uploads.drawing_in(sent(mask), (20, 30)), mask)
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [
+        None,
+        7,
+        "",
+        "data:image/png;base64,!!",
+        "data:image/png;base64," + base64.b64encode(b"no picture").decode(),
+        "data:image/svg+xml;base64,AAAA",
+        sent(np.ones((20, 31), np.bool_)),
+        sent(np.ones((20, 30), np.bool_), "RGB"),
+        "data:image/png;base64," + "A" * uploads.MAX_DRAWING_CHARACTERS,
+    ],
+)
+def test_a_foreign_drawing_is_refused(drawing):
+    with pytest.raises(InputError, match="drawing did not arrive"):
+        uploads.drawing_in(drawing, (20, 30))
+
+
+# --- Hostile uploads ---------------------------------------------------------------------------------------------
+
+
+def test_a_large_mask_is_reduced_and_stays_binary(tmp_path):
+    mask = np.zeros((1500, 3000), np.bool_)
+    mask[:, 1000:1006] = True
+    write_mask(tmp_path / "mask.png", mask)
+    reduced = uploads.mask_in(tmp_path / "mask.png")
+    assert reduced.shape == (512, 1024)
+    assert 1 <= reduced.any(axis=0).sum() <= 3
+    write_photograph(tmp_path / "photograph.png", tiny_photograph(1, 50, 2048))
+    assert uploads.photograph_in(tmp_path / "photograph.png").shape == (25, 1024, 3)
+
+
+def test_pictures_that_are_none_or_enormous_are_refused_without_being_decoded(tmp_path):
+    genuine = a_png()
+    for size, said in ((20_000, "is enormous"), (8_000, "is 8000 x 8000 px")):
+        header = b"IHDR" + struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+        claims = genuine[:12] + header + struct.pack(">L", zlib.crc32(header)) + genuine[33:]
+        (tmp_path / "enormous.png").write_bytes(claims)
+        with pytest.raises(ImageError, match=said):
+            uploads.photograph_in(tmp_path / "enormous.png")
+    for name, content in (("a.png", b"MZ"), ("a.exe", genuine), ("b.png", b""), ("c.jpg", b"<svg/>")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImageError, match="picture"):
+            uploads.photograph_in(tmp_path / name)
+    heavy = tmp_path / "heavy.png"
+    with heavy.open("wb") as file:
+        file.truncate(uploads.MAX_PICTURE_BYTES + 1)
+    with pytest.raises(ImageError, match="40 MB"):
+        uploads.mask_in(heavy)
+    with pytest.raises(ImageError, match="not binary"):
+        uploads.mask_in(put_photograph(tmp_path / "photograph.png"))
+
+
+def test_a_zip_gives_its_pictures_alone(tmp_path):
+    archive = a_zip(
+        tmp_path / "eyes.zip",
+        ("eyes/images/a.png", a_png()),
+        ("eyes/run.sh", b"rm"),
+        ("__MACOSX/eyes/images/._a.png", b"?"),
+        ("eyes/.hidden.png", b"?"),
+        ("eyes/subjects.csv", b"image,subject\n"),
+    )
+    folder = uploads.unpack(archive, tmp_path / "out")
+    assert folder == tmp_path / "out" / "eyes"
+    files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    assert files == ["images/a.png", "subjects.csv"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../a.png", "a/../../b.png", "/etc/a.png", "C:/a.png", "a\\..\\b.png", "a\nb.png", "x" * 300 + ".png"],
+)
+def test_a_zip_cannot_reach_out_of_its_folder(tmp_path, name):
+    archive = a_zip(tmp_path / "eyes.zip", ("good.png", a_png()), (name, a_png()))
+    with pytest.raises(InputError, match="points out of its folder") as refused:
+        uploads.unpack(archive, tmp_path / "in" / "out")
+    assert str(tmp_path) not in str(refused.value)
+    assert not (tmp_path / "in").exists()
+
+
+def test_links_in_a_zip_are_refused(tmp_path):
+    link = zipfile.ZipInfo("link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with pytest.raises(InputError, match="points out"):
+        uploads.unpack(a_zip(tmp_path / "eyes.zip", (link, b"/etc/passwd")), tmp_path / "out")
+
+
+def test_a_zip_bomb_is_refused_before_it_bursts(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_UNPACKED_BYTES", 10**6)
+    bomb = a_zip(tmp_path / "bomb.zip", *((f"{number}.png", bytes(300_000)) for number in range(4)))
+    with pytest.raises(InputError, match="unpacks to"):
+        uploads.unpack(bomb, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_zip_that_lies_about_its_size_is_cut_off(tmp_path):
+    liar = a_zip(tmp_path / "liar.zip", ("a.png", bytes(500_000)))
+    content = bytearray(liar.read_bytes())
+    for signature, place in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
+        at = content.find(signature) + place
+        content[at : at + 4] = struct.pack("<L", 1000)
+    liar.write_bytes(content)
+    with pytest.raises(InputError, match="not a zip that can be read"):
+        uploads.unpack(liar, tmp_path / "out")
+    assert sum(file.stat().st_size for file in (tmp_path / "out").rglob("*") if file.is_file()) <= 1000
+
+
+def test_a_zip_with_very_many_files_is_refused_by_its_listing(tmp_path, monkeypatch):
+    many = a_zip(tmp_path / "many.zip", *((f"{number}.png", b"") for number in range(300)))
+    monkeypatch.setattr(uploads, "_LISTING_BYTES", 1000)
+    with pytest.raises(InputError, match="lists too many files"):
+        uploads.unpack(many, tmp_path / "out")
+    monkeypatch.undo()
+    monkeypatch.setattr(uploads, "MAX_FILES", 100)
+    with pytest.raises(InputError, match="holds 300 files"):
+        uploads.unpack(many, tmp_path / "out")
+
+
+def test_other_zips_that_cannot_be_used_are_explained(tmp_path):
+    (tmp_path / "no.zip").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="not a zip"):
+        uploads.unpack(tmp_path / "no.zip", tmp_path / "1")
+    with pytest.raises(InputError, match="holds no pictures"):
+        uploads.unpack(a_zip(tmp_path / "text.zip", ("a.txt", b"a")), tmp_path / "2")
+    with pytest.raises(InputError, match="not a zip"):
+        uploads.unpack(a_zip(tmp_path / "both.zip", ("a.png", a_png()), ("a.png/b.png", a_png())), tmp_path / "3")
+    with pytest.raises(ImageError, match=r"a\.png cannot be opened"):
+        uploads.unpack(a_zip(tmp_path / "bad.zip", ("a.png", b"bad")), tmp_path / "4")
+    locked = a_zip(tmp_path / "locked.zip", ("a.png", a_png()))
+    content = bytearray(locked.read_bytes())
+    for signature, place in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        content[content.find(signature) + place] |= 1
+    locked.write_bytes(content)
+    with pytest.raises(InputError, match="locked by a password"):
+        uploads.unpack(locked, tmp_path / "5")
+
+
+def test_messages_name_no_folders(tmp_path):
+    from retinasynth.studio.answers import read_and_remove, said
+
+    file = put_photograph(tmp_path / "my photograph.png")
+    with pytest.raises(ImageError) as refused:
+        read_and_remove(str(file), uploads.mask_in)
+    assert str(tmp_path) in str(refused.value)
+    assert str(tmp_path) not in said(refused.value)
+    assert "my photograph.png is not binary" in said(refused.value)
+    assert not file.exists()
+    assert "/etc" not in said(OSError("/etc/passwd"))
+
+
+# --- Evaluations -------------------------------------------------------------------------------------------------
+
+
+def test_two_zips_become_a_report(tmp_path):
+    from retinasynth.studio.evaluation import evaluated
+
+    for what, shift in (("real", 0), ("generated", 1)):
+        folder = tmp_path / what
+        for number in range(1):
+            put_photograph(folder / "images" / f"{number}.png", seed=number + shift, height=64, width=64)
+            put_mask(folder / "vessels" / f"{number}.png", seed=number, height=64, width=64)
+        wishes.pack(folder, tmp_path / f"{what}.zip")
+    report = tmp_path / "report.html"
+    sentences = evaluated(tmp_path / "real.zip", tmp_path / "generated.zip", report, sets=False)
+    assert sentences
+    page = report.read_text()
+    assert "generated against real" in page
+    assert str(tmp_path) not in page
+
+
+# --- The server --------------------------------------------------------------------------------------------------
+
+
+def statuses(folder: Path, path: str, *chunks: bytes, claimed: int | None = None) -> tuple[int, dict[str, str]]:
+    """Status and headers that a server within bounds, which reads all it is sent, answers to a request."""
+    from retinasynth.studio.server import Bounds
+
+    app = FastAPI()
+
+    @app.post("/{rest:path}")
+    async def read(request: Request) -> str:
+        return str(len(await request.body()))
+
+    waiting = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    waiting.append({"type": "http.request", "body": b"", "more_body": False})
+    answers: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    headers = [] if claimed is None else [(b"content-length", str(claimed).encode())]
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
+    asyncio.run(Bounds(app, folder)(scope, receive, send))
+    return answers[0]["status"], {name.decode(): value.decode() for name, value in answers[0]["headers"]}
+
+
+def test_requests_are_kept_within_bounds(tmp_path, monkeypatch):
+    from retinasynth.studio import server
+
+    monkeypatch.setattr(server, "MAX_MESSAGE_BYTES", 1000)
+    status, headers = statuses(tmp_path, "/gradio_api/queue/join", b"x" * 900)
+    assert (status, headers["x-content-type-options"]) == (200, "nosniff")
+    assert headers["content-security-policy"].startswith("default-src 'self'")
+    assert statuses(tmp_path, "/gradio_api/queue/join", claimed=2000)[0] == 413
+    assert statuses(tmp_path, "/gradio_api/queue/join", b"x" * 600, b"x" * 600)[0] == 413
+    assert statuses(tmp_path, "/gradio_api/upload", b"x" * 600, b"x" * 600)[0] == 200
+    assert statuses(tmp_path, "/gradio_api/upload", claimed=300_000_000)[0] == 413
+    (tmp_path / "upload").write_bytes(b"x" * 2000)
+    monkeypatch.setattr(server, "MAX_KEPT_BYTES", 1999)
+    assert statuses(tmp_path, "/gradio_api/upload", b"x")[0] == 507
+
+
+def test_the_server_shows_nothing_of_the_machine(studio):
+    page = httpx.get(studio, timeout=60)
+    assert page.status_code == 200
+    for text in (page.text, httpx.get(f"{studio}/config", timeout=60).text):
+        assert "retinasynth-studio-" not in text  # the folder of uploads
+        assert str(Path.home()) not in text
+        assert str(Path(uploads.__file__).parent) not in text
+    for path in ("/downloads/a/b", "/downloads/..%2f..%2fetc/passwd", "/gradio_api/file=/etc/passwd", "/docs"):
+        answer = httpx.get(studio + path, timeout=60)
+        assert answer.status_code in (403, 404), path
+        assert "root:" not in answer.text
+    hostile = {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}] * 40, "session_hash": "x"}
+    for number in range(20):
+        answer = httpx.post(f"{studio}/gradio_api/queue/join", json={**hostile, "fn_index": number}, timeout=60)
+        assert "root:" not in answer.text
+    assert httpx.get(studio, timeout=60).status_code == 200
+
+
+def test_a_port_that_is_taken_is_said():
+    from retinasynth.errors import OutputError
+    from retinasynth.studio.server import listen
+
+    with listen("127.0.0.1", 0) as taken, pytest.raises(OutputError, match="Choose another --port"):
+        listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_model_without_styles_cannot_open_the_studio(trained):
+    from retinasynth.studio import serve
+
+    with pytest.raises(InputError, match="follows no style"):
+        serve([str(trained)], "127.0.0.1", 0, print)
+    with pytest.raises(InputError, match="same name"):
+        serve([str(trained), str(trained)], "127.0.0.1", 0, print)

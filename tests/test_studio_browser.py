@@ -1,0 +1,178 @@
+"""The studio in a real browser: drawing, sliders, downloads, phones, and what strangers may try."""
+
+import base64
+import contextlib
+import io
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from pictures import put_photograph
+from retinasynth.anatomy.label_map import read_label_map
+
+pytest.importorskip("gradio", reason="the extra studio is not installed")
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+PATIENCE_MS = 40_000
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        # As root, as in a container, chromium starts only without its sandbox; it opens our own page alone.
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@contextlib.contextmanager
+def opened(browser: Any, studio: str, width: int = 1440, height: int = 1000) -> Iterator[Any]:
+    """A page that asks for nothing elsewhere and has no errors."""
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(PATIENCE_MS)
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(studio)
+    page.wait_for_selector("#picture img")
+    page.wait_for_function("document.querySelector('fieldset[aria-label]')")
+    yield page
+    assert [url for url in asked if not url.startswith((studio, "data:", "blob:"))] == []
+    assert errors == []
+    page.close()
+
+
+def picture(page: Any) -> np.ndarray:
+    content = base64.b64decode(page.get_attribute("#picture img", "src").partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(content))).astype(int)
+
+
+@contextlib.contextmanager
+def changing(page: Any) -> Iterator[None]:
+    before = page.get_attribute("#picture img", "src")
+    yield
+    page.wait_for_function("old => document.querySelector('#picture img')?.src !== old", arg=before)
+
+
+def fetched(page: Any, button: str, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.click(button)
+    with zipfile.ZipFile(download.value.path()) as archive:
+        archive.extractall(folder)
+    return next(folder.iterdir())
+
+
+def test_draw_move_generate_download(browser, studio, tmp_path):
+    with opened(browser, studio) as page:
+        slider = page.get_by_label("range slider for Cup-to-disc ratio")
+        with changing(page):
+            slider.focus()
+            page.keyboard.press("ArrowRight")
+        first = page.locator("#measures td").all_inner_texts()
+        pair = fetched(page, "#pair", tmp_path / "grown")
+        grown = read_label_map(pair, "grown_000007")
+        assert float(first[6]) == pytest.approx(0.46)
+        page.get_by_text("Drawn by me").click()
+        page.wait_for_function("document.querySelector('#canvas canvas')?.width === 512")
+        box = page.locator("#canvas canvas").bounding_box()
+        before = picture(page)
+        with changing(page):
+            page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.6)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.6, steps=5)
+            page.mouse.up()
+        after = picture(page)
+        drawn = read_label_map(fetched(page, "#pair", tmp_path / "drawn"), "drawn")
+        new = drawn.planes["vessels"] & ~grown.planes["vessels"]
+        rows, columns = np.nonzero(new)
+        assert abs(rows.mean() - 0.6 * 512) < 4
+        assert 0.3 * 512 - 6 < columns.min() < columns.max() < 0.7 * 512 + 6
+        assert np.abs(after - before)[new].mean() > 2 * np.abs(after - before)[~new].mean()
+        assert (drawn.planes["vessels"] | ~grown.planes["vessels"]).all()
+        with changing(page):
+            page.get_by_role("button", name="Undo").click()
+        again = read_label_map(fetched(page, "#pair", tmp_path / "undone"), "drawn")
+        assert np.array_equal(again.planes["vessels"], grown.planes["vessels"])
+
+
+def test_drawing_by_keyboard_and_choosing_a_style(browser, studio, tmp_path):
+    with opened(browser, studio) as page:
+        page.get_by_text("Six styles", exact=True).click()
+        page.wait_for_selector(".choice")
+        assert page.locator(".choice").count() == 6
+        page.locator(".choice").nth(3).focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("!document.querySelector('.choice')")
+        assert page.locator("input[type=radio][value='4']").is_checked()
+        page.get_by_text("Drawn by me").click()
+        page.wait_for_function("document.querySelector('#canvas canvas')?.width === 512")
+        page.get_by_role("button", name="Clear all").click()
+        page.wait_for_selector(".message.problem")  # no vessels are left
+        assert "vessels" in page.inner_text("#message .problem")
+        page.locator("#canvas canvas").focus()
+        with changing(page):
+            for key in ["Space", *["Shift+ArrowRight"] * 4, "Space"]:
+                page.keyboard.press(key)
+        eye = read_label_map(fetched(page, "#pair", tmp_path / "keys"), "drawn")
+        assert 80 <= np.ptp(np.nonzero(eye.planes["vessels"])[1]) <= 90
+
+
+def test_a_phone_needs_no_sideways_scrolling_and_everything_is_named(browser, studio):
+    with opened(browser, studio, 390, 844) as page:
+        for title in ("Lesions", "Turn the style"):
+            page.get_by_text(title, exact=True).click()
+        page.get_by_label("range slider for Contrast").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        controls = {"button", "radio", "checkbox", "slider", "textbox", "combobox", "spinbutton", "tab"}
+        nameless = [
+            node["role"]["value"]
+            for node in tree
+            if not node["ignored"] and node["role"]["value"] in controls and not node["name"]["value"]
+        ]
+        assert nameless == []
+        page.get_by_role("tab", name="Evaluate").click()
+        page.locator("#evaluate").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_uploads_that_are_wrong_get_a_sentence_and_all_else_still_works(browser, studio, tmp_path):
+    wrong = tmp_path / "not a picture.png"
+    wrong.write_bytes(b"MZ")
+    link = tmp_path / "trick.zip"
+    with zipfile.ZipFile(link, "w") as archive:
+        archive.writestr("../../../etc/cron.d/a.png", b"")
+    with opened(browser, studio) as page:
+        for button, file, said in (
+            ("#style-upload", wrong, "not a picture.png cannot be opened"),
+            ("#style-upload", put_photograph(tmp_path / "lent.png", 1, 300, 300), ""),
+        ):
+            with page.expect_file_chooser() as chooser:
+                page.click(button)
+            chooser.value.set_files(file)
+            if said:
+                page.wait_for_selector(f"#message .problem:has-text('{said}')")
+                assert "/" not in page.inner_text("#message .problem")
+            else:
+                page.wait_for_function("!document.querySelector('#message .problem')")
+        page.wait_for_function("document.querySelector('input[value=\"My photograph\"]').checked")
+        page.get_by_role("tab", name="Evaluate").click()
+        for button in ("#real-upload", "#generated-upload"):
+            with page.expect_file_chooser() as chooser:
+                page.click(button)
+            chooser.value.set_files(link)
+        page.wait_for_function("document.querySelectorAll('.arrived .message').length === 2")
+        page.click("#evaluate")
+        page.wait_for_selector("#evaluation-message .problem")
+        assert "points out of its folder" in page.inner_text("#evaluation-message .problem")
+    assert httpx.get(studio, timeout=30).status_code == 200
