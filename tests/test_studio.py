@@ -20,6 +20,7 @@ from retinasynth.anatomy import Eye
 from retinasynth.anatomy.label_map import read_label_map
 from retinasynth.errors import ImageError, InputError
 from retinasynth.images import Mask, read_metadata, write_mask, write_photograph
+from retinasynth.studio import downloads as downloads_module
 from retinasynth.studio import markup, uploads, wishes
 from retinasynth.studio.downloads import MOST, Downloads
 from retinasynth.studio.wishes import DRAWN, GROWN, UPLOADED, Asked, Given, Look
@@ -151,7 +152,7 @@ def test_a_set_has_bounds(model, tmp_path, count):
         next(wishes.write_eyes(tmp_path / "eyes", ("", model), GROWN, asked(), Look(), Given(), count))
 
 
-def test_downloads_are_found_by_their_word_alone_and_go(tmp_path):
+def test_downloads_are_found_by_their_word_alone_and_go(tmp_path, monkeypatch):
     downloads = Downloads(tmp_path)
     first = downloads.add("eye.zip", lambda file: file.write_text("1") and None)
     _, _, word, name = first.split("/")
@@ -165,13 +166,17 @@ def test_downloads_are_found_by_their_word_alone_and_go(tmp_path):
     assert downloads.find(word, name) is None
     assert len(list(tmp_path.iterdir())) == MOST
 
+    monkeypatch.setattr(downloads_module, "LIFE_S", -1.0)
+    downloads.add("eye.zip", lambda file: file.write_text("3") and None)
+    assert list(tmp_path.iterdir()) == []
+
     def fails(file: Path) -> None:
         file.write_text("half")
         raise InputError("no")
 
     with pytest.raises(InputError):
         downloads.add("eye.zip", fails)
-    assert len(list(tmp_path.iterdir())) == MOST
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- The page ----------------------------------------------------------------------------------------------------

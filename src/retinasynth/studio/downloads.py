@@ -40,6 +40,9 @@ class Downloads:
         with self._lock:
             self._made[word] = (name, time.monotonic())
             self._forget()
+        later = threading.Timer(LIFE_S + 1, self.find, (word, name))  # which forgets
+        later.daemon = True
+        later.start()
         return f"{ROUTE}/{word}/{name}"
 
     def find(self, word: str, name: str) -> Path | None:

@@ -1,0 +1,116 @@
+"""The pictures of studio.md: the studio, driven in a browser.
+
+    python docs/studio_screens.py                      # needs the extras studio and dev, and chromium
+    python docs/studio_screens.py --seconds seconds.json     # also how long a change takes
+
+Writes docs/images/studio-*.png.
+"""
+
+import argparse
+import io
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+IMAGES = Path(__file__).parent / "images"
+WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
+COLOURS = 160  # of a palette: a screenshot is a third as large with one
+REPEATS = 7
+
+
+def main() -> None:
+    """Start a studio, photograph it, stop it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=Path, help="JSON file for times, in seconds")
+    wanted = parser.parse_args()
+    started = time.monotonic()
+    command = [sys.executable, "-m", "retinasynth.cli", "studio", "--port", "0"]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,  # noqa: S603 - our own command
+        sync_playwright() as playwright,
+    ):
+        try:
+            address = server.stdout.readline().split()[4] if server.stdout else ""
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            page = opened(browser.new_page(viewport=WIDE), address)
+            seconds = {"first picture, from the command": [time.monotonic() - started]}
+            if wanted.seconds:
+                wanted.seconds.write_text(json.dumps(seconds | timed(page), indent=2) + "\n")
+            photograph(opened(browser.new_page(viewport=WIDE), address), "wide")
+            draw(opened(browser.new_page(viewport=WIDE), address))
+            six = opened(browser.new_page(viewport=NARROW), address)
+            six.get_by_text("Six styles", exact=True).click()
+            six.wait_for_selector(".choice")
+            photograph(six, "phone")
+        finally:
+            server.terminate()
+
+
+def opened(page: Page, address: str) -> Page:
+    """The page at an address, when its first picture is there."""
+    page.set_default_timeout(120_000)
+    page.goto(address)
+    page.wait_for_selector("#picture img")
+    page.wait_for_function("document.querySelector('fieldset[aria-label]')")
+    return page
+
+
+def draw(page: Page) -> None:
+    """Draw a vessel, show some labels."""
+    page.get_by_text("Drawn by me").click()
+    page.wait_for_function("document.querySelector('#canvas canvas')?.width === 512")
+    box = page.locator("#canvas canvas").bounding_box()
+    if box is None:
+        raise SystemExit("The canvas is not to be seen")
+
+    def stroke() -> None:
+        for number, (x, y) in enumerate(((0.42, 0.62), (0.5, 0.66), (0.58, 0.64), (0.66, 0.68), (0.74, 0.66))):
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=6)
+            if number == 0:
+                page.mouse.down()
+        page.mouse.up()
+
+    change(page, stroke)
+    photograph(page, "drawing")
+
+
+def change(page: Page, do: Callable[[], None]) -> float:
+    """Do something, wait for another picture; returns how long that took, in seconds."""
+    before = page.get_attribute("#picture img", "src")
+    begun = time.monotonic()
+    do()
+    page.wait_for_function("old => document.querySelector('#picture img')?.src !== old", arg=before)
+    return time.monotonic() - begun
+
+
+def timed(page: Page) -> dict[str, list[float]]:
+    """How long changes take until their picture is there, in seconds."""
+    slider = page.get_by_label("range slider for Cup-to-disc ratio")
+    slider.focus()
+    moved = [change(page, lambda: page.keyboard.press("ArrowRight")) for _ in range(REPEATS)]
+    styles = [
+        change(page, lambda style=style: page.locator(f"input[type=radio][value='{style}']").check(force=True))
+        for style in (2, 3, 4, 5, 6, 1)
+    ]
+    grown = [change(page, lambda: page.click("#another")) for _ in range(REPEATS)]
+    return {"a slider": moved, "another style": styles, "another eye": grown}
+
+
+def photograph(page: Page, name: str) -> None:
+    """Save what is in sight."""
+    page.wait_for_timeout(1500)  # for transitions to end
+    shot = Image.open(io.BytesIO(page.screenshot()))
+    shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.FLOYDSTEINBERG).save(
+        IMAGES / f"studio-{name}.png", optimize=True
+    )
+
+
+if __name__ == "__main__":
+    main()
