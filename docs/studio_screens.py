@@ -3,11 +3,10 @@
     python docs/studio_screens.py                      # needs the extras studio and dev, and chromium
     python docs/studio_screens.py --seconds seconds.json     # also how long a change takes
 
-Writes docs/images/studio-*.png.
+Writes docs/images/studio-*.jpg.
 """
 
 import argparse
-import io
 import json
 import shutil
 import subprocess
@@ -16,12 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
-COLOURS = 160  # of a palette: a screenshot is a third as large with one
 REPEATS = 7
 
 
@@ -39,11 +36,13 @@ def main() -> None:
         try:
             address = server.stdout.readline().split()[4] if server.stdout else ""
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            page = opened(browser.new_page(viewport=WIDE), address)
+            first = opened(browser.new_page(viewport=WIDE), address)
             seconds = {"first picture, from the command": [time.monotonic() - started]}
             if wanted.seconds:
-                wanted.seconds.write_text(json.dumps(seconds | timed(page), indent=2) + "\n")
-            photograph(opened(browser.new_page(viewport=WIDE), address), "wide")
+                wanted.seconds.write_text(json.dumps(seconds | timed(first), indent=2) + "\n")
+            page = opened(browser.new_page(viewport=WIDE), address)
+            change(page, lambda: page.get_by_label("Disc", exact=True).check())
+            photograph(page, "wide")
             draw(opened(browser.new_page(viewport=WIDE), address))
             six = opened(browser.new_page(viewport=NARROW), address)
             six.get_by_text("Six styles", exact=True).click()
@@ -106,10 +105,7 @@ def timed(page: Page) -> dict[str, list[float]]:
 def photograph(page: Page, name: str) -> None:
     """Save what is in sight."""
     page.wait_for_timeout(1500)  # for transitions to end
-    shot = Image.open(io.BytesIO(page.screenshot()))
-    shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.FLOYDSTEINBERG).save(
-        IMAGES / f"studio-{name}.png", optimize=True
-    )
+    page.screenshot(path=IMAGES / f"studio-{name}.jpg", type="jpeg", quality=88)
 
 
 if __name__ == "__main__":

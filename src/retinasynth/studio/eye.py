@@ -25,6 +25,7 @@ from retinasynth.studio.wishes import DRAWN, GROWN, UPLOADED, Asked, Given, Look
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 PHOTOGRAPH, SIX, TWO = "Photograph", "Six styles", "Two models"
+ALL = "all"  # of the labels
 FIRST_SEED = 7
 
 _HERE = Path(__file__).parent
@@ -311,7 +312,7 @@ def picture_of(
     caption = caption_of(eye, look)
     if not planes:
         return markup.photograph(Shown(photograph, caption, about))
-    visible = [plane for plane in PLANES if plane in planes and plane in eye.planes]
+    visible = [plane for plane in PLANES if plane in eye.planes and (plane in planes or ALL in planes)]
     words = ", ".join(markup.plane_title(plane).lower() for plane in visible) or "no labels"
     return markup.photograph(
         Shown(wishes.labelled(eye, photograph, visible), caption, f"{about}, with {words}"), visible
@@ -346,8 +347,8 @@ def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
             drawn = picture_of(models, eye, Look(), Given(), PHOTOGRAPH, [], "")
             picture = gr.HTML(drawn, js_on_load=_CHOOSE, elem_id="picture")
             note = gr.HTML("", elem_id="message")
-            titles = [(markup.plane_title(plane), plane) for plane in PLANES]
-            planes = gr.CheckboxGroup(titles, value=[], label="Labels over the photograph", show_select_all=True)
+            titles = [("All", ALL), *((markup.plane_title(plane), plane) for plane in PLANES)]
+            planes = gr.CheckboxGroup(titles, value=[], label="Labels over the photograph")
             rivals = [*list(models)[1:], wishes.PROCEDURAL]
             rival = gr.Dropdown(rivals, value=rivals[0], label="Compare with", visible=False)
         with gr.Column(elem_classes="controls"):

@@ -4,7 +4,5 @@ const nameGroups = () => {
     const title = group.querySelector("[data-testid=block-info]")?.textContent.trim();
     if (title) group.setAttribute("aria-label", title);
   }
-  for (const box of document.querySelectorAll("fieldset input[type=checkbox]:not([name]):not([aria-label])"))
-    if (!box.parentElement.textContent.trim()) box.setAttribute("aria-label", "All of them");
 };
 new MutationObserver(nameGroups).observe(document, { childList: true, subtree: true });

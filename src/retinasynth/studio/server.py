@@ -241,6 +241,8 @@ def _theme() -> gr.themes.Base:
         input_border_width="1px",
         slider_color=light["accent"],
         slider_color_dark=dark["accent"],
+        checkbox_border_color=light["muted"],
+        checkbox_border_color_dark=dark["muted"],
         checkbox_background_color_selected=light["accent"],
         checkbox_background_color_selected_dark=dark["accent"],
         checkbox_border_color_selected=light["accent"],
