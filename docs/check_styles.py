@@ -6,20 +6,26 @@
    like the photograph each picture is and how well its vessels are found again, beside the real photograph.
 2. `generate --style sampled` on the label maps of all test eyes: kernel distance to photographs of the same number of
    other people, beside that between the sets themselves.
+3. How dark or pale lesions are: against what lies around them in photographs where people drew them, and against the
+   same grown eye without them in generated ones.
 """
 
 import csv
 import itertools
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 import retinasynth as rs
 from retinasynth.anatomy import Eye
 from retinasynth.datasets.frames import load_frames
+from retinasynth.datasets.grades import LESIONS
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.datasets.styled import load_styled
 from retinasynth.evaluation.diversity import appearance
 from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, described
 from retinasynth.evaluation.intervals import bootstrap_mean
@@ -27,6 +33,7 @@ from retinasynth.evaluation.realism import kernel_distance
 
 MODEL = "fundus-512"
 THIRDS = ("dark", "middle", "light")
+AROUND_PX, GROWN = 12, 12
 
 
 def say(text: str) -> None:
@@ -95,9 +102,40 @@ def distances(files: Sequence[EyeFiles], network: Features) -> None:
         say(f"{network.name}: {what} to real of other people, {len(others)} each: {text}")
 
 
+def contrasts(files: Sequence[EyeFiles]) -> None:
+    """Print the contrast of lesions in the green channel, in grey levels."""
+    model = rs.load(MODEL)
+    planes = model.config.planes
+    eyes = load_styled([one for one in files if one.photograph], model.config.size_px, planes)
+    real: dict[str, list[float]] = {plane: [] for plane in LESIONS}
+    for number in np.flatnonzero(eyes.is_ill):
+        layers, green = eyes.layers[number] > 127, eyes.photographs[number][..., 1].astype(np.float64)
+        lesions = {plane: layers[1 + planes.index(plane)] for plane in LESIONS}
+        clear = layers[0] & ~ndimage.binary_dilation(np.logical_or.reduce(list(lesions.values())), iterations=2)
+        weight = ndimage.gaussian_filter(clear.astype(np.float64), AROUND_PX) + 1e-3
+        around = ndimage.gaussian_filter(green * clear, AROUND_PX) / weight
+        for plane, mask in lesions.items():
+            if mask.any():
+                real[plane].append(float((green - around)[mask].mean()))
+    made: dict[str, list[float]] = {plane: [] for plane in LESIONS}
+    for seed in range(GROWN):
+        eye = rs.grow(seed, microaneurysms=40, haemorrhages=30, hard_exudates=80, soft_exudates=4)
+        nothing = dict.fromkeys(LESIONS, np.zeros(eye.size, np.bool_))
+        ill, well = model.generate([eye, replace(eye, planes={**eye.planes, **nothing})], seed=seed)
+        change = ill[..., 1].astype(np.float64) - well[..., 1]
+        for plane in LESIONS:
+            made[plane].append(float(change[eye.planes[plane]].mean()))
+    for plane in LESIONS:
+        both = [bootstrap_mean(values) for values in (real[plane], made[plane])]
+        words = [f"{one.mean:+.1f} ({one.low:+.1f} to {one.high:+.1f})" for one in both]
+        say(f"{plane}: {words[0]} in {len(real[plane])} real eyes, {words[1]} in {GROWN} generated ones")
+
+
 def main(labelled: Path, out: Path) -> None:
     """Print everything."""
-    files = find_eyes(labelled).split("test")
+    found = find_eyes(labelled)
+    files = found.split("test")
+    contrasts(found.split("train"))
     by_group(files, out)
     for network in (FundusFeatures(), ImageNetFeatures()):
         distances(files, network)
