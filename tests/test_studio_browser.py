@@ -141,6 +141,8 @@ def test_a_phone_needs_no_sideways_scrolling_and_everything_is_named(browser, st
             if not node["ignored"] and node["role"]["value"] in controls and not node["name"]["value"]
         ]
         assert nameless == []
+        page.mouse.wheel(0, 1000)
+        page.wait_for_function("scrollY > 900 && document.querySelector('#picture').getBoundingClientRect().top === 0")
         page.get_by_role("tab", name="Evaluate").click()
         page.locator("#evaluate").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") == 390
