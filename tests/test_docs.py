@@ -230,8 +230,10 @@ def painted(photograph, *, models=()):
 def made_small(words: list[str]) -> list[str]:
     """The command, with fewer and smaller eyes; only whole sets are judged in full."""
     name, options = parsed(words)
-    counted = ["3" if before == "--count" else word for before, word in zip(["", *words], words, strict=False)]
-    one_by_one = ["--workers", "1", *(["--size", "128"] if options.get("model") == Path("fundus-512") else [])]
+    bundled = options.get("model") == Path("fundus-512")
+    few = "1" if bundled else "3"  # what is made by a model of one's own is judged, and learnt from
+    counted = [few if before == "--count" else word for before, word in zip(["", *words], words, strict=False)]
+    one_by_one = ["--workers", "1", *(["--size", "128"] if bundled else [])]
     in_pairs = ["--pairs-only"] if name == "evaluate" and options["model"] else []
     return [*counted, *(one_by_one if options.get("count") and name == "generate" else []), *in_pairs]
 
