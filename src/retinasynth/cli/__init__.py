@@ -38,6 +38,8 @@ for command in (
     applying.whatif,
     applying.glaucoma,
     applying.vascular,
+    applying.utility,
+    applying.detection,
     judging.bench,
     applying.studio,
 ):

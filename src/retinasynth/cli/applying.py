@@ -1,13 +1,16 @@
-"""Commands that put the models to use: what-if pictures, studies of what a generator does to disease, the studio."""
+"""Commands that put the models to use: what-if pictures, studies of disease and of usefulness, the studio."""
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retinasynth.cli.shell import Seed, screen
+from retinasynth.cli.shell import Overrides, Seed, screen
 from retinasynth.errors import InputError
+
+if TYPE_CHECKING:
+    from retinasynth.experiments.usefulness import Study
 
 
 class Lesions(StrEnum):
@@ -125,6 +128,89 @@ def vascular(
     screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
 
 
+def utility(
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set with vessels and a test split.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
+    eyes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N", help="Real training eyes that are learnt from, or `all`. Repeatable (1, 5, all)."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each arm; again with more adds some (3).")] = None,
+    synthetic: Annotated[int, typer.Option(min=1, metavar="N", help="Grown eyes to learn from.")] = 130,
+    generator: Annotated[str, typer.Option(metavar="MODEL", help="Photographs them, beside rendering.")] = "fundus-512",
+    people: Annotated[str, typer.Option(metavar="PRESET", help="Whose eyes they are; see `grow`.")] = "adult",
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--grown", metavar="NAME=VALUE", help="A parameter of grown eyes, such as angle_deg. Repeatable."),
+    ] = None,
+    overrides: Overrides = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Two seeds and about a quarter of the steps: a first look.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+) -> None:
+    """Are synthetic photographs of use for training? Vessel segmenters with and without. Run again to go on."""
+    from retinasynth.anatomy.physiology import assignments
+    from retinasynth.experiments import utility as study
+
+    result = study.utility(
+        data,
+        out,
+        eyes=eyes or study.EYES,
+        seeds=seeds or (study.QUICK_SEEDS if quick else study.SEEDS),
+        synthetic=synthetic,
+        generator=generator,
+        people=people,
+        parameters=assignments(parameters or []),
+        overrides=[*(study.QUICK if quick else ()), *(overrides or [])],
+        workers=workers,
+    )
+    _say(result, out)
+
+
+def detection(
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set with grades of retinopathy, such as IDRiD's.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
+    photographs: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N", help="Real training photographs, or `all`. Repeatable (20, 50, 100, all)."),
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=1, help="Draws of real photographs; again with more adds some (10).")
+    ] = None,
+    synthetic: Annotated[int, typer.Option(metavar="N", help="Eyes grown with lesions, and as many without.")] = 120,
+    generator: Annotated[str, typer.Option(metavar="MODEL", help="Photographs the generated eyes.")] = "fundus-512",
+    features: Annotated[
+        str,
+        typer.Option(metavar="imagenet|fundus", help="What looks at photographs (imagenet needs the extra features)."),
+    ] = "imagenet",
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grown", metavar="NAME=VALUE", help="A parameter of all grown eyes; else IDRiD's camera. Repeatable."
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Four draws: a first look.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that make synthetic eyes.")] = 1,
+) -> None:
+    """Do synthetic eyes help to find referable retinopathy? Classifiers with and without. Run again to go on."""
+    from retinasynth.anatomy.physiology import assignments
+    from retinasynth.experiments import detection as study
+
+    result = study.detection(
+        data,
+        out,
+        counts=photographs or study.COUNTS,
+        draws=draws or (study.QUICK_DRAWS if quick else study.DRAWS),
+        synthetic=synthetic,
+        generator=generator,
+        features=features,
+        parameters=assignments(parameters) if parameters else None,
+        workers=workers,
+    )
+    _say(result, out)
+
+
 def studio(
     models: Annotated[
         list[str] | None,
@@ -147,3 +233,9 @@ def studio(
         port,
         lambda address: screen.print(f"The studio is at {address} (stop it with Ctrl+C)", highlight=False),
     )
+
+
+def _say(study: "Study", out: Path) -> None:
+    for sentence in study.verdict:
+        screen.print(sentence, highlight=False)
+    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)

@@ -166,7 +166,8 @@ class _Finding:
 
     def sample(self) -> images.Photograph:
         """Validation eyes (or training eyes, where there are none), as the network sees them and as they are."""
-        files = self.sources.validation[:SAMPLES] or self.sources.real[0].files[:SAMPLES]
+        learnt = [*self.sources.real, *([self.sources.grown] if self.sources.grown else [])]
+        files = self.sources.validation[:SAMPLES] or learnt[0].files[:SAMPLES]
         model = self._model(dict.fromkeys(self.settings.data.planes, 0.5), {})
         rows = []
         for one in files:
