@@ -102,7 +102,7 @@ def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
 def overrides_exist(name: str, options: dict[str, Any]) -> None:
     """What follows --set is a setting of the preset, or a parameter of an eye."""
     chosen = list(options.get("overrides") or [])
-    if name in ("grow", "generate"):
+    if name in ("grow", "generate", "whatif"):
         draw_anatomy(np.random.default_rng(0), options["preset"], assignments(chosen))
     elif name == "segment train":
         SegmenterSettings.from_preset(options["preset"] or "vessels").with_overrides(chosen)
