@@ -10,7 +10,7 @@ from retinasynth import cli
 from retinasynth.anatomy.biomarkers import COLUMNS
 from retinasynth.anatomy.physiology import PRESETS as PEOPLE
 from retinasynth.anatomy.physiology import described
-from retinasynth.config import SegmenterSettings, Settings, descriptions, flat
+from retinasynth.config import EnhancerSettings, SegmenterSettings, Settings, descriptions, flat
 
 HERE = Path(__file__).parent
 
@@ -78,6 +78,7 @@ def settings_page() -> str:
     for title, kind in (
         ("Photographs from masks: `train`", Settings),
         ("Segmenters: `segment train`", SegmenterSettings),
+        ("Enhancers: `enhance train`", EnhancerSettings),
     ):
         presets = {name: flat(kind.from_preset(name)) for name in kind.presets}
         rows = [

@@ -22,7 +22,8 @@ from retinasynth.models.segmentation_losses import segmentation_loss
 from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
 from retinasynth.models.segmenters import SegmentationNetwork, normalised
 from retinasynth.training import checkpoints, segmentation
-from retinasynth.training.segmentation import THRESHOLDS, best_thresholds, learning_rate
+from retinasynth.training.learner import falling_rate
+from retinasynth.training.segmentation import THRESHOLDS, best_thresholds
 from runs import assert_same_run, killed_run, log_of
 
 TINY = [
@@ -232,12 +233,11 @@ def test_pix2pix_finds_vessels_the_other_way_round(phantoms, tmp_path):
 
 
 def test_learning_rate_rises_then_falls_to_nothing():
-    chosen = SegmenterSettings().optimiser
-    rates = [learning_rate(chosen, step, 1000) for step in range(1000)]
+    rates = [falling_rate(2.0, step, 1000) for step in range(1000)]
     assert np.argmax(rates) == 99
-    assert rates[0] == pytest.approx(chosen.learning_rate / 100, rel=1e-3)
-    assert rates[500] == pytest.approx(chosen.learning_rate / 2, rel=0.01)
-    assert rates[-1] < 1e-4 * chosen.learning_rate
+    assert rates[0] == pytest.approx(2 / 100, rel=1e-3)
+    assert rates[500] == pytest.approx(1, rel=0.01)
+    assert 0 < rates[-1] < 2e-4
 
 
 def test_thresholds_are_those_of_the_highest_dice(phantoms, monkeypatch):

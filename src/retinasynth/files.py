@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from retinasynth.errors import OutputError
+from retinasynth.errors import DataError, OutputError
 
 MANIFEST = "manifest.jsonl"  # of a synthetic set: one line for each eye
 LABELLING = "labelling.json"  # of a set of pseudo-labels: what was asked for
@@ -120,6 +120,47 @@ def new_folder(path: Path, *, what: str) -> Path:
             do="Choose another --out, or remove the folder first",
         )
     return folder
+
+
+def begun_folder(path: Path, request: str, asked: dict[str, object], *, what: str) -> dict[str, dict[str, Any]]:
+    """What stands in a folder that work was begun in before, so that it can go on; a new one is begun.
+
+    Args:
+        path: the folder.
+        request: the file in it that keeps what was asked for.
+        asked: what is asked for now, as plain values.
+        what: will be written there, for the message.
+
+    Returns:
+        The finished lines of its `MANIFEST`, by their ``name``; none in a new folder.
+
+    Raises:
+        DataError: it was begun with another request.
+        OutputError: it has something else in it, or cannot be made.
+    """
+    path = Path(path)
+    if not (path / request).is_file():
+        write_json(new_folder(path, what=what) / request, asked)
+        return {}
+    if json.loads((path / request).read_text(encoding="utf-8")) != asked:
+        raise DataError(
+            f"{path} was begun with other photographs, models or limits", do="Choose another --out, or remove it first"
+        )
+    manifest = path / MANIFEST
+    text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
+    write_text(manifest, "".join(lines))  # the last line may have been cut off
+    return {line["name"]: line for line in map(json.loads, lines)}
+
+
+def add_line(path: Path, line: dict[str, Any]) -> None:
+    """Append to the `MANIFEST` of a folder; it is on disk when this returns.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with explaining_write_errors(path / MANIFEST), (path / MANIFEST).open("a", encoding="utf-8") as manifest:
+        manifest.write(json.dumps(line) + "\n")
 
 
 def fill_folder(path: Path, *, what: str) -> contextlib.AbstractContextManager[Path]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,10 @@ from retinasynth.datasets.twins import find_twins, sketch
 from retinasynth.errors import DataError, ImageError
 from retinasynth.files import (
     LABELLING,
-    MANIFEST,
+    add_line,
+    begun_folder,
     explaining_write_errors,
     new_folder,
-    output_folder,
-    write_json,
     write_text,
 )
 from retinasynth.images import (
@@ -181,7 +179,7 @@ def label_sets(
         "size_px": size_px,
         "least_confidence": least_confidence,
     }
-    done = _begun(out, asked)
+    done = begun_folder(out, LABELLING, asked, what="a set of pseudo-labels")
     twins = _twins(sources)
     rejected: list[tuple[str, str]] = []
     with progress("Labelling", len(sources)) as advance:
@@ -194,8 +192,7 @@ def label_sets(
             else:
                 line = _label_one(models, origin, files, out, size_px, least_confidence)
             if name not in done:
-                with explaining_write_errors(out / MANIFEST), (out / MANIFEST).open("a", encoding="utf-8") as manifest:
-                    manifest.write(json.dumps(line) + "\n")
+                add_line(out, line)
             if reason := line.get("rejected"):
                 rejected.append((name, str(reason)))
             advance(number + 1, name)
@@ -207,25 +204,6 @@ def label_sets(
         )
     write_sheets(out)
     return Labelled(len(sources) - len(rejected), tuple(rejected))
-
-
-def _begun(out: Path, asked: dict[str, object]) -> dict[str, dict[str, object]]:
-    """The finished lines of a set that was begun with the same request; of a new folder none."""
-    path = out / LABELLING
-    if not path.is_file():
-        write_json(new_folder(out, what="a set of pseudo-labels") / LABELLING, asked)
-        return {}
-    output_folder(out)
-    begun = json.loads(path.read_text(encoding="utf-8"))
-    if begun != asked:
-        raise DataError(
-            f"{out} was begun with other photographs, models or limits", do="Choose another --out, or remove it first"
-        )
-    manifest = out / MANIFEST
-    text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
-    write_text(manifest, "".join(lines))  # the last line may have been cut off
-    return {line["name"]: line for line in map(json.loads, lines)}
 
 
 def _twins(sources: Sequence[tuple[str, EyeFiles]]) -> dict[int, str]:

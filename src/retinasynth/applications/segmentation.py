@@ -95,7 +95,7 @@ def segment(photograph: Photograph | Path | str, *, models: Sequence[Segmenter |
 
         rs.segment("eye.jpg").eye.planes["cup"]
     """
-    picture, name = _read(photograph)
+    picture, name = as_photograph(photograph)
     loaded = [model if isinstance(model, Segmenter) else Segmenter.load(model) for model in models]
     planes: dict[str, Mask] = {}
     probabilities: dict[str, Probability] = {}
@@ -118,7 +118,13 @@ def segment(photograph: Photograph | Path | str, *, models: Sequence[Segmenter |
     return Segmentation(Eye(name, planes, picture), probabilities, confidence, doubts)
 
 
-def _read(photograph: Photograph | Path | str) -> tuple[Photograph, str]:
+def as_photograph(photograph: Photograph | Path | str) -> tuple[Photograph, str]:
+    """What a user gives as a photograph, as ``uint8 (height, width, 3)``, and its name.
+
+    Raises:
+        ImageError: the picture is unreadable or too small.
+        InputError: an array is no photograph.
+    """
     if isinstance(photograph, str | Path):
         path = Path(photograph)
         picture, name = read_photograph(path), stem_of(path)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 import retinasynth
-from retinasynth.cli import applying, data, judging, making, segmenting
+from retinasynth.cli import applying, data, enhancing, judging, making, segmenting
 from retinasynth.cli.shell import plain, screen
 from retinasynth.errors import RetinasynthError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(segmenting.app, name="segment")
+app.add_typer(enhancing.app, name="enhance")
 for command in (
     making.demo,
     making.train,

@@ -234,9 +234,10 @@ def settings(
     yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for --config.")] = False,
 ) -> None:
     """Show every setting with its value and meaning, and the presets."""
-    from retinasynth.config import SegmenterSettings, Settings, descriptions, flat
+    from retinasynth.config import EnhancerSettings, SegmenterSettings, Settings, descriptions, flat
 
-    kind = SegmenterSettings if preset in SegmenterSettings.presets else Settings
+    others: tuple[type[SegmenterSettings | EnhancerSettings], ...] = (SegmenterSettings, EnhancerSettings)
+    kind = next((one for one in others if preset in one.presets), Settings)
     chosen = kind.from_preset(preset).with_overrides(overrides or [])
     if yaml:
         typer.echo(chosen.to_yaml(), nl=False)
@@ -247,4 +248,5 @@ def settings(
             table.add_row(name, str(value), descriptions(kind)[name])
     screen.print(table)
     screen.print(f"Presets of train: {', '.join(Settings.presets)}")
-    screen.print(f"Presets of segment train: {', '.join(SegmenterSettings.presets)}")
+    for other in others:
+        screen.print(f"Presets of {other.command}: {', '.join(other.presets)}")

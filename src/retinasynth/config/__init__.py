@@ -1,11 +1,19 @@
 """Typed settings: what can be chosen, in which range, and the presets that choose it.
 
-A run is described by one `Settings` (photographs from masks) or `SegmenterSettings` (label planes from photographs).
+A run is described by one `Settings` (photographs from masks), `SegmenterSettings` (label planes from photographs) or
+`EnhancerSettings` (better photographs from worse ones).
 It is made from a preset, a YAML file, or either with overrides (``--set optimiser.learning_rate=1e-4`` or, since the
 name is unambiguous, ``--set learning_rate=1e-4``), is written into the run folder, and is never asked for again:
 resuming, generating and evaluating read it there.
 """
 
+from retinasynth.config.enhancer import (
+    DegradationSettings,
+    EnhancementData,
+    EnhancementLossSettings,
+    EnhancerNetworkSettings,
+    EnhancerSettings,
+)
 from retinasynth.config.generator import (
     PRESETS,
     DataSettings,
@@ -59,7 +67,12 @@ __all__ = [
     "AugmentationSettings",
     "Centre",
     "DataSettings",
+    "DegradationSettings",
     "DiscriminatorSettings",
+    "EnhancementData",
+    "EnhancementLossSettings",
+    "EnhancerNetworkSettings",
+    "EnhancerSettings",
     "GeneratorSettings",
     "Initialisation",
     "Laterality",

@@ -113,6 +113,30 @@ def strict(generated: Photograph, expected: Photograph, field_of_view: Mask) -> 
     """
     got, wanted = (_prepared(photograph) / 2 + 0.5 for photograph in (generated, expected))
     inside = resize_mask(field_of_view, (SIZE_PX, SIZE_PX))
+    return _where(got, wanted, inside)
+
+
+def at_own_size(got: Photograph, wanted: Photograph, field_of_view: Mask) -> Strict:
+    """As `strict`, but pixel by pixel: nothing is resized, so that noise and blur count as they are.
+
+    Args:
+        got: ``uint8 (height, width, 3)``.
+        wanted: the same size.
+        field_of_view: ``bool (height, width)``: where to compare.
+
+    Raises:
+        InputError: the sizes differ, or the field of view is empty.
+    """
+    if got.shape != wanted.shape or field_of_view.shape != wanted.shape[:2]:
+        raise InputError(
+            f"Pictures of {got.shape} and {wanted.shape}, field of view of {field_of_view.shape}", expected="one size"
+        )
+    one, other = (np.moveaxis(picture, 2, 0).astype(np.float64) / 255 for picture in (got, wanted))
+    return _where(one, other, field_of_view)
+
+
+def _where(got: NDArray[np.float64], wanted: NDArray[np.float64], inside: Mask) -> Strict:
+    """Pictures ``(3, height, width)`` in [0, 1] compared where `inside` is True."""
     if not inside.any():
         raise InputError("The field of view is empty", expected="a mask that is True where the eye is")
     mse = float(np.mean((got - wanted)[:, inside] ** 2))

@@ -12,6 +12,7 @@ import jinja2
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -90,6 +91,38 @@ def finish_curves(axes: Axes) -> None:
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def draw_pairs(axes: Axes, model: NDArray[np.float64], rival: NDArray[np.float64], won: NDArray[np.bool_]) -> None:
+    """One row for each picture: a dot for the model, a ring for its rival, and the way from one to the other.
+
+    Args:
+        axes: to draw in; nothing stands at the side.
+        model: ``(n,)``, in the order of the rows.
+        rival: ``(n,)``.
+        won: ``(n,)``: where the model is better.
+    """
+    rows = np.arange(len(model))
+    size = dot_size(len(model))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.margins(y=0.06)
+    axes.add_collection(
+        LineCollection(
+            [[(a, row), (b, row)] for a, b, row in zip(model, rival, rows, strict=True)],
+            colors=[MODEL if better else WORSE for better in won],
+            linewidths=max(0.6, size / 3),
+            alpha=0.55,
+        )
+    )
+    axes.plot(rival, rows, "o", markerfacecolor="none", markeredgecolor=RIVAL, markersize=size)
+    axes.plot(model[won], rows[won], "o", color=MODEL, markersize=size)
+    axes.plot(model[~won], rows[~won], "o", color=WORSE, markersize=size)
+
+
+def dot_size(count: int) -> float:
+    """Of so many dots one over the other, in points."""
+    return float(np.clip(110 / count, 1.5, 5.5))
 
 
 def running_mean(values: NDArray[np.float64] | Sequence[float], window: int) -> NDArray[np.float64]:

@@ -8,11 +8,21 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
 from retinasynth.errors import DataError
-from retinasynth.evaluation.page import MODEL, RIVAL, STYLE, WORSE, draw_curve, finish_curves, page, panel, svg
+from retinasynth.evaluation.page import (
+    MODEL,
+    STYLE,
+    WORSE,
+    dot_size,
+    draw_curve,
+    draw_pairs,
+    finish_curves,
+    page,
+    panel,
+    svg,
+)
 from retinasynth.evaluation.results import (
     CONVENTIONS,
     LOWER_IS_BETTER,
@@ -221,34 +231,22 @@ def _distribution(pictures: Sequence[Picture], measure: str) -> dict[str, str]:
         for picture in pictures
     )
     model = np.array([pair[0] for pair in pairs])
-    rows = np.arange(len(pairs))
-    size = float(np.clip(110 / len(pairs), 1.5, 5.5))
     name = MEASURE_NAMES[measure]
     direction = "lower" if measure in LOWER_IS_BETTER else "higher"
     with mpl.rc_context(STYLE):
         figure, axes = panel(f"{name}{' (dB)' if measure in UNITS else ''}, {direction} is better")
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.margins(y=0.06)
         if any(pair[1] is None for pair in pairs):
-            axes.plot(model, rows, "o", color=MODEL, markersize=size)
+            axes.set_yticks([])
+            axes.spines["left"].set_visible(False)
+            axes.margins(y=0.06)
+            axes.plot(model, np.arange(len(pairs)), "o", color=MODEL, markersize=dot_size(len(pairs)))
             return {
                 "svg": svg(figure, f"{name} of each picture, from {_range_text(measure, model)}"),
                 "caption": f"{name}: {_range_text(measure, model)}",
             }
         rival = np.array([pair[1] for pair in pairs], dtype=np.float64)
         won = (model < rival) == (measure in LOWER_IS_BETTER)
-        axes.add_collection(
-            LineCollection(
-                [[(a, row), (b, row)] for a, b, row in zip(model, rival, rows, strict=True)],
-                colors=[MODEL if better else WORSE for better in won],
-                linewidths=max(0.6, size / 3),
-                alpha=0.55,
-            )
-        )
-        axes.plot(rival, rows, "o", markerfacecolor="none", markeredgecolor=RIVAL, markersize=size)
-        axes.plot(model[won], rows[won], "o", color=MODEL, markersize=size)
-        axes.plot(model[~won], rows[~won], "o", color=WORSE, markersize=size)
+        draw_pairs(axes, model, rival, won)
         caption = f"{name}: the model is better in {int(won.sum())} of {len(pairs)} pictures"
         return {"svg": svg(figure, f"{caption}. One row for each picture, sorted by the model."), "caption": caption}
 

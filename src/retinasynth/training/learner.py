@@ -1,5 +1,6 @@
 """All that learns in a run, and in which numbers: networks, optimisers, moving average, precision."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from retinasynth.models.generation import fast_precision
 from retinasynth.models.generators import ResizeGenerator, build_generator
 from retinasynth.models.layers import initialise
 from retinasynth.training.checkpoints import State
+
+_WARM_UP_STEPS = 100
 
 
 @dataclass
@@ -143,6 +146,18 @@ def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of a network, of its buffers as well as of its parameters."""
     update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+
+
+def falling_rate(highest: float, step: int, steps: int) -> float:
+    """The learning rate of a step, from 0: a line up over the first steps, then half a cosine down to 0.
+
+    Args:
+        highest: where the line would end.
+        step: from 0.
+        steps: of the run.
+    """
+    warm_up = min(1.0, (step + 1) / _WARM_UP_STEPS)
+    return highest * warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 class Precision(NamedTuple):

@@ -7,7 +7,6 @@
 Read `train_step` first. `loop` is what stands around it; at its end the thresholds are fixed on validation eyes.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from retinasynth import images
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.label_map import overlay
-from retinasynth.config import AdamWSettings, SegmenterSettings, Settings
+from retinasynth.config import SegmenterSettings, Settings
 from retinasynth.datasets.examples import Examples, Sources, example_batches, load_sources
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import Batch
@@ -35,12 +34,11 @@ from retinasynth.models.segmenters import SegmentationNetwork
 from retinasynth.models.weights import BUNDLED, model_folder
 from retinasynth.training import loop, trainer
 from retinasynth.training.checkpoints import State
-from retinasynth.training.learner import Learner, Precision, moving_average
+from retinasynth.training.learner import Learner, Precision, falling_rate, moving_average
 
 SAMPLES = 3  # validation eyes in a sample grid
 SAMPLE_PX = 512
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
-_WARM_UP_STEPS = 100
 FREE_TO_CHANGE = {"data.folders"}
 
 
@@ -76,7 +74,7 @@ def train_step(
     Then the average of its weights follows. The learning rate rises over the first steps and falls along a cosine.
     """
     for group in learner.optimiser.param_groups:
-        group["lr"] = learning_rate(settings.optimiser, number, settings.training.steps)
+        group["lr"] = falling_rate(settings.optimiser.learning_rate, number, settings.training.steps)
     logits = learner.network_ddp(batch.pictures, batch.fields)
     loss = segmentation_loss(logits, batch.labels, batch.known, settings.loss)
     learner.optimiser.zero_grad()
@@ -86,12 +84,6 @@ def train_step(
         learner.average.update_parameters(learner.network)
     named = {"dice": loss.dice, "cross_entropy": loss.cross_entropy, "cldice": loss.cldice}
     return {"loss": loss.total} | {f"loss_{name}": term for name, term in named.items() if term is not None}
-
-
-def learning_rate(settings: AdamWSettings, step: int, steps: int) -> float:
-    """The learning rate of a step, from 0: a line up, then half a cosine down to 0."""
-    warm_up = min(1.0, (step + 1) / _WARM_UP_STEPS)
-    return settings.learning_rate * warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 # --- Starting and resuming ---------------------------------------------------------------------------------------

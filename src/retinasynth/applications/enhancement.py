@@ -1,0 +1,149 @@
+"""Enhancers as users hold them: a photograph in, a less noisy, sharper or larger one out."""
+
+from pathlib import Path
+from typing import Self
+
+import retinasynth
+from retinasynth.applications.labelling import photographs_in
+from retinasynth.applications.segmentation import Segmenter, as_photograph, segment
+from retinasynth.datasets.degradation import SCALES
+from retinasynth.datasets.layouts import photograph_of
+from retinasynth.errors import ImageError, InputError
+from retinasynth.files import add_line, begun_folder
+from retinasynth.images import MAX_PIXELS, Photograph, write_photograph
+from retinasynth.models.enhancer_saving import EnhancerModel, load_enhancer
+from retinasynth.models.enhancers import enhanced
+from retinasynth.models.generation import move_for_generation
+from retinasynth.models.weights import model_folder
+from retinasynth.progress import progress
+
+WARNING = (
+    "Enhancement can invent detail and lose it, small lesions and thin vessels first. Keep the originals; not for "
+    "diagnosis."
+)
+REQUEST = "enhancement.json"
+
+
+class Enhancer:
+    """Makes photographs less noisy, sharper, and larger.
+
+    Args:
+        model: a network with its configuration.
+        name: of the model.
+
+    Example (needs a photograph)::
+
+        Enhancer.load("runs/mine").enhance("eye.jpg", scale=2)  # uint8 (2 x height, 2 x width, 3)
+    """
+
+    def __init__(self, model: EnhancerModel, name: str) -> None:
+        self.name, self.model, self.config = name, model, model.config
+        move_for_generation(model.network)
+
+    @classmethod
+    def load(cls, model: Path | str) -> Self:
+        """The bundled enhancer by its name, or the one in a run folder or a model folder.
+
+        Raises:
+            ModelError: there is none, or one of its files is missing, damaged or foreign.
+        """
+        folder = model_folder(model, command="enhance train")
+        return cls(load_enhancer(folder), Path(model).resolve().name)
+
+    def enhance(self, photograph: Photograph | Path | str, scale: int = 1) -> Photograph:
+        """A photograph enhanced. It may invent detail and lose it: not for diagnosis.
+
+        Args:
+            photograph: ``uint8 (height, width, 3)`` or ``(height, width)``, or a file.
+            scale: 1 keeps its size, 2 and 4 make height and width so many times as large.
+
+        Returns:
+            ``uint8 (scale x height, scale x width, 3)``.
+
+        Raises:
+            ImageError: the picture is unreadable or too small, or the result would be too large.
+            InputError: an array is no photograph, or there is no such scale.
+        """
+        refuse_other_scales(scale)
+        picture, name = as_photograph(photograph)
+        height, width = (scale * side for side in picture.shape[:2])
+        if height * width > MAX_PIXELS:
+            raise ImageError(
+                f"{name} would be {height} x {width} px",
+                expected=f"at most {MAX_PIXELS // 10**6} million pixels",
+                do="Choose a smaller scale",
+            )
+        return enhanced(self.model.network, picture, scale)
+
+
+def refuse_other_scales(scale: int) -> None:
+    """Raise InputError where photographs cannot be enlarged so."""
+    if scale not in SCALES:
+        raise InputError(f"The scale is {scale}", expected=f"one of: {', '.join(map(str, SCALES))}")
+
+
+def enhance_folder(enhancer: Enhancer, path: Path, out: Path, *, scale: int = 1) -> dict[str, str]:
+    """Enhance photographs.
+
+    Writes ``images/NAME.png``, whose metadata say what was done, and ``manifest.jsonl``. What does not look like a
+    fundus photograph, or cannot be enhanced, is said there. Run again, it goes on where it stopped.
+
+    Args:
+        enhancer: that does it.
+        path: a photograph, a folder of them, or a data set.
+        out: a new or empty folder, or that of the same work.
+        scale: see `Enhancer.enhance`.
+
+    Returns:
+        By name of the photograph, what speaks against it.
+
+    Raises:
+        DataError: there is nothing at `path`, or `out` was begun with another request.
+        ImageError: it is one photograph, and that cannot be enhanced.
+        InputError: there is no such scale.
+        OutputError: `out` has something else in it or cannot be written.
+    """
+    refuse_other_scales(scale)
+    eyes = photographs_in(path)
+    asked: dict[str, object] = {
+        "model": enhancer.name,
+        "training": dict(enhancer.config.training),
+        "scale": scale,
+        "photographs": [one.name for one in eyes],
+    }
+    finder = Segmenter.load("vessels")
+    said = {"software": f"retinasynth {retinasynth.__version__}", "enhanced_by": enhancer.name, "scale": str(scale)}
+    alone = len(eyes) == 1
+    done = begun_folder(out, REQUEST, asked, what="enhanced photographs")
+    with progress("Enhancing", len(eyes), quiet=alone) as advance:
+        for number, files in enumerate(eyes, start=1):
+            if files.name not in done:
+                line = {"name": files.name}
+                try:
+                    better = enhancer.enhance(photograph_of(files), scale)
+                except ImageError as error:
+                    if alone:
+                        raise
+                    line["rejected"] = error.got
+                else:
+                    write_photograph(out / "images" / f"{files.name}.png", better, said | {"warning": WARNING})
+                    line["doubt"] = doubt(better, finder)
+                add_line(out, line)
+                done[files.name] = line
+            advance(number, files.name)
+    reasons = {name: str(line.get("rejected") or line.get("doubt", "")) for name, line in done.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def doubt(photograph: Photograph, finder: Segmenter) -> str:
+    """Why a picture does not look like a fundus photograph; empty where it does.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)``, enhanced, since a degraded one hides its vessels.
+        finder: of vessels.
+    """
+    try:
+        segment(photograph, models=[finder])
+    except ImageError as error:
+        return error.got
+    return ""

@@ -1,0 +1,130 @@
+"""Making a photograph worse, as cameras, hands and files do: what an enhancer learns to undo, and is judged by.
+
+What is drawn at random (`drawn_degradation`) is told apart from what it does (`degraded`), so that each can be
+replayed.
+"""
+
+import io
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from retinasynth.config import DegradationSettings
+from retinasynth.images import Photograph, Signed
+
+SCALES = (1, 2, 4)
+_REDUCTIONS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)  # as cameras and programs do
+_NOISES = ((True, False), (False, True), (True, True))  # Poisson and Gaussian
+_MOST_PHOTONS, _BEST_QUALITY = 100, 95  # times the fewest; of JPEG
+
+
+class Degradation(NamedTuple):
+    """What happens to a photograph, in this order.
+
+    Attributes:
+        blur_px: deviation of a Gaussian blur, in pixels; 0 is none.
+        scale: height and width are divided by it.
+        reduction: filter by which it is reduced.
+        photons: that make white; their number varies (Poisson noise). 0 is no such noise.
+        noise: deviation of Gaussian noise, of the range of values; 0 is none.
+        quality: of JPEG compression; 0 is none.
+    """
+
+    blur_px: float = 0.0
+    scale: int = 1
+    reduction: Image.Resampling = Image.Resampling.BOX
+    photons: float = 0.0
+    noise: float = 0.0
+    quality: int = 0
+
+
+def drawn_degradation(random: np.random.Generator, settings: DegradationSettings) -> Degradation:
+    """What an example suffers; often several things at once, now and then nothing.
+
+    Its noise is that of the camera: of a photograph that is reduced as well, it is what the averaging leaves.
+
+    Args:
+        random: decides.
+        settings: chances and limits.
+    """
+    blurred, is_noisy, packed = random.random(3) < settings.chance
+    grainy, noisy = _NOISES[random.integers(len(_NOISES))]
+    is_reduced = random.random() < settings.reduced_share
+    scale = int(random.choice(SCALES[1:])) if is_reduced else 1
+    photons = settings.fewest_photons * float(np.exp(random.uniform(0, np.log(_MOST_PHOTONS))))
+    return Degradation(
+        blur_px=float(blurred * random.uniform(0, settings.blur_px)),
+        scale=scale,
+        reduction=_REDUCTIONS[random.integers(len(_REDUCTIONS))],
+        photons=float(is_noisy * grainy * photons * scale**2),
+        noise=float(is_noisy * noisy * random.uniform(0, settings.noise) / scale),
+        quality=int(packed * random.integers(settings.lowest_quality, _BEST_QUALITY + 1)),
+    )
+
+
+def degraded(photograph: Photograph, degradation: Degradation, random: np.random.Generator) -> Photograph:
+    """A photograph made worse.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)``; both multiples of the scale.
+        degradation: what happens to it.
+        random: of the noise.
+
+    Returns:
+        ``uint8 (height / scale, width / scale, 3)``.
+
+    Example:
+        >>> grey = np.full((8, 12, 3), 90, np.uint8)
+        >>> degraded(grey, Degradation(scale=4), np.random.default_rng(0)).shape
+        (2, 3, 3)
+    """
+    values = photograph.astype(np.float32)
+    if degradation.blur_px:
+        values = ndimage.gaussian_filter(values, (degradation.blur_px, degradation.blur_px, 0), mode="nearest")
+    if degradation.scale > 1:
+        size = (photograph.shape[1] // degradation.scale, photograph.shape[0] // degradation.scale)
+        layers = [Image.fromarray(values[..., k]).resize(size, degradation.reduction) for k in range(3)]
+        values = np.stack([np.asarray(layer) for layer in layers], axis=-1)
+    if degradation.photons:
+        values = random.poisson(np.clip(values, 0, 255) * (degradation.photons / 255)) * (255 / degradation.photons)
+    if degradation.noise:
+        values = values + random.standard_normal(values.shape, np.float32) * np.float32(255 * degradation.noise)
+    result = _whole(values)
+    return _compressed(result, degradation.quality) if degradation.quality else result
+
+
+def enlarged(photograph: Photograph, scale: int) -> Photograph:
+    """A photograph enlarged by bicubic interpolation, which is what enhancement starts from.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)``.
+        scale: of height and width; 1 leaves it as it is.
+    """
+    if scale == 1:
+        return photograph
+    height, width = photograph.shape[:2]
+    return np.asarray(Image.fromarray(photograph).resize((width * scale, height * scale), Image.Resampling.BICUBIC))
+
+
+def with_scale(signed: Signed, scale: int) -> Signed:
+    """A photograph as an enhancer is given it: a fourth layer of 0, 0.5 or 1 where it was enlarged 1, 2 or 4 times.
+
+    Args:
+        signed: ``float32 (3, height, width)`` in [-1, 1], already enlarged.
+        scale: by which it was.
+    """
+    return np.concatenate([signed, np.full((1, *signed.shape[1:]), math.log2(scale) / 2, np.float32)])
+
+
+def _whole(values: NDArray[np.floating]) -> Photograph:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
+
+
+def _compressed(photograph: Photograph, quality: int) -> Photograph:
+    buffer = io.BytesIO()
+    Image.fromarray(photograph).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
