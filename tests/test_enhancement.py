@@ -14,7 +14,7 @@ from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.applications.enhancement import Enhancer
 from retinasynth.config import EnhancerNetworkSettings, EnhancerSettings
 from retinasynth.datasets.clean import clean_batches, example, load_clean
-from retinasynth.datasets.degradation import Degradation, degraded, enlarged
+from retinasynth.datasets.degradation import Degradation, Told, degraded, enlarged
 from retinasynth.errors import (
     CheckpointError,
     DataError,
@@ -77,7 +77,7 @@ def wild(blocks=1):
 def test_a_new_network_leaves_a_photograph_as_interpolation_makes_it(scale):
     network = EnhancementNetwork(EnhancerNetworkSettings(filters=8))
     photograph = tiny_photograph(0, 45, 60)  # no multiple of 8
-    assert (enhanced(network, photograph, scale) == enlarged(photograph, scale)).all()
+    assert (enhanced(network, photograph, Told(scale)) == enlarged(photograph, scale)).all()
 
 
 @pytest.mark.parametrize("blocks", [1, 2])
@@ -89,7 +89,7 @@ def test_no_pixel_beyond_its_reach_changes_a_result(blocks):
             module.bias.data.zero_()
     furthest = 0
     for at in range(128, 136):  # every place in a cell of 8
-        given = torch.ones(1, 4, 264, 264, requires_grad=True)
+        given = torch.ones(1, 6, 264, 264, requires_grad=True)
         network(given)[0, 0, at, at].backward()
         places = np.argwhere(given.grad[0].abs().sum(dim=0).numpy() > 0)
         furthest = max(furthest, np.abs(places - at).max())
@@ -116,9 +116,15 @@ def test_tiles_without_enough_overlap_would_show(monkeypatch):
     assert (whole != tiled).mean() > 0.01
 
 
-def test_a_network_is_told_how_far_a_photograph_was_enlarged():
+def test_a_network_is_told_how_far_a_photograph_was_enlarged_and_what_is_wrong_with_it():
     network, photograph = wild(), tiny_photograph(1, 64, 64)
-    assert (enhanced(network, enlarged(photograph, 2), 1) != enhanced(network, photograph, 2)).any()
+    assert (enhanced(network, enlarged(photograph, 2)) != enhanced(network, photograph, Told(2))).any()
+    pictures = {
+        enhanced(network, photograph, Told(1, noise=noise, blur=blur)).tobytes()
+        for noise in (None, False, True)
+        for blur in (None, False, True)
+    }
+    assert len(pictures) == 9
 
 
 def test_half_precision_moves_few_pixels_by_more_than_a_level(monkeypatch):
@@ -139,15 +145,26 @@ def test_examples_repeat_and_are_cut_from_the_eye(phantoms, tiny):
     assert (first.worse == again.worse).all()
     assert (first.wanted == again.wanted).all()
     examples = [example(clean, settings, at) for at in range(40)]
-    for worse, scale, wanted in examples:
+    for worse, told, wanted in examples:
         assert wanted.shape == (32, 32, 3)
-        assert worse.shape == (32 // scale, 32 // scale, 3)
+        assert worse.shape == (32 // told.scale, 32 // told.scale, 3)
         assert wanted[..., 0].max() > 30  # not black
-    assert {one.scale for one in examples} == {1, 2, 4}
+    assert {one.told.scale for one in examples} == {1, 2, 4}
+    assert {one.told.noise for one in examples} == {one.told.blur for one in examples} == {None, False, True}
     assert len({one.wanted.tobytes() for one in examples}) == 40
     given, expected = next(iter(clean_batches(clean, settings, range(3, 4), 0)))
-    assert given.shape == (2, 4, 32, 32)
+    assert given.shape == (2, 6, 32, 32)
     assert torch.equal(expected[0], torch.from_numpy(examples[6].wanted.transpose(2, 0, 1) / np.float32(127.5) - 1))
+
+
+def test_sets_are_learnt_from_equally_often(phantoms, tiny, tmp_path):
+    put_photograph(tmp_path / "one" / "train" / "images" / "a.png", height=90, width=90)
+    clean = load_clean(tiny.with_overrides([f"data.folders={phantoms},{tmp_path / 'one'}"]).data)
+    assert clean.sets == (range(4), range(4, 5))
+    alone = load_clean(tiny.with_overrides([f"data.folders={tmp_path / 'one'}"]).data)
+    pieces = {example(alone, tiny, at).wanted.mean(axis=(0, 1)).round(-1).tobytes() for at in range(60)}
+    seen = [example(clean, tiny, at).wanted.mean(axis=(0, 1)).round(-1).tobytes() in pieces for at in range(200)]
+    assert 0.35 < np.mean(seen) < 0.65  # a fifth of all photographs
 
 
 def test_large_photographs_are_reduced_before_they_are_learnt_from(tmp_path, tiny):
@@ -170,7 +187,15 @@ def test_a_killed_run_goes_on_to_the_same_weights(phantoms, tiny, run, tmp_path)
 
 def test_it_learns_to_take_noise_away(phantoms, tmp_path):
     """Fresh noise on a photograph that was not learnt from."""
-    noise = ["chance=1", "reduced_share=0", "blur_px=0", "noise=0.15", "lowest_quality=95", "fewest_photons=1000"]
+    noise = [
+        "chance=1",
+        "reduced_share=0",
+        "alone_share=0",
+        "blur_px=0",
+        "noise=0.15",
+        "lowest_quality=95",
+        "fewest_photons=1000",
+    ]
     more = [*TINY, *noise, "adversarial_weight=0", "steps=150", "learning_rate=5e-3", "batch_size=4", "filters=24"]
     settings = EnhancerSettings.from_preset("enhance").with_overrides([*more, "checkpoint_every_steps=1000"])
     network = load_enhancer(enhancement.train([phantoms], tmp_path / "run", settings) / "model").network

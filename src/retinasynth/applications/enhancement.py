@@ -6,7 +6,7 @@ from typing import Self
 import retinasynth
 from retinasynth.applications.labelling import photographs_in
 from retinasynth.applications.segmentation import Segmenter, as_photograph, segment
-from retinasynth.datasets.degradation import SCALES
+from retinasynth.datasets.degradation import SCALES, Told
 from retinasynth.datasets.layouts import photograph_of
 from retinasynth.errors import ImageError, InputError
 from retinasynth.files import add_line, begun_folder
@@ -50,12 +50,21 @@ class Enhancer:
         folder = model_folder(model, command="enhance train")
         return cls(load_enhancer(folder), Path(model).resolve().name)
 
-    def enhance(self, photograph: Photograph | Path | str, scale: int = 1) -> Photograph:
+    def enhance(
+        self,
+        photograph: Photograph | Path | str,
+        scale: int = 1,
+        *,
+        noise: bool | None = None,
+        blur: bool | None = None,
+    ) -> Photograph:
         """A photograph enhanced. It may invent detail and lose it: not for diagnosis.
 
         Args:
             photograph: ``uint8 (height, width, 3)`` or ``(height, width)``, or a file.
             scale: 1 keeps its size, 2 and 4 make height and width so many times as large.
+            noise: whether it is noisy; what is known is used, None leaves it to the network.
+            blur: whether it is blurred, likewise.
 
         Returns:
             ``uint8 (scale x height, scale x width, 3)``.
@@ -73,7 +82,7 @@ class Enhancer:
                 expected=f"at most {MAX_PIXELS // 10**6} million pixels",
                 do="Choose a smaller scale",
             )
-        return enhanced(self.model.network, picture, scale)
+        return enhanced(self.model.network, picture, Told(scale, noise=noise, blur=blur))
 
 
 def refuse_other_scales(scale: int) -> None:
@@ -82,7 +91,15 @@ def refuse_other_scales(scale: int) -> None:
         raise InputError(f"The scale is {scale}", expected=f"one of: {', '.join(map(str, SCALES))}")
 
 
-def enhance_folder(enhancer: Enhancer, path: Path, out: Path, *, scale: int = 1) -> dict[str, str]:
+def enhance_folder(
+    enhancer: Enhancer,
+    path: Path,
+    out: Path,
+    *,
+    scale: int = 1,
+    noise: bool | None = None,
+    blur: bool | None = None,
+) -> dict[str, str]:
     """Enhance photographs.
 
     Writes ``images/NAME.png``, whose metadata say what was done, and ``manifest.jsonl``. What does not look like a
@@ -93,6 +110,8 @@ def enhance_folder(enhancer: Enhancer, path: Path, out: Path, *, scale: int = 1)
         path: a photograph, a folder of them, or a data set.
         out: a new or empty folder, or that of the same work.
         scale: see `Enhancer.enhance`.
+        noise: likewise.
+        blur: likewise.
 
     Returns:
         By name of the photograph, what speaks against it.
@@ -109,6 +128,8 @@ def enhance_folder(enhancer: Enhancer, path: Path, out: Path, *, scale: int = 1)
         "model": enhancer.name,
         "training": dict(enhancer.config.training),
         "scale": scale,
+        "noise": noise,
+        "blur": blur,
         "photographs": [one.name for one in eyes],
     }
     finder = Segmenter.load("vessels")
@@ -120,7 +141,7 @@ def enhance_folder(enhancer: Enhancer, path: Path, out: Path, *, scale: int = 1)
             if files.name not in done:
                 line = {"name": files.name}
                 try:
-                    better = enhancer.enhance(photograph_of(files), scale)
+                    better = enhancer.enhance(photograph_of(files), scale, noise=noise, blur=blur)
                 except ImageError as error:
                     if alone:
                         raise

@@ -52,11 +52,17 @@ def enhance_apply(
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same work to go on with.")],
     model: _Model,
     scale: Annotated[int, typer.Option(metavar="1|2|4", help="Height and width become so many times as large.")] = 1,
+    noise: Annotated[
+        bool | None, typer.Option(help="Say whether they are noisy, if you know.", show_default="the network sees")
+    ] = None,
+    blur: Annotated[
+        bool | None, typer.Option(help="Say whether they are blurred, if you know.", show_default="the network sees")
+    ] = None,
 ) -> None:
     """Enhance photographs: noise, blur and compression are taken away as far as they can be. Not for diagnosis."""
     from retinasynth.applications.enhancement import WARNING, Enhancer, enhance_folder
 
-    doubts = enhance_folder(Enhancer.load(model), path, out, scale=scale)
+    doubts = enhance_folder(Enhancer.load(model), path, out, scale=scale, noise=noise, blur=blur)
     for name, reason in doubts.items():
         screen.print(f"[yellow]{plain(name)}[/]: {plain(reason)}.", soft_wrap=True, highlight=False)
     screen.print(f"Done: {out}. {WARNING}", soft_wrap=True, highlight=False)

@@ -15,7 +15,7 @@ class EnhancementData(Section):
     """What is learnt from."""
 
     folders: Annotated[tuple[str, ...], BeforeValidator(split_names)] = Field(
-        (), description="data sets whose training photographs are learnt from; `--data` sets it"
+        (), description="data sets whose training photographs are learnt from, each equally often; `--data` sets it"
     )
     longest_px: int = Field(
         1024,
@@ -32,10 +32,24 @@ class DegradationSettings(Section):
     """How each example is made worse; what is drawn is uniform up to the value below."""
 
     chance: float = Field(
-        0.4, ge=0, le=1, description="of each of blur, noise (Gaussian, Poisson or both) and compression"
+        0.3, ge=0, le=1, description="of each of blur, noise (Gaussian, Poisson or both) and compression"
+    )
+    alone_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="of the examples that suffer nothing but reduction, or blur, noise, both of them, or compression",
+    )
+    told_share: float = Field(
+        0.75, ge=0, le=1, description="of the examples of which the network is told whether there is noise, and blur"
     )
     blur_px: float = Field(3.0, ge=0, le=20, description="most deviation of the Gaussian blur, in pixels")
-    noise: float = Field(0.1, ge=0, le=1, description="most deviation of the Gaussian noise, of the range of values")
+    noise: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="most deviation of the Gaussian noise, of the range of values; less is more frequent",
+    )
     fewest_photons: float = Field(
         100.0, ge=1, le=1e6, description="at white, where Poisson noise is strongest; at most a hundred times as many"
     )
@@ -70,12 +84,12 @@ class EnhancerTraining(LoopSettings):
     """The loop; the learning rate falls from its value to 0 along half a cosine."""
 
     batch_size: int = Field(8, ge=1, description="examples in a step of one process")
-    steps: int = Field(2500, ge=1)
+    steps: int = Field(9000, ge=1)
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="decay of the averaged weights per step; 0 keeps no average"
     )
     log_every_steps: int = Field(20, ge=1)
-    sample_every_steps: int = Field(500, ge=1, description="steps between two sample grids")
+    sample_every_steps: int = Field(1000, ge=1, description="steps between two sample grids")
     checkpoint_every_steps: int = Field(250, ge=1, description="steps between two checkpoints")
 
 

@@ -46,8 +46,8 @@ class DataSettings(Section):
         0.0,
         ge=0,
         le=1,
-        description="styled: how often a label plane other than the vessels is hidden in training, so that the model "
-        "can do without it",
+        description="styled: share of the examples in which label planes are hidden, so that the model can do without: "
+        "in half of them all but the vessels, in the others each or not",
     )
     cup_variation: float = Field(
         0.0, ge=0, le=1, description="styled: how often a disc is given a cup of another size, where both are shown"
@@ -142,8 +142,7 @@ class LossSettings(Section):
     lesion_weight: float = Field(
         0.0,
         ge=0,
-        description="styled: by how much more the absolute error counts where a lesion lies; elsewhere it is that of "
-        "the coarse means",
+        description="styled: weight of the mean absolute error inside lesions, the average over their kinds",
     )
     expected_share: float = Field(
         0.25,
@@ -205,7 +204,7 @@ _FUNDUS: dict[str, Any] = {
         "l1_weight": 50.0,
         "feature_weight": 3.0,
         "texture_weight": 2.0,
-        "lesion_weight": 10.0,
+        "lesion_weight": 15.0,
     },
     "optimiser": {"learning_rate": 4e-4},
     "training": {"epochs": 12, "initialisation": "he", "ema_decay": 0.998},

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.config import EnhancementData, EnhancerSettings
-from retinasynth.datasets.degradation import degraded, drawn_degradation, enlarged, with_scale
+from retinasynth.datasets.degradation import Told, degraded, drawn_degradation, enlarged, with_told
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
 from retinasynth.datasets.pairs import Batch, stamp_of
 from retinasynth.errors import DataError, ImageError
@@ -35,12 +35,14 @@ class CleanPhotographs:
 
     Attributes:
         files: where they come from.
+        sets: numbers of the photographs of each data set, all of which are shown equally often.
         photographs: ``uint8 (height, width, 3)`` each.
         inside: cells of each that lie in the field of view, ``int64 (n, 2)`` of row and column, in `_CELL_PX`.
         fingerprint: SHA-256 over names and pixels.
     """
 
     files: tuple[EyeFiles, ...]
+    sets: tuple[range, ...]
     photographs: tuple[NDArray[np.uint8], ...]
     inside: tuple[NDArray[np.int64], ...]
     fingerprint: str
@@ -58,10 +60,12 @@ def load_clean(data: EnhancementData) -> CleanPhotographs:
         ImageError: a picture cannot be used, or is smaller than what is cut from it.
     """
     files: list[EyeFiles] = []
+    sets: list[range] = []
     for name in data.folders:
         usable = [one for one in find_eyes(Path(name)).split("train") if one.photograph]
         if not usable:
             raise DataError(f"{name} has no training photograph", expected="a data set with photographs")
+        sets.append(range(len(files), len(files) + len(usable)))
         files += usable
     if not files:
         raise DataError("There is nothing to learn from", expected="--data with a set of photographs")
@@ -73,6 +77,7 @@ def load_clean(data: EnhancementData) -> CleanPhotographs:
     numbers = range(len(files))
     return CleanPhotographs(
         files=tuple(files),
+        sets=tuple(sets),
         photographs=tuple(np.load(folder / f"{at}.npy", mmap_mode="r", allow_pickle=False) for at in numbers),
         inside=tuple(np.load(folder / f"{at}.inside.npy", allow_pickle=False) for at in numbers),
         fingerprint=(folder / "fingerprint").read_text(encoding="utf-8"),
@@ -106,7 +111,7 @@ def _decode(files: Sequence[EyeFiles], data: EnhancementData, folder: Path) -> N
 def clean_batches(clean: CleanPhotographs, settings: EnhancerSettings, steps: range, process: int) -> Iterator[Batch]:
     """The batches of these steps for one process, made one step ahead in a thread.
 
-    What the network is given stands in the place of the masks, ``float32 (batch, 4, crop_px, crop_px)``, and the clean
+    What the network is given stands in the place of the masks, ``float32 (batch, 6, crop_px, crop_px)``, and the clean
     photograph in that of the photographs, ``float32 (batch, 3, crop_px, crop_px)``; signed.
     """
     size, processes = settings.training.batch_size, settings.training.devices
@@ -114,7 +119,7 @@ def clean_batches(clean: CleanPhotographs, settings: EnhancerSettings, steps: ra
     def make(step: int) -> Batch:
         first = (step * processes + process) * size
         examples = [example(clean, settings, at) for at in range(first, first + size)]
-        given = [with_scale(signed_from_photograph(enlarged(one.worse, one.scale)), one.scale) for one in examples]
+        given = [with_told(signed_from_photograph(enlarged(one.worse, one.told.scale)), one.told) for one in examples]
         wanted = [signed_from_photograph(one.wanted) for one in examples]
         return Batch(torch.from_numpy(np.stack(given)), torch.from_numpy(np.stack(wanted)))
 
@@ -133,22 +138,25 @@ class Example(NamedTuple):
 
     Attributes:
         worse: ``uint8 (crop_px / scale, crop_px / scale, 3)``.
-        scale: by which it has to be enlarged.
+        told: what the network is told of it.
         wanted: ``uint8 (crop_px, crop_px, 3)``.
     """
 
     worse: Photograph
-    scale: int
+    told: Told
     wanted: Photograph
 
 
 def example(clean: CleanPhotographs, settings: EnhancerSettings, position: int) -> Example:
     """The example at a position of the run."""
     random = np.random.default_rng([settings.training.seed, position])
-    number = int(random.integers(len(clean)))
+    numbers = clean.sets[int(random.integers(len(clean.sets)))]
+    number = numbers[int(random.integers(len(numbers)))]
     wanted = _turned(_cut(clean, number, settings.data.crop_px, random), random)
     chosen = drawn_degradation(random, settings.degradation)
-    return Example(degraded(wanted, chosen, random), chosen.scale, wanted)
+    worse = degraded(wanted, chosen, random)
+    is_told = random.random() < settings.degradation.told_share
+    return Example(worse, chosen.told if is_told else Told(chosen.scale), wanted)
 
 
 def _cut(clean: CleanPhotographs, number: int, crop_px: int, random: np.random.Generator) -> Photograph:

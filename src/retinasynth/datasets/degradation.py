@@ -17,9 +17,24 @@ from retinasynth.config import DegradationSettings
 from retinasynth.images import Photograph, Signed
 
 SCALES = (1, 2, 4)
+_ALONE = ((True, False, False), (False, True, False), (True, True, False), (False, False, True))
 _REDUCTIONS = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)  # as cameras and programs do
 _NOISES = ((True, False), (False, True), (True, True))  # Poisson and Gaussian
 _MOST_PHOTONS, _BEST_QUALITY = 100, 95  # times the fewest; of JPEG
+
+
+class Told(NamedTuple):
+    """What is known of a photograph that is to be enhanced.
+
+    Attributes:
+        scale: height and width are to become so many times as large.
+        noise: whether it is noisy; None where nobody says.
+        blur: whether it is blurred, likewise.
+    """
+
+    scale: int = 1
+    noise: bool | None = None
+    blur: bool | None = None
 
 
 class Degradation(NamedTuple):
@@ -41,9 +56,14 @@ class Degradation(NamedTuple):
     noise: float = 0.0
     quality: int = 0
 
+    @property
+    def told(self) -> Told:
+        """What someone who sees the result can know of it."""
+        return Told(self.scale, noise=bool(self.noise or self.photons), blur=self.blur_px > 0)
+
 
 def drawn_degradation(random: np.random.Generator, settings: DegradationSettings) -> Degradation:
-    """What an example suffers; often several things at once, now and then nothing.
+    """What an example suffers: one thing alone, blur with noise, several things at once, now and then nothing.
 
     Its noise is that of the camera: of a photograph that is reduced as well, it is what the averaging leaves.
 
@@ -54,6 +74,9 @@ def drawn_degradation(random: np.random.Generator, settings: DegradationSettings
     blurred, is_noisy, packed = random.random(3) < settings.chance
     grainy, noisy = _NOISES[random.integers(len(_NOISES))]
     is_reduced = random.random() < settings.reduced_share
+    if random.random() < settings.alone_share:
+        alone = _ALONE[random.integers(len(_ALONE))]
+        blurred, is_noisy, packed = (False, False, False) if is_reduced else alone
     scale = int(random.choice(SCALES[1:])) if is_reduced else 1
     photons = settings.fewest_photons * float(np.exp(random.uniform(0, np.log(_MOST_PHOTONS))))
     return Degradation(
@@ -61,7 +84,7 @@ def drawn_degradation(random: np.random.Generator, settings: DegradationSettings
         scale=scale,
         reduction=_REDUCTIONS[random.integers(len(_REDUCTIONS))],
         photons=float(is_noisy * grainy * photons * scale**2),
-        noise=float(is_noisy * noisy * random.uniform(0, settings.noise) / scale),
+        noise=float(is_noisy * noisy * settings.noise * random.uniform() ** 2 / scale),
         quality=int(packed * random.integers(settings.lowest_quality, _BEST_QUALITY + 1)),
     )
 
@@ -110,14 +133,18 @@ def enlarged(photograph: Photograph, scale: int) -> Photograph:
     return np.asarray(Image.fromarray(photograph).resize((width * scale, height * scale), Image.Resampling.BICUBIC))
 
 
-def with_scale(signed: Signed, scale: int) -> Signed:
-    """A photograph as an enhancer is given it: a fourth layer of 0, 0.5 or 1 where it was enlarged 1, 2 or 4 times.
+def with_told(signed: Signed, told: Told) -> Signed:
+    """A photograph as an enhancer is given it: with three more layers that say what is known of it.
+
+    The first is 0, 0.5 or 1 where it was enlarged 1, 2 or 4 times; then noise and blur, -1 without, 1 with, 0 unknown.
 
     Args:
         signed: ``float32 (3, height, width)`` in [-1, 1], already enlarged.
-        scale: by which it was.
+        told: what is known.
     """
-    return np.concatenate([signed, np.full((1, *signed.shape[1:]), math.log2(scale) / 2, np.float32)])
+    facts = [math.log2(told.scale) / 2, *(0.0 if one is None else 2.0 * one - 1 for one in (told.noise, told.blur))]
+    layers = np.broadcast_to(np.array(facts, np.float32)[:, None, None], (len(facts), *signed.shape[1:]))
+    return np.concatenate([signed, layers])
 
 
 def _whole(values: NDArray[np.floating]) -> Photograph:

@@ -90,6 +90,7 @@ CONVENTIONS = {
     "noise": "drawn from the name of the photograph and of the trial, so that it is the same for every model",
     "PSNR and SSIM": "inside the field of view, at the size of the clean photograph, values in [0, 1]; SSIM with a "
     "gaussian window of deviation 1.5",
+    "enhanced": "the network is told by how much to enlarge, and whether there is noise and blur, but not how much",
     "classical": "of several methods and parameters the one of the highest PSNR on pieces of training photographs of "
     "the same set (of its test photographs, to the advantage of the method, where it has no others)",
     "vessel Dice": "of vessels found by the bundled segmenter `judge`, in one look, with those that a person drew",
@@ -359,12 +360,11 @@ def _judged(
     trials: dict[str, dict[str, dict[str, float | None]]] = {}
     for name, trial in TRIALS.items():
         random = np.random.default_rng(zlib.crc32(f"{files.name} {name}".encode()))
-        scale = trial.degradation.scale
         worse = degraded(clean, trial.degradation, random)
         restored = {
-            UNTOUCHED: enlarged(worse, scale),
+            UNTOUCHED: enlarged(worse, trial.degradation.scale),
             CLASSICAL: methods[name].restore(worse),
-            ENHANCED: enhanced(enhancer.model.network, worse, scale),
+            ENHANCED: enhanced(enhancer.model.network, worse, trial.degradation.told),
         }
         trials[name] = {
             method: _figures(picture, clean, field, _vessels(judge, picture, field), there, drawn)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from retinasynth.config import EnhancerNetworkSettings
 from retinasynth.config.enhancer import HALVINGS
-from retinasynth.datasets.degradation import enlarged, with_scale
+from retinasynth.datasets.degradation import Told, enlarged, with_told
 from retinasynth.images import Photograph, photograph_from_signed, signed_from_photograph
 from retinasynth.models.generation import evaluation_mode, fast_precision
 
@@ -33,7 +33,7 @@ class EnhancementNetwork(nn.Module):
     Args:
         settings: filters and blocks.
 
-    Shapes: ``(batch, 4, height, width)`` in, photographs in [-1, 1] and how far each was enlarged (`with_scale`), to
+    Shapes: ``(batch, 6, height, width)`` in, photographs in [-1, 1] and what is known of each (`with_told`), to
     ``(batch, 3, height, width)``; height and width are multiples of 8.
     """
 
@@ -42,7 +42,7 @@ class EnhancementNetwork(nn.Module):
         f = settings.filters
         self.blocks = settings.blocks
         widths = (f // 2, f, 2 * f, 3 * f)  # at full, half, a quarter and an eighth of the resolution
-        self.first = nn.Conv2d(7, widths[0], 3, padding=1)
+        self.first = nn.Conv2d(9, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 3, stride=2, padding=1),
@@ -70,9 +70,9 @@ class EnhancementNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """The pictures with what they lack added; not cut off at the ends of the range."""
-        photographs, enlargement = pictures[:, :3], pictures[:, 3:]
+        photographs, told = pictures[:, :3], pictures[:, 3:]
         mean = _mean_along(_mean_along(photographs, (NEIGHBOURHOOD_PX, 1)), (1, NEIGHBOURHOOD_PX))
-        features = self.first(torch.cat([DETAIL_GAIN * (photographs - mean), mean, enlargement], dim=1))
+        features = self.first(torch.cat([DETAIL_GAIN * (photographs - mean), mean, told], dim=1))
         kept = []
         for down in self.down:
             kept.append(features)
@@ -105,7 +105,7 @@ class ResidualBlock(nn.Module):
 
 
 def enhanced(
-    network: EnhancementNetwork, photograph: Photograph, scale: int = 1, *, tile_px: int = TILE_PX
+    network: EnhancementNetwork, photograph: Photograph, told: Told | None = None, *, tile_px: int = TILE_PX
 ) -> Photograph:
     """What the network makes of a photograph of any size.
 
@@ -116,13 +116,14 @@ def enhanced(
     Args:
         network: on any device; its mode is put back afterwards.
         photograph: ``uint8 (height, width, 3)``.
-        scale: height and width are first made so many times as large, by bicubic interpolation.
+        told: what is known of it; where it is to become larger, that is first done by bicubic interpolation.
         tile_px: height and width of a tile with its margins, rounded down to a multiple of 8.
 
     Returns:
         ``uint8 (scale x height, scale x width, 3)``.
     """
-    photograph = enlarged(photograph, scale)
+    told = told or Told()
+    photograph = enlarged(photograph, told.scale)
     height, width = photograph.shape[:2]
     padding = [(0, -side % _STEP) for side in (height, width)]
     whole = np.pad(photograph, (*padding, (0, 0)), mode="edge")
@@ -134,7 +135,7 @@ def enhanced(
     with evaluation_mode(network), torch.inference_mode(), half:
         for rows in _tiles(whole.shape[0], inner, margin):
             for columns in _tiles(whole.shape[1], inner, margin):
-                tile = with_scale(signed_from_photograph(whole[rows.seen, columns.seen]), scale)
+                tile = with_told(signed_from_photograph(whole[rows.seen, columns.seen]), told)
                 answer = network(torch.from_numpy(tile).to(weight)[None])[0].float().cpu().numpy()
                 result[rows.kept, columns.kept] = photograph_from_signed(answer)[rows.inside, columns.inside]
     return np.ascontiguousarray(result[:height, :width])

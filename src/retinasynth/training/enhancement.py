@@ -21,7 +21,6 @@ from retinasynth.datasets.clean import clean_batches, example, load_clean
 from retinasynth.datasets.degradation import enlarged
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import Batch
-from retinasynth.files import new_folder
 from retinasynth.models.discriminators import PatchDiscriminator
 from retinasynth.models.enhancer_saving import EnhancerConfig, EnhancerModel, save_enhancer
 from retinasynth.models.enhancers import EnhancementNetwork, enhanced
@@ -31,50 +30,28 @@ from retinasynth.training.learner import Learner, Precision, falling_rate
 from retinasynth.training.trainer import train_step
 
 SAMPLES = 6  # examples in a sample grid
-FREE_TO_CHANGE = {"data.folders"}
 
 
 def train(data: Sequence[Path], out: Path, settings: EnhancerSettings) -> Path:
-    """Train a new enhancer.
+    """Train a new enhancer in `out` (`loop.Training.start`).
 
     Args:
         data: data sets that `retinasynth.datasets.layouts.find_eyes` recognises; the photographs of their training
             splits are used.
         out: the run folder, new or empty.
         settings: what to do.
-
-    Returns:
-        The run folder, with the finished model in ``model/``.
-
-    Raises:
-        DataError, ImageError, SettingError: the data or the settings cannot be used.
-        OutputError: something cannot be written.
-        TrainingDivergedError: a loss stopped being a finite number.
-        InterruptedRunError: the user stopped it; `resume` goes on.
     """
     folders = ",".join(str(find_eyes(folder).folder.resolve()) for folder in data)
-    settings = settings.with_overrides([f"data.folders={folders}"])
-    load_clean(settings.data)
-    out = new_folder(Path(out), what="a run")
-    loop.write_settings(out, settings)
-    return loop.launch(_Enhancing, out, settings, settings.training, resumed=False)
+    return TRAINING.start(out, settings.with_overrides([f"data.folders={folders}"]))
 
 
 def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
-    """Go on with a run that was interrupted, from its last checkpoint.
+    """Go on with a run that was interrupted (`loop.Training.resume`)."""
+    return TRAINING.resume(run, overrides)
 
-    Args:
-        run: the run folder.
-        overrides: settings to change, each ``name=value``; only what does not change a step may differ.
 
-    Raises:
-        CheckpointError: there is nothing to resume, or it does not belong to these settings or this data.
-    """
-    run = Path(run)
-    settings, saved = loop.resumable(run, EnhancerSettings, overrides, FREE_TO_CHANGE)
-    loop.refuse_other_data(load_clean(settings.data).fingerprint, saved, ", ".join(settings.data.folders))
-    loop.write_settings(run, settings)
-    return loop.launch(_Enhancing, run, settings, settings.training, resumed=True)
+def _data(settings: EnhancerSettings) -> tuple[str, str]:
+    return load_clean(settings.data).fingerprint, ", ".join(settings.data.folders)
 
 
 class _Enhancing:
@@ -98,7 +75,7 @@ class _Enhancing:
         )
         torch.manual_seed(self.training.seed)
         network = EnhancementNetwork(settings.network)
-        judging = PatchDiscriminator(4, self.source.discriminator)
+        judging = PatchDiscriminator(6, self.source.discriminator)
         self.learner = Learner.of(fabric, self.source, precision.layout, network, judging)
 
     @property
@@ -123,7 +100,9 @@ class _Enhancing:
         """Examples as they are given to the network, as it enhances them, and as they should be."""
         network = cast(EnhancementNetwork, self.learner.shown)
         examples = [example(self.clean, self.settings, at) for at in range(SAMPLES)]
-        rows = [[enlarged(worse, scale), enhanced(network, worse, scale), wanted] for worse, scale, wanted in examples]
+        rows = [
+            [enlarged(worse, told.scale), enhanced(network, worse, told), wanted] for worse, told, wanted in examples
+        ]
         return images.draw_panels(rows, ["degraded", "enhanced", "clean"])
 
     def save(self, folder: Path, steps: int) -> None:
@@ -136,3 +115,12 @@ class _Enhancing:
         }
         network = cast(EnhancementNetwork, self.learner.shown)
         save_enhancer(folder, EnhancerModel(network, EnhancerConfig.of(self.settings, facts)))
+
+
+TRAINING = loop.Training(
+    settings=EnhancerSettings,
+    task=_Enhancing,
+    loop=lambda settings: settings.training,
+    data=_data,
+    free=frozenset({"data.folders"}),
+)

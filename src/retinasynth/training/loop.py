@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -23,7 +23,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from retinasynth import images
 from retinasynth.config import LoopSettings, RunSettings, flat
 from retinasynth.errors import CheckpointError, InterruptedRunError, RetinasynthError, TrainingDivergedError
-from retinasynth.files import write_text
+from retinasynth.files import new_folder, write_text
 from retinasynth.models.generation import mixed_seed
 from retinasynth.progress import progress
 from retinasynth.training.checkpoints import Progress, State, read_progress, restore_checkpoint, save_checkpoint
@@ -90,82 +90,109 @@ Settings = TypeVar("Settings", bound=RunSettings)
 MakeTask = Callable[[Fabric, Settings, Precision], Task[Any]]
 
 
-def launch(make: MakeTask[Settings], run: Path, settings: Settings, training: LoopSettings, *, resumed: bool) -> Path:
-    """Start the loop in one process or in several.
+@dataclass(frozen=True)
+class Training(Generic[Settings]):
+    """A kind of run, and how it is started and resumed.
 
-    Args:
-        make: makes the task; a function of a module, since other processes call it too.
-        run: the run folder.
-        settings: given to `make`.
-        training: the section of them that the loop reads.
-        resumed: whether to go on from the checkpoint.
-
-    Returns:
-        The run folder.
-
-    Raises:
-        InterruptedRunError: the user stopped it.
+    Attributes:
+        settings: what decides what it computes.
+        task: makes what is learnt; a function of a module, since other processes call it too.
+        loop: the section of its settings that the loop reads.
+        data: reads what is learnt from, and returns its fingerprint and where it lies.
+        free: settings that may differ when it is resumed, beside `FREE_TO_CHANGE`.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    precision = choose_precision(training.precision, device)
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=training.devices,
-        strategy="ddp_spawn" if training.devices > 1 else "auto",
-        plugins=[precision.plugin] if precision.plugin else None,
-    )
-    if training.devices == 1:
-        interrupted = _run(fabric, make, run, settings, resumed, precision)
-    else:
-        # The processes stop by themselves; their parent only waits.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            interrupted = fabric.launch(_run, make, run, settings, resumed, precision)  # type: ignore[arg-type]
-        except ProcessRaisedException as error:
-            raise RetinasynthError(f"A training process failed: {str(error).strip().splitlines()[-1]}") from error
-        finally:
-            signal.signal(signal.SIGINT, before)
-    if interrupted:
-        raise InterruptedRunError(
-            f"Stopped; the state is saved in {run}", do=f"Go on with: retinasynth {settings.command} --resume {run}"
+
+    settings: type[Settings]
+    task: MakeTask[Settings]
+    loop: Callable[[Settings], LoopSettings]
+    data: Callable[[Settings], tuple[str, str]]
+    free: frozenset[str]
+
+    def start(self, out: Path, settings: Settings) -> Path:
+        """Train from the beginning.
+
+        Args:
+            out: the run folder, new or empty.
+            settings: what to do, and what to learn from.
+
+        Returns:
+            The run folder, with the finished model in ``model/``.
+
+        Raises:
+            DataError, ImageError, SettingError: the data or the settings cannot be used.
+            OutputError: something cannot be written.
+            TrainingDivergedError: a loss stopped being a finite number.
+            InterruptedRunError: the user stopped it; `resume` goes on.
+        """
+        self.data(settings)
+        out = new_folder(Path(out), what="a run")
+        write_text(out / "config.yaml", settings.to_yaml())
+        return self._launch(out, settings, resumed=False)
+
+    def resume(self, run: Path, overrides: Sequence[str] = ()) -> Path:
+        """Go on with a run that was interrupted, from its last checkpoint.
+
+        Args:
+            run: the run folder.
+            overrides: settings to change, each ``name=value``; only what does not change a step may differ.
+
+        Returns:
+            The run folder, with the finished model in ``model/``.
+
+        Raises:
+            CheckpointError: there is nothing to resume, or it does not belong to these settings or this data.
+        """
+        run = Path(run)
+        if not (run / "config.yaml").is_file():
+            raise CheckpointError(
+                f"{run} is not a run folder (it has no config.yaml)", expected="what `train --out` made"
+            )
+        settings = self.settings.from_yaml(run / "config.yaml").with_overrides(overrides)
+        saved = read_progress(run)
+        now = {name: value for name, value in flat(settings).items() if name not in FREE_TO_CHANGE | self.free}
+        changed = [name for name, value in now.items() if saved.settings.get(name) != value]
+        if changed:
+            raise CheckpointError(
+                f"The checkpoint in {run} was made with other settings: "
+                + ", ".join(f"{name} was {saved.settings.get(name)!r}, is {now[name]!r}" for name in changed),
+                do="Put config.yaml back as it was, or start a new run",
+            )
+        fingerprint, place = self.data(settings)
+        if fingerprint != saved.data_fingerprint:
+            raise CheckpointError(
+                f"The training pairs in {place} are not those that the run began with",
+                do="Put the data back as it was, or start a new run",
+            )
+        write_text(run / "config.yaml", settings.to_yaml())
+        return self._launch(run, settings, resumed=True)
+
+    def _launch(self, run: Path, settings: Settings, *, resumed: bool) -> Path:
+        """Start the loop in one process or in several. Returns the run folder."""
+        training = self.loop(settings)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        precision = choose_precision(training.precision, device)
+        fabric = Fabric(
+            accelerator=device.type,
+            devices=training.devices,
+            strategy="ddp_spawn" if training.devices > 1 else "auto",
+            plugins=[precision.plugin] if precision.plugin else None,
         )
-    return run
-
-
-def resumable(run: Path, kind: type[Settings], overrides: Sequence[str], free: set[str]) -> tuple[Settings, Progress]:
-    """The settings of a run that was interrupted, with overrides, and how far it is.
-
-    Args:
-        run: the run folder.
-        kind: of its settings.
-        overrides: settings to change, each ``name=value``.
-        free: those that may differ beside `FREE_TO_CHANGE`.
-
-    Raises:
-        CheckpointError: there is nothing to resume, or it does not belong to these settings.
-    """
-    if not (run / "config.yaml").is_file():
-        raise CheckpointError(f"{run} is not a run folder (it has no config.yaml)", expected="what `train --out` made")
-    settings = kind.from_yaml(run / "config.yaml").with_overrides(overrides)
-    saved = read_progress(run)
-    now = {name: value for name, value in flat(settings).items() if name not in FREE_TO_CHANGE | free}
-    changed = [name for name, value in now.items() if saved.settings.get(name) != value]
-    if changed:
-        raise CheckpointError(
-            f"The checkpoint in {run} was made with other settings: "
-            + ", ".join(f"{name} was {saved.settings.get(name)!r}, is {now[name]!r}" for name in changed),
-            do="Put config.yaml back as it was, or start a new run",
-        )
-    return settings, saved
-
-
-def refuse_other_data(fingerprint: str, saved: Progress, folder: str) -> None:
-    """Raise CheckpointError where the data are not those that the run began with."""
-    if fingerprint != saved.data_fingerprint:
-        raise CheckpointError(
-            f"The training pairs in {folder} are not those that the run began with",
-            do="Put the data back as it was, or start a new run",
-        )
+        if training.devices == 1:
+            interrupted = _run(fabric, self.task, run, settings, resumed, precision)
+        else:
+            # The processes stop by themselves; their parent only waits.
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            try:
+                interrupted = fabric.launch(_run, self.task, run, settings, resumed, precision)  # type: ignore[arg-type]
+            except ProcessRaisedException as error:
+                raise RetinasynthError(f"A training process failed: {str(error).strip().splitlines()[-1]}") from error
+            finally:
+                signal.signal(signal.SIGINT, before)
+        if interrupted:
+            raise InterruptedRunError(
+                f"Stopped; the state is saved in {run}", do=f"Go on with: retinasynth {settings.command} --resume {run}"
+            )
+        return run
 
 
 def _run(
@@ -228,11 +255,6 @@ def _run(
             started = time.perf_counter()
     fabric.barrier()
     return stopping
-
-
-def write_settings(run: Path, settings: RunSettings) -> None:
-    """Write the ``config.yaml`` of a run."""
-    write_text(run / "config.yaml", settings.to_yaml())
 
 
 def _refuse_broken_weights(modules: Mapping[str, nn.Module], step: int) -> None:

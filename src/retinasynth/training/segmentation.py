@@ -26,7 +26,6 @@ from retinasynth.datasets.examples import Examples, Sources, example_batches, lo
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import Batch
 from retinasynth.errors import ModelError
-from retinasynth.files import new_folder
 from retinasynth.models.prediction import Prediction, found_planes, predict
 from retinasynth.models.segmentation_losses import segmentation_loss
 from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
@@ -39,7 +38,6 @@ from retinasynth.training.learner import Learner, Precision, falling_rate, movin
 SAMPLES = 3  # validation eyes in a sample grid
 SAMPLE_PX = 512
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
-FREE_TO_CHANGE = {"data.folders"}
 
 
 @dataclass
@@ -90,49 +88,28 @@ def train_step(
 
 
 def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
-    """Train a new segmenter.
+    """Train a new segmenter in `out` (`loop.Training.start`).
 
     Args:
         data: data sets that `retinasynth.datasets.layouts.find_eyes` recognises; their training splits are used. None
             at all trains on grown eyes alone.
         out: the run folder, new or empty.
         settings: what to do.
-
-    Returns:
-        The run folder, with the finished model in ``model/``.
-
-    Raises:
-        DataError, ImageError, SettingError: the data or the settings cannot be used.
-        OutputError: something cannot be written.
-        TrainingDivergedError: a loss stopped being a finite number.
-        InterruptedRunError: the user stopped it; `resume` goes on.
     """
     folders = ",".join(str(find_eyes(folder).folder.resolve()) for folder in data)
     settings = settings.with_overrides([f"data.folders={folders}"])
-    load_sources(settings.data)
     if settings.training.start_from:
         beginning(settings)
-    out = new_folder(Path(out), what="a run")
-    loop.write_settings(out, settings)
-    return loop.launch(_task, out, settings, settings.training, resumed=False)
+    return TRAINING.start(out, settings)
 
 
 def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
-    """Go on with a run that was interrupted, from its last checkpoint.
+    """Go on with a run that was interrupted (`loop.Training.resume`)."""
+    return TRAINING.resume(run, overrides)
 
-    Args:
-        run: the run folder.
-        overrides: settings to change, each ``name=value``; only what does not change a step may differ.
 
-    Raises:
-        CheckpointError: there is nothing to resume, or it does not belong to these settings or this data.
-    """
-    run = Path(run)
-    settings, saved = loop.resumable(run, SegmenterSettings, overrides, FREE_TO_CHANGE)
-    sources = load_sources(settings.data)
-    loop.refuse_other_data(sources.fingerprint, saved, ", ".join(settings.data.folders))
-    loop.write_settings(run, settings)
-    return loop.launch(_task, run, settings, settings.training, resumed=True)
+def _data(settings: SegmenterSettings) -> tuple[str, str]:
+    return load_sources(settings.data).fingerprint, ", ".join(settings.data.folders)
 
 
 # --- What the loop asks for ---------------------------------------------------------------------------------------
@@ -325,3 +302,12 @@ def _facts(settings: SegmenterSettings, sources: Sources, steps: int, dice: Mapp
         "validation_dice": ", ".join(f"{plane} {value:.3f}" for plane, value in dice.items()),
         "weights": f"exponential moving average, decay {decay}" if decay else "as trained",
     }
+
+
+TRAINING = loop.Training(
+    settings=SegmenterSettings,
+    task=_task,
+    loop=lambda settings: settings.training,
+    data=_data,
+    free=frozenset({"data.folders"}),
+)

@@ -21,9 +21,7 @@ from retinasynth import images
 from retinasynth.config import LossSettings, Settings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs, steps_per_epoch
-from retinasynth.datasets.styled import StyledEyes
 from retinasynth.errors import DataError
-from retinasynth.files import new_folder
 from retinasynth.models.generation import generate_photograph
 from retinasynth.models.losses import discriminator_loss, generator_loss
 from retinasynth.models.saving import save_model
@@ -32,7 +30,6 @@ from retinasynth.training.checkpoints import State
 from retinasynth.training.learner import Learner, Precision, model_facts
 
 SAMPLES = 3  # fixed examples in a sample grid
-FREE_TO_CHANGE = {"data.folder", "training.epochs"}
 
 
 def train_step(fabric: Fabric, learner: Learner, batch: Batch, weights: LossSettings) -> dict[str, torch.Tensor]:
@@ -78,57 +75,35 @@ def train_step(fabric: Fabric, learner: Learner, batch: Batch, weights: LossSett
 
 
 def train(data: Path, out: Path, settings: Settings) -> Path:
-    """Train a new model.
+    """Train a new model in `out` (`loop.Training.start`).
 
     Args:
         data: a data set that `retinasynth.datasets.layouts.find_eyes` recognises; its training split is used.
         out: the run folder, new or empty.
         settings: what to do.
-
-    Returns:
-        The run folder, with the finished model in ``model/``.
-
-    Raises:
-        DataError, ImageError, SettingError: the data or the settings cannot be used.
-        OutputError: something cannot be written.
-        TrainingDivergedError: a loss stopped being a finite number.
-        InterruptedRunError: the user stopped it; `resume` goes on.
     """
-    data = find_eyes(data).folder.resolve()
-    learnt_from, _ = _load(data, settings)
-    steps_per_epoch(learnt_from, settings)
+    settings = settings.with_overrides([f"data.folder={find_eyes(data).folder.resolve()}"])
     if settings.training.start_from:
         styled.beginning(settings)
-    out = new_folder(Path(out), what="a run")
-    settings = settings.with_overrides([f"data.folder={data}"])
-    loop.write_settings(out, settings)
-    return loop.launch(_task(settings), out, settings, settings.training, resumed=False)
+    return TRAINING.start(out, settings)
 
 
 def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
-    """Go on with a run that was interrupted, from its last checkpoint.
-
-    Args:
-        run: the run folder.
-        overrides: settings to change, each ``name=value``; only what does not change a step may differ.
-
-    Raises:
-        CheckpointError: there is nothing to resume, or it does not belong to these settings or this data.
-    """
-    run = Path(run)
-    settings, saved = loop.resumable(run, Settings, overrides, FREE_TO_CHANGE)
-    learnt_from, _ = _load(Path(settings.data.folder), settings)
-    loop.refuse_other_data(learnt_from.fingerprint, saved, settings.data.folder)
-    loop.write_settings(run, settings)
-    return loop.launch(_task(settings), run, settings, settings.training, resumed=True)
+    """Go on with a run that was interrupted (`loop.Training.resume`)."""
+    return TRAINING.resume(run, overrides)
 
 
-def _task(settings: Settings) -> "type[_Generating | styled.Styling]":
-    return styled.Styling if settings.generator.architecture == "styled" else _Generating
+def _data(settings: Settings) -> tuple[str, str]:
+    data = Path(settings.data.folder)
+    is_styled = settings.generator.architecture == "styled"
+    learnt_from, _ = styled.load_eyes(data, settings) if is_styled else _pairs(data, settings)
+    steps_per_epoch(learnt_from, settings)
+    return learnt_from.fingerprint, settings.data.folder
 
 
-def _load(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None] | tuple[StyledEyes, StyledEyes | None]:
-    return styled.load_eyes(data, settings) if settings.generator.architecture == "styled" else _pairs(data, settings)
+def _task(fabric: Fabric, settings: Settings, precision: Precision) -> "styled.Styling | _Generating":
+    is_styled = settings.generator.architecture == "styled"
+    return (styled.Styling if is_styled else _Generating)(fabric, settings, precision)
 
 
 def _pairs(data: Path, settings: Settings) -> tuple[Pairs, Pairs | None]:
@@ -194,3 +169,12 @@ def sample_grid(network: nn.Module, pairs: Pairs, settings: Settings) -> images.
         )
         rows.append([images.labels_as_photograph(labels), generated, expected])
     return images.draw_panels(rows, ["source", "generated", "expected"], list(pairs.names[: len(rows)]))
+
+
+TRAINING = loop.Training(
+    settings=Settings,
+    task=_task,
+    loop=lambda settings: settings.training,
+    data=_data,
+    free=frozenset({"data.folder", "training.epochs"}),
+)
