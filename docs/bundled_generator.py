@@ -6,10 +6,9 @@
    eyes stay test eyes.
 2. A generator learns at 256 pixels, five times over all training eyes.
 3. It learns on at 512 pixels, twelve times.
-4. `fundus-512` learns on from that, five times, with lesions lent from eye to eye.
+4. `fundus-512` learns on from that, ten times, with lesions lent from eye to eye.
 
-Then the model is copied into the package, in half precision. About an hour and a half on one core with bf16:
-docs/results.md.
+Then the model is copied into the package, in half precision. About two hours on one core with bf16: docs/results.md.
 """
 
 import sys
@@ -44,7 +43,7 @@ def main(*folders: Path) -> None:
     label_sets([Segmenter.load(name) for name in USUAL], photographs, labelled)
     small = trained(labelled, work / "small", *SMALL)
     large = trained(labelled, work / "large", "lesion_lending=0", "epochs=12", f"start_from={small}")
-    run = trained(labelled, work / "fundus-512", "epochs=5", f"start_from={large}")
+    run = trained(labelled, work / "fundus-512", "epochs=10", f"start_from={large}")
     measured = (Path(__file__).parent / "fundus-512-card.md").read_text(encoding="utf-8")
     release(run / "model", HERE / "fundus-512", measured)
 

@@ -96,6 +96,20 @@ def test_what_people_drew_stays_as_it_is(sets, tmp_path):
     assert "vessels" not in line["confidence"]
 
 
+def test_grades_of_retinopathy_are_kept(sets, tmp_path):
+    copy = tmp_path / "first"
+    shutil.copytree(sets[0], copy)
+    (copy / "grades.csv").write_text("image,retinopathy grade\nphantom_050,2\nphantom_053,0\n")
+    label_sets(MODELS, [copy], tmp_path / "set")
+    found = {eye.name: eye for eye in find_eyes(tmp_path / "set").eyes}
+    assert {name: eye.grade for name, eye in found.items()} == {
+        "first-phantom_050": 2,
+        "first-phantom_051": None,
+        "first-phantom_052": None,
+        "first-phantom_053": 0,
+    }
+
+
 def test_doubtful_photographs_are_listed_with_the_reason(tmp_path):
     folder = tmp_path / "photographs"
     for seed in (70, 71, 72, 73):

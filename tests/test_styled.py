@@ -17,7 +17,15 @@ from retinasynth.anatomy.style import NUMBERS, TERMS, TEXTURES, Style
 from retinasynth.config import Settings
 from retinasynth.config.sections import flat
 from retinasynth.datasets.layouts import find_eyes, photograph_of, read_eye
-from retinasynth.datasets.styled import example, facing_right, hidden, load_styled, usual_texture
+from retinasynth.datasets.styled import (
+    FEWEST_WELL,
+    example,
+    facing_right,
+    hidden,
+    load_styled,
+    usual_styles,
+    usual_texture,
+)
 from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
 from retinasynth.evaluation.subjects import evaluate_model, generated
 from retinasynth.experiments.ablate import ablate as run_ablation
@@ -26,10 +34,11 @@ from retinasynth.experiments.table import Row, Table
 from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
 from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generators import coordinates
-from retinasynth.models.losses import feature_difference
+from retinasynth.models.losses import feature_difference, lesion_difference
 from retinasynth.models.styled import StyledGenerator, canvas
 from retinasynth.synthesis import Synthesizer
 from retinasynth.training import styled, trainer
+from retinasynth.training.styled import _lesions
 from runs import assert_same_run, log_of
 from test_cli import fails
 
@@ -160,6 +169,35 @@ def test_features_are_compared_without_the_verdict():
     assert feature_difference([ours, ours], [theirs, ours]).item() == pytest.approx(0.5)
 
 
+def test_lesions_of_every_kind_count_alike_however_small():
+    real = torch.zeros(1, 3, 64, 64)
+    large, small = real.clone(), real.clone()
+    lesions = torch.zeros(1, 2, 64, 64)
+    lesions[0, 0, :32, :32] = 1
+    lesions[0, 1, 40:44, 40:44] = 1
+    large[..., :32, :32] = 0.5
+    small[..., 40:44, 40:44] = 0.5
+    assert lesion_difference(large, real, lesions).item() == pytest.approx(0.25)
+    assert lesion_difference(small, real, lesions).item() == pytest.approx(0.25)
+    assert lesion_difference(small, real, 0 * lesions).item() == 0
+    assert lesion_difference(small, real, lesions[:, :0]).item() == 0
+    tiny = 0 * lesions
+    tiny[0, 1, 40, 40] = 1  # a pixel of 4096, of 2.05 that count in full
+    assert lesion_difference(small, real, tiny).item() == pytest.approx(0.25 / (5e-4 * 64 * 64))
+
+
+def test_lesions_count_where_they_are_known(settings):
+    chosen = settings.with_overrides(["data.planes=vessels,disc,haemorrhages,soft_exudates"])
+    labels = torch.full((2, 5, 4, 4), -1.0)
+    labels[0, 3, 1, 1], labels[0, 3, 2, 2] = 1, -0.5
+    labels[1, 3:] = 0  # nobody says
+    found = _lesions(labels, chosen)
+    assert found.shape == (2, 2, 4, 4)
+    assert found[0, 0, 1, 1] == 1
+    assert found[0, 0, 2, 2] == 0.25
+    assert found.sum() == 1.25
+
+
 # --- What it learns from -----------------------------------------------------------------------------------------
 
 
@@ -198,8 +236,9 @@ def test_planes_are_hidden_as_often_as_asked_but_never_the_vessels(settings):
     rate = settings.with_overrides(["plane_dropout=0.3"])
     drawn = np.stack([hidden(np.random.default_rng(seed), rate) for seed in range(4000)])
     assert not drawn[:, 0].any()
-    assert drawn[:, 1].mean() == pytest.approx(0.15 + 0.85 * 0.3, abs=0.03)
-    assert drawn[:, 1:].all(axis=1).mean() == pytest.approx(0.15 + 0.85 * 0.09, abs=0.03)
+    assert drawn.any(axis=1).mean() == pytest.approx(0.15 + 0.15 * (1 - 0.25), abs=0.03)
+    assert drawn[:, 1].mean() == pytest.approx(0.15 + 0.15 / 2, abs=0.03)
+    assert drawn[:, 1:].all(axis=1).mean() == pytest.approx(0.15 + 0.15 / 4, abs=0.03)
     never = settings.with_overrides(["plane_dropout=0"])
     assert not hidden(np.random.default_rng(0), never).any()
 
@@ -242,6 +281,27 @@ def test_texture_beyond_that_of_eyes_without_lesions_is_not_the_cameras():
     assert kept[50, -1] == pytest.approx(np.quantile(styles[is_well, -1], 0.98))
     np.testing.assert_array_equal(kept[:, : 3 * TERMS], styles[:, : 3 * TERMS])
     np.testing.assert_array_equal(usual_texture(styles, np.arange(60) < 19), styles)  # of so few, nothing is told
+
+
+def test_new_styles_are_not_drawn_from_eyes_that_are_known_to_be_ill(eyes):
+    planes = (*PLANES, "haemorrhages")
+    many = 6 * list(range(len(eyes)))
+    number = np.arange(len(many))
+    grades = [2 if at == 3 else 1 if at == 4 else None for at in number]
+    enlarged = dataclasses.replace(
+        eyes,
+        files=[dataclasses.replace(eyes.files[at], grade=grade) for at, grade in zip(many, grades, strict=True)],
+        photographs=[eyes.photographs[at] for at in many],
+        layers=np.array(eyes.layers)[many],
+        known=eyes.known[many],
+        styles=eyes.styles[many] + number[:, None].astype(np.float32),
+        is_ill=number == 1,
+        is_well=number < 0,
+    )
+    others = np.setdiff1d(number, [1, 3])
+    assert len(others) >= FEWEST_WELL
+    np.testing.assert_array_equal(usual_styles(enlarged, planes), facing_right(enlarged, planes)[others])
+    np.testing.assert_array_equal(usual_styles(eyes, planes), facing_right(eyes, planes))  # of so few, none is left out
 
 
 def test_styles_are_kept_with_the_disc_on_the_right(eyes):

@@ -32,7 +32,7 @@ from retinasynth.images import (
 from retinasynth.progress import progress
 
 SHEET_PX, SHEET_COLUMNS, SHEET_ROWS = 256, 6, 5
-REJECTED = "rejected.csv"
+REJECTED, GRADES, GRADE = "rejected.csv", "grades.csv", "retinopathy_grade"
 
 
 # --- A folder of photographs ---------------------------------------------------------------------------------------
@@ -197,6 +197,11 @@ def label_sets(
                 rejected.append((name, str(reason)))
             advance(number + 1, name)
     write_text(out / REJECTED, _csv([{"name": name, "reason": reason} for name, reason in rejected]))
+    left_out = {name for name, _ in rejected}
+    named = [(f"{origin}-{files.name}", files.grade) for origin, files in sources]
+    graded = [(name, grade) for name, grade in named if grade is not None and name not in left_out]
+    if graded:
+        write_text(out / GRADES, _csv([{"image": name, GRADE: str(grade)} for name, grade in graded]))
     if len(rejected) == len(sources):
         raise DataError(
             f"None of the {len(sources)} photographs could be labelled; {out / REJECTED} says why",

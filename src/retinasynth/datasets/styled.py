@@ -20,7 +20,7 @@ from retinasynth.config import Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.cups import with_other_cup
 from retinasynth.datasets.frames import FramedEyes, load_frames
-from retinasynth.datasets.grades import LESIONS
+from retinasynth.datasets.grades import LESIONS, REFERABLE
 from retinasynth.datasets.layouts import EyeFiles
 from retinasynth.datasets.lending import with_lent_lesions
 from retinasynth.files import cache_folder, fill_once
@@ -28,9 +28,9 @@ from retinasynth.images import signed_from_photograph
 
 STYLE_FORMAT = 1  # of what is measured and how: another finds nothing of it in the cache
 ALONE = "vessels"  # what a bare mask holds
-FEWEST_WELL = 20
+FEWEST_WELL = 20  # eyes that tell what is usual
 _USUAL = 0.98  # of eyes without lesions have less texture
-_ONLY_VESSELS_SHARE = 0.5  # of the examples in which planes are hidden: all others are
+_ONLY_VESSELS_SHARE = 0.5  # of the examples in which planes are hidden; in the rest, each is or is not
 
 
 class StyledBatch(NamedTuple):
@@ -89,6 +89,18 @@ def load_styled(files: Sequence[EyeFiles], size_px: int, planes: Sequence[str]) 
     there = np.array([(layers[[1 + place for place in lesions]] > 127).any() for layers in frames.layers], np.bool_)
     is_told = frames.known[:, lesions].all(axis=1) if lesions else np.zeros(len(frames), np.bool_)
     return StyledEyes(**vars(frames), styles=styles, lesions=lesions, is_ill=is_told & there, is_well=is_told & ~there)
+
+
+def usual_styles(eyes: StyledEyes, planes: Sequence[str]) -> NDArray[np.float32]:
+    """The styles that new ones are drawn from, ``float32 (styles, NUMBERS)``, with the disc on the right.
+
+    Those of the photographs, without eyes that are known to be ill where enough others are left: blood and exudates
+    colour the field and add texture that a camera does not, and would appear in eyes without lesions.
+    """
+    styles = usual_texture(facing_right(eyes, planes), eyes.is_well)
+    is_referable = np.array([files.grade is not None and files.grade >= REFERABLE for files in eyes.files])
+    others = ~(eyes.is_ill | is_referable)
+    return styles[others] if others.sum() >= FEWEST_WELL else styles
 
 
 def facing_right(eyes: StyledEyes, planes: Sequence[str]) -> NDArray[np.float32]:
@@ -171,11 +183,12 @@ def _with_some_lesions(
 
 
 def hidden(random: np.random.Generator, settings: Settings) -> NDArray[np.bool_]:
-    """Which planes an example does without: now and then all but the vessels, or each with the same probability."""
-    planes, rate = settings.data.planes, settings.data.plane_dropout
-    if random.random() < rate * _ONLY_VESSELS_SHARE:
-        return np.array([plane != ALONE for plane in planes])
-    return np.array([random.random() < rate and plane != ALONE for plane in planes])
+    """Which planes an example does without: mostly none, now and then all but the vessels, or about half of them."""
+    planes = settings.data.planes
+    if random.random() >= settings.data.plane_dropout:
+        return np.zeros(len(planes), np.bool_)
+    chance = 1.0 if random.random() < _ONLY_VESSELS_SHARE else 0.5
+    return np.array([random.random() < chance and plane != ALONE for plane in planes])
 
 
 def signed_example(

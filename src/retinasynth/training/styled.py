@@ -21,17 +21,22 @@ from retinasynth.datasets.styled import (
     StyledBatch,
     StyledEyes,
     example,
-    facing_right,
     load_styled,
     signed_layers,
-    usual_texture,
+    usual_styles,
 )
 from retinasynth.errors import DataError, SettingError
 from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generation import generate_styled, mixed_seed
 from retinasynth.models.generators import coordinates
 from retinasynth.models.layers import initialise
-from retinasynth.models.losses import discriminator_loss, feature_difference, generator_loss, texture_difference
+from retinasynth.models.losses import (
+    discriminator_loss,
+    feature_difference,
+    generator_loss,
+    lesion_difference,
+    texture_difference,
+)
 from retinasynth.models.saving import Model, load_model, save_model
 from retinasynth.models.styled import StyledGenerator, canvas
 from retinasynth.models.weights import GENERATORS, model_folder
@@ -99,13 +104,14 @@ def train_step(
     coarse = functional.l1_loss(
         functional.avg_pool2d(generated, COARSE_PX), functional.avg_pool2d(photographs, COARSE_PX)
     )
-    in_lesions = ((generated - photographs).abs() * _lesions(labels, settings)).mean()
+    in_lesions = lesion_difference(generated, photographs, _lesions(labels, settings))
     texture = texture_difference(generated, photographs, (labels[:, :1] + 1) / 2)
     total = (
         weights.adversarial_weight * adversarial
         + weights.feature_weight * features
         + weights.texture_weight * texture
-        + weights.l1_weight * (coarse + weights.lesion_weight * in_lesions)
+        + weights.l1_weight * coarse
+        + weights.lesion_weight * in_lesions
     )
     learner.generator_optimiser.zero_grad()
     fabric.backward(total)
@@ -141,9 +147,10 @@ def beginning(settings: Settings) -> Model:
 
 
 def _lesions(labels: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """1 where a lesion is known to lie, 0 elsewhere: ``(batch, 1, size, size)``."""
+    """How much of each pixel each kind of lesion is known to cover: ``(batch, kinds, size, size)``."""
     places = [1 + number for number, plane in enumerate(settings.data.planes) if plane in LESIONS]
-    return (labels[:, places] > 0).any(dim=1, keepdim=True).to(labels.dtype)
+    signed = labels[:, places]
+    return (signed + 1) / 2 * (signed != 0)
 
 
 def _shown_to_discriminators(generator: StyledGenerator, labels: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
@@ -189,7 +196,7 @@ class Styling:
         self.epoch_steps = steps_per_epoch(self.eyes, settings)
         self.total_steps = self.training.epochs * self.epoch_steps
         self.fingerprint = self.eyes.fingerprint
-        styles = torch.from_numpy(usual_texture(facing_right(self.eyes, settings.data.planes), self.eyes.is_well))
+        styles = torch.from_numpy(usual_styles(self.eyes, settings.data.planes))
         self.learner = build_learner(fabric, settings, precision.layout, styles)
 
     @property
