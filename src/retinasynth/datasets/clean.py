@@ -7,7 +7,6 @@ resumed run sees what the undisturbed one would.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from retinasynth.datasets.pairs import Batch, stamp_of
 from retinasynth.errors import DataError, ImageError
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import Photograph, resize_photograph, signed_from_photograph
+from retinasynth.parallel import in_order
 
 CACHE_FORMAT = 1
 _CELL_PX = 16  # in which it is told where the eye is
@@ -123,14 +123,7 @@ def clean_batches(clean: CleanPhotographs, settings: EnhancerSettings, steps: ra
         wanted = [signed_from_photograph(one.wanted) for one in examples]
         return Batch(torch.from_numpy(np.stack(given)), torch.from_numpy(np.stack(wanted)))
 
-    with ThreadPoolExecutor(max_workers=1) as ahead:
-        upcoming = ahead.submit(make, steps.start) if steps else None
-        for step in steps:
-            if upcoming is None:
-                break
-            batch = upcoming.result()
-            upcoming = ahead.submit(make, step + 1) if step + 1 in steps else None
-            yield batch
+    yield from in_order(make, steps, threads=1)
 
 
 class Example(NamedTuple):

@@ -7,7 +7,6 @@ it is varied follows from ``(seed, step, position)`` alone, so that a resumed ru
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from retinasynth.datasets.layouts import EyeFiles, find_eyes
 from retinasynth.datasets.photometric import as_another_camera
 from retinasynth.errors import DataError
 from retinasynth.files import LABELLING
+from retinasynth.parallel import in_order
 
 _MOST_GROWN_VALIDATION = 24
 _WHOLE_SHARE = 0.3  # of the examples that show the whole field, where the disc is looked at more closely in others
@@ -156,14 +156,7 @@ def example_batches(sources: Sources, settings: SegmenterSettings, steps: range,
         positions = range((step * processes + process) * size, (step * processes + process + 1) * size)
         return _stacked([example(sources, settings, at) for at in positions])
 
-    with ThreadPoolExecutor(max_workers=1) as ahead:
-        upcoming = ahead.submit(make, steps.start) if steps else None
-        for step in steps:
-            if upcoming is None:
-                break
-            batch = upcoming.result()
-            upcoming = ahead.submit(make, step + 1) if step + 1 in steps else None
-            yield batch
+    yield from in_order(make, steps, threads=1)
 
 
 def example(

@@ -8,7 +8,6 @@ a resumed run needs no saved state to see what the undisturbed one would have se
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence, Sized
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -27,6 +26,7 @@ from retinasynth.datasets.layouts import EyeFiles, read_eye
 from retinasynth.errors import DataError, SettingError
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import Labels, Photograph
+from retinasynth.parallel import in_order
 
 CACHE_FORMAT = 5
 
@@ -137,8 +137,7 @@ def _decode(
         photograph = images.square_photograph(eye.photograph, size_px, resize)
         return photograph, labels_of(eye, planes, size_px, resize)
 
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        decoded = list(pool.map(decode, files))
+    decoded = list(in_order(decode, files))
     photographs = np.stack([photograph for photograph, _ in decoded])
     if appearance == "expected":
         photographs = at_expected_appearance(photographs)
@@ -209,12 +208,7 @@ def in_batches(
         return [one(int(order[at]), at) for at in positions]
 
     steps = range(first_step, steps_per_epoch(pairs, settings))
-    with ThreadPoolExecutor(max_workers=1) as ahead:
-        upcoming = None
-        for step in steps:
-            batch = upcoming.result() if upcoming else make(step)
-            upcoming = ahead.submit(make, step + 1) if step + 1 in steps else None
-            yield batch
+    yield from in_order(make, steps, threads=1)
 
 
 def whole_batch(pairs: Pairs, indices: Sequence[int], channels: int) -> Batch:
