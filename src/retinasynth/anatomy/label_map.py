@@ -6,6 +6,7 @@ is. `retinasynth.datasets.layouts` finds the eyes of such a folder as those of a
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from retinasynth.config import Plane
 from retinasynth.errors import DataError, InputError, OutputError, SettingError
 from retinasynth.files import write_json
 from retinasynth.images import Mask, Photograph, read_mask, read_photograph, write_mask, write_photograph
+from retinasynth.parallel import in_order
 
 GEOMETRY_FOLDER = "geometry"
 PHOTOGRAPH_FOLDER = "images"
@@ -78,10 +80,15 @@ def write_label_map(folder: Path, eye: Eye, metadata: Mapping[str, str] | None =
     path = _about_path(folder, eye.name)
     if path.exists():
         raise OutputError(f"{path} exists already", do="Choose another folder or another name")
-    for plane, mask in eye.planes.items():
-        write_mask(_picture_path(folder, plane, eye.name), mask)
+    writes = [
+        functools.partial(write_mask, _picture_path(folder, plane, eye.name), mask)
+        for plane, mask in eye.planes.items()
+    ]
     if eye.photograph is not None:
-        write_photograph(_picture_path(folder, PHOTOGRAPH_FOLDER, eye.name), eye.photograph, metadata)
+        picture = _picture_path(folder, PHOTOGRAPH_FOLDER, eye.name)
+        writes.append(functools.partial(write_photograph, picture, eye.photograph, metadata))
+    for _ in in_order(lambda write: write(), writes, threads=len(writes)):  # together they wait for the disk once
+        pass
     about = {
         "version": VERSION,
         "name": eye.name,
