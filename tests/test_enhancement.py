@@ -152,9 +152,17 @@ def test_examples_repeat_and_are_cut_from_the_eye(phantoms, tiny):
     assert {one.told.scale for one in examples} == {1, 2, 4}
     assert {one.told.noise for one in examples} == {one.told.blur for one in examples} == {None, False, True}
     assert len({one.wanted.tobytes() for one in examples}) == 40
-    given, expected = next(iter(clean_batches(clean, settings, range(3, 4), 0)))
+    given, expected, _ = next(iter(clean_batches(clean, settings, range(3, 4), 0)))
     assert given.shape == (2, 6, 32, 32)
     assert torch.equal(expected[0], torch.from_numpy(examples[6].wanted.transpose(2, 0, 1) / np.float32(127.5) - 1))
+
+
+def test_examples_count_by_how_little_is_wrong_with_them(phantoms, tiny):
+    settings = tiny.with_overrides([f"data.folders={phantoms}", "batch_size=24"])
+    batch = next(iter(clean_batches(load_clean(settings.data), settings, range(1), 0)))
+    damage = (batch.masks[:, :3] - batch.photographs).abs().mean(dim=(1, 2, 3))
+    torch.testing.assert_close(batch.importance, 0.02 / (0.003 + damage))
+    assert batch.importance.max() > 2 * batch.importance.min()
 
 
 def test_sets_are_learnt_from_equally_often(phantoms, tiny, tmp_path):

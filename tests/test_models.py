@@ -488,6 +488,9 @@ def test_ssim_is_that_of_the_source_protocol_and_is_learnt_from() -> None:
     settings = LossSettings(l1_weight=3, ssim_weight=2, adversarial_weight=0)
     total = generator_loss(None, *tensors, settings).total.item()
     assert total == pytest.approx(3 * np.abs(first - second).mean() + 2 * (1 - expected), abs=1e-5)
+    first_alone = generator_loss(None, *(one[:1] for one in tensors), settings).total.item()
+    weighed = generator_loss(None, *tensors, settings, torch.tensor([4.0, 0.0])).total.item()
+    assert weighed == pytest.approx(2 * first_alone, rel=1e-6)
 
 
 def test_extreme_logits_stay_finite() -> None:

@@ -253,7 +253,8 @@ def test_two_processes_share_an_epoch_exactly() -> None:
     assert len(set(seen)) == len(seen) == 8
     # Together they see what one process would with batches of four, augmentation included.
     together = [
-        Batch(*(torch.cat(halves) for halves in zip(*both, strict=True))) for both in zip(first, second, strict=True)
+        Batch(torch.cat([one.masks, other.masks]), torch.cat([one.photographs, other.photographs]))
+        for one, other in zip(first, second, strict=True)
     ]
     assert_equal(together, list(batches(pairs, chosen("batch_size=4"), epoch=1)))
 

@@ -34,10 +34,17 @@ Example = TypeVar("Example")
 
 
 class Batch(NamedTuple):
-    """Signed tensors in [-1, 1]: label masks ``(batch, channels, s, s)`` and photographs ``(batch, 3, s, s)``."""
+    """A batch.
+
+    Attributes:
+        masks: label masks, signed in [-1, 1], ``(batch, channels, s, s)``.
+        photographs: likewise, ``(batch, 3, s, s)``.
+        importance: how much an example counts in the loss, ``(batch,)``; None counts all alike.
+    """
 
     masks: Tensor
     photographs: Tensor
+    importance: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ def _time_plain(preset: str, steps: int) -> Timing:
     bce, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
 
     def step(batch: Batch) -> None:
-        masks, photographs = (tensor.to(device) for tensor in batch)
+        masks, photographs = (tensor.to(device) for tensor in batch[:2])
         fake = generator(masks)
         adams[1].zero_grad()
         real_logits, fake_logits = discriminator(masks, photographs), discriminator(masks, fake.detach())

@@ -52,7 +52,13 @@ def discriminator_loss(real_logits: Tensor, generated_logits: Tensor) -> Discrim
     return DiscriminatorLoss(real, generated, (real + generated) / 2)
 
 
-def generator_loss(logits: Tensor | None, generated: Tensor, expected: Tensor, weights: LossSettings) -> GeneratorLoss:
+def generator_loss(
+    logits: Tensor | None,
+    generated: Tensor,
+    expected: Tensor,
+    weights: LossSettings,
+    importance: Tensor | None = None,
+) -> GeneratorLoss:
     """The generator's loss: its photographs should pass for real and equal the expected ones.
 
     Args:
@@ -60,15 +66,17 @@ def generator_loss(logits: Tensor | None, generated: Tensor, expected: Tensor, w
         generated: generated photographs ``(batch, 3, height, width)``, in [-1, 1].
         expected: the real ones of the same masks, in [-1, 1].
         weights: of the terms.
+        importance: how much each photograph counts in what ties it to the expected one, ``(batch,)``; None is 1.
     """
-    l1 = functional.l1_loss(generated, expected)
+    counts = torch.ones(len(generated), device=generated.device) if importance is None else importance
+    l1 = (counts * (generated - expected).abs().mean(dim=(1, 2, 3))).mean()
     total = weights.l1_weight * l1
     adversarial = None
     if logits is not None:
         adversarial = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
         total = weights.adversarial_weight * adversarial + total
     if weights.ssim_weight:
-        total = total + weights.ssim_weight * (1 - ssim(generated, expected))
+        total = total + weights.ssim_weight * (counts * (1 - ssim_of_each(generated, expected))).mean()
     return GeneratorLoss(adversarial, l1, total)
 
 
@@ -152,7 +160,12 @@ SSIM_WINDOW_PX = 7
 
 
 def ssim(generated: Tensor, expected: Tensor) -> Tensor:
-    """Structural similarity as the source measures it, for learning: the mean over batch, channels and windows.
+    """The mean of `ssim_of_each` over the batch."""
+    return ssim_of_each(generated, expected).mean()
+
+
+def ssim_of_each(generated: Tensor, expected: Tensor) -> Tensor:
+    """Structural similarity as the source measures it, for learning: the mean over channels and windows.
 
     Uniform 7 x 7 windows that lie inside the picture, sample covariance, data range 2 (scikit-image's defaults). As a
     loss: Zhao, Gallo, Frosio and Kautz, "Loss Functions for Image Restoration with Neural Networks", IEEE TCI 2017.
@@ -162,7 +175,7 @@ def ssim(generated: Tensor, expected: Tensor) -> Tensor:
         expected: the same.
 
     Returns:
-        A number in [-1, 1]; 1 for equal pictures.
+        Numbers in [-1, 1], ``(batch,)``; 1 for equal pictures.
     """
     generated, expected = generated.float(), expected.float()  # small differences of large sums
     mean_g, mean_e, square_g, square_e, product = _window_means(
@@ -175,7 +188,7 @@ def ssim(generated: Tensor, expected: Tensor) -> Tensor:
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
     luminance = (2 * mean_g * mean_e + c1) / (mean_g**2 + mean_e**2 + c1)
     structure = (2 * covariance + c2) / (variance_g + variance_e + c2)
-    return (luminance * structure).mean()
+    return (luminance * structure).mean(dim=(1, 2, 3))
 
 
 def _window_means(*pictures: Tensor) -> tuple[Tensor, ...]:

@@ -112,7 +112,8 @@ class Learner:
     def place(self, batch: Batch) -> Batch:
         """The batch where, and in the layout in which, the networks want it."""
         device = next(self.generator.parameters()).device
-        return Batch(*(tensor.to(device, memory_format=self.layout) for tensor in batch))
+        masks, photographs = (tensor.to(device, memory_format=self.layout) for tensor in batch[:2])
+        return Batch(masks, photographs, None if batch.importance is None else batch.importance.to(device))
 
 
 def model_facts(settings: Settings, eyes: Sequence[str], steps: int, epoch_steps: int) -> dict[str, Any]:

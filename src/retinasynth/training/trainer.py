@@ -43,7 +43,7 @@ def train_step(fabric: Fabric, learner: Learner, batch: Batch, weights: LossSett
     Returns:
         The losses that the source logs, by the names of `LOSSES`.
     """
-    masks, photographs = batch
+    masks, photographs, importance = batch
     generated = learner.generator_ddp(masks)
     losses: dict[str, torch.Tensor] = {}
 
@@ -62,7 +62,7 @@ def train_step(fabric: Fabric, learner: Learner, batch: Batch, weights: LossSett
         with fabric.no_backward_sync(learner.discriminator_ddp, enabled=fabric.world_size > 1):
             judged = learner.discriminator_ddp(masks, generated)
 
-    making = generator_loss(judged, generated, photographs, weights)
+    making = generator_loss(judged, generated, photographs, weights, importance)
     learner.generator_optimiser.zero_grad()
     fabric.backward(making.total)
     learner.generator_optimiser.step()
