@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import operator
 import re
 import runpy
 import shlex
@@ -162,8 +163,8 @@ def check_python(source: str) -> None:
                 assert hasattr(module, alias.name) or importlib.util.find_spec(f"{node.module}.{alias.name}")
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "rs":
             assert node.attr in retinasynth.__all__, f"rs.{node.attr}"
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith("rs."):
-            function = getattr(retinasynth, ast.unparse(node.func).removeprefix("rs."))
+        elif isinstance(node, ast.Call) and re.fullmatch(r"rs\.[\w.]+", ast.unparse(node.func)):
+            function = operator.attrgetter(ast.unparse(node.func).removeprefix("rs."))(retinasynth)
             named = {str(keyword.arg): None for keyword in node.keywords}
             inspect.signature(function).bind(*[None] * len(node.args), **named)
 

@@ -9,6 +9,7 @@ model = rs.load(run)
 photograph = model.generate("mask.png")  # uint8 (height, width, 3)
 rs.evaluate(run, "my-eyes/", "runs/first-evaluation")
 rs.segment("photograph.jpg").eye.planes["vessels"]
+rs.what_if(eye, rs.Edit(cup=0.9), rs.load("fundus-512")).after
 """
 
 from importlib import import_module
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
     from retinasynth.anatomy.phantom import phantom_photograph
     from retinasynth.api import ablate, evaluate, evaluate_folders, inspect, load, measure, resume, stream, train, tune
     from retinasynth.applications.adaptation import adapt
+    from retinasynth.applications.enhancement import Enhancer
     from retinasynth.applications.segmentation import segment
+    from retinasynth.applications.whatif import Edit, what_if
 
 __version__ = "0.1.0"
 __all__ = [
+    "Edit",
+    "Enhancer",
     "Eye",
     "ablate",
     "adapt",
@@ -39,15 +44,19 @@ __all__ = [
     "stream",
     "train",
     "tune",
+    "what_if",
 ]
 
 # Names that do not stand in `api`, because they need less than it loads (no torch) or more (MONAI).
 _HOMES = {
+    "Edit": "retinasynth.applications.whatif",
+    "Enhancer": "retinasynth.applications.enhancement",
     "Eye": "retinasynth.anatomy",
     "adapt": "retinasynth.applications.adaptation",
     "grow": "retinasynth.anatomy.growth",
     "phantom_photograph": "retinasynth.anatomy.phantom",
     "segment": "retinasynth.applications.segmentation",
+    "what_if": "retinasynth.applications.whatif",
 }
 
 
