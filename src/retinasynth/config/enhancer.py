@@ -84,7 +84,7 @@ class EnhancerTraining(LoopSettings):
     """The loop; the learning rate falls from its value to 0 along half a cosine."""
 
     batch_size: int = Field(8, ge=1, description="examples in a step of one process")
-    steps: int = Field(9000, ge=1)
+    steps: int = Field(7000, ge=1)
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="decay of the averaged weights per step; 0 keeps no average"
     )

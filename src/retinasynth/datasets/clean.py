@@ -113,9 +113,9 @@ def clean_batches(clean: CleanPhotographs, settings: EnhancerSettings, steps: ra
     """The batches of these steps for one process, made one step ahead in a thread.
 
     What the network is given stands in the place of the masks, ``float32 (batch, 6, crop_px, crop_px)``, and the clean
-    photograph in that of the photographs, ``float32 (batch, 3, crop_px, crop_px)``; signed. The less damage an example
-    has, the more it counts: what matters is the share that is left, and noise, which does most, would drown how little
-    a photograph of half the size lacks.
+    photograph in that of the photographs, ``float32 (batch, 3, crop_px, crop_px)``; signed. An example counts
+    in inverse proportion to its damage, unless it has hardly any: what matters is the share that is left, and noise,
+    which does most, would drown how little a photograph of half the size lacks.
     """
     size, processes = settings.training.batch_size, settings.training.devices
 
@@ -126,7 +126,7 @@ def clean_batches(clean: CleanPhotographs, settings: EnhancerSettings, steps: ra
         given = np.stack([with_told(signed, one.told) for signed, one in zip(started, examples, strict=True)])
         wanted = np.stack([signed_from_photograph(one.wanted) for one in examples])
         damage = np.abs(given[:, :3] - wanted).mean(axis=(1, 2, 3))
-        importance = _USUAL_DAMAGE / (_LEAST_DAMAGE + damage)
+        importance = _USUAL_DAMAGE * damage / (damage**2 + _LEAST_DAMAGE**2)
         return Batch(torch.from_numpy(given), torch.from_numpy(wanted), torch.from_numpy(importance))
 
     yield from in_order(make, steps, threads=1)

@@ -18,6 +18,8 @@ DETAIL_GAIN = 16.0  # what is to be restored is small beside the colour of a ret
 NEIGHBOURHOOD_PX = 15  # whose mean is no detail
 TILE_PX = 1024  # what is shown to the network at once, with its margins
 _STEP = 2**HALVINGS
+_SLOPE = 0.1  # of activations below 0: without one, whole layers of a network without normalisation fall silent
+_RESIDUAL = 0.1  # of the answer of a block, which keeps early steps from running away (Lim et al., 3.3)
 
 
 class EnhancementNetwork(nn.Module):
@@ -28,7 +30,8 @@ class EnhancementNetwork(nn.Module):
     on nothing else. It enlarges by interpolation before a convolution, and its last word is spoken pixel by pixel at
     full resolution, next to the photograph itself, so no checkerboard can arise (A. Odena et al., "Deconvolution and
     Checkerboard Artifacts", Distill 2016). It sees the local mean of a photograph and, enlarged `DETAIL_GAIN` times,
-    what differs from it.
+    what differs from it. What is known of the photograph scales and shifts its features (E. Perez et al., "FiLM",
+    AAAI 2018): to smooth what is noisy and to sharpen what was enlarged pull the same weights in opposite ways.
 
     Args:
         settings: filters and blocks.
@@ -42,20 +45,22 @@ class EnhancementNetwork(nn.Module):
         f = settings.filters
         self.blocks = settings.blocks
         widths = (f // 2, f, 2 * f, 3 * f)  # at full, half, a quarter and an eighth of the resolution
-        self.first = nn.Conv2d(9, widths[0], 3, padding=1)
+        self.first = nn.Conv2d(6, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 3, stride=2, padding=1),
-                nn.ReLU(),
+                nn.LeakyReLU(_SLOPE),
                 *(ResidualBlock(after) for _ in range(settings.blocks)),
             )
             for before, after in itertools.pairwise(widths)
         )
         self.narrow = nn.ModuleList(nn.Conv2d(before, after, 1) for after, before in itertools.pairwise(widths))
         self.up = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), ResidualBlock(width))
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(_SLOPE), ResidualBlock(width))
             for width in widths[:-1]
         )
+        self.down_told = nn.ModuleList(_Modulation(width) for width in widths[1:])
+        self.up_told = nn.ModuleList(_Modulation(width) for width in widths[:-1])
         self.last = nn.Conv2d(widths[0], 3, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         if self.last.bias is not None:
@@ -70,18 +75,48 @@ class EnhancementNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """The pictures with what they lack added; not cut off at the ends of the range."""
-        photographs, told = pictures[:, :3], pictures[:, 3:]
+        photographs, facts = pictures[:, :3], _facts(pictures[:, 3:, 0, 0])
         mean = _mean_along(_mean_along(photographs, (NEIGHBOURHOOD_PX, 1)), (1, NEIGHBOURHOOD_PX))
-        features = self.first(torch.cat([DETAIL_GAIN * (photographs - mean), mean, told], dim=1))
+        features = self.first(torch.cat([DETAIL_GAIN * (photographs - mean), mean], dim=1))
         kept = []
-        for down in self.down:
+        for down, modulate in zip(self.down, self.down_told, strict=True):
             kept.append(features)
-            features = down(features)
-        for narrow, up, skip in zip(reversed(self.narrow), reversed(self.up), reversed(kept), strict=True):
+            features = modulate(down(features), facts)
+        steps = zip(self.narrow, self.up, self.up_told, kept, strict=True)
+        for narrow, up, modulate, skip in reversed(list(steps)):
             larger = functional.interpolate(narrow(features), scale_factor=2, mode="bilinear", align_corners=False)
-            features = up(larger + skip)
+            features = modulate(up(larger + skip), facts)
         lacking: Tensor = self.last(features)
         return photographs + lacking.to(pictures.dtype) / DETAIL_GAIN
+
+
+_FACTS = 7
+
+
+def _facts(told: Tensor) -> Tensor:
+    """What is known (`with_told`), ``(batch, 3)``, as 1 or 0 of each fact: three scales, noise, none, blur, none.
+
+    Where nobody knows of noise, it is neither there nor missing; likewise blur.
+    """
+    scale, noise, blur = told.unbind(dim=1)
+    facts = [scale == 0, scale == 0.5, scale == 1, noise > 0, noise < 0, blur > 0, blur < 0]
+    return torch.stack(facts, dim=1).to(told.dtype)
+
+
+class _Modulation(nn.Module):
+    """Features scaled and shifted by what is known; at first they stay as they are."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(_FACTS, 2 * channels)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, features: Tensor, facts: Tensor) -> Tensor:
+        """``(batch, channels, height, width)`` in and out; facts ``(batch, _FACTS)``."""
+        gain, shift = self.linear(facts)[..., None, None].chunk(2, dim=1)
+        modulated: Tensor = features * (1 + gain) + shift
+        return modulated
 
 
 def _mean_along(pictures: Tensor, window: tuple[int, int]) -> Tensor:
@@ -100,7 +135,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, channels, height, width)`` in and out."""
-        answer: Tensor = features + self.two(functional.relu(self.one(features)))
+        answer: Tensor = features + _RESIDUAL * self.two(functional.leaky_relu(self.one(features), _SLOPE))
         return answer
 
 
