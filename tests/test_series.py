@@ -186,7 +186,7 @@ def quick(monkeypatch):
         green = photograph[..., 1].astype(float)
         return ndimage.gaussian_filter(green, 3) - green > 4
 
-    monkeypatch.setattr(glaucoma, "_seen", seen)
+    monkeypatch.setattr(glaucoma, "found_in", seen)
     monkeypatch.setattr(vascular, "_vessels", dark)
 
 
@@ -243,13 +243,13 @@ def test_vascular_from_the_seeds_to_the_page(styled_run, tmp_path, monkeypatch, 
 def test_the_bundled_segmenter_sees_larger_cups_where_they_are_drawn_by_rule_and_by_the_generator():
     ratios = {"by_rule": [], "generated": []}
     for cup in (0.3, 0.9):
-        eye = series.grown("fundus-512", 1, cup_to_disc=cup)
+        eye = series.grown(512, 1, cup_to_disc=cup)
         pictures = {
             "by_rule": glaucoma.phantom_photograph(series.halved(eye), 1),
             "generated": series.generator("fundus-512").generate(eye, seed=1),
         }
         for source, picture in pictures.items():
-            ratios[source].append(glaucoma._measured(glaucoma._seen(picture))[0])
+            ratios[source].append(glaucoma.measured_in(glaucoma.found_in(picture))[0])
     assert 0.15 < ratios["by_rule"][1] - ratios["by_rule"][0] < 0.65
     assert 0.02 < ratios["generated"][1] - ratios["generated"][0] < 0.65
 

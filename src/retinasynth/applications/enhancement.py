@@ -84,6 +84,11 @@ class Enhancer:
             )
         return enhanced(self.model.network, picture, Told(scale, noise=noise, blur=blur))
 
+    def metadata(self, scale: int) -> dict[str, str]:
+        """What an enhanced picture says of itself."""
+        software = f"retinasynth {retinasynth.__version__}"
+        return {"software": software, "enhanced_by": self.name, "scale": str(scale), "warning": WARNING}
+
 
 def refuse_other_scales(scale: int) -> None:
     """Raise InputError where photographs cannot be enlarged so."""
@@ -133,7 +138,6 @@ def enhance_folder(
         "photographs": [one.name for one in eyes],
     }
     finder = Segmenter.load("vessels")
-    said = {"software": f"retinasynth {retinasynth.__version__}", "enhanced_by": enhancer.name, "scale": str(scale)}
     alone = len(eyes) == 1
     done = begun_folder(out, REQUEST, asked, what="enhanced photographs")
     with progress("Enhancing", len(eyes), quiet=alone) as advance:
@@ -147,7 +151,7 @@ def enhance_folder(
                         raise
                     line["rejected"] = error.got
                 else:
-                    write_photograph(out / "images" / f"{files.name}.png", better, said | {"warning": WARNING})
+                    write_photograph(out / "images" / f"{files.name}.png", better, enhancer.metadata(scale))
                     line["doubt"] = doubt(better, finder)
                 add_line(out, line)
                 done[files.name] = line

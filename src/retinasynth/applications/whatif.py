@@ -40,8 +40,8 @@ GOAL = 2.0  # grey levels: the mean change that is allowed outside the edited re
 MARGIN = 1 / 64  # of the field of view's diameter: so far around what differs in the labels the edited region reaches
 CUPS = (0.0, 0.95)  # vertical cup-to-disc ratios
 NARROWEST = 0.5  # share of its calibre that is left to a vessel
+SHOWN_CHANGE = 40  # grey levels: the end of the colour scale
 
-_SHOWN_CHANGE = 40  # grey levels: the end of the colour scale
 _PICTURE_IN, _GAP_IN, _HEAD_IN, _FOOT_IN = 3.4, 0.08, 0.62, 0.62
 _INK, _MUTED = "#1c1a17", "#69635a"
 _CLOSE_UP = 0.6  # of the picture: an edited region that is smaller is shown close up too
@@ -234,6 +234,16 @@ class WhatIf:
         return _difference(_photograph(self.before), _photograph(self.after))
 
     @property
+    def pictures(self) -> list[Photograph]:
+        """The photographs before and after, and the change, see `coloured`."""
+        return [_photograph(self.before), _photograph(self.after), coloured(self.difference)]
+
+    @property
+    def close_up(self) -> tuple[slice, slice] | None:
+        """The square around a disc with another cup, or around the edited region; None where it is most of it all."""
+        return _window(self.region if self.edit.cup is None else self.after.planes["disc"])
+
+    @property
     def metadata(self) -> dict[str, str]:
         """What the pictures say of themselves."""
         return {**self.provenance, "Illustration": NOTICE, "Edit": self.edit.words}
@@ -367,9 +377,8 @@ def write_what_if(result: WhatIf, out: Path) -> None:
         OutputError: the folder has something in it, or cannot be written.
     """
     with fill_folder(out, what="a what-if") as folder:
-        write_photograph(folder / "before.png", _photograph(result.before), result.metadata)
-        write_photograph(folder / "after.png", _photograph(result.after), result.metadata)
-        write_photograph(folder / "difference.png", coloured(result.difference), result.metadata)
+        for name, picture in zip(("before", "after", "difference"), result.pictures, strict=True):
+            write_photograph(folder / f"{name}.png", picture, result.metadata)
         write_photograph(folder / "panel.png", draw_panel(result), result.metadata)
         write_label_map(folder / "labels-before", replace(result.before, photograph=None))
         write_label_map(folder / "labels-after", replace(result.after, photograph=None))
@@ -377,16 +386,15 @@ def write_what_if(result: WhatIf, out: Path) -> None:
 
 
 def coloured(difference: NDArray[np.float64]) -> Photograph:
-    """A change in colours: black is none, and pale yellow is `_SHOWN_CHANGE` grey levels or more."""
-    shades = mpl.colormaps["inferno"](np.clip(difference / _SHOWN_CHANGE, 0, 1))
+    """A change in colours: black is none, and pale yellow is `SHOWN_CHANGE` grey levels or more."""
+    shades = mpl.colormaps["inferno"](np.clip(difference / SHOWN_CHANGE, 0, 1))
     return np.asarray(np.rint(255 * shades[..., :3]), np.uint8)
 
 
 def draw_panel(result: WhatIf) -> Photograph:
     """Before, after and change side by side; close up a disc with another cup, or an edited region that is small."""
-    pictures = [_photograph(result.before), _photograph(result.after), coloured(result.difference)]
-    window = _window(result.region if result.edit.cup is None else result.after.planes["disc"])
-    rows = [pictures] if window is None else [pictures, [one[window] for one in pictures]]
+    pictures = result.pictures
+    rows = [pictures] if result.close_up is None else [pictures, [one[result.close_up] for one in pictures]]
     heights = [_PICTURE_IN * row[0].shape[0] / row[0].shape[1] for row in rows]
     wide, high = 3 * _PICTURE_IN + 4 * _GAP_IN, _HEAD_IN + sum(heights) + len(rows) * _GAP_IN + _FOOT_IN
     figure = Figure(figsize=(wide, high), dpi=150, facecolor="white")
@@ -403,7 +411,7 @@ def draw_panel(result: WhatIf) -> Photograph:
     bar = figure.add_axes(
         (1 - (_PICTURE_IN + _GAP_IN) / wide, (_FOOT_IN - 0.16) / high, _PICTURE_IN / wide, 0.1 / high)
     )
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, _SHOWN_CHANGE), "inferno")
+    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, SHOWN_CHANGE), "inferno")
     drawn = figure.colorbar(scale, cax=bar, orientation="horizontal", extend="max", ticks=range(0, 41, 10))
     drawn.set_label("grey levels, of 255", fontsize=8.5, color=_MUTED)
     drawn.outline.set_visible(False)

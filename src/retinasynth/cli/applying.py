@@ -219,12 +219,18 @@ def studio(
             help="fundus-512 if none is given, or a run or model folder. Repeat it to compare others with the first.",
         ),
     ] = None,
+    enhancer: Annotated[
+        str | None,
+        typer.Option(
+            help="A run or model folder of an enhancer, for the tab Enhance.", show_default="the bundled one, if any"
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
     host: Annotated[
         str, typer.Option(help="127.0.0.1 is reached from this machine alone, 0.0.0.0 from every one.")
     ] = "127.0.0.1",
 ) -> None:
-    """Open the studio in a browser: grow, draw, photograph, compare and evaluate eyes. Needs the extra studio."""
+    """Open the studio in a browser: grow, draw, photograph, change and evaluate eyes. Needs the extra studio."""
     from retinasynth.studio import serve
 
     serve(
@@ -232,6 +238,7 @@ def studio(
         host,
         port,
         lambda address: screen.print(f"The studio is at {address} (stop it with Ctrl+C)", highlight=False),
+        enhancer=enhancer,
     )
 
 

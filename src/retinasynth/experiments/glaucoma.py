@@ -41,6 +41,7 @@ from retinasynth.experiments.cases_report import (
 )
 from retinasynth.experiments.series import (
     CONVENTIONS,
+    SHOWN,
     SOURCES,
     Point,
     Recovery,
@@ -72,7 +73,6 @@ SHOWN_EYES = 3
 
 _REACH_DD = 0.75  # to each side of the disc's middle, in the pictures
 _HRF = re.compile(r"\d+_(h|g)", re.IGNORECASE)
-_SHOWN = ("generated", "asked for", "found")  # rows of tiles
 _RAYS = 180
 _SECTOR = 5  # rays, 10 degrees
 _CONVENTIONS = {
@@ -284,14 +284,14 @@ def narrowest_rim(disc: Mask, cup: Mask) -> float:
     return float(rim.reshape(-1, _SECTOR).mean(axis=1).min())
 
 
-def _measured(eye: Eye) -> tuple[float | None, float | None]:
+def measured_in(eye: Eye) -> tuple[float | None, float | None]:
     """Vertical ratio and narrowest rim of what an eye shows; None where disc or cup is not there."""
     if not {"disc", "cup"} <= eye.planes.keys() or not eye.planes["disc"].any():
         return None, None
     return measure_eye(eye).cup_to_disc_vertical, narrowest_rim(eye.planes["disc"], eye.planes["cup"])
 
 
-def _seen(photograph: Photograph) -> Eye:
+def found_in(photograph: Photograph) -> Eye:
     """What the segmenter finds in a photograph; nothing in one that is black."""
     try:
         return segment(photograph, models=[segmenter("disc-cup")]).eye
@@ -306,28 +306,39 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
     """Both series of one eye: its pictures, and what was measured in them."""
     seed = first_seed + number
     name, rows = f"eye_{seed:06d}", []
-    series: dict[str, list[tuple[float, dict[str, Any]]]] = {
-        "cup": [(cup, {"cup_to_disc": cup}) for cup in CUPS],
-        "notch": [(notch, {"cup_to_disc": NOTCHED_CUP, "notch": notch}) for notch in NOTCHES],
-    }
-    for kind, grades in series.items():
-        shown: list[list[Photograph]] = [[] for _ in _SHOWN]
-        for asked, parameters in grades:
-            eye = grown(model, seed, **parameters)
+    size_px = generator(model).config.size_px
+    for kind, grades in (("cup", CUPS), ("notch", NOTCHES)):
+        shown: list[list[Photograph]] = [[] for _ in SHOWN]
+        for asked in grades:
+            eye = drawn(size_px, seed, kind, asked)
             labels = halved(eye)
             photograph = generator(model).generate(eye, seed=seed)
-            found = _seen(photograph)
-            ruled = _seen(phantom_photograph(labels, seed))
+            found = found_in(photograph)
+            ruled = found_in(phantom_photograph(labels, seed))
             row: dict[str, Any] = {"series": kind, "asked": asked}
             for source, one in (("label", labels), ("generated", found), ("by_rule", ruled)):
-                row[f"ratio_{source}"], row[f"rim_{source}"] = _rounded(_measured(one))
+                row[f"ratio_{source}"], row[f"rim_{source}"] = _rounded(measured_in(one))
             rows.append(row)
-            scale = labels.geometry.pixels_per_disc_diameter if labels.geometry else 1.0
-            pictures = (photograph, _outlined(labels, photograph), _outlined(found, photograph))
-            for row_of_tiles, picture in zip(shown, pictures, strict=True):
-                row_of_tiles.append(close_up(picture, middle(labels.planes["disc"]), _REACH_DD * scale, TILE_PX))
+            for row_of_tiles, tile in zip(shown, close_ups(photograph, labels, found, TILE_PX), strict=True):
+                row_of_tiles.append(tile)
         write_photograph(out / "pictures" / f"{name}-{kind}.png", sheet(shown), generator(model).provenance(seed))
     return {"name": name, "seed": seed, "rows": rows}
+
+
+def drawn(size_px: int, seed: int, kind: str, grade: float) -> Eye:
+    """The eye of a seed with a ``"cup"`` or a ``"notch"`` of a grade, at twice the size of its photograph."""
+    parameters: dict[str, Any] = (
+        {"cup_to_disc": grade} if kind == "cup" else {"cup_to_disc": NOTCHED_CUP, "notch": grade}
+    )
+    return grown(size_px, seed, **parameters)
+
+
+def close_ups(photograph: Photograph, labels: Eye, found: Eye, shown_px: int) -> list[Photograph]:
+    """The disc close up, as `SHOWN` has it: a photograph, and over it what was asked for and what is found."""
+    centre = middle(labels.planes["disc"])
+    reach_px = _REACH_DD * (labels.geometry.pixels_per_disc_diameter if labels.geometry else 1.0)
+    pictures = (photograph, _outlined(labels, photograph), _outlined(found, photograph))
+    return [close_up(picture, centre, reach_px, shown_px) for picture in pictures]
 
 
 def _outlined(eye: Eye, photograph: Photograph) -> Photograph:
@@ -340,9 +351,9 @@ def _write_member(first_seed: int, out: Path, model: str, number: int) -> Line:
     del out  # its pictures are not kept: the seed makes them again
     group = GROUPS[number % 2]
     seed = first_seed + number
-    eye = grown(model, seed, preset=PRESETS[group])
-    ratio, _ = _rounded(_measured(_seen(generator(model).generate(eye, seed=seed))))
-    label, _ = _rounded(_measured(halved(eye)))
+    eye = grown(generator(model).config.size_px, seed, preset=PRESETS[group])
+    ratio, _ = _rounded(measured_in(found_in(generator(model).generate(eye, seed=seed))))
+    label, _ = _rounded(measured_in(halved(eye)))
     return {"name": f"eye_{seed:06d}", "seed": seed, "group": group, "label": label, "generated": ratio}
 
 
@@ -389,7 +400,7 @@ def _measure_real(photographs: Sequence[EyeFiles]) -> list[tuple[str, str, float
     measured = []
     with progress("Measuring photographs", len(photographs)) as advance:
         for number, files in enumerate(photographs, start=1):
-            ratio, _ = _rounded(_measured(_seen(photograph_of(files))))
+            ratio, _ = _rounded(measured_in(found_in(photograph_of(files))))
             measured.append((files.name, _group_of(files), ratio))
             advance(number, files.name)
     return measured
@@ -472,5 +483,5 @@ def _strip(line: Line, kind: str, out: Path) -> Strip:
     found = ["none" if row[f"{of}_generated"] is None else f"{row[f'{of}_generated']:.2f}" for row in rows]
     texts = [f"asked {row[asked]:.2f}\nmeasured {one}" for row, one in zip(rows, found, strict=True)]
     picture = read_photograph(out / "pictures" / f"{line['name']}-{kind}.png")
-    shown = dict(zip(_SHOWN, tiles(picture, len(rows)), strict=True))
+    shown = dict(zip(SHOWN, tiles(picture, len(rows)), strict=True))
     return strip(capital(line["name"].replace("_", " ")), shown, texts)

@@ -34,6 +34,7 @@ from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 STUDY = "study.json"  # what was asked for
+SHOWN = ("generated", "asked for", "found")  # rows of tiles
 VIEW = {"centred_on": "disc", "angle_deg": 35.0}  # the disc is large, and zone B wholly in view
 SOURCES = {
     "label": "exact labels",
@@ -126,9 +127,9 @@ def segmenter(name: str) -> Segmenter:
     return Segmenter.load(name)
 
 
-def grown(model: str, seed: int, preset: str = "adult", **parameters: Any) -> Eye:
-    """A grown eye in the view of the studies, at twice the size of a generator, so that thin vessels keep calibre."""
-    return grow(seed, 2 * generator(model).config.size_px, preset=preset, **VIEW, **parameters)
+def grown(size_px: int, seed: int, preset: str = "adult", **parameters: Any) -> Eye:
+    """A grown eye in the view of the studies, twice as large as its photograph, so that thin vessels keep calibre."""
+    return grow(seed, 2 * size_px, preset=preset, **VIEW, **parameters)
 
 
 def halved(eye: Eye) -> Eye:

@@ -44,6 +44,7 @@ from retinasynth.experiments.cases_report import (
 )
 from retinasynth.experiments.series import (
     CONVENTIONS,
+    SHOWN,
     SOURCES,
     Point,
     Recovery,
@@ -86,7 +87,6 @@ TILE_PX = 224
 SHOWN_EYES = 2
 
 _REACH_DD = {"narrowing": 1.7, "tortuosity": 2.4, "beading": 0.8, "tufts": 2.4}  # to each side, in the pictures
-_SHOWN = ("generated", "asked for", "found")  # rows of tiles
 _WIDTH = "calibre of the artery before narrowing, um"
 _NEAR_DD = 0.06  # what is found so far from a vessel of the labels belongs to it
 _BEADED_DD = 0.035  # calibre from which veins are looked at for beads
@@ -302,7 +302,8 @@ def calibre_swing(veins: Mask, pixels_per_dd: float) -> float | None:
     return float(np.average(swings, weights=lengths)) if swings else None
 
 
-def _biomarker(sign: str, eye: Eye) -> float | None:
+def measured_in(sign: str, eye: Eye) -> float | None:
+    """The biomarker that a sign moves, `MEASURED_AS` in words; None where it cannot be measured."""
     if sign == "beading":
         scale = eye.geometry.pixels_per_disc_diameter if eye.geometry else 0.0
         return calibre_swing(eye.planes["veins"] & eye.planes["fov"], scale)
@@ -313,6 +314,11 @@ def _biomarker(sign: str, eye: Eye) -> float | None:
         "tufts": measured.vessel_density,
     }
     return values[sign]
+
+
+def found_in(photograph: Photograph, labels: Eye) -> Eye:
+    """The vessels that the segmenter finds, see `of_kind`."""
+    return of_kind(_vessels(photograph), labels)
 
 
 def _vessels(photograph: Photograph) -> Mask:
@@ -372,14 +378,14 @@ def _nearest(paths: Numbers, graph: Graph, reach: float) -> Numbers:
 # --- One eye -----------------------------------------------------------------------------------------------------
 
 
-def _drawn(model: str, seed: int, sign: str, grade: float) -> Eye:
-    """The eye of a seed with a sign of a grade."""
+def drawn(size_px: int, seed: int, sign: str, grade: float) -> Eye:
+    """The eye of a seed with one of `SIGNS` at a grade, at twice the size of its photograph."""
     if sign == "narrowing":
-        eye = grown(model, seed)
+        eye = grown(size_px, seed)
         return eye if grade == 1 else with_narrower_vessels(eye, grade)
     named = {"tortuosity": "tortuosity", "beading": "venous_beading", "tufts": "neovascular_tufts"}
     parameters: dict[str, Any] = {named[sign]: grade}
-    return grown(model, seed, **parameters)
+    return grown(size_px, seed, **parameters)
 
 
 def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
@@ -390,24 +396,24 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
     widths: list[dict[str, Any]] = []
     plain: dict[str, Photograph] = {}
     contrast: dict[str, float] = {}
+    size_px = generator(model).config.size_px
     for sign, grades in SIGNS.items():
-        shown: list[list[Photograph]] = [[] for _ in _SHOWN]
-        base = halved(_drawn(model, seed, sign, grades[0]))
+        shown: list[list[Photograph]] = [[] for _ in SHOWN]
+        base = halved(drawn(size_px, seed, sign, grades[0]))
         arteries = vessel_graph(base.planes["arteries"] & base.planes["fov"])
-        first = _biomarker(sign, base)
-        scale = base.geometry.pixels_per_disc_diameter if base.geometry else 1.0
-        centre = _widest_vein(base) if sign == "beading" else middle(base.planes["disc"])
+        first = measured_in(sign, base)
+        centre = centre_of(sign, base)
         for grade in grades:
-            eye = _drawn(model, seed, sign, grade)
+            eye = drawn(size_px, seed, sign, grade)
             labels = halved(eye)
             photographs = {
                 "generated": generator(model).generate(eye, seed=seed),
                 "by_rule": phantom_photograph(labels, seed),
             }
-            found = {source: of_kind(_vessels(picture), labels) for source, picture in photographs.items()}
-            exact = _biomarker(sign, labels)
+            found = {source: found_in(picture, labels) for source, picture in photographs.items()}
+            exact = measured_in(sign, labels)
             asked = {"narrowing": first and first * grade, "tufts": exact}.get(sign, grade)
-            measures = {"label": exact, **{source: _biomarker(sign, one) for source, one in found.items()}}
+            measures = {"label": exact, **{source: measured_in(sign, one) for source, one in found.items()}}
             rows.append(
                 {"sign": sign, "grade": grade, "asked": _round(asked)} | {k: _round(v) for k, v in measures.items()}
             )
@@ -419,11 +425,25 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
                 new = labels.planes["vessels"] & ~labels.planes["arteries"] & ~labels.planes["veins"]
                 if new.any():
                     contrast = {source: _darker(plain[source], photographs[source], new) for source in photographs}
-            pictures = (photographs["generated"], _overlaid(labels), _overlaid(found["generated"]))
-            for row_of_tiles, picture in zip(shown, pictures, strict=True):
-                row_of_tiles.append(close_up(picture, centre, _REACH_DD[sign] * scale, TILE_PX))
+            pictures = photographs["generated"], labels, found["generated"]
+            for row_of_tiles, tile in zip(shown, close_ups(sign, centre, *pictures, TILE_PX), strict=True):
+                row_of_tiles.append(tile)
         write_photograph(out / "pictures" / f"{name}-{sign}.png", sheet(shown), generator(model).provenance(seed))
     return {"name": name, "seed": seed, "rows": rows, "widths": widths, "contrast": contrast}
+
+
+def centre_of(sign: str, eye: Eye) -> tuple[float, float]:
+    """Row and column of the place where a sign is seen best in an eye that does not have it yet."""
+    return _widest_vein(eye) if sign == "beading" else middle(eye.planes["disc"])
+
+
+def close_ups(
+    sign: str, centre: tuple[float, float], photograph: Photograph, labels: Eye, found: Eye, shown_px: int
+) -> list[Photograph]:
+    """A place close up, as `SHOWN` has it: a photograph, the vessels asked for and those found."""
+    reach_px = _REACH_DD[sign] * (labels.geometry.pixels_per_disc_diameter if labels.geometry else 1.0)
+    pictures = (photograph, _overlaid(labels), _overlaid(found))
+    return [close_up(picture, centre, reach_px, shown_px) for picture in pictures]
 
 
 def _overlaid(eye: Eye) -> Photograph:
@@ -432,7 +452,7 @@ def _overlaid(eye: Eye) -> Photograph:
 
 
 def _widest_vein(eye: Eye) -> tuple[float, float]:
-    """Row and column of the middle of the widest long vein outside the disc, where beads are seen best."""
+    """Row and column of the middle of the widest long vein outside the disc."""
     row, column = middle(eye.planes["disc"])
     scale = eye.geometry.pixels_per_disc_diameter if eye.geometry else 1.0
     paths = [
@@ -544,5 +564,5 @@ def _strip(line: Line, sign: str, out: Path) -> Strip:
         for row in rows
     ]
     picture = read_photograph(out / "pictures" / f"{line['name']}-{sign}.png")
-    shown = dict(zip(_SHOWN, tiles(picture, len(rows)), strict=True))
+    shown = dict(zip(SHOWN, tiles(picture, len(rows)), strict=True))
     return strip(capital(line["name"].replace("_", " ")), shown, texts)

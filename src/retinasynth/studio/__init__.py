@@ -1,7 +1,7 @@
 """The browser interface: what the package does, seen in a minute. Needs the extra `studio`.
 
-Each tab is a module that builds it (`eye`, `evaluation`); what strangers send is looked at in `uploads`, and `server`
-puts all together.
+Each tab is a module that builds it (`eye`, `whatif`, `series`, `enhance`, `evaluation`), from `controls` where several
+have the same; what strangers send is looked at in `uploads`, and `server` puts all together.
 """
 
 import os
@@ -10,11 +10,17 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from retinasynth.applications.enhancement import Enhancer
 from retinasynth.errors import InputError, MissingExtraError
+from retinasynth.models.weights import HERE
 from retinasynth.synthesis.synthesizer import Synthesizer
 
+BUNDLED_ENHANCER = HERE / "enhance"
 
-def serve(models: Sequence[str], host: str, port: int, announce: Callable[[str], None]) -> None:
+
+def serve(
+    models: Sequence[str], host: str, port: int, announce: Callable[[str], None], *, enhancer: str | None = None
+) -> None:
     """Open the studio and serve it until the user stops it.
 
     Nothing is asked of any other server. What people upload is kept in a folder of its own, that goes when it ends.
@@ -25,11 +31,13 @@ def serve(models: Sequence[str], host: str, port: int, announce: Callable[[str],
         host: address of this machine to serve at; ``"127.0.0.1"`` is reached from this machine alone.
         port: likewise; 0 takes any free one.
         announce: is told the address when the studio is about to open.
+        enhancer: run folder or model folder of an enhancer of photographs; None takes the bundled one, where there is
+            one.
 
     Raises:
         MissingExtraError: gradio is not installed.
         InputError: the first model follows no style, or two have one name.
-        ModelError: there is no such model.
+        ModelError: there is no such model or enhancer.
         OutputError: the port is taken.
     """
     if find_spec("gradio") is None:
@@ -40,6 +48,7 @@ def serve(models: Sequence[str], host: str, port: int, announce: Callable[[str],
     first = next(iter(loaded.values()))
     if not first.config.is_styled:
         raise InputError(f"{first.name} follows no style", expected="first a model of the architecture styled")
+    enhancing = Enhancer.load(enhancer or BUNDLED_ENHANCER) if enhancer or BUNDLED_ENHANCER.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="retinasynth-studio-", ignore_cleanup_errors=True) as folder:
         # Gradio reads these when it is first imported.
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
@@ -48,4 +57,4 @@ def serve(models: Sequence[str], host: str, port: int, announce: Callable[[str],
         listening = listen(host, port)
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listening.getsockname()[1]}")
-        run(loaded, listening, Path(folder))
+        run(loaded, enhancing, listening, Path(folder))

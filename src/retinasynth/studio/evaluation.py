@@ -3,7 +3,6 @@
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -12,6 +11,7 @@ from retinasynth.errors import InputError
 from retinasynth.evaluation.subjects import evaluate_folders
 from retinasynth.studio import markup
 from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, uploaded
+from retinasynth.studio.controls import connect
 from retinasynth.studio.downloads import Downloads
 from retinasynth.studio.uploads import unpack
 
@@ -58,9 +58,8 @@ def plain_name(archive: Path) -> str:
 
 def report_markup(address: str, sentences: list[str]) -> str:
     """A report: its first findings, where to fetch it, and itself."""
-    findings = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences[:_FINDINGS])
     return (
-        f'<ul class="findings">{findings}</ul>'
+        f"{markup.findings(sentences[:_FINDINGS])}"
         f'<p><a class="fetch" href="{address}" download>Download the report (HTML)</a></p>'
         f'<iframe class="report" src="{address}?shown=1" title="The report"></iframe>'
     )
@@ -81,8 +80,8 @@ def build(downloads: Downloads) -> None:
                 quick = gr.Checkbox(False, label="Quick: leave out realism, diversity and privacy")
                 start = gr.Button("Evaluate", variant="primary", elem_id="evaluate")
         with gr.Column(elem_classes="result"):
-            note = gr.HTML("", elem_id="evaluation-message")
-            report = gr.HTML('<div class="stage empty"><p>The report will stand here.</p></div>', elem_id="report")
+            note = gr.HTML("", elem_id="evaluation-message", elem_classes="said")
+            report = gr.HTML(markup.empty("The report will stand here."), elem_id="report")
 
     def evaluate(values: Values) -> Iterator[Changes]:
         real, generated = (Path(values[one]) for one in kept)
@@ -99,22 +98,8 @@ def build(downloads: Downloads) -> None:
         yield {report: report_markup(address, sentences), note: markup.message("The report is ready.")}
 
     for button, place, one in zip(buttons, arrived, kept, strict=True):
-        button.upload(
-            answering(_taking(button, place, one), note),
-            {button, one},
-            [one, place, note],
-            show_progress="hidden",
-            api_visibility="private",
-        )
-    start.click(
-        answering_in_steps(evaluate, note),
-        {*kept, quick},
-        [report, note],
-        concurrency_id="evaluation",
-        concurrency_limit=1,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+        connect(button.upload, answering(_taking(button, place, one), note), {button, one}, [one, place, note])
+    connect(start.click, answering_in_steps(evaluate, note), {*kept, quick}, [report, note], "evaluation")
 
 
 def _upload(number: int, what: str) -> tuple[gr.UploadButton, gr.HTML]:

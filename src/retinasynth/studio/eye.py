@@ -6,18 +6,29 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
 from retinasynth.anatomy import PLANES, Eye
 from retinasynth.anatomy.label_map import overlay
-from retinasynth.anatomy.physiology import PRESETS
 from retinasynth.anatomy.style import KNOBS, MOST
 from retinasynth.errors import InputError
 from retinasynth.studio import markup, wishes
 from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, read_and_remove
+from retinasynth.studio.controls import (
+    FETCH,
+    FIRST_SEED,
+    Mode,
+    connect,
+    eye_number,
+    next_seed,
+    people,
+    picture_button,
+    seed_of,
+    styles,
+)
 from retinasynth.studio.downloads import Downloads
 from retinasynth.studio.markup import Shown
 from retinasynth.studio.uploads import drawing_in, mask_in, photograph_in
@@ -26,7 +37,7 @@ from retinasynth.synthesis.synthesizer import Synthesizer
 
 PHOTOGRAPH, SIX, TWO = "Photograph", "Six styles", "Two models"
 ALL = "all"  # of the labels
-FIRST_SEED = 7
+MEASURED = ("In the labels", "asked", "measured")
 
 _HERE = Path(__file__).parent
 _CANVAS = """
@@ -49,14 +60,6 @@ element.addEventListener("click", event => {
   const chosen = event.target.closest(".choice");
   if (chosen) trigger("choose", { number: Number(chosen.dataset.number) });
 });
-"""
-_FETCH = """
-address => {
-  if (!address) return;
-  const link = document.createElement("a");
-  link.href = address; link.download = "";
-  document.body.append(link); link.click(); link.remove();
-}
 """
 
 
@@ -142,7 +145,7 @@ class _Events:
         controls, source = self.controls, values[self.controls.source]
         asked = dict(controls.asked(values).numbers) if source == GROWN else {}
         given = values[controls.given]
-        table = markup.table(wishes.measures(self.eye(values), asked))
+        table = markup.table(MEASURED, wishes.measures(self.eye(values), asked))
         return {
             **self.look(values),
             self.results.table: table,
@@ -165,7 +168,7 @@ class _Events:
     def grow_another(self, values: Values) -> Changes:
         """The eye of the next seed."""
         seed = self.controls.seed
-        following = (seed_of(values[seed]) + 1) % (wishes.MOST_SEED + 1)
+        following = next_seed(values[seed])
         return {seed: following, **self.propose({**values, seed: following})}
 
     def choose_source(self, values: Values) -> Changes:
@@ -264,17 +267,6 @@ class _Events:
         yield {results.address: address, results.note: markup.message(f"{count} eyes are ready.")}
 
 
-def seed_of(value: object) -> int:
-    """The seed that was typed.
-
-    Raises:
-        InputError: it is none.
-    """
-    if not isinstance(value, int | float) or not 0 <= value <= wishes.MOST_SEED or value != int(value):
-        raise InputError("That is no number of an eye", expected=f"a whole number from 0 to {wishes.MOST_SEED}")
-    return int(value)
-
-
 def canvas_of(eye: Eye) -> str:
     """What the canvas starts from: a ground with all labels but the vessels, and these.
 
@@ -337,8 +329,7 @@ def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
         models: by name; the first, a styled one, makes the photographs, the others can be compared with it.
         downloads: where files are laid that people take along.
     """
-    laterality, numbers = wishes.proposed(FIRST_SEED, "adult")
-    first = Asked(FIRST_SEED, "adult", laterality, next(iter(wishes.VIEWS)), tuple(numbers.items()))
+    first = wishes.usual(FIRST_SEED, "adult", next(iter(wishes.VIEWS)))
     eye = wishes.grown(first)
     given, styles_from, address = gr.State(Given(), time_to_live=3600), gr.State(0), gr.Textbox(visible=False)
     with gr.Row(elem_classes="three"):
@@ -346,7 +337,7 @@ def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
             shows = gr.Radio([PHOTOGRAPH, SIX, TWO], value=PHOTOGRAPH, label="Show", elem_id="shows")
             drawn = picture_of(models, eye, Look(), Given(), PHOTOGRAPH, [], "")
             picture = gr.HTML(drawn, js_on_load=_CHOOSE, elem_id="picture")
-            note = gr.HTML("", elem_id="message")
+            note = gr.HTML("", elem_id="message", elem_classes="said")
             titles = [("All", ALL), *((markup.plane_title(plane), plane) for plane in PLANES)]
             planes = gr.CheckboxGroup(titles, value=[], label="Labels over the photograph")
             rivals = [*list(models)[1:], wishes.PROCEDURAL]
@@ -360,7 +351,7 @@ def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
                 canvas = gr.HTML("", html_template=_CANVAS, js_on_load=script, elem_id="canvas")
                 again = gr.Button("Start again from the eye before")
             with gr.Column(visible=False, elem_classes="panel") as uploading:
-                mask_file = _picture_button("Upload a vessel mask", "mask-upload")
+                mask_file = picture_button("Upload a vessel mask", "mask-upload")
                 gr.Markdown("Black and white, any size; vessels are white.", elem_classes="hint")
             with gr.Column(elem_classes="panel"):
                 style, knobs, others, style_file = _styles()
@@ -373,7 +364,7 @@ def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
                     elem_classes="hint",
                 )
         with gr.Column(elem_classes="measured"):
-            table = gr.HTML(markup.table(wishes.measures(eye, numbers)), elem_id="measures")
+            table = gr.HTML(markup.table(MEASURED, wishes.measures(eye, dict(first.numbers))), elem_id="measures")
     seed, preset, side, view, sliders = anatomy
     asked = given, source, seed, preset, side, view, sliders
     looks = style, styles_from, knobs, shows, planes, rival
@@ -387,10 +378,8 @@ def _anatomy(
 ) -> tuple[tuple[gr.Number, gr.Dropdown, gr.Radio, gr.Radio, dict[str, gr.Slider]], gr.Button]:
     """What decides which eye is grown, and the button for another."""
     with gr.Row(elem_classes="pair"):
-        preset = gr.Dropdown(list(PRESETS), value=first.preset, label="People", min_width=120)
-        seed = gr.Number(
-            first.seed, label="Eye number", precision=0, minimum=0, maximum=wishes.MOST_SEED, min_width=120
-        )
+        preset = people()
+        seed = eye_number()
     another = gr.Button("Grow another eye", elem_id="another")
     side = gr.Radio(["right", "left"], value=first.laterality, label="Which eye")
     view = gr.Radio(list(wishes.VIEWS), value=first.view, label="View")
@@ -410,21 +399,16 @@ def _sliders(about: Mapping[str, wishes.Slider], values: Mapping[str, float]) ->
 
 def _styles() -> tuple[gr.Radio, dict[str, gr.Slider], gr.Button, gr.UploadButton]:
     """What decides how an eye is photographed, with the buttons for other styles and for a photograph's own."""
-    every = [*wishes.STYLES, wishes.MOST_LIKELY, wishes.LENT]
-    style = gr.Radio(every, value=wishes.STYLES[0], label="Style of the photograph")
+    style = styles(wishes.LENT)
     with gr.Row(elem_classes="pair"):
         others = gr.Button("Six other styles", min_width=120)
-        style_file = _picture_button("Upload for style", "style-upload")
+        style_file = picture_button("Upload for style", "style-upload")
     with gr.Accordion("Turn the style", open=False):
         knobs = {
             name: gr.Slider(-MOST, MOST, 0, step=0.5, label=name.capitalize(), info=meaning)
             for name, meaning in KNOBS.items()
         }
     return style, knobs, others, style_file
-
-
-def _picture_button(title: str, name: str) -> gr.UploadButton:
-    return gr.UploadButton(title, file_types=["image"], type="filepath", min_width=120, elem_id=name)
 
 
 def _connect(
@@ -435,18 +419,9 @@ def _connect(
     everything = controls.all()
     changed = [*everything - {controls.how_many, controls.mask_file, controls.style_file}, *results]
 
-    def on(trigger: Any, answer: Any, mode: Literal["always_last", "once"] = "once") -> Any:
+    def on(trigger: Any, answer: Any, mode: Mode = "once") -> Any:
         # One at a time, whatever it is; a slider that is dragged has its last place shown.
-        return trigger(
-            answer,
-            everything,
-            changed,
-            trigger_mode=mode,
-            concurrency_id="eye",
-            concurrency_limit=1,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        return connect(trigger, answer, everything, changed, "eye", mode)
 
     def on_any(triggers: list[Any], answer: Any) -> None:
         on(functools.partial(gr.on, triggers), answer, "always_last")
@@ -473,13 +448,7 @@ def _connect(
     on(others.click, answering(events.draw_styles, results.note))
     on(controls.shows.input, answering(events.change_view, results.note))
     on(results.picture.choose, chose)
-    on(pair.click, answering(events.download_pair, results.note)).then(None, results.address, None, js=_FETCH)
-    several.click(
-        answering_in_steps(events.download_set, results.note),
-        everything,
-        [results.address, results.note],
-        concurrency_id="sets",
-        concurrency_limit=1,
-        show_progress="hidden",
-        api_visibility="private",
-    ).then(None, results.address, None, js=_FETCH)
+    on(pair.click, answering(events.download_pair, results.note)).then(None, results.address, None, js=FETCH)
+    in_steps = answering_in_steps(events.download_set, results.note)
+    told = connect(several.click, in_steps, everything, [results.address, results.note], "sets")
+    told.then(None, results.address, None, js=FETCH)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.label_map import COLOURS
 from retinasynth.images import Photograph, encoded, resize_photograph
-from retinasynth.studio.wishes import Measure
 
 _LARGE_PX, _SMALL_PX = 1024, 512  # the longest sides of a picture that stands alone, and of one among others
 
@@ -26,9 +25,14 @@ def photograph(shown: Shown, legend: Sequence[str] = ()) -> str:
     return f'<div class="stage">{_figure(shown, _LARGE_PX, legend)}</div>'
 
 
-def grid(pictures: Sequence[Shown]) -> str:
-    """Pictures side by side."""
-    return f'<div class="stage grid">{"".join(_figure(shown, _SMALL_PX) for shown in pictures)}</div>'
+def grid(pictures: Sequence[Shown], kind: str = "") -> str:
+    """Pictures side by side; `kind` is a class of the style sheet that says how."""
+    return f'<div class="stage grid {kind}">{"".join(_figure(shown, _SMALL_PX) for shown in pictures)}</div>'
+
+
+def empty(text: str) -> str:
+    """The place of a picture that is not there yet."""
+    return f'<div class="stage empty"><p>{escape(text)}</p></div>'
 
 
 def choices(pictures: Sequence[Shown], chosen: int) -> str:
@@ -41,14 +45,19 @@ def choices(pictures: Sequence[Shown], chosen: int) -> str:
     return f'<div class="stage grid six">{"".join(buttons)}</div>'
 
 
-def table(lines: Sequence[Measure]) -> str:
-    """Measures, as asked for and as they are."""
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Lines of a title and figures, under a head."""
+    columns = "".join(f'<th scope="col">{escape(column)}</th>' for column in head)
     rows = "".join(
-        f'<tr><th scope="row">{escape(title)}</th><td>{escape(asked)}</td><td>{escape(measured)}</td></tr>'
-        for title, asked, measured in lines
+        f'<tr><th scope="row">{escape(title)}</th>{"".join(f"<td>{escape(figure)}</td>" for figure in figures)}</tr>'
+        for title, *figures in lines
     )
-    head = '<tr><th scope="col">In the labels</th><th scope="col">asked</th><th scope="col">measured</th></tr>'
-    return f'<table class="measures"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    return f'<table class="measures"><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def findings(sentences: Sequence[str]) -> str:
+    """Sentences, each in a line."""
+    return f'<ul class="findings">{"".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)}</ul>'
 
 
 def message(text: str, *, is_problem: bool = False) -> str:

@@ -12,8 +12,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import retinasynth
+from retinasynth.applications.enhancement import Enhancer
 from retinasynth.errors import OutputError
-from retinasynth.studio import evaluation, eye
+from retinasynth.studio import enhance, evaluation, eye, series, whatif
 from retinasynth.studio.downloads import ROUTE, Downloads
 from retinasynth.studio.uploads import MAX_UPLOAD_BYTES
 from retinasynth.synthesis.synthesizer import Synthesizer
@@ -100,11 +101,12 @@ def _size_of(folder: Path) -> int:
     return total
 
 
-def page(models: Mapping[str, Synthesizer], downloads: Downloads) -> gr.Blocks:
+def page(models: Mapping[str, Synthesizer], enhancer: Enhancer | None, downloads: Downloads) -> gr.Blocks:
     """The page with all its tabs.
 
     Args:
         models: by name; the first makes the photographs.
+        enhancer: of photographs; without one there is no tab for it.
         downloads: where files are laid that people take along.
     """
     forget = (_FORGET_S // 3, _FORGET_S)
@@ -118,17 +120,26 @@ def page(models: Mapping[str, Synthesizer], downloads: Downloads) -> gr.Blocks:
         )
         with gr.Tab("One eye"):
             eye.build(models, downloads)
+        first = next(iter(models.values()))
+        with gr.Tab("What if") as tab:
+            whatif.build(first, downloads, tab)
+        with gr.Tab("Series") as tab:
+            series.build(first, tab)
+        if enhancer is not None:
+            with gr.Tab("Enhance"):
+                enhance.build(enhancer, downloads)
         with gr.Tab("Evaluate"):
             evaluation.build(downloads)
     blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return blocks
 
 
-def application(models: Mapping[str, Synthesizer], uploads: Path) -> FastAPI:
+def application(models: Mapping[str, Synthesizer], enhancer: Enhancer | None, uploads: Path) -> FastAPI:
     """The whole server.
 
     Args:
         models: by name; the first makes the photographs.
+        enhancer: of photographs, or None.
         uploads: a folder for everything that comes and goes.
     """
     downloads = Downloads(uploads / "downloads")
@@ -145,7 +156,7 @@ def application(models: Mapping[str, Synthesizer], uploads: Path) -> FastAPI:
 
     gr.mount_gradio_app(
         app,
-        page(models, downloads),
+        page(models, enhancer, downloads),
         "/",
         footer_links=[],
         run_history=False,
@@ -164,16 +175,17 @@ def application(models: Mapping[str, Synthesizer], uploads: Path) -> FastAPI:
     return app
 
 
-def run(models: Mapping[str, Synthesizer], listening: socket.socket, uploads: Path) -> None:
+def run(models: Mapping[str, Synthesizer], enhancer: Enhancer | None, listening: socket.socket, uploads: Path) -> None:
     """Serve until the user stops it.
 
     Args:
         models: by name; the first makes the photographs.
+        enhancer: of photographs, or None.
         listening: what `listen` gives.
         uploads: a folder for everything that comes and goes.
     """
     config = uvicorn.Config(
-        application(models, uploads), log_level="warning", limit_concurrency=400, timeout_graceful_shutdown=3
+        application(models, enhancer, uploads), log_level="warning", limit_concurrency=400, timeout_graceful_shutdown=3
     )
     uvicorn.Server(config).run(sockets=[listening])
 

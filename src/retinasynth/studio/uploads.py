@@ -74,19 +74,30 @@ def mask_in(file: Path) -> Mask:
     """
     _refuse_large(file)
     mask = read_mask(file)
-    reduced = _reduced(mask.shape)
-    return mask if reduced == mask.shape else resize_photograph(mask_as_photograph(mask), reduced)[..., 0] >= _A_THIRD
+    size = _reduced(mask.shape, LONGEST_PX)
+    return mask if size == mask.shape else resize_photograph(mask_as_photograph(mask), size)[..., 0] >= _A_THIRD
 
 
-def photograph_in(file: Path) -> Photograph:
-    """The photograph in an uploaded file, reduced to `LONGEST_PX` where it is larger: ``uint8 (height, width, 3)``.
+def photograph_in(file: Path, longest_px: int = LONGEST_PX) -> Photograph:
+    """The photograph in an uploaded file, reduced where it is larger.
+
+    Args:
+        file: that was uploaded.
+        longest_px: of a side that is kept.
+
+    Returns:
+        ``uint8 (height, width, 3)``.
 
     Raises:
         ImageError: it is no picture, or too large.
     """
     _refuse_large(file)
-    photograph = read_photograph(file)
-    return resize_photograph(photograph, _reduced(photograph.shape[:2]))
+    return reduced(read_photograph(file), longest_px)
+
+
+def reduced(photograph: Photograph, longest_px: int) -> Photograph:
+    """A photograph whose longest side has at most so many pixels."""
+    return resize_photograph(photograph, _reduced(photograph.shape[:2], longest_px))
 
 
 def drawing_in(data_url: object, size: tuple[int, int]) -> Mask:
@@ -115,8 +126,8 @@ def drawing_in(data_url: object, size: tuple[int, int]) -> Mask:
         raise wrong from error
 
 
-def _reduced(size: tuple[int, ...]) -> tuple[int, int]:
-    scale = min(1.0, LONGEST_PX / max(size))
+def _reduced(size: tuple[int, ...], longest_px: int) -> tuple[int, int]:
+    scale = min(1.0, longest_px / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 

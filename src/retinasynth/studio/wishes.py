@@ -29,8 +29,8 @@ MOST_LIKELY, LENT = "Most likely", "My photograph"
 PROCEDURAL = "Procedural (has learnt nothing)"
 MOST_EYES = 50  # in a set
 MOST_SEED = 999_999
+SIZE_PX = 512
 
-_SIZE_PX = 512
 _AT_ONCE = 5  # eyes of a set, between two words about how far it is
 _NOTE = """Synthetic eyes: photographs (images) with their labels (a folder for each structure).
 
@@ -138,6 +138,12 @@ def proposed(seed: int, preset: str) -> tuple[str, dict[str, float]]:
     return anatomy.laterality, numbers
 
 
+def usual(seed: int, preset: str, view: str) -> Asked:
+    """An eye of which nothing else is asked."""
+    laterality, numbers = proposed(seed, preset)
+    return Asked(seed, preset, laterality, view, tuple(numbers.items()))
+
+
 @functools.lru_cache(maxsize=16)
 def grown(asked: Asked) -> Eye:
     """The eye that is asked for, without photograph.
@@ -149,7 +155,7 @@ def grown(asked: Asked) -> Eye:
     centre, angle = VIEWS[asked.view]
     return grow(
         asked.seed,
-        _SIZE_PX,
+        SIZE_PX,
         preset=asked.preset,
         laterality=asked.laterality,
         centred_on=centre,
