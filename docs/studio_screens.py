@@ -11,11 +11,18 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Page, sync_playwright
+
+from retinasynth.anatomy.growth import grow
+from retinasynth.datasets.degradation import Degradation, degraded
+from retinasynth.images import write_photograph
+from retinasynth.synthesis.synthesizer import Synthesizer
 
 IMAGES = Path(__file__).parent / "images"
 WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
@@ -26,9 +33,11 @@ def main() -> None:
     """Start a studio, photograph it, stop it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=Path, help="JSON file for times, in seconds")
+    parser.add_argument("--enhancer", help="of the studio; else the bundled one, where there is one")
     wanted = parser.parse_args()
     started = time.monotonic()
-    command = [sys.executable, "-m", "retinasynth.cli", "studio", "--port", "0"]
+    enhancer = ["--enhancer", wanted.enhancer] if wanted.enhancer else []
+    command = [sys.executable, "-m", "retinasynth.cli", "studio", "--port", "0", *enhancer]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,  # noqa: S603 - our own command
         sync_playwright() as playwright,
@@ -48,6 +57,7 @@ def main() -> None:
             six.get_by_text("Six styles", exact=True).click()
             six.wait_for_selector(".choice")
             photograph(six, "phone")
+            tabs(opened(browser.new_page(viewport=WIDE), address))
         finally:
             server.terminate()
 
@@ -80,6 +90,32 @@ def draw(page: Page) -> None:
     photograph(page, "drawing")
 
 
+def tabs(page: Page) -> None:
+    """The tabs of what-ifs, series and, where an enhancer is, enhancement."""
+    page.get_by_role("tab", name="What if").click()
+    page.wait_for_selector("#whatif-measures td")
+    photograph(page, "whatif", whole=True)
+    page.get_by_role("tab", name="Series").click()
+    page.wait_for_selector("#series-measures td")
+    photograph(page, "series", whole=True)
+    enhance = page.get_by_role("tab", name="Enhance")
+    if not enhance.count():
+        return
+    enhance.click()
+    sharp = Synthesizer.load("fundus-512").generate(grow(7, 512, centred_on="disc"), seed=3)
+    spoilt = degraded(sharp, Degradation(blur_px=1.0, noise=0.04), np.random.default_rng(0))
+    with tempfile.TemporaryDirectory() as folder:
+        write_photograph(Path(folder) / "noisy.png", spoilt)
+        with page.expect_file_chooser() as chooser:
+            page.click("#enhance-upload")
+        chooser.value.set_files(Path(folder) / "noisy.png")
+        page.wait_for_selector(".arrived .message:visible")
+    page.locator("label", has_text="2 x").click()
+    page.click("#enhance")
+    page.wait_for_selector("#enhanced img")
+    photograph(page, "enhance", whole=True)
+
+
 def change(page: Page, do: Callable[[], None]) -> float:
     """Do something, wait for another picture; returns how long that took, in seconds."""
     before = page.get_attribute("#picture img", "src")
@@ -102,10 +138,10 @@ def timed(page: Page) -> dict[str, list[float]]:
     return {"a slider": moved, "another style": styles, "another eye": grown}
 
 
-def photograph(page: Page, name: str) -> None:
-    """Save what is in sight."""
+def photograph(page: Page, name: str, *, whole: bool = False) -> None:
+    """Save what is in sight, or the whole page."""
     page.wait_for_timeout(1500)  # for transitions to end
-    page.screenshot(path=IMAGES / f"studio-{name}.jpg", type="jpeg", quality=88)
+    page.screenshot(path=IMAGES / f"studio-{name}.jpg", type="jpeg", quality=88, full_page=whole)
 
 
 if __name__ == "__main__":

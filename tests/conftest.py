@@ -76,9 +76,28 @@ def styled_run(phantoms: Path, styled_settings: Settings, tmp_path_factory: pyte
 
 
 @pytest.fixture(scope="session")
-def studio(styled_run: Path) -> Iterator[str]:
-    """The address of a studio that serves a tiny model, in a process of its own."""
-    command = [sys.executable, "-m", "retinasynth.cli", "studio", "--port", "0", "--model", str(styled_run)]
+def enhancer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model folder of a tiny enhancer that has learnt nothing, and changes every photograph."""
+    import torch
+
+    from retinasynth.config import EnhancerSettings
+    from retinasynth.models.enhancer_saving import EnhancerConfig, EnhancerModel, save_enhancer
+    from retinasynth.models.enhancers import EnhancementNetwork
+
+    settings = EnhancerSettings.from_preset("enhance").with_overrides(["filters=8", "blocks=1"])
+    torch.manual_seed(0)
+    network = EnhancementNetwork(settings.network)
+    torch.nn.init.normal_(network.last.weight, std=0.05)
+    folder = tmp_path_factory.mktemp("runs") / "enhancer"
+    save_enhancer(folder, EnhancerModel(network, EnhancerConfig.of(settings, {})))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def studio(styled_run: Path, enhancer_folder: Path) -> Iterator[str]:
+    """The address of a studio that serves tiny models, in a process of its own."""
+    models = ["--model", str(styled_run), "--enhancer", str(enhancer_folder)]
+    command = [sys.executable, "-m", "retinasynth.cli", "studio", "--port", "0", *models]
     # A wide screen, so that the address stands in one line.
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}) as server:
         try:

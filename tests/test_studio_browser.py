@@ -133,19 +133,83 @@ def test_a_phone_needs_no_sideways_scrolling_and_everything_is_named(browser, st
             page.get_by_text(title, exact=True).click()
         page.get_by_label("range slider for Contrast").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") == 390
-        tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        session = page.context.new_cdp_session(page)
         controls = {"button", "radio", "checkbox", "slider", "textbox", "combobox", "spinbutton", "tab"}
-        nameless = [
-            node["role"]["value"]
-            for node in tree
-            if not node["ignored"] and node["role"]["value"] in controls and not node["name"]["value"]
-        ]
-        assert nameless == []
+
+        def nameless():
+            return [
+                node["role"]["value"]
+                for node in session.send("Accessibility.getFullAXTree")["nodes"]
+                if not node["ignored"] and node["role"]["value"] in controls and not node["name"]["value"]
+            ]
+
+        assert nameless() == []
         page.mouse.wheel(0, 1000)
         page.wait_for_function("scrollY > 900 && document.querySelector('#picture').getBoundingClientRect().top === 0")
-        page.get_by_role("tab", name="Evaluate").click()
-        page.locator("#evaluate").wait_for()
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        for name, place in (
+            ("What if", "#whatif img"),
+            ("Series", "#series-plot svg"),
+            ("Enhance", "#enhance"),
+            ("Evaluate", "#evaluate"),
+        ):
+            page.get_by_role("tab", name=name).click()
+            page.locator(place).first.wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth") == 390
+            assert nameless() == []
+
+
+def test_what_ifs_series_and_enhancement(browser, studio, tmp_path):
+    def changes(place, do, then="img"):
+        before = page.get_attribute(f"{place} {then}", "src")
+        do()
+        page.wait_for_function(
+            "([at, old]) => (document.querySelector(at)?.src ?? old) !== old", arg=[f"{place} {then}", before]
+        )
+
+    def pressed(label):
+        page.get_by_label(f"range slider for {label}").focus()
+        page.keyboard.press("ArrowLeft")
+
+    with opened(browser, studio) as page:
+        page.get_by_role("tab", name="What if").click()
+        page.wait_for_selector("#whatif img")
+        assert page.locator("#whatif img").count() == 6  # whole and close up
+        changes("#whatif", lambda: pressed("Cup-to-disc ratio after"), "figure:nth-of-type(2) img")
+        assert "ratio 0.79" in page.inner_text("#whatif")
+        page.get_by_role("checkbox", name="Arteries", exact=True).check()
+        page.get_by_label("range slider for Calibre that arteries keep, percent").wait_for()
+        page.get_by_role("checkbox", name="Arteries", exact=True).uncheck()
+        page.get_by_role("checkbox", name="Cup", exact=True).uncheck()
+        page.wait_for_selector("#whatif-message :text('Choose one thing or more')")
+        page.get_by_role("checkbox", name="Cup", exact=True).check()
+        page.wait_for_selector("#whatif-message .message", state="detached")
+        with page.expect_download() as download:
+            page.click("#whatif-panel")
+        assert download.value.suggested_filename == "grown_000007-what-if.png"
+
+        page.get_by_role("tab", name="Series").click()
+        page.wait_for_selector("#series-measures td")
+        assert page.locator("#series img").count() == 3 * page.locator("#series-measures tbody tr").count()
+        changes("#series", lambda: page.get_by_label("Glaucoma, a notch").check(force=True))
+        page.wait_for_selector("#series-measures :text('Narrowest rim')")
+        assert "follow poorly" in page.inner_text("body")
+
+        page.get_by_role("tab", name="Enhance").click()
+        page.click("#enhance")
+        page.wait_for_selector("#enhance-message .problem:has-text('Upload one')")
+        with page.expect_file_chooser() as chooser:
+            page.click("#enhance-upload")
+        chooser.value.set_files(put_photograph(tmp_path / "mine.png", 1, 450, 500))
+        page.wait_for_selector(".arrived :text('mine.png, 500 x 450 px')")
+        page.get_by_label("2 x").check(force=True)
+        page.click("#enhance")
+        page.wait_for_selector("#enhanced img")
+        assert "not for diagnosis" in page.inner_text("#enhance-message")
+        changes("#enhanced", lambda: pressed("Close up: from the left, percent"), "figure:nth-of-type(4) img")
+        with page.expect_download() as download:
+            page.click("#enhance-fetch a")
+        with Image.open(download.value.path()) as enhanced:
+            assert enhanced.size == (1000, 900)
 
 
 def test_uploads_that_are_wrong_get_a_sentence_and_all_else_still_works(browser, studio, tmp_path):

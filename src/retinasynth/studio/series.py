@@ -17,9 +17,9 @@ from retinasynth.studio.markup import Shown
 from retinasynth.studio.wishes import Given, Look
 from retinasynth.synthesis.synthesizer import Synthesizer
 
-WARNING = """What is found in the photograph is found by our own segmenter. Thin vessels are a pixel or two wide and \
-partly missed, so biomarkers of found vessels follow poorly where small vessels count: a flat line does not prove that \
-nothing was drawn. Arteries and veins are told apart by the labels nearby."""
+WARNING = """What is found in the photographs is found by our own segmenters, which err as well. Thin vessels are a \
+pixel or two wide and partly missed, so biomarkers of found vessels follow poorly where small vessels count: a flat \
+line does not prove that nothing was drawn. Found arteries and veins are told apart by the labels nearby."""
 
 _ABOUT = """One eye in one style and with one noise, drawn several times with one thing rising, as in the studies \
 `glaucoma` and `vascular`. **An illustration, not for diagnosis.**"""
@@ -59,7 +59,9 @@ SERIES = {
     "Glaucoma, a notch": Series(
         "notch", glaucoma.NOTCHES, "notch {:.0%} deep", "depth of the notch", "narrowest rim", 2, is_same=False
     ),
-    "Narrow arteries": _vascular("narrowing", "arteries at {:.0%}", "share of their calibre", is_same=False),
+    "Narrow arteries": _vascular(
+        "narrowing", "arteries at {:.0%}", "share of their calibre that is kept", is_same=False
+    ),
     "Tortuosity": _vascular("tortuosity", "tortuosity {:.2f}", "tortuosity asked for", is_same=True),
     "Beaded veins": _vascular("beading", "beads of {:.0%}", "swing asked for", is_same=True),
     "New vessels": _vascular("tufts", "{:.0f} tufts", "tufts of new vessels", is_same=False),
@@ -115,7 +117,7 @@ def strip_of(name: str, drawn: Sequence[Step]) -> str:
     """The pictures of a series as a piece of the page: a column for each grade that is drawn."""
     shown = []
     for step, (words, label, found) in zip(drawn, lines_of(name, drawn), strict=True):
-        captions = (words, f"asked for: {label}", f"found: {found}")
+        captions = (words, f"Asked for: {label}", f"Found: {found}")
         shown += [
             Shown(tile, caption, f"{words}, close up: {what}")
             for tile, caption, what in zip(step.tiles, captions, SHOWN, strict=True)
@@ -172,10 +174,11 @@ def build(model: Synthesizer, tab: gr.Tab) -> None:
 
     def draw(values: Values) -> Iterator[Changes]:
         chosen, drawn = values[name], []
+        of_all = f"of {len(SERIES[chosen].grades)} photographs"
+        yield {note: markup.message(f"0 {of_all}"), table: "", plot: ""}
         for step in steps(model, chosen, seed_of(values[seed]), Look(values[style])):
             drawn.append(step)
-            told = f"{len(drawn)} of {len(SERIES[chosen].grades)} photographs"
-            yield {picture: strip_of(chosen, drawn), note: markup.message(told)}
+            yield {picture: strip_of(chosen, drawn), note: markup.message(f"{len(drawn)} {of_all}")}
         yield {
             note: "",
             table: markup.table((capital(SERIES[chosen].measured), "labels", "photograph"), lines_of(chosen, drawn)),

@@ -33,6 +33,7 @@ HEAD = ("In the labels", "before", "after")
 
 _ABOUT = f"""The same eye in the same style and with the same noise, photographed as it is and after a change to its \
 labels. **{NOTICE}**"""
+_SCALE = f'<p class="scale">Change: none <i></i> {SHOWN_CHANGE} grey levels of 255, or more</p>'
 _MEASURES = {
     "cup_to_disc_vertical": ("Cup-to-disc ratio", "{:.2f}"),
     "artery_to_vein_ratio": ("Artery-to-vein ratio", "{:.2f}"),
@@ -72,11 +73,10 @@ def changed(model: Synthesizer, asked: Asked, edit: Edit, look: Look) -> WhatIf:
 def pictures_of(result: WhatIf) -> list[Shown]:
     """Before, after, change; and the same close up, where the change is small."""
     about = markup.described(result.before)
-    scale = f"Change: black is none, pale yellow {SHOWN_CHANGE} grey levels or more"
     words = [
         ("Before", f"{about}, before"),
         (f"After: {result.edit.words}", f"{about}, after: {result.edit.words}"),
-        (scale, f"Where the two photographs differ: {sentences_of(result)[0]}"),
+        ("Change", f"Where the two photographs differ. {sentences_of(result)[0]}"),
     ]
     shown = [Shown(one, *said) for one, said in zip(result.pictures, words, strict=True)]
     if result.close_up is not None:
@@ -163,7 +163,7 @@ def build(model: Synthesizer, downloads: Downloads, tab: gr.Tab) -> None:
     def show(values: Values) -> Changes:
         result = result_of(values)
         return {
-            picture: markup.grid(pictures_of(result), "three"),
+            picture: markup.grid(pictures_of(result), "three") + _SCALE,
             sentences: markup.findings(sentences_of(result)),
             table: markup.table(HEAD, changes_of(result)),
             is_drawn: True,
