@@ -78,9 +78,9 @@ def test_pictures_are_shown_whole_and_close_up(result):
     rows, columns = result.close_up
     assert np.array_equal(shown[4].picture, result.after.photograph[rows, columns])
     assert result.after.planes["disc"][rows, columns].sum() == result.after.planes["disc"].sum()
-    small = markup.grid(shown, "three")
+    small = markup.grid(shown, "what-if")
     assert small.count("<img") == 6
-    assert '"stage grid three"' in small
+    assert '"stage grid what-if"' in small
 
 
 def test_the_change_is_told_in_words(result):
@@ -129,7 +129,7 @@ def test_the_bundled_generator_is_followed_by_the_bundled_segmenter(monkeypatch)
     assert 0.05 < drawn[1].found - drawn[0].found < 0.7
     strip = series.strip_of("Glaucoma", drawn)
     assert strip.count("<img") == 6
-    assert "Asked for: 0.90" in strip
+    assert "Labels: 0.90" in strip
     assert f"Found: {drawn[1].found:.2f}" in strip
 
 

@@ -117,7 +117,7 @@ def strip_of(name: str, drawn: Sequence[Step]) -> str:
     """The pictures of a series as a piece of the page: a column for each grade that is drawn."""
     shown = []
     for step, (words, label, found) in zip(drawn, lines_of(name, drawn), strict=True):
-        captions = (words, f"Asked for: {label}", f"Found: {found}")
+        captions = (words, f"Labels: {label}", f"Found: {found}")
         shown += [
             Shown(tile, caption, f"{words}, close up: {what}")
             for tile, caption, what in zip(step.tiles, captions, SHOWN, strict=True)

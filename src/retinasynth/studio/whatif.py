@@ -163,7 +163,7 @@ def build(model: Synthesizer, downloads: Downloads, tab: gr.Tab) -> None:
     def show(values: Values) -> Changes:
         result = result_of(values)
         return {
-            picture: markup.grid(pictures_of(result), "three") + _SCALE,
+            picture: markup.grid(pictures_of(result), "what-if") + _SCALE,
             sentences: markup.findings(sentences_of(result)),
             table: markup.table(HEAD, changes_of(result)),
             is_drawn: True,
