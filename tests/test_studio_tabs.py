@@ -71,6 +71,13 @@ def test_before_is_the_eye_of_that_number_and_after_has_the_edit(model, result):
     assert lines.keys() == {"Cup-to-disc ratio", "Cup, of the field"}  # all else stays
 
 
+def test_new_lesions_stay_where_they_are_in_another_style(model):
+    asked, edit = wishes.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8, lesions="moderate")
+    one, other = (whatif.changed(model, asked, edit, Look(style)) for style in wishes.STYLES[:2])
+    assert (one.after.planes["haemorrhages"] == other.after.planes["haemorrhages"]).all()
+    assert (one.after.photograph != other.after.photograph).any()
+
+
 def test_pictures_are_shown_whole_and_close_up(result):
     shown = whatif.pictures_of(result)
     assert [one.caption for one in shown[:3]] == ["Before", "After: cup-to-disc ratio 0.80", "Change"]

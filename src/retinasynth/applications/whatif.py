@@ -276,7 +276,15 @@ class WhatIf:
         }
 
 
-def what_if(eye: Eye, edit: Edit, model: Synthesizer, *, seed: int = 0, style: StyleChoice | None = None) -> WhatIf:
+def what_if(
+    eye: Eye,
+    edit: Edit,
+    model: Synthesizer,
+    *,
+    seed: int = 0,
+    style: StyleChoice | None = None,
+    lesion_seed: int | None = None,
+) -> WhatIf:
     """The photographs of an eye before and after an edit, in one style and with one noise.
 
     Args:
@@ -286,6 +294,7 @@ def what_if(eye: Eye, edit: Edit, model: Synthesizer, *, seed: int = 0, style: S
         model: draws the photographs.
         seed: of style, noise and lesions.
         style: instead; as `Synthesizer.generate` takes it.
+        lesion_seed: of where new lesions lie, instead, so that they stay where they are in another style.
 
     Returns:
         Both, at the size of the eye. Where the photographs differ by more than `GOAL` outside the edited region, the
@@ -301,7 +310,7 @@ def what_if(eye: Eye, edit: Edit, model: Synthesizer, *, seed: int = 0, style: S
     is_told = edit.lesions not in (None, "none") or (edit.lesions == "none" and len(unknown) < len(LESIONS))
     assumed = unknown if is_told else ()
     before = replace(known, planes={**known.planes, **dict.fromkeys(assumed, np.zeros(eye.size, np.bool_))})
-    after = edited(before, edit, seed)
+    after = edited(before, edit, seed if lesion_seed is None else lesion_seed)
     drawn = [plane for plane in ("vessels", *model.config.planes) if plane in before.planes or plane in after.planes]
     nothing = np.zeros(eye.size, np.bool_)
     differing = [before.planes.get(plane, nothing) ^ after.planes.get(plane, nothing) for plane in drawn]

@@ -67,7 +67,8 @@ def edit_of(chosen: Sequence[str], cup: float, lesions: Severity, percent: float
 @functools.lru_cache(maxsize=4)
 def changed(model: Synthesizer, asked: Asked, edit: Edit, look: Look) -> WhatIf:
     """An eye before and after an edit, see `retinasynth.applications.whatif.what_if`."""
-    return what_if(wishes.grown(asked), edit, model, seed=look.seed, style=wishes.style_of(look, Given()))
+    eye, style = wishes.grown(asked), wishes.style_of(look, Given())
+    return what_if(eye, edit, model, seed=look.seed, style=style, lesion_seed=asked.seed)
 
 
 def pictures_of(result: WhatIf) -> list[Shown]:
