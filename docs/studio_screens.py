@@ -33,11 +33,9 @@ def main() -> None:
     """Start a studio, photograph it, stop it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=Path, help="JSON file for times, in seconds")
-    parser.add_argument("--enhancer", help="of the studio; else the bundled one, where there is one")
     wanted = parser.parse_args()
     started = time.monotonic()
-    enhancer = ["--enhancer", wanted.enhancer] if wanted.enhancer else []
-    command = [sys.executable, "-m", "retinasynth.cli", "studio", "--port", "0", *enhancer]
+    command = [sys.executable, "-m", "retinasynth.cli", "studio", "--port", "0"]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,  # noqa: S603 - our own command
         sync_playwright() as playwright,
@@ -91,17 +89,14 @@ def draw(page: Page) -> None:
 
 
 def tabs(page: Page) -> None:
-    """The tabs of what-ifs, series and, where an enhancer is, enhancement."""
+    """The tabs of what-ifs, series and enhancement."""
     page.get_by_role("tab", name="What if").click()
     page.wait_for_selector("#whatif-measures td")
     photograph(page, "whatif", whole=True)
     page.get_by_role("tab", name="Series").click()
     page.wait_for_selector("#series-measures td")
     photograph(page, "series", whole=True)
-    enhance = page.get_by_role("tab", name="Enhance")
-    if not enhance.count():
-        return
-    enhance.click()
+    page.get_by_role("tab", name="Enhance").click()
     sharp = Synthesizer.load("fundus-512").generate(grow(7, 512, centred_on="disc"), seed=3)
     spoilt = degraded(sharp, Degradation(blur_px=1.0, noise=0.04), np.random.default_rng(0))
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,7 @@ from retinasynth.evaluation.features import (
 )
 from retinasynth.images import resize_photograph
 from retinasynth.models.segmenter_saving import load_segmenter
-from retinasynth.models.weights import BUNDLED, model_folder
+from retinasynth.models.weights import SEGMENTERS, model_folder
 
 COLOURS = 6  # of the fundus features: mean and deviation of each channel
 
@@ -59,7 +59,7 @@ def distance(first, second):
 def test_fundus_features_are_the_means_and_deviations_of_the_encoder(fundus, photographs):
     square, field = framed(photographs[0], 384)
     inner = binary_erosion(field, iterations=12)
-    network = load_segmenter(model_folder("judge", bundled=BUNDLED)).network
+    network = load_segmenter(model_folder("judge", bundled=SEGMENTERS)).network
     seen = []
     for level in ("conv_0", "down_1", "down_2", "down_3", "down_4"):
         getattr(network.network, level).register_forward_hook(lambda _, __, output: seen.append(output[0].numpy()))

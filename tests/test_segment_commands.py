@@ -14,7 +14,7 @@ import retinasynth as rs
 from retinasynth import cli
 from retinasynth.anatomy.skeleton import vessel_graph
 from retinasynth.applications.fundus import connected_share
-from retinasynth.applications.segmentation import BUNDLED, Segmenter
+from retinasynth.applications.segmentation import SEGMENTERS, Segmenter
 from retinasynth.errors import ImageError, InputError
 from retinasynth.images import read_mask, resize_photograph, write_photograph
 from retinasynth.models.weights import model_folder
@@ -92,7 +92,7 @@ def test_the_judge_agrees_though_it_is_of_another_kind(found):
 
 
 def test_bundled_models_are_small_and_say_where_they_come_from():
-    folders = [model_folder(name, bundled=BUNDLED) for name in BUNDLED]
+    folders = [model_folder(name, bundled=SEGMENTERS) for name in SEGMENTERS]
     assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) < 5e6
     for folder in folders:
         card = (folder / "README.md").read_text()

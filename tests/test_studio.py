@@ -462,6 +462,6 @@ def test_a_model_without_styles_cannot_open_the_studio(trained):
     from retinasynth.studio import serve
 
     with pytest.raises(InputError, match="follows no style"):
-        serve([str(trained)], "127.0.0.1", 0, print)
+        serve([str(trained)], "enhance", "127.0.0.1", 0, print)
     with pytest.raises(InputError, match="same name"):
-        serve([str(trained), str(trained)], "127.0.0.1", 0, print)
+        serve([str(trained), str(trained)], "enhance", "127.0.0.1", 0, print)

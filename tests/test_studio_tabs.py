@@ -206,20 +206,18 @@ def test_what_is_enhanced_says_so(enhancer):
     }
 
 
-def test_the_enhancer_is_the_given_one_or_the_bundled_one_or_none(styled_run, enhancer_folder, tmp_path, monkeypatch):
+def test_the_enhancer_is_the_one_that_is_named(styled_run, enhancer_folder, tmp_path, monkeypatch):
     got = []
 
     def run(_, enhancer, listening, __):
         listening.close()
-        got.append(enhancer and enhancer.name)
+        got.append(enhancer.name)
 
     monkeypatch.setattr("retinasynth.studio.server.run", run)
     for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE"):
         monkeypatch.setenv(name, "")  # put back afterwards
-    nothing = tmp_path / "nothing"
-    for bundled, given in ((nothing, None), (enhancer_folder, None), (nothing, enhancer_folder)):
-        monkeypatch.setattr("retinasynth.studio.BUNDLED_ENHANCER", bundled)
-        serve([str(styled_run)], "127.0.0.1", 0, str, enhancer=given and str(given))
-    assert got == [None, enhancer_folder.name, enhancer_folder.name]
+    for given in ("enhance", str(enhancer_folder)):
+        serve([str(styled_run)], given, "127.0.0.1", 0, str)
+    assert got == ["enhance", enhancer_folder.name]
     with pytest.raises(ModelError, match="nowhere"):
-        serve([str(styled_run)], "127.0.0.1", 0, str, enhancer=str(tmp_path / "nowhere"))
+        serve([str(styled_run)], str(tmp_path / "nowhere"), "127.0.0.1", 0, str)

@@ -19,6 +19,7 @@ TITLES = {
     "vessels": "Segmenter vessels",
     "disc-cup": "Segmenter disc-cup",
     "judge": "Segmenter judge",
+    "enhance": "Enhancer enhance",
 }
 # By file of the repository, the page that is made of it.
 PAGES = {

@@ -14,7 +14,7 @@ from retinasynth.images import MAX_PIXELS, Photograph, write_photograph
 from retinasynth.models.enhancer_saving import EnhancerModel, load_enhancer
 from retinasynth.models.enhancers import enhanced
 from retinasynth.models.generation import move_for_generation
-from retinasynth.models.weights import model_folder
+from retinasynth.models.weights import ENHANCERS, model_folder
 from retinasynth.progress import progress
 
 WARNING = (
@@ -33,7 +33,7 @@ class Enhancer:
 
     Example (needs a photograph)::
 
-        Enhancer.load("runs/mine").enhance("eye.jpg", scale=2)  # uint8 (2 x height, 2 x width, 3)
+        Enhancer.load("enhance").enhance("eye.jpg", scale=2)  # uint8 (2 x height, 2 x width, 3)
     """
 
     def __init__(self, model: EnhancerModel, name: str) -> None:
@@ -41,13 +41,13 @@ class Enhancer:
         move_for_generation(model.network)
 
     @classmethod
-    def load(cls, model: Path | str) -> Self:
+    def load(cls, model: Path | str = "enhance") -> Self:
         """The bundled enhancer by its name, or the one in a run folder or a model folder.
 
         Raises:
             ModelError: there is none, or one of its files is missing, damaged or foreign.
         """
-        folder = model_folder(model, command="enhance train")
+        folder = model_folder(model, bundled=ENHANCERS, command="enhance train")
         return cls(load_enhancer(folder), Path(model).resolve().name)
 
     def enhance(

@@ -16,7 +16,7 @@ from retinasynth.images import Mask, Photograph, read_photograph, stem_of
 from retinasynth.models.generation import move_for_generation
 from retinasynth.models.prediction import Probability, found_planes, predict, promised_dice
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
-from retinasynth.models.weights import BUNDLED, model_folder
+from retinasynth.models.weights import SEGMENTERS, model_folder
 
 USUAL = ("vessels", "disc-cup")  # what `segment` looks for
 
@@ -68,7 +68,7 @@ class Segmenter:
         Raises:
             ModelError: there is none, or one of its files is missing, damaged or foreign.
         """
-        folder = model_folder(model, bundled=BUNDLED, command="segment train")
+        folder = model_folder(model, bundled=SEGMENTERS, command="segment train")
         return cls(load_segmenter(folder), Path(model).resolve().name)
 
     def segment(self, photograph: Photograph | Path | str) -> Segmentation:

@@ -220,11 +220,8 @@ def studio(
         ),
     ] = None,
     enhancer: Annotated[
-        str | None,
-        typer.Option(
-            help="A run or model folder of an enhancer, for the tab Enhance.", show_default="the bundled one, if any"
-        ),
-    ] = None,
+        str, typer.Option(help="For the tab Enhance: the bundled enhance, or a run or model folder.")
+    ] = "enhance",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
     host: Annotated[
         str, typer.Option(help="127.0.0.1 is reached from this machine alone, 0.0.0.0 from every one.")
@@ -235,10 +232,10 @@ def studio(
 
     serve(
         models or ["fundus-512"],
+        enhancer,
         host,
         port,
         lambda address: screen.print(f"The studio is at {address} (stop it with Ctrl+C)", highlight=False),
-        enhancer=enhancer,
     )
 
 

@@ -11,7 +11,7 @@ from retinasynth.errors import InputError
 
 app = typer.Typer(help="Make photographs less noisy, sharper and larger.", no_args_is_help=True)
 
-_Model = Annotated[str, typer.Option(help="A run folder or a model folder.")]
+_Model = Annotated[str, typer.Option(help="The bundled enhance, a run folder or a model folder.")]
 
 
 @app.command("train")
@@ -50,7 +50,7 @@ def enhance_train(
 def enhance_apply(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A photograph, a folder of them, or a data set.")],
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same work to go on with.")],
-    model: _Model,
+    model: _Model = "enhance",
     scale: Annotated[int, typer.Option(metavar="1|2|4", help="Height and width become so many times as large.")] = 1,
     noise: Annotated[
         bool | None, typer.Option(help="Say whether they are noisy, if you know.", show_default="the network sees")
@@ -72,7 +72,7 @@ def enhance_apply(
 def enhance_evaluate(
     data: Annotated[Path, typer.Option(metavar="DIR", help="A data set; its test photographs judge.")],
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same evaluation to go on with.")],
-    model: _Model,
+    model: _Model = "enhance",
     size: Annotated[
         int, typer.Option(min=256, metavar="PX", help="Longest side of a clean photograph; larger ones are reduced.")
     ] = 1024,

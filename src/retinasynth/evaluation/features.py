@@ -22,7 +22,7 @@ from retinasynth.errors import InputError, MissingExtraError, ModelError
 from retinasynth.images import Mask, Photograph, signed_from_photograph
 from retinasynth.models.segmenter_saving import load_segmenter
 from retinasynth.models.segmenters import normalised
-from retinasynth.models.weights import BUNDLED, model_folder
+from retinasynth.models.weights import SEGMENTERS, model_folder
 
 CONVENTIONS = {
     "frame": "photographs are cut to the square around their field of view and resized, so that cameras differ in "
@@ -165,7 +165,7 @@ class FundusFeatures:
     SIZE_PX = 384
 
     def __init__(self) -> None:
-        network = load_segmenter(model_folder("judge", bundled=BUNDLED)).network
+        network = load_segmenter(model_folder("judge", bundled=SEGMENTERS)).network
         unet = network.network
         if not isinstance(unet, BasicUNet):
             raise TypeError(f"the bundled judge is a {type(unet).__name__}, whose encoder is not known here")

@@ -25,7 +25,7 @@ from retinasynth.evaluation.segmentation import centre_error
 from retinasynth.images import Mask, Photograph, resize_mask, resize_photograph
 from retinasynth.models.prediction import found_planes, predict
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
-from retinasynth.models.weights import BUNDLED, model_folder
+from retinasynth.models.weights import SEGMENTERS, model_folder
 
 LARGEST_PX = 1024  # longer side at which anatomy is compared
 MOST_REAL = 100  # real photographs looked at for comparison
@@ -98,7 +98,7 @@ class Judge:
 
     def __init__(self) -> None:
         self._models: list[SegmenterModel] = [
-            load_segmenter(model_folder(name, bundled=BUNDLED, command="segment train"))
+            load_segmenter(model_folder(name, bundled=SEGMENTERS, command="segment train"))
             for name in ("judge", "disc-cup")
         ]
         for model in self._models:

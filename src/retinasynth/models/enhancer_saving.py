@@ -14,9 +14,9 @@ from retinasynth.models.folders import FORMAT_VERSION, load_weights, read_config
 
 FORMAT = "retinasynth-enhancer"
 CONVENTIONS = {
-    "input": "RGB photograph, -1 black to 1 white, enlarged by bicubic interpolation where it is to become larger, and "
-    "a layer of 0, 0.5 or 1 where it was enlarged 1, 2 or 4 times; float32 (batch, 4, height, width), height and width "
-    "multiples of 8",
+    "input": "RGB photograph, -1 black to 1 white, enlarged by bicubic interpolation where it is to become larger; a "
+    "layer of 0, 0.5 or 1 where it was enlarged 1, 2 or 4 times; a layer for noise and one for blur, 1 with it, -1 "
+    "without, 0 unknown; float32 (batch, 6, height, width), height and width multiples of 8",
     "output": "RGB photograph, float32 (batch, 3, height, width); values beyond -1 and 1 are cut off",
 }
 
@@ -65,13 +65,18 @@ class EnhancerModel:
     config: EnhancerConfig
 
 
-def save_enhancer(folder: Path, model: EnhancerModel) -> None:
+def save_enhancer(folder: Path, model: EnhancerModel, measured: str = "") -> None:
     """Write the model folder of an enhancer, its weights in half precision.
+
+    Args:
+        folder: made where missing.
+        model: the enhancer.
+        measured: what is added to the model card, in Markdown.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    write_model_folder(folder, model.network, model.config, _model_card(model.config), half=True)
+    write_model_folder(folder, model.network, model.config, _model_card(model.config) + measured, half=True)
 
 
 def load_enhancer(folder: Path) -> EnhancerModel:

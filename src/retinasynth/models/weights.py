@@ -4,8 +4,9 @@ from pathlib import Path
 
 from retinasynth.errors import ModelError
 
-BUNDLED = ("vessels", "disc-cup", "judge")  # segmenters
+SEGMENTERS = ("vessels", "disc-cup", "judge")
 GENERATORS = ("fundus-512",)
+ENHANCERS = ("enhance",)
 HERE = Path(__file__).parent.parent / "weights"
 
 

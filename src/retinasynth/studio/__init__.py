@@ -12,15 +12,10 @@ from pathlib import Path
 
 from retinasynth.applications.enhancement import Enhancer
 from retinasynth.errors import InputError, MissingExtraError
-from retinasynth.models.weights import HERE
 from retinasynth.synthesis.synthesizer import Synthesizer
 
-BUNDLED_ENHANCER = HERE / "enhance"
 
-
-def serve(
-    models: Sequence[str], host: str, port: int, announce: Callable[[str], None], *, enhancer: str | None = None
-) -> None:
+def serve(models: Sequence[str], enhancer: str, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Open the studio and serve it until the user stops it.
 
     Nothing is asked of any other server. What people upload is kept in a folder of its own, that goes when it ends.
@@ -28,11 +23,10 @@ def serve(
     Args:
         models: names of bundled models, run folders or model folders; the first makes the photographs, the others
             can be compared with it.
+        enhancer: of photographs: the name of the bundled one, a run folder or a model folder.
         host: address of this machine to serve at; ``"127.0.0.1"`` is reached from this machine alone.
         port: likewise; 0 takes any free one.
         announce: is told the address when the studio is about to open.
-        enhancer: run folder or model folder of an enhancer of photographs; None takes the bundled one, where there is
-            one.
 
     Raises:
         MissingExtraError: gradio is not installed.
@@ -48,7 +42,7 @@ def serve(
     first = next(iter(loaded.values()))
     if not first.config.is_styled:
         raise InputError(f"{first.name} follows no style", expected="first a model of the architecture styled")
-    enhancing = Enhancer.load(enhancer or BUNDLED_ENHANCER) if enhancer or BUNDLED_ENHANCER.is_dir() else None
+    enhancing = Enhancer.load(enhancer)
     with tempfile.TemporaryDirectory(prefix="retinasynth-studio-", ignore_cleanup_errors=True) as folder:
         # Gradio reads these when it is first imported.
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}

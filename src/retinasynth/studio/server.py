@@ -101,12 +101,12 @@ def _size_of(folder: Path) -> int:
     return total
 
 
-def page(models: Mapping[str, Synthesizer], enhancer: Enhancer | None, downloads: Downloads) -> gr.Blocks:
+def page(models: Mapping[str, Synthesizer], enhancer: Enhancer, downloads: Downloads) -> gr.Blocks:
     """The page with all its tabs.
 
     Args:
         models: by name; the first makes the photographs.
-        enhancer: of photographs; without one there is no tab for it.
+        enhancer: of photographs.
         downloads: where files are laid that people take along.
     """
     forget = (_FORGET_S // 3, _FORGET_S)
@@ -125,21 +125,20 @@ def page(models: Mapping[str, Synthesizer], enhancer: Enhancer | None, downloads
             whatif.build(first, downloads, tab)
         with gr.Tab("Series") as tab:
             series.build(first, tab)
-        if enhancer is not None:
-            with gr.Tab("Enhance"):
-                enhance.build(enhancer, downloads)
+        with gr.Tab("Enhance"):
+            enhance.build(enhancer, downloads)
         with gr.Tab("Evaluate"):
             evaluation.build(downloads)
     blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return blocks
 
 
-def application(models: Mapping[str, Synthesizer], enhancer: Enhancer | None, uploads: Path) -> FastAPI:
+def application(models: Mapping[str, Synthesizer], enhancer: Enhancer, uploads: Path) -> FastAPI:
     """The whole server.
 
     Args:
         models: by name; the first makes the photographs.
-        enhancer: of photographs, or None.
+        enhancer: of photographs.
         uploads: a folder for everything that comes and goes.
     """
     downloads = Downloads(uploads / "downloads")
@@ -175,12 +174,12 @@ def application(models: Mapping[str, Synthesizer], enhancer: Enhancer | None, up
     return app
 
 
-def run(models: Mapping[str, Synthesizer], enhancer: Enhancer | None, listening: socket.socket, uploads: Path) -> None:
+def run(models: Mapping[str, Synthesizer], enhancer: Enhancer, listening: socket.socket, uploads: Path) -> None:
     """Serve until the user stops it.
 
     Args:
         models: by name; the first makes the photographs.
-        enhancer: of photographs, or None.
+        enhancer: of photographs.
         listening: what `listen` gives.
         uploads: a folder for everything that comes and goes.
     """

@@ -30,7 +30,7 @@ from retinasynth.models.prediction import Prediction, found_planes, predict
 from retinasynth.models.segmentation_losses import segmentation_loss
 from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
 from retinasynth.models.segmenters import SegmentationNetwork
-from retinasynth.models.weights import BUNDLED, model_folder
+from retinasynth.models.weights import SEGMENTERS, model_folder
 from retinasynth.training import loop, trainer
 from retinasynth.training.checkpoints import State
 from retinasynth.training.learner import Learner, Precision, falling_rate, moving_average
@@ -242,7 +242,7 @@ def beginning(settings: SegmenterSettings) -> SegmenterModel:
         ModelError: there is none, or it finds other planes or is of another shape.
     """
     start = settings.training.start_from
-    model = load_segmenter(model_folder(start, bundled=BUNDLED, command=settings.command))
+    model = load_segmenter(model_folder(start, bundled=SEGMENTERS, command=settings.command))
     ours = SegmenterConfig.of(settings, {}, {})
     for name in ("planes", "network", "normalisation"):
         theirs, wanted = getattr(model.config, name), getattr(ours, name)

@@ -1,10 +1,11 @@
-"""Train an enhancer on a labelled set made of copies of CHASE_DB1, HRF and IDRiD; it goes on.
+"""Train the bundled enhancer again, on a labelled set made of CHASE_DB1, HRF and IDRiD; run again, it goes on.
 
     retinasynth segment label --data chasedb1 --data hrf --data idrid --data idrid_grading --out LABELLED
-    python docs/four_sets_enhancer.py LABELLED WORK
+    python docs/bundled_enhancer.py LABELLED WORK
 
 `segment label` is asked for the photographs alone: it removes twins, so that no test eye is learnt from, and what is
-no fundus. Each camera is shown equally often. About half an hour of one core.
+no fundus. Each camera is shown equally often. Then the model is copied into the package. About half an hour of one
+core.
 """
 
 import shutil
@@ -14,6 +15,8 @@ from pathlib import Path
 from retinasynth.config import EnhancerSettings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.selection import write_selection
+from retinasynth.models.enhancer_saving import load_enhancer, save_enhancer
+from retinasynth.models.weights import HERE
 from retinasynth.training import enhancement
 
 LICENCE = (
@@ -23,7 +26,7 @@ LICENCE = (
 
 
 def main(labelled: Path, work: Path) -> None:
-    """Train, or go on."""
+    """Train, or go on, and put the model into the package."""
     run = work / "enhance"
     if (run / "checkpoint" / "state.safetensors").is_file():
         enhancement.resume(run)
@@ -31,6 +34,8 @@ def main(labelled: Path, work: Path) -> None:
         shutil.rmtree(run, ignore_errors=True)  # stopped before its first checkpoint
         settings = EnhancerSettings.from_preset("enhance").with_overrides([f"licence={LICENCE}"])
         enhancement.train(cameras(labelled, work / "cameras"), run, settings)
+    measured = (Path(__file__).parent / "enhance-card.md").read_text(encoding="utf-8")
+    save_enhancer(HERE / "enhance", load_enhancer(run / "model"), measured)
 
 
 def cameras(labelled: Path, out: Path) -> list[Path]:
