@@ -31,7 +31,8 @@ def main(labelled: Path, work: Path) -> None:
     if (run / "checkpoint" / "state.safetensors").is_file():
         enhancement.resume(run)
     else:
-        shutil.rmtree(run, ignore_errors=True)  # stopped before its first checkpoint
+        if (run / "config.yaml").is_file():  # stopped before its first checkpoint
+            shutil.rmtree(run)
         settings = EnhancerSettings.from_preset("enhance").with_overrides([f"licence={LICENCE}"])
         enhancement.train(cameras(labelled, work / "cameras"), run, settings)
     measured = (Path(__file__).parent / "enhance-card.md").read_text(encoding="utf-8")

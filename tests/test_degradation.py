@@ -93,6 +93,11 @@ def test_what_is_drawn_keeps_to_its_limits_and_repeats():
 
 
 def test_half_of_the_examples_suffer_one_thing_alone():
+    alone = DegradationSettings(chance=1, reduced_share=0)  # the others suffer all
+    kinds = [
+        (*one.told[1:], one.quality > 0) for one in (drawn_degradation(random(seed), alone) for seed in range(600))
+    ]
+    assert np.mean([kind == (True, True, True) for kind in kinds]) == pytest.approx(0.5, abs=0.06)
     drawn = [drawn_degradation(random(seed), DegradationSettings(alone_share=1)) for seed in range(600)]
     kinds = [(*one.told[1:], one.quality > 0) for one in drawn if one.scale == 1]
     assert set(kinds) == {(True, False, False), (False, True, False), (True, True, False), (False, False, True)}

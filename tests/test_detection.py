@@ -93,8 +93,20 @@ def test_draws_hold_both_kinds_and_larger_ones_the_smaller():
 
 
 def test_features_are_standardised():
-    rows = Described(np.array([[1, 5], [3, 5]], np.float32), np.array([True, False])).standardised().rows
-    np.testing.assert_allclose(rows, [[-1, 0], [1, 0]], atol=1e-4)
+    some = Described(np.array([[1, 5, 0], [3, 5, 8]], np.float32), np.array([True, False]))  # deviations 1, 0 and 4
+    expected = np.array([1, 0, 4]) / np.sqrt([2, 1, 17])
+    np.testing.assert_allclose(some.standardised().rows, [-expected, expected], atol=1e-5)
+    other = Described(np.array([[2, 7, 4]], np.float32), np.array([True]))
+    np.testing.assert_allclose(other.standardised(as_of=some).rows, [[0, 2, 0]], atol=1e-5)
+
+
+def test_what_hardly_varies_among_few_does_not_outweigh_all_else():
+    random = np.random.default_rng(0)
+    few, many = random.standard_normal((20, 200)), random.standard_normal((400, 200))
+    few[:, 0] *= 1e-3  # by chance alike
+    labels = np.arange(400) < 200
+    seen = Described(many, labels).standardised(as_of=Described(few, labels[:20])).rows
+    assert np.abs(seen[:, 0]).max() < 2 * np.abs(seen[:, 1:]).max()
 
 
 def test_synthetic_photographs_weigh_as_much_as_is_said_however_many_there_are():

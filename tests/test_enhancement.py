@@ -167,6 +167,22 @@ def test_examples_count_by_how_little_is_wrong_with_them(phantoms, tiny):
     assert batch.importance.max() > 2 * batch.importance.min()
 
 
+def test_the_bundled_enhancer_takes_noise_away_and_says_where_it_comes_from():
+    clean = phantom_eye(21, 384).photograph
+    enhancer = Enhancer.load()
+
+    def psnr(picture):
+        return -10 * np.log10(np.square((picture.astype(float) - clean) / 255).mean())
+
+    noisy = degraded(clean, Degradation(noise=0.06), np.random.default_rng(0))
+    assert psnr(enhancer.enhance(noisy, noise=True, blur=False)) > psnr(noisy) + 6
+    assert psnr(enhancer.enhance(clean)) > 40  # what is good stays
+    card = (HERE / "enhance" / "README.md").read_text()
+    assert "CC BY 4.0" in card
+    assert "not for diagnosis" in card
+    assert sum(file.stat().st_size for file in (HERE / "enhance").iterdir()) < 2e6
+
+
 def test_sets_are_learnt_from_equally_often(phantoms, tiny, tmp_path):
     put_photograph(tmp_path / "one" / "train" / "images" / "a.png", height=90, width=90)
     clean = load_clean(tiny.with_overrides([f"data.folders={phantoms},{tmp_path / 'one'}"]).data)

@@ -96,6 +96,16 @@ def test_what_people_drew_stays_as_it_is(sets, tmp_path):
     assert "vessels" not in line["confidence"]
 
 
+def test_grades_of_names_with_dots_are_kept(tmp_path):
+    for number, seed in enumerate((60, 61)):
+        write_photograph(tmp_path / "eyes" / "train" / "images" / f"im.{number}.png", phantom_eye(seed, 256).photograph)
+    (tmp_path / "eyes" / "grades.csv").write_text("image,retinopathy grade\nim.0.png,3\nim.1.png,1\n")
+    sources = find_eyes(tmp_path / "eyes", allow_unpaired=True).eyes
+    assert {eye.name: eye.grade for eye in sources} == {"im.0": 3, "im.1": 1}
+    label_sets(MODELS, [tmp_path / "eyes"], tmp_path / "set")
+    assert {eye.name: eye.grade for eye in find_eyes(tmp_path / "set").eyes} == {"eyes-im.0": 3, "eyes-im.1": 1}
+
+
 def test_grades_of_retinopathy_are_kept(sets, tmp_path):
     copy = tmp_path / "first"
     shutil.copytree(sets[0], copy)

@@ -158,23 +158,27 @@ def test_a_phone_needs_no_sideways_scrolling_and_everything_is_named(browser, st
             assert nameless() == []
 
 
-def test_what_ifs_series_and_enhancement(browser, studio, tmp_path):
-    def changes(place, do, then="img"):
-        before = page.get_attribute(f"{place} {then}", "src")
-        do()
-        page.wait_for_function(
-            "([at, old]) => (document.querySelector(at)?.src ?? old) !== old", arg=[f"{place} {then}", before]
-        )
+def changes(page, place, do, then="img"):
+    """Do something; wait until the picture at a place is another one."""
+    before = page.get_attribute(f"{place} {then}", "src")
+    do()
+    page.wait_for_function(
+        "([at, old]) => (document.querySelector(at)?.src ?? old) !== old", arg=[f"{place} {then}", before]
+    )
 
-    def pressed(label):
-        page.get_by_label(f"range slider for {label}").focus()
-        page.keyboard.press("ArrowLeft")
 
+def pressed(page, label):
+    """Move a slider by a step."""
+    page.get_by_label(f"range slider for {label}").focus()
+    page.keyboard.press("ArrowLeft")
+
+
+def test_what_ifs_and_series(browser, studio):
     with opened(browser, studio) as page:
         page.get_by_role("tab", name="What if").click()
         page.wait_for_selector("#whatif img")
         assert page.locator("#whatif img").count() == 6  # whole and close up
-        changes("#whatif", lambda: pressed("Cup-to-disc ratio after"), "figure:nth-of-type(2) img")
+        changes(page, "#whatif", lambda: pressed(page, "Cup-to-disc ratio after"), "figure:nth-of-type(2) img")
         assert "ratio 0.79" in page.inner_text("#whatif")
         page.get_by_role("checkbox", name="Arteries", exact=True).check()
         page.get_by_label("range slider for Calibre that arteries keep, percent").wait_for()
@@ -186,14 +190,26 @@ def test_what_ifs_series_and_enhancement(browser, studio, tmp_path):
         with page.expect_download() as download:
             page.click("#whatif-panel")
         assert download.value.suggested_filename == "grown_000007-what-if.png"
+        page.get_by_role("checkbox", name="Cup", exact=True).uncheck()
+        fetched = []
+        page.on("download", lambda download: fetched.append(download))  # noqa: PLW0108 - playwright marks what it is given
+        page.click("#whatif-panel")
+        page.wait_for_timeout(500)
+        assert not fetched  # not the one before
 
         page.get_by_role("tab", name="Series").click()
         page.wait_for_selector("#series-measures td")
         assert page.locator("#series img").count() == 3 * page.locator("#series-measures tbody tr").count()
-        changes("#series", lambda: page.get_by_label("Glaucoma, a notch").check(force=True))
+        changes(page, "#series", lambda: page.get_by_label("Glaucoma, a notch").check(force=True))
         page.wait_for_selector("#series-measures :text('Narrowest rim')")
-        assert "follow poorly" in page.inner_text("body")
+        page.get_by_role("tab", name="What if").click()
+        page.get_by_role("tab", name="Series").click()
+        page.wait_for_timeout(500)
+        assert page.locator("#series img").count() > 3  # what is drawn already stays
 
+
+def test_enhancement(browser, studio, tmp_path):
+    with opened(browser, studio) as page:
         page.get_by_role("tab", name="Enhance").click()
         page.click("#enhance")
         page.wait_for_selector("#enhance-message .problem:has-text('Upload one')")
@@ -205,7 +221,10 @@ def test_what_ifs_series_and_enhancement(browser, studio, tmp_path):
         page.click("#enhance")
         page.wait_for_selector("#enhanced img")
         assert "not for diagnosis" in page.inner_text("#enhance-message")
-        changes("#enhanced", lambda: pressed("Close up: from the left, percent"), "figure:nth-of-type(4) img")
+        changes(
+            page, "#enhanced", lambda: pressed(page, "Close up: from the left, percent"), "figure:nth-of-type(4) img"
+        )
+        assert "not for diagnosis" in page.inner_text("#enhance-message")
         with page.expect_download() as download:
             page.click("#enhance-fetch a")
         with Image.open(download.value.path()) as enhanced:

@@ -201,7 +201,7 @@ def label_sets(
     named = [(f"{origin}-{files.name}", files.grade) for origin, files in sources]
     graded = [(name, grade) for name, grade in named if grade is not None and name not in left_out]
     if graded:
-        write_text(out / GRADES, _csv([{"image": name, GRADE: str(grade)} for name, grade in graded]))
+        write_text(out / GRADES, _csv([{"image": f"{name}.png", GRADE: str(grade)} for name, grade in graded]))
     if len(rejected) == len(sources):
         raise DataError(
             f"None of the {len(sources)} photographs could be labelled; {out / REJECTED} says why",

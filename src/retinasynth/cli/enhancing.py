@@ -76,11 +76,12 @@ def enhance_evaluate(
     size: Annotated[
         int, typer.Option(min=256, metavar="PX", help="Longest side of a clean photograph; larger ones are reduced.")
     ] = 1024,
+    told: Annotated[bool, typer.Option(help="Whether the enhancer is told if there is noise and blur.")] = True,
 ) -> None:
     """Does it beat interpolation and classical methods? Photographs are made worse, enhanced and compared."""
     from retinasynth.evaluation.enhancement import evaluate_enhancer
 
-    result = evaluate_enhancer(model, data, out, longest_px=size)
+    result = evaluate_enhancer(model, data, out, longest_px=size, is_told=told)
     for table in result.tables:
         shown = Table(table.title, *(f"{column.title} {column.note}".strip() for column in table.columns.values()))
         for row in table.rows:

@@ -69,9 +69,11 @@ class EnhancerNetworkSettings(Section):
 class EnhancementLossSettings(Section):
     """What is minimised: the weighted sum of the terms below."""
 
-    l1_weight: float = Field(50.0, ge=0, description="weight of the mean absolute error, on values in [-1, 1]")
+    l1_weight: float = Field(
+        50.0, ge=0, description="weight of the mean absolute error, relative to that of what the network is given"
+    )
     ssim_weight: float = Field(
-        10.0, ge=0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), as the source measures it"
+        10.0, ge=0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), likewise relative"
     )
     adversarial_weight: float = Field(
         0.0,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from scipy import ndimage
 
@@ -19,13 +18,13 @@ from retinasynth.anatomy.frame import frame_of
 from retinasynth.applications.enhancement import WARNING, Enhancer
 from retinasynth.applications.segmentation import Segmenter
 from retinasynth.datasets.clean import reduced_to
-from retinasynth.datasets.degradation import Degradation, degraded, enlarged
+from retinasynth.datasets.degradation import Degradation, Told, degraded, enlarged
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of, read_eye
 from retinasynth.errors import DataError
 from retinasynth.evaluation.classical import Method, chosen_method
 from retinasynth.evaluation.fidelity import at_own_size
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
-from retinasynth.evaluation.page import STYLE, draw_pairs, page, panel, svg
+from retinasynth.evaluation.page import draw_pairs, drawing, page, panel, svg
 from retinasynth.evaluation.parts import Column, Gallery, Part, Row, Shown, Table
 from retinasynth.files import LABELLING, add_line, begun_folder, write_json, write_text
 from retinasynth.images import (
@@ -90,7 +89,8 @@ CONVENTIONS = {
     "noise": "drawn from the name of the photograph and of the trial, so that it is the same for every model",
     "PSNR and SSIM": "inside the field of view, at the size of the clean photograph, values in [0, 1]; SSIM with a "
     "gaussian window of deviation 1.5",
-    "enhanced": "the network is told by how much to enlarge, and whether there is noise and blur, but not how much",
+    "enhanced": "the network is told by how much to enlarge and, where `about` says so, whether there is noise and "
+    "blur, but not how much",
     "classical": "of several methods and parameters the one of the highest PSNR on pieces of training photographs of "
     "the same set (of its test photographs, to the advantage of the method, where it has no others)",
     "vessel Dice": "of vessels found by the bundled segmenter `judge`, in one look, with those that a person drew",
@@ -257,7 +257,9 @@ def _outcome(measure: str, difference: Estimate) -> str:
     return "beats" if (difference.mean < 0) == (measure in LOWER_IS_BETTER) else "is worse than"
 
 
-def evaluate_enhancer(model: Path | str, data: Path, out: Path, *, longest_px: int = 1024) -> EnhancementResult:
+def evaluate_enhancer(
+    model: Path | str, data: Path, out: Path, *, longest_px: int = 1024, is_told: bool = True
+) -> EnhancementResult:
     """Compare an enhancer with classical methods and with doing nothing on the test photographs of a data set.
 
     Writes ``enhancement.json``, ``report.html``, ``manifest.jsonl`` (the figures of each photograph) and, of a few,
@@ -268,6 +270,7 @@ def evaluate_enhancer(model: Path | str, data: Path, out: Path, *, longest_px: i
         data: a data set; vessels that people drew are used where it has them.
         out: a new or empty folder, or that of the same evaluation.
         longest_px: of a clean photograph.
+        is_told: whether the enhancer is told if there is noise and blur.
 
     Raises:
         DataError: there is no test photograph, one is too small, or `out` was begun with another request.
@@ -284,6 +287,7 @@ def evaluate_enhancer(model: Path | str, data: Path, out: Path, *, longest_px: i
         "training": dict(enhancer.config.training),
         "photographs": [files.name for files in eyes],
         "longest_px": longest_px,
+        "is_told": is_told,
     }
     choosing = [files for files in found.split("train") if files.photograph] or eyes
     pieces = [_piece(_clean(files, longest_px)) for files in choosing[:: -(-len(choosing) // MOST_CHOOSING)]]
@@ -296,7 +300,9 @@ def evaluate_enhancer(model: Path | str, data: Path, out: Path, *, longest_px: i
         for number, files in enumerate(eyes, start=1):
             if files.name not in done:
                 crops = out / "crops" if files.name in shown else None
-                line = _judged(enhancer, judge, methods, files, longest_px, crops=crops, is_drawn=is_drawn)
+                line = _judged(
+                    enhancer, judge, methods, files, longest_px, crops=crops, is_drawn=is_drawn, is_told=is_told
+                )
                 add_line(out, line)
                 done[files.name] = line
             advance(number, files.name)
@@ -307,6 +313,7 @@ def evaluate_enhancer(model: Path | str, data: Path, out: Path, *, longest_px: i
             "model": enhancer.name,
             "data": f"{found.folder.name}: {len(eyes)} test photographs",
             "size": f"{longest_px} px",
+            "noise and blur": "told" if is_told else "not told",
         },
     )
     _write_panels(out, result)
@@ -346,6 +353,7 @@ def _judged(
     *,
     crops: Path | None,
     is_drawn: bool,
+    is_told: bool,
 ) -> dict[str, Any]:
     """The line of one photograph; writes its crops where `crops` names their folder."""
     clean = _clean(files, longest_px)
@@ -360,11 +368,12 @@ def _judged(
     trials: dict[str, dict[str, dict[str, float | None]]] = {}
     for name, trial in TRIALS.items():
         random = np.random.default_rng(zlib.crc32(f"{files.name} {name}".encode()))
+        told = trial.degradation.told if is_told else Told(trial.degradation.scale)
         worse = degraded(clean, trial.degradation, random)
         restored = {
             UNTOUCHED: enlarged(worse, trial.degradation.scale),
             CLASSICAL: methods[name].restore(worse),
-            ENHANCED: enhanced(enhancer.model.network, worse, trial.degradation.told),
+            ENHANCED: enhanced(enhancer.model.network, worse, told),
         }
         trials[name] = {
             method: _figures(picture, clean, field, _vessels(judge, picture, field), there, drawn)
@@ -527,7 +536,7 @@ def _plot(result: EnhancementResult, trial: str) -> dict[str, str]:
     )
     ours, theirs = np.array(figures).T
     won = ours > theirs
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel("PSNR (dB), higher is better")
         draw_pairs(axes, ours, theirs, won)
     caption = f"{TRIALS[trial].title}: better in {int(won.sum())} of {len(won)} photographs"

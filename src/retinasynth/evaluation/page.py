@@ -4,7 +4,9 @@ import base64
 import html
 import io
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +62,18 @@ def _data_uri(picture: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
+_DRAWING = threading.RLock()  # matplotlib's style is one for the whole process
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Where plots are drawn in the style of all reports; of the threads of a process, one draws at a time."""
+    with _DRAWING, mpl.rc_context(STYLE):
+        yield
+
+
 def panel(x_label: str, height_inches: float = 2.7) -> tuple[Figure, Axes]:
-    """A small plot; drawn inside ``rc_context(STYLE)`` it looks like the others."""
+    """A small plot; drawn inside `drawing` it looks like the others."""
     figure = Figure(figsize=(3.6, height_inches), layout="constrained")
     axes = figure.subplots()
     axes.set_xlabel(x_label)
@@ -141,7 +153,7 @@ def svg(figure: Figure, label: str) -> str:
     text = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     # the salt keeps the ids of one plot the same from run to run, and different from those of its neighbours
-    with mpl.rc_context({"svg.hashsalt": label}):
+    with _DRAWING, mpl.rc_context({"svg.hashsalt": label}):
         figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     drawn = text.getvalue()
     drawn = re.sub(r'<g id="[^"]*"', "<g", drawn[drawn.index("<svg") :])

@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth.errors import DataError
 from retinasynth.evaluation.page import (
     MODEL,
-    STYLE,
     WORSE,
     dot_size,
     draw_curve,
     draw_pairs,
+    drawing,
     finish_curves,
     page,
     panel,
@@ -233,7 +232,7 @@ def _distribution(pictures: Sequence[Picture], measure: str) -> dict[str, str]:
     model = np.array([pair[0] for pair in pairs])
     name = MEASURE_NAMES[measure]
     direction = "lower" if measure in LOWER_IS_BETTER else "higher"
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel(f"{name}{' (dB)' if measure in UNITS else ''}, {direction} is better")
         if any(pair[1] is None for pair in pairs):
             axes.set_yticks([])
@@ -258,7 +257,7 @@ def _range_text(measure: str, values: NDArray[np.float64]) -> str:
 def _loss_plots(losses: Losses) -> list[dict[str, Any]]:
     """The four losses in three plots: every record faint, over it the mean over a thirtieth of the run."""
     plots = []
-    with mpl.rc_context(STYLE):
+    with drawing():
         for title, names in LOSS_PLOTS.items():
             if names[0] not in losses:
                 continue

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
@@ -17,9 +16,9 @@ from retinasynth.evaluation.page import (
     MODEL,
     MUTED,
     RIVAL,
-    STYLE,
     WORSE,
     draw_curve,
+    drawing,
     finish_curves,
     page,
     panel,
@@ -107,7 +106,7 @@ def _ends(measure: str, low: float | None, high: float | None, *, signed: bool =
 
 def _forest(measure: str, rows: Sequence[RowResult]) -> dict[str, str]:
     """A line for each row: its difference to the baseline, thick over eyes, thin over seeds."""
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel(_axis_text(measure), height_inches=0.9 + 0.28 * len(rows))
         axes.axvline(0, color=INK, linewidth=0.8)
         for place, row in enumerate(reversed(rows)):
@@ -183,7 +182,7 @@ def _curve(
     *,
     behind: tuple[RowResult, Sequence[Losses]],
 ) -> dict[str, str]:
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel("pictures seen", height_inches=2.0)
         ends = []
         for log in behind[1] if behind[0] is not row else []:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 import retinasynth
 from retinasynth.evaluation.intervals import Estimate
-from retinasynth.evaluation.page import INK, MODEL, MUTED, RIVAL, RULE, STYLE, page, panel, svg
+from retinasynth.evaluation.page import INK, MODEL, MUTED, RIVAL, RULE, drawing, page, panel, svg
 from retinasynth.experiments.series import SOURCES, Point, Recovery
 from retinasynth.files import write_text
 from retinasynth.images import Photograph, encoded
@@ -187,7 +186,7 @@ def asked_and_found(
         series: photographs by source of `SOURCES`, those of an eye together and in order.
         in_one_unit: draw the line on which both are equal.
     """
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel(x_label, height_inches=3.2)
         axes.set_ylabel(y_label)
         ends = []
@@ -202,7 +201,8 @@ def asked_and_found(
             width = 1.2 if source == "label" else 2.0
             style = _DASHED[source]
             axes.plot(asked.mean(axis=0), mean, style, color=COLOURS[source], linewidth=width, marker="o", markersize=3)
-            ends.append(f"{SOURCES[source]} {mean[0]:.2f} to {mean[-1]:.2f}")
+            first, final = ("unknown" if np.isnan(one) else f"{one:.2f}" for one in (mean[0], mean[-1]))
+            ends.append(f"{SOURCES[source]} {first} to {final}")
             limits = float(asked.min()), float(asked.max())
         if in_one_unit:
             axes.plot(limits, limits, color=INK, linewidth=0.8, zorder=0)
@@ -227,7 +227,7 @@ def curves(caption: str, lines: Mapping[str, tuple[str, Values, Values, str]]) -
         caption: above the plot.
         lines: by source (a key of `COLOURS`) its name, 1 - specificity, sensitivity, and the area as text.
     """
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel("false alarms (1 - specificity)".replace("-", "\N{MINUS SIGN}"), height_inches=4.2)
         axes.set_ylabel("glaucoma found (sensitivity)")
         axes.plot([0, 1], [0, 1], color=RULE, linewidth=0.8)
@@ -244,7 +244,7 @@ def curves(caption: str, lines: Mapping[str, tuple[str, Values, Values, str]]) -
 
 def groups(caption: str, y_label: str, values: Mapping[str, Sequence[float]], colour: str) -> Plot:
     """A dot for each eye, in columns, with the means."""
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel("", height_inches=3.4)
         axes.set_ylabel(y_label)
         for place, some in enumerate(values.values()):
@@ -263,7 +263,7 @@ def by_class(
     caption: str, x_label: str, y_label: str, names: Sequence[str], values: Mapping[str, Sequence[Estimate | None]]
 ) -> Plot:
     """Figures by class with their intervals, side by side for each source."""
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel(x_label, height_inches=3.0)
         axes.set_ylabel(y_label)
         for number, (source, figures) in enumerate(values.items()):

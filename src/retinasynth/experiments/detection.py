@@ -85,9 +85,9 @@ MEASURES = {"auc": "AUC"}
 OF_WHAT = "real training photograph"
 CONVENTIONS = {
     "referable": f"grade {REFERABLE} or above of the international scale of diabetic retinopathy",
-    "classifier": "logistic regression on the features of one frozen network, each feature brought to mean 0 and "
-    f"deviation 1 among the photographs of its kind (real or synthetic), and of all only the first {_COMPONENTS} "
-    "principal components, in which each kind counts half",
+    "classifier": "logistic regression on the features of one frozen network, each feature brought to mean 0 and about "
+    "deviation 1 among the photographs of its kind (real or synthetic; its deviation and the median one are added in "
+    f"quadrature), and of all only the first {_COMPONENTS} principal components, in which each kind counts half",
     "what is chosen": f"the strength of the regularisation, and how much synthetic eyes weigh, by {_FOLDS}-fold "
     "cross-validation over the real training photographs of a draw alone, by log loss; without real ones over the "
     "synthetic ones",
@@ -117,10 +117,20 @@ class Described:
     rows: NDArray[np.floating]
     is_ill: NDArray[np.bool_]
 
-    def standardised(self) -> "Described":
-        """Every feature with mean 0 and deviation 1; one that does not vary is 0."""
-        rows = self.rows.astype(np.float64)
-        return Described(((rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6)).astype(np.float32), self.is_ill)
+    def standardised(self, as_of: "Described | None" = None) -> "Described":
+        """Every feature with mean 0 and at most a deviation of 1.
+
+        To its deviation, the median deviation of all features is added in quadrature (as to each gene's in V. Tusher et
+        al., PNAS 98(9), 2001): among twenty photographs many a feature hardly varies by chance, and would elsewhere
+        outweigh all others.
+
+        Args:
+            as_of: photographs that set mean and deviation; else these.
+        """
+        rows = (as_of or self).rows.astype(np.float64)
+        deviation = rows.std(axis=0)
+        steady = np.hypot(deviation, np.median(deviation)) + 1e-6
+        return Described(((self.rows - rows.mean(axis=0)) / steady).astype(np.float32), self.is_ill)
 
 
 def detection(
@@ -423,8 +433,7 @@ def _classified(
     real: Described, test: Described, synthetic: Mapping[str, Described], count: int, draw: int
 ) -> dict[str, dict[str, Any]]:
     """What each arm makes of the test photographs, which are standardised as the real training photographs are."""
-    mean, deviation = real.rows.mean(axis=0), real.rows.std(axis=0) + 1e-6
-    seen = (test.rows - mean) / deviation
+    seen = test.standardised(as_of=real).rows
     learnt: dict[Arm, tuple[Described | None, Described | None]] = (
         {
             REAL: (real.standardised(), None),

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from retinasynth.evaluation.page import INK, MODEL, MUTED, RIVAL, STYLE, page, panel, svg
+from retinasynth.evaluation.page import INK, MODEL, MUTED, RIVAL, drawing, page, panel, svg
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, UNITS, figure_text
 from retinasynth.experiments.space import Search, Value
 from retinasynth.experiments.tuning_results import CONVENTIONS, Trial, Tuning
@@ -66,7 +65,7 @@ def _history(tuning: Tuning) -> str:
     numbers = np.array([trial.number for trial in finished])
     values = np.array([trial.by_fold[-1] for trial in finished])
     best = (np.minimum if tuning.measure in LOWER_IS_BETTER else np.maximum).accumulate(values)
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel("trial")
         axes.axhline(values[0], color=MUTED, linewidth=0.8, linestyle="--")
         axes.step(numbers, best, where="post", color=MODEL, linewidth=1.6)
@@ -78,7 +77,7 @@ def _history(tuning: Tuning) -> str:
 
 def _importances(tuning: Tuning) -> str:
     items = list(tuning.importances.items())[::-1]
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel("share", height_inches=0.9 + 0.28 * len(items))
         axes.barh([name for name, _ in items], [share for _, share in items], color=MODEL, height=0.55)
         axes.tick_params(axis="y", length=0)
@@ -91,7 +90,7 @@ def _setting(tuning: Tuning, name: str, search: Search) -> dict[str, str]:
     """The value of each trial against what it tried; a ring around the best, dashed the start."""
     finished = [trial for trial in tuning.trials if trial.value is not None]
     values = [trial.by_fold[-1] for trial in finished]
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel(name.rpartition(".")[2].replace("_", " "), height_inches=2.2)
         if search.choices:
             places = [float(search.choices.index(trial.params[name])) for trial in finished]

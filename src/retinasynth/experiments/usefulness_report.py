@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from retinasynth.evaluation.intervals import Estimate
-from retinasynth.evaluation.page import INK, MODEL, RIVAL, RULE, STYLE, WORSE, page, panel, svg
+from retinasynth.evaluation.page import INK, MODEL, RIVAL, RULE, WORSE, drawing, page, panel, svg
 from retinasynth.experiments.usefulness import Arm, Gap, Point, Study, counted, figure_text, interval_text, outcome
 from retinasynth.files import write_json, write_text
 
@@ -79,7 +78,7 @@ def _rows(study: Study, count: int) -> list[dict[str, Any]]:
 def _curves(study: Study, measure: str) -> str:
     """Each arm against the number of real photographs; arms without any are levels across the plot."""
     name = study.measures[measure]
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure = Figure(figsize=(7.2, 3.6), layout="constrained")
         axes = figure.subplots()
         places = {count: place for place, count in enumerate(study.counts)}
@@ -152,7 +151,7 @@ def _forest(study: Study, first: str, second: str) -> dict[str, str]:
     """The difference between two arms at each number of real photographs, with its interval."""
     measure, name = next(iter(study.measures.items()))
     gaps = [gap for gap in study.gaps if (gap.first, gap.second) == (first, second)]
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure, axes = panel(f"difference in {name}; right is better", height_inches=0.9 + 0.3 * len(gaps))
         axes.axvline(0, color=INK, linewidth=0.8)
         for place, gap in enumerate(reversed(gaps)):

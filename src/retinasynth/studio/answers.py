@@ -18,35 +18,47 @@ Read = TypeVar("Read")
 _UNFORESEEN = "That did not work, and the studio had not foreseen it. Try something else; all else still works."
 
 
-def answering(work: Callable[[Values], Changes], note: gr.HTML) -> Callable[[Values], Changes]:
+def answering(
+    work: Callable[[Values], Changes], note: gr.HTML, address: gr.Textbox | None = None
+) -> Callable[[Values], Changes]:
     """An event's answer: what `work` changes, or a message of what is wrong.
 
     Args:
         work: takes the values of the controls.
         note: where messages stand; it is emptied when all went well and `work` says nothing there.
+        address: of the file that is fetched afterwards; it is emptied where something is wrong.
     """
 
     def answer(values: Values) -> Changes:
         try:
             return {note: "", **work(values)}
         except Exception as error:  # noqa: BLE001 - the server lives on
-            return {note: message(said(error), is_problem=True)}
+            return _problem(error, note, address)
 
     return answer
 
 
 def answering_in_steps(
-    work: Callable[[Values], Iterator[Changes]], note: gr.HTML
+    work: Callable[[Values], Iterator[Changes]], note: gr.HTML, address: gr.Textbox | None = None
 ) -> Callable[[Values], Iterator[Changes]]:
     """The same for work that answers several times."""
 
     def answer(values: Values) -> Iterator[Changes]:
+        answers = 0
         try:
-            yield from work(values)
+            for changes in work(values):
+                answers += 1
+                yield changes
+            if not answers:  # else all that the event may change would be emptied
+                yield {note: ""}
         except Exception as error:  # noqa: BLE001 - likewise
-            yield {note: message(said(error), is_problem=True)}
+            yield _problem(error, note, address)
 
     return answer
+
+
+def _problem(error: Exception, note: gr.HTML, address: gr.Textbox | None) -> Changes:
+    return {note: message(said(error), is_problem=True), **({} if address is None else {address: ""})}
 
 
 def said(error: Exception) -> str:

@@ -25,7 +25,7 @@ TOLD = {"I do not know": None, "Yes": True, "No": False}
 
 _ABOUT = f"""Upload a photograph: noise, blur and compression are taken away as far as they can be. **{WARNING}** \
 Photographs with a side of more than {LONGEST_PX} pixels are reduced to that first, and to a quarter of \
-{LONGEST_RESULT_PX} to become four times as large. Nothing that you upload is kept."""
+{LONGEST_RESULT_PX} to become four times as large. What you upload is forgotten after half an hour."""
 _NOTHING = markup.empty("Before and after will stand here.")
 _FRAME = (92, 196, 184)  # colour of the frame around what is shown close up
 
@@ -142,7 +142,8 @@ def build(enhancer: Enhancer, downloads: Downloads) -> None:
             across = gr.Slider(0, 100, 50, step=1, label="Close up: from the left, percent")
             down = gr.Slider(0, 100, 50, step=1, label="Close up: from above, percent")
             link = gr.HTML("", elem_id="enhance-fetch")
-    sent, made = gr.State(""), gr.State(None)  # addresses of downloads; of the latter with its scale
+    # Addresses of downloads; that of the enhanced photograph with its scale, and with what is said of it.
+    sent, made = gr.State(""), gr.State(None)
 
     def opened(address: str) -> Photograph:
         file = downloads.find(*address.split("/")[-2:]) if address else None
@@ -164,18 +165,20 @@ def build(enhancer: Enhancer, downloads: Downloads) -> None:
         after = enhancer.enhance(before, by, noise=TOLD[values[noise]], blur=TOLD[values[blur]])
         name = "enhanced.png"
         address = downloads.add(name, lambda file: write_photograph(file, after, enhancer.metadata(by)))
+        said = markup.message(f"Enhanced by {enhancer.name}{smaller}. {WARNING}")
         yield {
             **shown(Pair(before, after), values),
-            made: (address, by),
+            made: (address, by, said),
             link: f'<p><a class="fetch" href="{address}" download>Download the enhanced photograph (PNG)</a></p>',
-            note: markup.message(f"Enhanced by {enhancer.name}{smaller}. {WARNING}"),
+            note: said,
         }
 
     def move(values: Values) -> Changes:
         if values[made] is None:
             return {}
-        address, by = values[made]
-        return shown(Pair(reduced(opened(values[sent]), longest_for(by)), opened(address)), values)
+        address, by, said = values[made]
+        pair = Pair(reduced(opened(values[sent]), longest_for(by)), opened(address))
+        return {**shown(pair, values), note: said}
 
     def shown(pair: Pair, values: Values) -> Changes:
         return {picture: markup.grid(compared(pair, values[across], values[down]), "beside")}

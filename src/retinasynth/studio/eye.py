@@ -448,7 +448,9 @@ def _connect(
     on(others.click, answering(events.draw_styles, results.note))
     on(controls.shows.input, answering(events.change_view, results.note))
     on(results.picture.choose, chose)
-    on(pair.click, answering(events.download_pair, results.note)).then(None, results.address, None, js=FETCH)
-    in_steps = answering_in_steps(events.download_set, results.note)
+    on(pair.click, answering(events.download_pair, results.note, results.address)).then(
+        None, results.address, None, js=FETCH
+    )
+    in_steps = answering_in_steps(events.download_set, results.note, results.address)
     told = connect(several.click, in_steps, everything, [results.address, results.note], "sets")
     told.then(None, results.address, None, js=FETCH)

@@ -170,33 +170,32 @@ def build(model: Synthesizer, tab: gr.Tab) -> None:
             with gr.Row(elem_classes="figures"):
                 table, plot = gr.HTML("", elem_id="series-measures"), gr.HTML("", elem_id="series-plot")
             gr.Markdown(WARNING, elem_classes="hint")
-    is_drawn = gr.State(False)
+    last = gr.State(None)  # what is drawn
 
     def draw(values: Values) -> Iterator[Changes]:
-        chosen, drawn = values[name], []
+        chosen, wanted = values[name], seed_of(values[seed])
+        this, drawn = (chosen, wanted, values[style]), []
+        if this == values[last]:
+            return
         of_all = f"of {len(SERIES[chosen].grades)} photographs"
         yield {note: markup.message(f"0 {of_all}"), table: "", plot: ""}
-        for step in steps(model, chosen, seed_of(values[seed]), Look(values[style])):
+        for step in steps(model, chosen, wanted, Look(values[style])):
             drawn.append(step)
             yield {picture: strip_of(chosen, drawn), note: markup.message(f"{len(drawn)} {of_all}")}
         yield {
             note: "",
             table: markup.table((capital(SERIES[chosen].measured), "labels", "photograph"), lines_of(chosen, drawn)),
             plot: plot_of(chosen, drawn),
-            is_drawn: True,
+            last: this,
         }
-
-    def open_first(values: Values) -> Iterator[Changes]:
-        if not values[is_drawn]:
-            yield from draw(values)
 
     def grow_another(values: Values) -> Iterator[Changes]:
         following = next_seed(values[seed])
         yield {seed: following}
         yield from draw({**values, seed: following})
 
-    everything, results = {name, seed, style, is_drawn}, [picture, note, table, plot, is_drawn, seed]
+    everything, results = {name, seed, style, last}, [picture, note, table, plot, last, seed]
     on_any = functools.partial(gr.on, [name.input, seed.submit, seed.blur, style.input])
     connect(on_any, answering_in_steps(draw, note), everything, results, "series", "always_last")
-    connect(tab.select, answering_in_steps(open_first, note), everything, results, "series")
+    connect(tab.select, answering_in_steps(draw, note), everything, results, "series")
     connect(another.click, answering_in_steps(grow_another, note), everything, results, "series")

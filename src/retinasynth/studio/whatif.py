@@ -178,11 +178,8 @@ def build(model: Synthesizer, downloads: Downloads, tab: gr.Tab) -> None:
         return {seed: following, **show({**values, seed: following})}
 
     def choose(values: Values) -> Changes:
-        visible = {
-            control: gr.update(visible=name in values[chosen])
-            for name, control in ((CUP, cup), (LESIONS, lesions), (ARTERIES, percent))
-        }
-        return visible | (show(values) if values[chosen] else {note: markup.message("Choose one thing or more.")})
+        of_each = ((CUP, cup), (LESIONS, lesions), (ARTERIES, percent))
+        return {control: gr.update(visible=name in values[chosen]) for name, control in of_each}
 
     def download(values: Values) -> Changes:
         result = result_of(values)
@@ -193,8 +190,9 @@ def build(model: Synthesizer, downloads: Downloads, tab: gr.Tab) -> None:
     looks = [cup.input, lesions.input, percent.input, preset.input, seed.submit, seed.blur, view.input, style.input]
     on_any = functools.partial(gr.on, looks)
     connect(on_any, answering(show, note), everything, results, "eye", "always_last")
-    connect(chosen.input, answering(choose, note), everything, results, "eye", "always_last")
+    chose = connect(chosen.input, answering(choose, note), everything, results, "eye", "always_last")
+    connect(chose.then, answering(show, note), everything, results, "eye", "always_last")
     connect(tab.select, answering(open_first, note), everything, results, "eye")
     connect(another.click, answering(grow_another, note), everything, results, "eye")
-    laid = connect(panel.click, answering(download, note), everything, results, "eye")
+    laid = connect(panel.click, answering(download, note, address), everything, results, "eye")
     laid.then(None, address, None, js=FETCH)

@@ -18,7 +18,7 @@ from retinasynth.errors import CheckpointError
 from retinasynth.files import atomic_path
 
 FILE = Path("checkpoint") / "state.safetensors"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # of what the settings of a run mean, too
 
 
 @dataclass(frozen=True)

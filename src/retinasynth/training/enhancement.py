@@ -120,7 +120,7 @@ class _Enhancing:
 TRAINING = loop.Training(
     settings=EnhancerSettings,
     task=_Enhancing,
-    loop=lambda settings: settings.training,
+    loop_of=lambda settings: settings.training,
     data=_data,
     free=frozenset({"data.folders"}),
 )
