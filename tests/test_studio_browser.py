@@ -127,6 +127,16 @@ def test_drawing_by_keyboard_and_choosing_a_style(browser, studio, tmp_path):
         assert 80 <= np.ptp(np.nonzero(eye.planes["vessels"])[1]) <= 90
 
 
+def opened_tab(page, name):
+    """Open a tab; where Gradio has measured too early that a phone has no room for it, from the menu of the others."""
+    tab, menu = page.get_by_role("tab", name=name), page.get_by_label("More tabs")
+    tab.or_(menu).first.wait_for()
+    if not tab.is_visible():
+        menu.click()
+        tab = page.locator(".overflow-dropdown button", has_text=name)
+    tab.click()
+
+
 def test_a_phone_needs_no_sideways_scrolling_and_everything_is_named(browser, studio):
     with opened(browser, studio, 390, 844) as page:
         for title in ("Lesions", "Turn the style"):
@@ -152,7 +162,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_everything_is_named(browser, st
             ("Enhance", "#enhance"),
             ("Evaluate", "#evaluate"),
         ):
-            page.get_by_role("tab", name=name).click()
+            opened_tab(page, name)
             page.locator(place).first.wait_for()
             assert page.evaluate("document.documentElement.scrollWidth") == 390
             assert nameless() == []
