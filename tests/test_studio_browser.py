@@ -128,7 +128,7 @@ def test_drawing_by_keyboard_and_choosing_a_style(browser, studio, tmp_path):
 
 
 def opened_tab(page, name):
-    """Open a tab; where Gradio has measured too early that a phone has no room for it, from the menu of the others."""
+    """Open a tab; where there is no room for it, from the menu of the others."""
     tab, menu = page.get_by_role("tab", name=name), page.get_by_label("More tabs")
     tab.or_(menu).first.wait_for()
     if not tab.is_visible():
@@ -166,6 +166,13 @@ def test_a_phone_needs_no_sideways_scrolling_and_everything_is_named(browser, st
             page.locator(place).first.wait_for()
             assert page.evaluate("document.documentElement.scrollWidth") == 390
             assert nameless() == []
+
+
+def test_tabs_for_which_there_is_no_room_are_in_a_menu_that_can_be_reached(browser, studio):
+    with opened(browser, studio, 240, 844) as page:
+        page.get_by_label("More tabs").wait_for()
+        opened_tab(page, "Evaluate")
+        page.locator("#evaluate").first.wait_for()
 
 
 def changes(page, place, do, then="img"):

@@ -8,5 +8,3 @@ const nameGroups = () => {
   }
 };
 new MutationObserver(nameGroups).observe(document, { childList: true, subtree: true });
-// Gradio measures which tabs fit before their style is there; once it is, more do.
-for (const seconds of [1, 3, 8, 20]) setTimeout(() => dispatchEvent(new Event("resize")), 1000 * seconds);
