@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -72,6 +72,8 @@ class RunSettings(Section):
     command: ClassVar[str] = "train"
 
     preset: str
+    if TYPE_CHECKING:  # a field of every kind of run, each with its own values
+        training: LoopSettings
 
     @classmethod
     def from_preset(cls, name: str) -> Self:

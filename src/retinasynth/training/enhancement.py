@@ -120,7 +120,6 @@ class _Enhancing:
 TRAINING = loop.Training(
     settings=EnhancerSettings,
     task=_Enhancing,
-    loop_of=lambda settings: settings.training,
     data=_data,
     free=frozenset({"data.folders"}),
 )

@@ -97,14 +97,12 @@ class Training(Generic[Settings]):
     Attributes:
         settings: what decides what it computes.
         task: makes what is learnt; a function of a module, since other processes call it too.
-        loop_of: the section of its settings that the loop reads.
         data: reads what is learnt from, and returns its fingerprint and where it lies.
         free: settings that may differ when it is resumed, beside `FREE_TO_CHANGE`.
     """
 
     settings: type[Settings]
     task: MakeTask[Settings]
-    loop_of: Callable[[Settings], LoopSettings]
     data: Callable[[Settings], tuple[str, str]]
     free: frozenset[str]
 
@@ -168,7 +166,7 @@ class Training(Generic[Settings]):
 
     def _launch(self, run: Path, settings: Settings, *, resumed: bool) -> Path:
         """Start the loop in one process or in several. Returns the run folder."""
-        training = self.loop_of(settings)
+        training = settings.training
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         precision = choose_precision(training.precision, device)
         fabric = Fabric(

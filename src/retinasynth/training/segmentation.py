@@ -307,7 +307,6 @@ def _facts(settings: SegmenterSettings, sources: Sources, steps: int, dice: Mapp
 TRAINING = loop.Training(
     settings=SegmenterSettings,
     task=_task,
-    loop_of=lambda settings: settings.training,
     data=_data,
     free=frozenset({"data.folders"}),
 )

@@ -174,7 +174,6 @@ def sample_grid(network: nn.Module, pairs: Pairs, settings: Settings) -> images.
 TRAINING = loop.Training(
     settings=Settings,
     task=_task,
-    loop_of=lambda settings: settings.training,
     data=_data,
     free=frozenset({"data.folder", "training.epochs"}),
 )
