@@ -1,0 +1,330 @@
+"""Which of the wider vessels in a photograph are arteries and which are veins, without a trained model.
+
+The blood of arteries takes less light than that of veins, above all less red, so that they look brighter and more
+orange. How much a vessel takes depends on its width, on the place and on the camera, too; therefore vessels are
+compared within one eye only, and with those trends taken out while the two kinds are told apart. (That only vessels
+near to each other can be compared: Grisan and Ruggeri, EMBS 2003.) What a single piece of vessel leaves in doubt its
+course decides: a vessel keeps its kind where it goes straight on and where it branches, and arteries cross veins only.
+
+Lengths are in disc diameters (DD, the vertical diameter of the disc) where nothing else is said.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from retinasynth.anatomy.skeleton import Graph, Segment, vessel_graph
+from retinasynth.errors import InputError
+from retinasynth.images import Mask, Photograph
+
+NARROWEST_DD = 0.04  # vessels narrower than this are not told apart
+NARROWEST_PX = 3.5  # nor those whose core is no wider than a pixel or two
+DD_PER_FIELD = 0.14  # what a disc diameter is taken for without a disc: that part of the breadth of a 45-degree view
+PIECE_DD = 0.3  # vessels are judged in pieces of about this length
+AROUND_DD = 0.12  # standard deviation of the surroundings that a vessel is compared with
+CORE_CALIBRES = 0.25  # the core reaches so far to either side of the centre line
+EDGE_CALIBRES = 0.35  # where the vessel beside its light reflex is looked at
+DISC_MARGIN_DD = 0.1  # so near to the disc, and on it, the surroundings say nothing
+LEAST_APART = 2.0  # deviations between the mean artery and the mean vein
+LEAST_SHARE = 0.2  # of the length judged that either kind has
+LEAST_PIECES = 6  # of either kind
+SURE = 3.0  # log-odds from which a piece is labelled
+_MOST_TOLD = 4.0  # log-odds that the look of one piece can give
+_ALONG = 2.0  # log-odds that a piece gives the next one of the same vessel
+_ACROSS = 1.5  # log-odds that it gives one that goes straight on beyond a node, or, of the other kind, one it crosses
+_BEND_DEG = 55.0  # where a vessel bends more than this at a node, it is another vessel
+_DIRECTION_CALIBRES = (1.0, 3.5)  # from a node: between these the direction of a vessel is taken
+_ROUNDS = 60  # of estimation, and of passing log-odds on
+
+Numbers = NDArray[np.float64]
+
+
+def tell_arteries(
+    photograph: Photograph, vessels: Mask, disc: Mask | None, field_of_view: Mask
+) -> tuple[Mask, Mask] | None:
+    """The arteries and the veins among the wider vessels of a photograph; None where they cannot be told.
+
+    Vessels that are too narrow, on the disc, or in doubt are in neither mask.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)``.
+        vessels: ``bool (height, width)``.
+        disc: likewise; None where it is unknown.
+        field_of_view: likewise.
+
+    Returns:
+        Two masks ``bool (height, width)`` without a common pixel, both within `vessels`: arteries and veins.
+
+    Raises:
+        InputError: the masks and the photograph differ in size.
+    """
+    for mask in (vessels, field_of_view, *([] if disc is None else [disc])):
+        if mask.shape != photograph.shape[:2]:
+            raise InputError(f"A mask of {mask.shape} for a photograph of {photograph.shape[:2]}", expected="one size")
+    graph = vessel_graph(vessels & field_of_view)
+    scale = _pixels_per_dd(disc, field_of_view)
+    if not graph.segments or not scale:
+        return None
+    density = _density(photograph, vessels, disc, field_of_view, scale)
+    pieces = _pieces(graph, density, disc, scale)
+    told = _told_by_look(pieces)
+    if told is None:
+        return None
+    odds = _told_by_course(told, *_joins(graph, pieces))
+    if not _plausible(pieces, odds):
+        return None
+    return _painted(graph, pieces, odds, vessels)
+
+
+class _Piece(NamedTuple):
+    """A part of a segment.
+
+    Attributes:
+        segment: its number in the graph.
+        begin: the first point of the path.
+        end: the one after the last.
+        length: in pixels.
+        calibre: in pixels.
+        place: row and column of its middle, in disc diameters.
+        look: optical density in red and in green, and how much less of it there is along the centre line in green;
+            NaN where it could not be seen.
+    """
+
+    segment: int
+    begin: int
+    end: int
+    length: float
+    calibre: float
+    place: Numbers
+    look: Numbers
+
+
+def _pixels_per_dd(disc: Mask | None, field_of_view: Mask) -> float:
+    if disc is not None and disc.any():
+        return float(np.count_nonzero(disc.any(axis=1)))
+    return DD_PER_FIELD * float(np.count_nonzero(field_of_view.any(axis=0)))
+
+
+def _density(
+    photograph: Photograph, vessels: Mask, disc: Mask | None, field_of_view: Mask, scale: float
+) -> NDArray[np.float32]:
+    """How much more light is lost than around, as natural logarithm, in red and green: ``float32 (2, height, width)``.
+
+    NaN where there are no surroundings.
+    """
+    usable = ndimage.binary_erosion(field_of_view, iterations=2) & ~ndimage.binary_dilation(vessels, iterations=2)
+    if disc is not None:
+        usable &= ~disc
+    spread = AROUND_DD * scale
+    amount = ndimage.gaussian_filter(usable.astype(np.float32), spread, truncate=2.5)
+    found = []
+    for channel in (0, 1):
+        light = np.log(photograph[..., channel].astype(np.float32) + 1)
+        around = ndimage.gaussian_filter(np.where(usable, light, 0), spread, truncate=2.5)
+        around = np.where(amount > 0.02, around / np.maximum(amount, 1e-6), np.nan)
+        found.append(around - light)
+    return np.stack(found)
+
+
+def _pieces(graph: Graph, density: NDArray[np.float32], disc: Mask | None, scale: float) -> list[_Piece]:
+    from_disc = np.full(density.shape[1:], np.inf) if disc is None or not disc.any() else ndimage.distance_transform_edt(~disc)
+    narrowest = max(NARROWEST_DD * scale, NARROWEST_PX)
+    pieces = []
+    for number, segment in enumerate(graph.segments):
+        travelled = np.cumsum(segment.steps)
+        parts = max(1, round(segment.length / (PIECE_DD * scale)))
+        bounds = np.searchsorted(travelled, np.linspace(0, travelled[-1], parts + 1)[1:-1]).tolist()
+        for begin, end in itertools.pairwise([0, *bounds, len(travelled)]):
+            calibre = float(np.mean(segment.calibres[begin:end])) if end > begin else 0.0
+            rows, columns = np.rint(segment.path[begin:end].mean(axis=0)).astype(int) if end > begin else (0, 0)
+            if calibre < narrowest or from_disc[rows, columns] < DISC_MARGIN_DD * scale:
+                continue
+            length = float(segment.steps[begin:end].sum())
+            place = segment.path[begin:end].mean(axis=0) / scale
+            pieces.append(
+                _Piece(number, begin, end, length, calibre, place, _look(segment, begin, end, calibre, density))
+            )
+    return pieces
+
+
+def _look(segment: Segment, begin: int, end: int, calibre: float, density: NDArray[np.float32]) -> Numbers:
+    along = np.gradient(segment.path, axis=0)[begin:end] if len(segment.path) > 1 else np.zeros((end - begin, 2))
+    along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
+    seen = segment.clear[begin:end]
+    if np.count_nonzero(seen) < 3:
+        return np.full(3, np.nan)
+    points, across = segment.path[begin:end][seen], along[seen][:, ::-1] * np.array([1, -1])
+
+    def at(offsets: Numbers) -> Numbers:
+        places = points[:, None] + offsets[None, :, None] * calibre * across[:, None]
+        where = [places[..., 0], places[..., 1]]
+        return np.stack([ndimage.map_coordinates(one, where, order=1, mode="nearest") for one in density])
+
+    core = at(np.linspace(-CORE_CALIBRES, CORE_CALIBRES, 5))
+    beside = at(np.array([-EDGE_CALIBRES, EDGE_CALIBRES]))[1]
+    reflex = np.nanmedian(beside) - np.nanmedian(core[1][:, 2])
+    return np.array([np.nanmedian(core[0]), np.nanmedian(core[1]), reflex])
+
+
+def _told_by_look(pieces: list[_Piece]) -> Numbers | None:
+    """Log-odds that each piece is an artery, 0 where it was not seen; None where there are no two kinds.
+
+    A mixture of two normal distributions that share their covariance and their linear trends with calibre and place.
+    """
+    look = np.array([piece.look for piece in pieces]).reshape(-1, 3)
+    seen = np.isfinite(look).all(axis=1)
+    if np.count_nonzero(seen) < 2 * LEAST_PIECES:
+        return None
+    chosen = [piece for piece, is_seen in zip(pieces, seen, strict=True) if is_seen]
+    weights = np.array([piece.length for piece in chosen])
+    weights /= weights.mean()
+    values = look[seen]
+    values = (values - np.average(values, axis=0, weights=weights)) / np.maximum(values.std(axis=0), 1e-6)
+    trends = np.array([[math.log(piece.calibre), *piece.place] for piece in chosen])
+    trends = (trends - np.average(trends, axis=0, weights=weights)) / np.maximum(trends.std(axis=0), 1e-6)
+
+    def fitted(design: Numbers) -> Numbers:
+        penalty = 0.02 * len(weights) * np.diag([0.0] * (design.shape[1] - 3) + [1.0] * 3)
+        normal = design.T @ (design * weights[:, None]) + penalty + 1e-9 * np.eye(design.shape[1])
+        return np.linalg.solve(normal, design.T @ (values * weights[:, None]))
+
+    ones = np.ones((len(values), 1))
+    left = values - np.hstack([ones, trends]) @ fitted(np.hstack([ones, trends]))
+    score = left[:, 0] + left[:, 1]
+    share = (score < np.median(score)).astype(np.float64)
+    odds = np.zeros(len(values))
+    apart = 0.0
+    for _ in range(_ROUNDS):
+        design = np.column_stack([share, 1 - share, trends])
+        # Rows for both kinds, each with the share of the piece that it has, give the mean of each kind.
+        artery, vein = (np.column_stack([ones * kind, ones * (1 - kind), trends]) for kind in (1, 0))
+        both, parts = np.vstack([artery, vein]), np.concatenate([share, 1 - share]) * np.tile(weights, 2)
+        penalty = 0.02 * len(weights) * np.diag([0.0, 0.0, 1.0, 1.0, 1.0])
+        normal = both.T @ (both * parts[:, None]) + penalty
+        slopes = np.linalg.solve(normal, both.T @ (np.tile(values, (2, 1)) * parts[:, None]))
+        of_artery, of_vein = values - artery @ slopes, values - vein @ slopes
+        spread = (of_artery.T * (share * weights)) @ of_artery + (of_vein.T * ((1 - share) * weights)) @ of_vein
+        inverse = np.linalg.inv(spread / weights.sum() + 1e-3 * np.eye(3))
+        part = float(np.average(share, weights=weights))
+        if not LEAST_SHARE / 2 < part < 1 - LEAST_SHARE / 2:
+            return None
+        far = ((of_vein @ inverse) * of_vein).sum(axis=1) - ((of_artery @ inverse) * of_artery).sum(axis=1)
+        odds = far / 2 + math.log(part / (1 - part))
+        share = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
+        step = slopes[0] - slopes[1]
+        apart = math.sqrt(float(step @ inverse @ step))
+    del design
+    if apart < LEAST_APART or step[0] + step[1] >= 0:
+        return None
+    told = np.zeros(len(pieces))
+    told[seen] = np.clip(odds, -_MOST_TOLD, _MOST_TOLD)
+    return told
+
+
+def _joins(graph: Graph, pieces: list[_Piece]) -> tuple[NDArray[np.int64], Numbers]:
+    """Pairs of pieces ``(n, 2)``, and the log-odds ``(n,)`` that one gives the other: negative where they cross."""
+    pairs: list[tuple[int, int]] = []
+    strengths: list[float] = []
+    for number, (before, after) in enumerate(itertools.pairwise(pieces)):
+        if before.segment == after.segment and before.end == after.begin:
+            pairs.append((number, number + 1))
+            strengths.append(_ALONG)
+    for ends in _ends(graph, pieces).values():
+        ways = []
+        for one, other in itertools.combinations(ends, 2):
+            bend = math.degrees(math.acos(float(np.clip(-one.direction @ other.direction, -1, 1))))
+            ways.append((bend, one, other))
+        if len(ends) == 4:
+            _cross(ways, pairs, strengths)
+            continue
+        for bend, one, other in ways:
+            ratio = min(one.calibre, other.calibre) / max(one.calibre, other.calibre)
+            if bend < _BEND_DEG:
+                pairs.append((one.piece, other.piece))
+                strengths.append(_ACROSS * math.cos(math.radians(90 * bend / _BEND_DEG)) * ratio)
+    return np.array(pairs, np.int64).reshape(-1, 2), np.array(strengths)
+
+
+class _End(NamedTuple):
+    """Where a piece meets a node: its number, the direction away from the node (of length 1), its calibre in pixels."""
+
+    piece: int
+    direction: Numbers
+    calibre: float
+
+
+def _ends(graph: Graph, pieces: list[_Piece]) -> dict[int, list[_End]]:
+    found: dict[int, list[_End]] = {}
+    for number, piece in enumerate(pieces):
+        segment = graph.segments[piece.segment]
+        for side, at_node in ((0, piece.begin == 0), (1, piece.end == len(segment.path))):
+            if not at_node:
+                continue
+            path = segment.path if side == 0 else segment.path[::-1]
+            node = segment.nodes[side]
+            distance = np.hypot(*(path - graph.nodes[node]).T)
+            near, far = (float(limit) * piece.calibre for limit in _DIRECTION_CALIBRES)
+            start = min(int(np.argmax(distance >= near)), len(path) - 2) if (distance >= near).any() else 0
+            stop = int(np.argmax(distance >= far)) if (distance >= far).any() else len(path) - 1
+            way = path[max(stop, start + 1)] - path[start]
+            found.setdefault(node, []).append(_End(number, way / max(float(np.hypot(*way)), 1e-9), piece.calibre))
+    return found
+
+
+def _cross(ways: list[tuple[float, _End, _End]], pairs: list[tuple[int, int]], strengths: list[float]) -> None:
+    """Four ends are two vessels that cross, if both go on straight."""
+    matchings = [(ways[0], ways[5]), (ways[1], ways[4]), (ways[2], ways[3])]
+    first, second = min(matchings, key=lambda both: both[0][0] + both[1][0])
+    if max(first[0], second[0]) > _BEND_DEG:
+        return
+    for _, one, other in (first, second):
+        pairs.append((one.piece, other.piece))
+        strengths.append(_ACROSS)
+    for one, other in itertools.product(first[1:], second[1:]):
+        pairs.append((one.piece, other.piece))
+        strengths.append(-_ACROSS / 2)
+
+
+def _told_by_course(told: Numbers, pairs: NDArray[np.int64], strengths: Numbers) -> Numbers:
+    """Log-odds after each piece has told those joined to it, again and again."""
+    odds = told.copy()
+    for _ in range(_ROUNDS):
+        given = told.copy()
+        sure = np.tanh(odds / 2)
+        np.add.at(given, pairs[:, 0], strengths * sure[pairs[:, 1]])
+        np.add.at(given, pairs[:, 1], strengths * sure[pairs[:, 0]])
+        odds = (odds + given) / 2
+    return odds
+
+
+def _plausible(pieces: list[_Piece], odds: Numbers) -> bool:
+    """Whether there are enough arteries and veins, and the veins are wider."""
+    lengths, calibres = (np.array([getattr(piece, name) for piece in pieces]) for name in ("length", "calibre"))
+    arteries, veins = odds > SURE, odds < -SURE
+    if min(np.count_nonzero(arteries), np.count_nonzero(veins)) < LEAST_PIECES:
+        return False
+    length = lengths[arteries].sum(), lengths[veins].sum()
+    if min(length) < LEAST_SHARE * sum(length):
+        return False
+    wide = [np.average(calibres[kind], weights=lengths[kind]) for kind in (arteries, veins)]
+    return bool(wide[0] < wide[1])
+
+
+def _painted(graph: Graph, pieces: list[_Piece], odds: Numbers, vessels: Mask) -> tuple[Mask, Mask]:
+    """Each pixel of the vessels has the kind of the nearest point of a centre line."""
+    starts = np.cumsum([0, *(len(segment.path) for segment in graph.segments)])
+    kinds = np.zeros(starts[-1], np.int8)
+    for piece, odd in zip(pieces, odds, strict=True):
+        if abs(odd) > SURE:
+            kinds[starts[piece.segment] + piece.begin : starts[piece.segment] + piece.end] = np.sign(odd)
+    places = np.argwhere(vessels)
+    _, nearest = KDTree(np.concatenate([segment.path for segment in graph.segments])).query(places)
+    painted = np.zeros(vessels.shape, np.int8)
+    painted[tuple(places.T)] = kinds[nearest]
+    return painted > 0, painted < 0
