@@ -31,16 +31,26 @@ AROUND_DD = 0.12  # standard deviation of the surroundings that a vessel is comp
 CORE_CALIBRES = 0.25  # the core reaches so far to either side of the centre line
 EDGE_CALIBRES = 0.35  # where the vessel beside its light reflex is looked at
 DISC_MARGIN_DD = 0.1  # so near to the disc, and on it, the surroundings say nothing
-LEAST_APART = 2.0  # deviations between the mean artery and the mean vein
+FAINT_DENSITY = 0.05  # natural logarithm of light: below about this densities are compared by difference, not by ratio
+LEAST_APART = 1.0  # deviations between the mean artery and the mean vein
 LEAST_SHARE = 0.2  # of the length judged that either kind has
 LEAST_PIECES = 6  # of either kind
-SURE = 3.0  # log-odds from which a piece is labelled
+SURE = 1.0  # log-odds from which a piece is labelled
 _MOST_TOLD = 4.0  # log-odds that the look of one piece can give
-_ALONG = 2.0  # log-odds that a piece gives the next one of the same vessel
-_ACROSS = 1.5  # log-odds that it gives one that goes straight on beyond a node, or, of the other kind, one it crosses
+_RIDGE = 0.02  # how strongly trends are drawn to none
+_TRUST = 3.0  # how much surer pieces are together than their mean
+_UNSEEN = 0.05  # pieces that a piece counts for whose look could not be seen
+_ALONG = 30.0  # pieces that the bond to the next piece of the same vessel counts for
+_ACROSS = 8.0  # pieces that the bond to a vessel that goes straight on beyond a node counts for
+_CROSSED = 1.01  # pieces that the bond to a vessel that is crossed counts for
+_BESIDE = 1.0  # pieces that the bond to a vessel of the other kind that runs beside counts for
+_BESIDE_DD = 0.3  # between the middles of two pieces side by side
+_PARALLEL = 0.94  # cosine of the angle between vessels side by side
+_ALONGSIDE = 0.5  # cosine of the angle between a vessel and the way to the one beside it
+_AS_WIDE = 0.55  # calibre of the narrower over that of the wider
 _BEND_DEG = 55.0  # where a vessel bends more than this at a node, it is another vessel
 _DIRECTION_CALIBRES = (1.0, 3.5)  # from a node: between these the direction of a vessel is taken
-_ROUNDS = 60  # of estimation, and of passing log-odds on
+_ROUNDS = 60  # of estimation
 
 Numbers = NDArray[np.float64]
 
@@ -73,11 +83,8 @@ def tell_arteries(
         return None
     density = _density(photograph, vessels, disc, field_of_view, scale)
     pieces = _pieces(graph, density, disc, scale)
-    told = _told_by_look(pieces)
-    if told is None:
-        return None
-    odds = _told_by_course(told, *_joins(graph, pieces))
-    if not _plausible(pieces, odds):
+    odds = _told(pieces, *_joins(graph, pieces, scale))
+    if odds is None or not _plausible(pieces, odds):
         return None
     return _painted(graph, pieces, odds, vessels)
 
@@ -92,8 +99,8 @@ class _Piece(NamedTuple):
         length: in pixels.
         calibre: in pixels.
         place: row and column of its middle, in disc diameters.
-        look: optical density in red and in green, and how much less of it there is along the centre line in green;
-            NaN where it could not be seen.
+        look: logarithms of the optical density in red and in green, and how much less density there is along the
+            centre line than beside it in green; NaN where it could not be seen.
     """
 
     segment: int
@@ -169,65 +176,78 @@ def _look(segment: Segment, begin: int, end: int, calibre: float, density: NDArr
     core = at(np.linspace(-CORE_CALIBRES, CORE_CALIBRES, 5))
     beside = at(np.array([-EDGE_CALIBRES, EDGE_CALIBRES]))[1]
     reflex = np.nanmedian(beside) - np.nanmedian(core[1][:, 2])
-    return np.array([np.nanmedian(core[0]), np.nanmedian(core[1]), reflex])
+    red, green = np.log(np.maximum(np.nanmedian(core, axis=(1, 2)), 0) + FAINT_DENSITY)
+    return np.array([red, green, reflex])
 
 
-def _told_by_look(pieces: list[_Piece]) -> Numbers | None:
-    """Log-odds that each piece is an artery, 0 where it was not seen; None where there are no two kinds.
+def _told(pieces: list[_Piece], pairs: NDArray[np.int64], strengths: Numbers) -> Numbers | None:
+    """Log-odds that each piece is an artery; None where there are no two kinds.
 
-    A mixture of two normal distributions that share their covariance and their linear trends with calibre and place.
+    A mixture of two normal distributions that share their covariance and their linear trends with calibre and place,
+    estimated by expectation and maximisation (Dempster, Laird and Rubin, J R Stat Soc B 39, 1977). Between the two
+    steps the pieces of one course come to terms.
     """
     look = np.array([piece.look for piece in pieces]).reshape(-1, 3)
     seen = np.isfinite(look).all(axis=1)
     if np.count_nonzero(seen) < 2 * LEAST_PIECES:
         return None
-    chosen = [piece for piece, is_seen in zip(pieces, seen, strict=True) if is_seen]
-    weights = np.array([piece.length for piece in chosen])
-    weights /= weights.mean()
-    values = look[seen]
-    values = (values - np.average(values, axis=0, weights=weights)) / np.maximum(values.std(axis=0), 1e-6)
-    trends = np.array([[math.log(piece.calibre), *piece.place] for piece in chosen])
-    trends = (trends - np.average(trends, axis=0, weights=weights)) / np.maximum(trends.std(axis=0), 1e-6)
-
-    def fitted(design: Numbers) -> Numbers:
-        penalty = 0.02 * len(weights) * np.diag([0.0] * (design.shape[1] - 3) + [1.0] * 3)
-        normal = design.T @ (design * weights[:, None]) + penalty + 1e-9 * np.eye(design.shape[1])
-        return np.linalg.solve(normal, design.T @ (values * weights[:, None]))
-
-    ones = np.ones((len(values), 1))
-    left = values - np.hstack([ones, trends]) @ fitted(np.hstack([ones, trends]))
-    score = left[:, 0] + left[:, 1]
-    share = (score < np.median(score)).astype(np.float64)
-    odds = np.zeros(len(values))
-    apart = 0.0
-    for _ in range(_ROUNDS):
-        design = np.column_stack([share, 1 - share, trends])
-        # Rows for both kinds, each with the share of the piece that it has, give the mean of each kind.
-        artery, vein = (np.column_stack([ones * kind, ones * (1 - kind), trends]) for kind in (1, 0))
-        both, parts = np.vstack([artery, vein]), np.concatenate([share, 1 - share]) * np.tile(weights, 2)
-        penalty = 0.02 * len(weights) * np.diag([0.0, 0.0, 1.0, 1.0, 1.0])
-        normal = both.T @ (both * parts[:, None]) + penalty
-        slopes = np.linalg.solve(normal, both.T @ (np.tile(values, (2, 1)) * parts[:, None]))
-        of_artery, of_vein = values - artery @ slopes, values - vein @ slopes
-        spread = (of_artery.T * (share * weights)) @ of_artery + (of_vein.T * ((1 - share) * weights)) @ of_vein
-        inverse = np.linalg.inv(spread / weights.sum() + 1e-3 * np.eye(3))
-        part = float(np.average(share, weights=weights))
-        if not LEAST_SHARE / 2 < part < 1 - LEAST_SHARE / 2:
-            return None
-        far = ((of_vein @ inverse) * of_vein).sum(axis=1) - ((of_artery @ inverse) * of_artery).sum(axis=1)
-        odds = far / 2 + math.log(part / (1 - part))
-        share = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-        step = slopes[0] - slopes[1]
-        apart = math.sqrt(float(step @ inverse @ step))
-    del design
-    if apart < LEAST_APART or step[0] + step[1] >= 0:
-        return None
+    weights = np.array([piece.length for piece in pieces])[seen]
+    values = _standardised(look[seen], weights)
+    trends = _standardised(np.array([_trend(piece) for piece in pieces])[seen], weights)
+    course = _course(seen, pairs, strengths)
+    rest = values - trends @ _fit(trends, values, weights, _RIDGE)
     told = np.zeros(len(pieces))
-    told[seen] = np.clip(odds, -_MOST_TOLD, _MOST_TOLD)
-    return told
+    told[seen] = -rest[:, :2].sum(axis=1)
+    first = (course @ told)[seen]
+    share = (first > np.median(first)).astype(np.float64)
+    for _ in range(_ROUNDS):
+        # Every piece stands twice, once as an artery and once as a vein, with the share that it has in either kind.
+        kinds = np.repeat(np.eye(2), len(values), axis=0)
+        shares = np.concatenate([share, 1 - share]) * np.tile(weights, 2)
+        design = np.hstack([kinds, np.tile(trends, (2, 1))])
+        slopes = _fit(design, np.tile(values, (2, 1)), shares, _RIDGE * (np.arange(design.shape[1]) >= 2))
+        rest = np.tile(values, (2, 1)) - design @ slopes
+        inverse = np.linalg.inv((rest.T * shares) @ rest / shares.sum() + 1e-3 * np.eye(3))
+        of_artery, of_vein = np.split(((rest @ inverse) * rest).sum(axis=1), 2)
+        told[seen] = np.clip((of_vein - of_artery) / 2, -_MOST_TOLD, _MOST_TOLD)
+        agreed = course @ told
+        share = 1 / (1 + np.exp(-_TRUST * agreed[seen]))
+    step = slopes[0] - slopes[1]
+    if math.sqrt(float(step @ inverse @ step)) < LEAST_APART or step[:2].sum() >= 0:
+        return None
+    return agreed
 
 
-def _joins(graph: Graph, pieces: list[_Piece]) -> tuple[NDArray[np.int64], Numbers]:
+def _trend(piece: _Piece) -> list[float]:
+    return [math.log(piece.calibre), *piece.place]
+
+
+def _standardised(values: Numbers, weights: Numbers) -> Numbers:
+    away = values - np.average(values, axis=0, weights=weights)
+    return np.asarray(away / np.maximum(np.sqrt(np.average(away**2, axis=0, weights=weights)), 1e-6))
+
+
+def _fit(design: Numbers, values: Numbers, weights: Numbers, ridge: Numbers | float) -> Numbers:
+    """Slopes of weighted least squares; `ridge` is how many per mean piece they are drawn to 0."""
+    normal = design.T @ (design * weights[:, None]) + np.diag(np.full(design.shape[1], ridge) * weights.sum() + 1e-9)
+    return np.asarray(np.linalg.solve(normal, design.T @ (values * weights[:, None])))
+
+
+def _course(seen: Mask, pairs: NDArray[np.int64], strengths: Numbers) -> Numbers:
+    """What makes of the log-odds that each piece tells by itself those on which the pieces of a course agree.
+
+    They differ as little as can be from what the look tells and from those of the pieces joined: the least of the sum
+    of ``(odds - told)**2`` over the pieces seen and of ``strength * (odds - other odds)**2`` over the joins, with a sum
+    instead of the difference where two vessels cross. Returns ``float64 (pieces, pieces)``.
+    """
+    normal = np.diag(np.where(seen, 1.0, _UNSEEN))
+    for (one, other), strength in zip(pairs, strengths, strict=True):
+        normal[[one, other], [one, other]] += abs(strength)
+        normal[[one, other], [other, one]] -= strength
+    return np.asarray(np.linalg.inv(normal))
+
+
+def _joins(graph: Graph, pieces: list[_Piece], scale: float) -> tuple[NDArray[np.int64], Numbers]:
     """Pairs of pieces ``(n, 2)``, and the log-odds ``(n,)`` that one gives the other: negative where they cross."""
     pairs: list[tuple[int, int]] = []
     strengths: list[float] = []
@@ -248,7 +268,29 @@ def _joins(graph: Graph, pieces: list[_Piece]) -> tuple[NDArray[np.int64], Numbe
             if bend < _BEND_DEG:
                 pairs.append((one.piece, other.piece))
                 strengths.append(_ACROSS * math.cos(math.radians(90 * bend / _BEND_DEG)) * ratio)
+    beside = _beside(graph, pieces, scale)
+    pairs += beside
+    strengths += [-_BESIDE] * len(beside)
     return np.array(pairs, np.int64).reshape(-1, 2), np.array(strengths)
+
+
+def _beside(graph: Graph, pieces: list[_Piece], scale: float) -> list[tuple[int, int]]:
+    """Pairs of pieces that run side by side and are about as wide, but not the branches of one vessel."""
+    places = np.array([piece.place for piece in pieces]).reshape(-1, 2)
+    ways = [graph.segments[piece.segment].path[[piece.begin, piece.end - 1]] for piece in pieces]
+    directions = np.array([way[1] - way[0] for way in ways]).reshape(-1, 2)
+    directions /= np.maximum(np.hypot(*directions.T), 1e-9)[:, None]
+    found = []
+    for one, other in sorted(KDTree(places).query_pairs(_BESIDE_DD)):
+        apart = places[other] - places[one]
+        along = abs(float(apart @ directions[one])) / max(float(np.hypot(*apart)), 1e-9)
+        parallel = abs(float(directions[one] @ directions[other]))
+        narrow, wide = sorted((pieces[one].calibre, pieces[other].calibre))
+        segments = [graph.segments[pieces[number].segment] for number in (one, other)]
+        meet = bool(set(segments[0].nodes) & set(segments[1].nodes))
+        if parallel > _PARALLEL and along < _ALONGSIDE and narrow > _AS_WIDE * wide and not meet:
+            found.append((one, other))
+    return found
 
 
 class _End(NamedTuple):
@@ -288,19 +330,7 @@ def _cross(ways: list[tuple[float, _End, _End]], pairs: list[tuple[int, int]], s
         strengths.append(_ACROSS)
     for one, other in itertools.product(first[1:], second[1:]):
         pairs.append((one.piece, other.piece))
-        strengths.append(-_ACROSS / 2)
-
-
-def _told_by_course(told: Numbers, pairs: NDArray[np.int64], strengths: Numbers) -> Numbers:
-    """Log-odds after each piece has told those joined to it, again and again."""
-    odds = told.copy()
-    for _ in range(_ROUNDS):
-        given = told.copy()
-        sure = np.tanh(odds / 2)
-        np.add.at(given, pairs[:, 0], strengths * sure[pairs[:, 1]])
-        np.add.at(given, pairs[:, 1], strengths * sure[pairs[:, 0]])
-        odds = (odds + given) / 2
-    return odds
+        strengths.append(-_CROSSED)
 
 
 def _plausible(pieces: list[_Piece], odds: Numbers) -> bool:
