@@ -11,12 +11,11 @@ Lengths are in disc diameters (DD, the vertical diameter of the disc) where noth
 
 import itertools
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 from scipy.spatial import KDTree
 
 from retinasynth.anatomy.skeleton import Graph, Segment, vessel_graph
@@ -26,6 +25,8 @@ from retinasynth.images import Mask, Photograph
 NARROWEST_DD = 0.04  # vessels narrower than this are not told apart
 NARROWEST_PX = 3.5  # nor those whose core is no wider than a pixel or two
 DD_PER_FIELD = 0.14  # what a disc diameter is taken for without a disc: that part of the breadth of a 45-degree view
+WIDEST = 1.6  # times as wide as nine tenths of all that is wide enough: two vessels that touch each other
+SHORTEST_DD = 0.5  # labelled pieces that hang together over less than this are left out
 PIECE_DD = 0.3  # vessels are judged in pieces of about this length
 AROUND_DD = 0.12  # standard deviation of the surroundings that a vessel is compared with
 CORE_CALIBRES = 0.25  # the core reaches so far to either side of the centre line
@@ -42,8 +43,9 @@ _TRUST = 3.0  # how much surer pieces are together than their mean
 _UNSEEN = 0.05  # pieces that a piece counts for whose look could not be seen
 _ALONG = 30.0  # pieces that the bond to the next piece of the same vessel counts for
 _ACROSS = 8.0  # pieces that the bond to a vessel that goes straight on beyond a node counts for
-_CROSSED = 1.01  # pieces that the bond to a vessel that is crossed counts for
-_BESIDE = 1.0  # pieces that the bond to a vessel of the other kind that runs beside counts for
+_BRANCH = 1.0  # pieces that the bond to a branch counts for, whatever its angle
+_CROSSED = 1.0  # pieces that the bond to a vessel that is crossed counts for
+_BESIDE = 2.0  # pieces that the bond to a vessel of the other kind that runs beside counts for
 _BESIDE_DD = 0.3  # between the middles of two pieces side by side
 _PARALLEL = 0.94  # cosine of the angle between vessels side by side
 _ALONGSIDE = 0.5  # cosine of the angle between a vessel and the way to the one beside it
@@ -83,10 +85,12 @@ def tell_arteries(
         return None
     density = _density(photograph, vessels, disc, field_of_view, scale)
     pieces = _pieces(graph, density, disc, scale)
-    odds = _told(pieces, *_joins(graph, pieces, scale))
-    if odds is None or not _plausible(pieces, odds):
+    pairs, strengths = _joins(graph, pieces, scale)
+    odds = _told(pieces, pairs, strengths)
+    if odds is None:
         return None
-    return _painted(graph, pieces, odds, vessels)
+    kinds = _labelled(pieces, odds, pairs[strengths > 0], scale)
+    return _painted(graph, pieces, kinds, vessels) if _plausible(pieces, kinds) else None
 
 
 class _Piece(NamedTuple):
@@ -140,23 +144,25 @@ def _density(
 
 
 def _pieces(graph: Graph, density: NDArray[np.float32], disc: Mask | None, scale: float) -> list[_Piece]:
-    from_disc = np.full(density.shape[1:], np.inf) if disc is None or not disc.any() else ndimage.distance_transform_edt(~disc)
+    """The pieces that are wide enough, but not two vessels in one, and off the disc; those of a segment in order."""
     narrowest = max(NARROWEST_DD * scale, NARROWEST_PX)
+    calibres = np.concatenate([segment.calibres for segment in graph.segments])
+    widest = WIDEST * float(np.quantile(calibres[calibres >= narrowest], 0.9)) if (calibres >= narrowest).any() else 0.0
+    off_disc = np.ones(density.shape[1:], np.bool_)
+    if disc is not None and disc.any():
+        off_disc = ndimage.distance_transform_edt(~disc) >= DISC_MARGIN_DD * scale
     pieces = []
     for number, segment in enumerate(graph.segments):
         travelled = np.cumsum(segment.steps)
         parts = max(1, round(segment.length / (PIECE_DD * scale)))
-        bounds = np.searchsorted(travelled, np.linspace(0, travelled[-1], parts + 1)[1:-1]).tolist()
-        for begin, end in itertools.pairwise([0, *bounds, len(travelled)]):
-            calibre = float(np.mean(segment.calibres[begin:end])) if end > begin else 0.0
-            rows, columns = np.rint(segment.path[begin:end].mean(axis=0)).astype(int) if end > begin else (0, 0)
-            if calibre < narrowest or from_disc[rows, columns] < DISC_MARGIN_DD * scale:
-                continue
-            length = float(segment.steps[begin:end].sum())
-            place = segment.path[begin:end].mean(axis=0) / scale
-            pieces.append(
-                _Piece(number, begin, end, length, calibre, place, _look(segment, begin, end, calibre, density))
-            )
+        inner = np.searchsorted(travelled, np.linspace(0, travelled[-1], parts + 1)[1:-1]).tolist()
+        for begin, end in itertools.pairwise(dict.fromkeys([0, *inner, len(travelled)])):
+            calibre = float(segment.calibres[begin:end].mean())
+            middle = segment.path[(begin + end) // 2]
+            if narrowest <= calibre <= widest and off_disc[tuple(np.rint(middle).astype(int))]:
+                look = _look(segment, begin, end, calibre, density)
+                length = float(segment.steps[begin:end].sum())
+                pieces.append(_Piece(number, begin, end, length, calibre, middle / scale, look))
     return pieces
 
 
@@ -265,9 +271,11 @@ def _joins(graph: Graph, pieces: list[_Piece], scale: float) -> tuple[NDArray[np
             continue
         for bend, one, other in ways:
             ratio = min(one.calibre, other.calibre) / max(one.calibre, other.calibre)
-            if bend < _BEND_DEG:
+            straight = _ACROSS * math.cos(math.radians(min(90 * bend / _BEND_DEG, 90))) * ratio
+            bond = max(straight, _BRANCH if len(ends) == 3 else 0.0)
+            if bond > 0:
                 pairs.append((one.piece, other.piece))
-                strengths.append(_ACROSS * math.cos(math.radians(90 * bend / _BEND_DEG)) * ratio)
+                strengths.append(bond)
     beside = _beside(graph, pieces, scale)
     pairs += beside
     strengths += [-_BESIDE] * len(beside)
@@ -333,28 +341,37 @@ def _cross(ways: list[tuple[float, _End, _End]], pairs: list[tuple[int, int]], s
         strengths.append(-_CROSSED)
 
 
-def _plausible(pieces: list[_Piece], odds: Numbers) -> bool:
+def _labelled(pieces: list[_Piece], odds: Numbers, joined: NDArray[np.int64], scale: float) -> NDArray[np.int8]:
+    """1 for an artery, -1 for a vein, 0 for a piece in doubt or one of too few that hang together."""
+    kinds = (np.sign(odds) * (np.abs(odds) > SURE)).astype(np.int8)
+    alike = joined[kinds[joined[:, 0]] == kinds[joined[:, 1]]]
+    links = sparse.coo_array((np.ones(len(alike)), (alike[:, 0], alike[:, 1])), (len(pieces), len(pieces)))
+    _, groups = sparse.csgraph.connected_components(links, directed=False)
+    lengths = np.bincount(groups, [piece.length for piece in pieces])[groups]
+    return np.where(lengths >= SHORTEST_DD * scale, kinds, 0).astype(np.int8)
+
+
+def _plausible(pieces: list[_Piece], kinds: NDArray[np.int8]) -> bool:
     """Whether there are enough arteries and veins, and the veins are wider."""
     lengths, calibres = (np.array([getattr(piece, name) for piece in pieces]) for name in ("length", "calibre"))
-    arteries, veins = odds > SURE, odds < -SURE
+    arteries, veins = kinds > 0, kinds < 0
     if min(np.count_nonzero(arteries), np.count_nonzero(veins)) < LEAST_PIECES:
         return False
     length = lengths[arteries].sum(), lengths[veins].sum()
     if min(length) < LEAST_SHARE * sum(length):
         return False
-    wide = [np.average(calibres[kind], weights=lengths[kind]) for kind in (arteries, veins)]
-    return bool(wide[0] < wide[1])
+    calibre = [float(np.average(calibres[kind], weights=lengths[kind])) for kind in (arteries, veins)]
+    return calibre[0] < calibre[1]
 
 
-def _painted(graph: Graph, pieces: list[_Piece], odds: Numbers, vessels: Mask) -> tuple[Mask, Mask]:
+def _painted(graph: Graph, pieces: list[_Piece], kinds: NDArray[np.int8], vessels: Mask) -> tuple[Mask, Mask]:
     """Each pixel of the vessels has the kind of the nearest point of a centre line."""
     starts = np.cumsum([0, *(len(segment.path) for segment in graph.segments)])
-    kinds = np.zeros(starts[-1], np.int8)
-    for piece, odd in zip(pieces, odds, strict=True):
-        if abs(odd) > SURE:
-            kinds[starts[piece.segment] + piece.begin : starts[piece.segment] + piece.end] = np.sign(odd)
+    of_points = np.zeros(starts[-1], np.int8)
+    for piece, kind in zip(pieces, kinds, strict=True):
+        of_points[starts[piece.segment] + piece.begin : starts[piece.segment] + piece.end] = kind
     places = np.argwhere(vessels)
     _, nearest = KDTree(np.concatenate([segment.path for segment in graph.segments])).query(places)
     painted = np.zeros(vessels.shape, np.int8)
-    painted[tuple(places.T)] = kinds[nearest]
+    painted[tuple(places.T)] = of_points[nearest]
     return painted > 0, painted < 0
