@@ -34,8 +34,10 @@ EDGE_CALIBRES = 0.35  # where the vessel beside its light reflex is looked at
 DISC_MARGIN_DD = 0.1  # so near to the disc, and on it, the surroundings say nothing
 FAINT_DENSITY = 0.05  # natural logarithm of light: below about this densities are compared by difference, not by ratio
 LEAST_APART = 1.0  # deviations between the mean artery and the mean vein
+LEAST_REDDER = 1.3  # deviations of all pieces between arteries and veins in red, trends and all; 2 is the most
 LEAST_SHARE = 0.2  # of the length judged that either kind has
 LEAST_PIECES = 6  # of either kind
+LEAST_POINTS = 3  # of a centre line that a piece is looked at in
 SURE = 1.0  # log-odds from which a piece is labelled
 _MOST_TOLD = 4.0  # log-odds that the look of one piece can give
 _RIDGE = 0.02  # how strongly trends are drawn to none
@@ -85,12 +87,14 @@ def tell_arteries(
         return None
     density = _density(photograph, vessels, disc, field_of_view, scale)
     pieces = _pieces(graph, density, disc, scale)
-    pairs, strengths = _joins(graph, pieces, scale)
+    pairs, strengths = _joins(graph, pieces)
     odds = _told(pieces, pairs, strengths)
     if odds is None:
         return None
     kinds = _labelled(pieces, odds, pairs[strengths > 0], scale)
-    return _painted(graph, pieces, kinds, vessels) if _plausible(pieces, kinds) else None
+    if not _plausible(pieces, kinds, pairs[strengths < 0]):
+        return None
+    return _painted(graph, pieces, kinds, vessels)
 
 
 class _Piece(NamedTuple):
@@ -170,7 +174,7 @@ def _look(segment: Segment, begin: int, end: int, calibre: float, density: NDArr
     along = np.gradient(segment.path, axis=0)[begin:end] if len(segment.path) > 1 else np.zeros((end - begin, 2))
     along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
     seen = segment.clear[begin:end]
-    if np.count_nonzero(seen) < 3:
+    if np.count_nonzero(seen) < LEAST_POINTS:
         return np.full(3, np.nan)
     points, across = segment.path[begin:end][seen], along[seen][:, ::-1] * np.array([1, -1])
 
@@ -181,8 +185,8 @@ def _look(segment: Segment, begin: int, end: int, calibre: float, density: NDArr
 
     core = at(np.linspace(-CORE_CALIBRES, CORE_CALIBRES, 5))
     beside = at(np.array([-EDGE_CALIBRES, EDGE_CALIBRES]))[1]
-    reflex = np.nanmedian(beside) - np.nanmedian(core[1][:, 2])
-    red, green = np.log(np.maximum(np.nanmedian(core, axis=(1, 2)), 0) + FAINT_DENSITY)
+    reflex = np.median(beside) - np.median(core[1][:, 2])
+    red, green = np.log(np.maximum(np.median(core, axis=(1, 2)), 0) + FAINT_DENSITY)
     return np.array([red, green, reflex])
 
 
@@ -211,7 +215,7 @@ def _told(pieces: list[_Piece], pairs: NDArray[np.int64], strengths: Numbers) ->
         kinds = np.repeat(np.eye(2), len(values), axis=0)
         shares = np.concatenate([share, 1 - share]) * np.tile(weights, 2)
         design = np.hstack([kinds, np.tile(trends, (2, 1))])
-        slopes = _fit(design, np.tile(values, (2, 1)), shares, _RIDGE * (np.arange(design.shape[1]) >= 2))
+        slopes = _fit(design, np.tile(values, (2, 1)), shares, np.where(np.arange(design.shape[1]) >= 2, _RIDGE, 0.0))
         rest = np.tile(values, (2, 1)) - design @ slopes
         inverse = np.linalg.inv((rest.T * shares) @ rest / shares.sum() + 1e-3 * np.eye(3))
         of_artery, of_vein = np.split(((rest @ inverse) * rest).sum(axis=1), 2)
@@ -253,7 +257,7 @@ def _course(seen: Mask, pairs: NDArray[np.int64], strengths: Numbers) -> Numbers
     return np.asarray(np.linalg.inv(normal))
 
 
-def _joins(graph: Graph, pieces: list[_Piece], scale: float) -> tuple[NDArray[np.int64], Numbers]:
+def _joins(graph: Graph, pieces: list[_Piece]) -> tuple[NDArray[np.int64], Numbers]:
     """Pairs of pieces ``(n, 2)``, and the log-odds ``(n,)`` that one gives the other: negative where they cross."""
     pairs: list[tuple[int, int]] = []
     strengths: list[float] = []
@@ -276,13 +280,13 @@ def _joins(graph: Graph, pieces: list[_Piece], scale: float) -> tuple[NDArray[np
             if bond > 0:
                 pairs.append((one.piece, other.piece))
                 strengths.append(bond)
-    beside = _beside(graph, pieces, scale)
+    beside = _beside(graph, pieces)
     pairs += beside
     strengths += [-_BESIDE] * len(beside)
     return np.array(pairs, np.int64).reshape(-1, 2), np.array(strengths)
 
 
-def _beside(graph: Graph, pieces: list[_Piece], scale: float) -> list[tuple[int, int]]:
+def _beside(graph: Graph, pieces: list[_Piece]) -> list[tuple[int, int]]:
     """Pairs of pieces that run side by side and are about as wide, but not the branches of one vessel."""
     places = np.array([piece.place for piece in pieces]).reshape(-1, 2)
     ways = [graph.segments[piece.segment].path[[piece.begin, piece.end - 1]] for piece in pieces]
@@ -351,17 +355,21 @@ def _labelled(pieces: list[_Piece], odds: Numbers, joined: NDArray[np.int64], sc
     return np.where(lengths >= SHORTEST_DD * scale, kinds, 0).astype(np.int8)
 
 
-def _plausible(pieces: list[_Piece], kinds: NDArray[np.int8]) -> bool:
-    """Whether there are enough arteries and veins, and the veins are wider."""
-    lengths, calibres = (np.array([getattr(piece, name) for piece in pieces]) for name in ("length", "calibre"))
+def _plausible(pieces: list[_Piece], kinds: NDArray[np.int8], unlike: NDArray[np.int64]) -> bool:
+    """Whether there are enough arteries and veins, the veins wider and darker, and most pairs of vessels unlike."""
     arteries, veins = kinds > 0, kinds < 0
     if min(np.count_nonzero(arteries), np.count_nonzero(veins)) < LEAST_PIECES:
         return False
+    lengths = np.array([piece.length for piece in pieces])
     length = lengths[arteries].sum(), lengths[veins].sum()
-    if min(length) < LEAST_SHARE * sum(length):
-        return False
-    calibre = [float(np.average(calibres[kind], weights=lengths[kind])) for kind in (arteries, veins)]
-    return calibre[0] < calibre[1]
+    calibre = [
+        float(np.average([piece.calibre for piece in pieces], weights=lengths * kind)) for kind in (arteries, veins)
+    ]
+    red = np.array([piece.look[0] for piece in pieces])
+    redder = (np.nanmean(red[veins]) - np.nanmean(red[arteries])) / np.nanstd(red)
+    agree = kinds[unlike].prod(axis=1).sum()
+    enough = min(length) >= LEAST_SHARE * sum(length)
+    return bool(enough and calibre[0] < calibre[1] and redder >= LEAST_REDDER and agree <= 0)
 
 
 def _painted(graph: Graph, pieces: list[_Piece], kinds: NDArray[np.int8], vessels: Mask) -> tuple[Mask, Mask]:
