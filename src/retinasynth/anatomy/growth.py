@@ -24,7 +24,7 @@ from retinasynth.anatomy.vessels import ARTERY, STEP, VEIN, Branch, Points, Terr
 from retinasynth.errors import InputError, SettingError
 from retinasynth.images import Mask
 
-RECIPE = 2  # raise when the eyes of the same seeds change
+RECIPE = 3  # raise when the eyes of the same seeds change
 
 _MARGIN_DD = 0.2  # vessels grow so far beyond the field of view
 _ZONE_B_DD = 1.25  # the middle of zone B, from the disc centre
@@ -32,6 +32,8 @@ _DENSITY_TOLERANCE = 0.015
 _DENSITY_REFUSED = 0.05
 _TRIALS = 6  # of drawing the vessels to reach it
 _MEANDER_DD = (0.45, 1.2)  # wavelengths
+_TRUNK_MEANDER_DD = (0.7, 2.4)  # those of the wide vessels of the arcades, which wind more slowly
+_MEANDER_VARIES = 0.4  # deviation of the logarithm of how much one vessel winds
 _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
 _SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
 
@@ -227,8 +229,9 @@ def _meander(random: np.random.Generator, branches: Sequence[Branch]) -> Points:
     shifts: list[Points] = []
     for branch in branches:
         along = np.arange(len(branch.points)) * STEP
-        waves = np.sin(2 * np.pi * (along[:, np.newaxis] / random.uniform(*_MEANDER_DD, 3) + random.random(3)))
-        aside = waves.sum(axis=1) * np.minimum(along / _MEANDER_STARTS_DD, 1)
+        lengths = random.uniform(*(_MEANDER_DD if branch.parent >= 0 else _TRUNK_MEANDER_DD), 3)
+        waves = np.sin(2 * np.pi * (along[:, np.newaxis] / lengths + random.random(3))).sum(axis=1)
+        aside = math.exp(random.normal(0, _MEANDER_VARIES)) * waves * np.minimum(along / _MEANDER_STARTS_DD, 1)
         normal = tangents(branch.points)[:, ::-1] * (-1, 1)
         start = shifts[branch.parent][branch.leaves_at] if branch.parent >= 0 else np.zeros(2)
         fading = np.maximum(1 - along / (2 * _MEANDER_STARTS_DD), 0)

@@ -46,6 +46,7 @@ _PATCHES = (1.5, 4.0)  # wavelengths of how much of the small vessels is seen
 _PATCH_WAVES = 5
 _LEAST_NEED = 0.2
 _LEAST_SEEN = 0.55  # of a branch into the tissue
+_WANDERS = ((0.05, (1.2, 2.6)), (0.1, (4.0, 9.0)))  # of the vessels of a pair: deviations and wavelengths
 _LEAVING_DISC = 11  # nodes of a smaller trunk, within which it may meet its own kind
 _R2 = np.array([0.7548776662466927, 0.5698402909980532])  # low-discrepancy sequence in the plane (Roberts, 2018)
 
@@ -401,7 +402,7 @@ def _arcades(random: np.random.Generator) -> Iterator[tuple[int, Points, float]]
         for temporal in (True, False):
             way = _temporal_way(random) if temporal else _nasal_way(random)
             course = _through(np.concatenate([[[0.0, 0.0]], way]) * (1, up))
-            apart = random.uniform(0.08, 0.17) * random.choice([-1, 1])
+            apart = random.uniform(0.06, 0.2) * random.choice([-1, 1])
             for kind in (ARTERY, VEIN):
                 aside = apart if kind == VEIN else -apart
                 beyond = random.uniform(28, 44) if temporal else random.uniform(14, 30)
@@ -423,9 +424,12 @@ def _nasal_way(random: np.random.Generator) -> Points:
 
 
 def _beside(course: Points, aside: float, random: np.random.Generator) -> Points:
-    """A course that leaves the given one to its side and wanders a little, so that a pair may cross."""
+    """A course that leaves the given one to its side and wanders, so that a pair parts, meets and crosses."""
     along = np.arange(len(course)) * STEP
-    wander = random.normal(0, 0.05) * np.sin(2 * np.pi * along / random.uniform(1.2, 2.6) + random.uniform(0, 6.3))
+    wander = sum(
+        random.normal(0, amount) * np.sin(2 * np.pi * along / random.uniform(*lengths) + random.uniform(0, 6.3))
+        for amount, lengths in _WANDERS
+    )
     offset = (aside + wander) * np.clip((along - 0.1) / 0.7, 0, 1)
     beside: Points = course + offset[:, np.newaxis] * tangents(course)[:, ::-1] * (-1, 1)
     return beside
