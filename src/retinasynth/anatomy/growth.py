@@ -24,7 +24,7 @@ from retinasynth.anatomy.vessels import ARTERY, STEP, VEIN, Branch, Points, Terr
 from retinasynth.errors import InputError, SettingError
 from retinasynth.images import Mask
 
-RECIPE = 3  # raise when the eyes of the same seeds change
+RECIPE = 4  # raise when the eyes of the same seeds change
 
 _MARGIN_DD = 0.2  # vessels grow so far beyond the field of view
 _ZONE_B_DD = 1.25  # the middle of zone B, from the disc centre

@@ -2,8 +2,8 @@
 
 What the four kinds look like and where they lie is common knowledge of the field: Early Treatment Diabetic Retinopathy
 Study, report 10, Ophthalmology 98(5), 1991; Kanski, Clinical Ophthalmology; the same four planes are marked in IDRiD
-(Porwal et al., Data 3(3), 2018). The figures of size and place below are round numbers of ours in their sense; no
-statistics of patients are claimed.
+(Porwal et al., Data 3(3), 2018). The figures of place below are round numbers of ours in their sense; sizes, most of
+them small and a few large, are near those that people drew in IDRiD. No statistics of patients are claimed.
 
 Lengths are in disc diameters (DD) unless they are named otherwise; 1 DD is 1800 micrometres.
 """
@@ -23,11 +23,11 @@ from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
 LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
-MICROANEURYSM_UM = (20.0, 100.0)
-BLOT_UM = (100.0, 500.0)
+MICROANEURYSM_UM = (25.0, 125.0)
+BLOT_UM = (80.0, 1000.0)
 FLAME_UM = (300.0, 900.0)  # length
-HARD_EXUDATE_UM = (30.0, 150.0)
-SOFT_EXUDATE_UM = (200.0, 600.0)
+HARD_EXUDATE_UM = (30.0, 700.0)
+SOFT_EXUDATE_UM = (250.0, 900.0)
 SEVERE = 100  # hard exudates from which the foveal centre is not spared
 
 _TRIALS = 300  # places that are tried for one lesion
@@ -70,12 +70,13 @@ def draw_lesions(
 ) -> dict[str, Mask]:
     """Planes of lesions for an eye.
 
-    Microaneurysms are round dots of 20 to 100 micrometres in the posterior pole, most of them temporal of the macula
-    and beside small vessels. Haemorrhages are blots of 100 to 500 micrometres or, near disc and arcades, flames along
-    the nerve fibres. Hard exudates are deposits of 30 to 150 micrometres, gathered in clusters and rings in the macular
-    region; the foveal centre is spared unless there are many. Soft exudates are ovals of 200 to 600 micrometres across
-    the fibres, near the arcades within 3 DD of the disc. None touches the disc, a lesion of another kind, or the rim of
-    the field of view. Each covers a pixel at least, so that small ones are too large at low resolution.
+    Microaneurysms are round dots of 25 to 125 micrometres in the posterior pole, most of them temporal of the macula
+    and beside small vessels. Haemorrhages are blots of 80 to 1000 micrometres, most of about 190, or, near disc and
+    arcades, flames along the nerve fibres. Hard exudates are deposits of 30 to 700 micrometres, most of about 70,
+    gathered in clusters and rings in the macular region; the foveal centre is spared unless there are many. Soft
+    exudates are ovals of 250 to 900 micrometres across the fibres, near the arcades within 3 DD of the disc. None
+    touches the disc, a lesion of another kind, or the rim of the field of view. Each covers a pixel at least, so that
+    small ones are too large at low resolution.
 
     Args:
         random: decides everything.
@@ -202,7 +203,7 @@ def _microaneurysms(random: np.random.Generator, ground: _Eyeground, _count: int
             continue
         if _at(ground, ground.from_vessel, y, x) > 0.12 and random.random() < 0.6:
             continue
-        size = _size(random, 45, MICROANEURYSM_UM)
+        size = _size(random, 70, MICROANEURYSM_UM)
         yield _Lesion(y, x, size, size, 0.0, 0.0)
 
 
@@ -214,7 +215,7 @@ def _haemorrhages(random: np.random.Generator, ground: _Eyeground, _count: int) 
             yield _Lesion(y, x, length, length * random.uniform(0.18, 0.3), _fibre_angle(y, x), 0.25)
         else:
             y, x = _around(random, ground.fovea, 0.4, 3.6)
-            size = _size(random, 200, BLOT_UM)
+            size = _size(random, 190, BLOT_UM, varies=0.65)
             yield _Lesion(y, x, size, size * random.uniform(0.7, 1), random.uniform(0, math.pi), 0.22)
 
 
@@ -235,7 +236,7 @@ def _hard_exudates(random: np.random.Generator, ground: _Eyeground, count: int) 
         distance = math.hypot(y - ground.fovea[0], x - ground.fovea[1])
         if distance > 2.2 or (distance < _SPARED and count < SEVERE):
             continue
-        size = _size(random, 60, HARD_EXUDATE_UM)
+        size = _size(random, 70, HARD_EXUDATE_UM, varies=0.75)
         yield _Lesion(y, x, size, size * random.uniform(0.7, 1), random.uniform(0, math.pi), 0.3)
 
 
@@ -244,7 +245,7 @@ def _soft_exudates(random: np.random.Generator, ground: _Eyeground, _count: int)
         y, x = _by_the_arcades(random, 0.9, 2.85)
         if math.hypot(y - ground.fovea[0], x - ground.fovea[1]) < 1.0:
             continue
-        length = _size(random, 380, SOFT_EXUDATE_UM)
+        length = _size(random, 520, SOFT_EXUDATE_UM)
         across = _fibre_angle(y, x) + math.pi / 2
         yield _Lesion(y, x, length, length * random.uniform(0.55, 0.8), across, 0.18)
 
@@ -273,9 +274,11 @@ def _fibre_angle(y: float, x: float) -> float:
     return math.atan2(down, right)
 
 
-def _size(random: np.random.Generator, median_um: float, limits_um: tuple[float, float]) -> float:
-    """A diameter in DD, log-normal between limits."""
-    return float(np.clip(median_um * math.exp(random.normal(0, 0.4)), *limits_um)) / UM_PER_DD
+def _size(
+    random: np.random.Generator, median_um: float, limits_um: tuple[float, float], *, varies: float = 0.4
+) -> float:
+    """A diameter in DD, log-normal between limits; `varies` is the deviation of the logarithm."""
+    return float(np.clip(median_um * math.exp(random.normal(0, varies)), *limits_um)) / UM_PER_DD
 
 
 def _at(ground: _Eyeground, values: NDArray[np.bool_] | NDArray[np.float64], y: float, x: float) -> float:
