@@ -14,7 +14,7 @@ from retinasynth.datasets.twins import MIN_TEXTURE, sketch
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation import copies, privacy
 from retinasynth.evaluation.copies import ALTERED, SQUEEZED, FalseAlarms, find_retinas, plant, views_of
-from retinasynth.evaluation.neighbours import Comparison, compare_sides, pixel_distances, plane_of
+from retinasynth.evaluation.neighbours import Comparison, closest_to_training, compare_sides, pixel_distances, plane_of
 from retinasynth.evaluation.privacy import CONVENTIONS, Pictures, Privacy, examine_privacy
 from retinasynth.images import Photograph, resize_photograph
 
@@ -178,6 +178,44 @@ def test_sides_that_differ_themselves_are_not_fair():
     assert found.share.mean > found.chance_high
     assert not found.is_fair
     assert not found.can_tell
+
+
+def test_pictures_closer_to_training_than_people_are_to_each_other_are_counted():
+    random = np.random.default_rng(0)
+    real = random.normal(size=(200, 6))
+    real[1::2] = real[::2] + 0.01  # two photographs of each person, hardly different: not near, but the same
+    people, trained = [f"p{number // 2}" for number in range(200)], 120
+    among = cdist(real, real[:trained])
+
+    def closest(made, **more):
+        return closest_to_training(cdist(made, real[:trained]), among, people, trained, **more)
+
+    others, copies = random.normal(size=(400, 6)), real[:100] + 0.001
+    unseen = closest(others)
+    assert unseen.real == 200
+    assert unseen.limit > 0.1
+    assert unseen.nearer < 12
+    assert unseen.expected == pytest.approx(2 / 201)
+    half = np.concatenate([others[:100], copies])
+    assert 98 <= closest(half).nearer <= 104
+    assert closest(half).is_closer
+    asked = closest(half, left_out=[*[None] * 100, *people[:100]])
+    assert asked.nearer < 6  # made from the vessels of that very person
+    assert not asked.is_closer
+    assert closest_to_training(cdist(half, real[:80]), among[:90, :80], people[:90], 80) is None
+
+
+def test_chance_alone_is_seldom_called_closer():
+    called = 0
+    for seed in range(300):
+        rows = np.random.default_rng(seed).normal(size=(450, 4))
+        real, made = rows[:150], rows[150:]
+        found = closest_to_training(
+            cdist(made, real[:90]), cdist(real, real[:90]), [f"p{number}" for number in range(150)], 90
+        )
+        assert found is not None
+        called += found.is_closer
+    assert called <= 9  # 3 are expected, and training photographs have one fewer to be near to
 
 
 @pytest.mark.parametrize(

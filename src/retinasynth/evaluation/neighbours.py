@@ -10,12 +10,12 @@ detect data-copying in generative models", AISTATS 2020.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.frame import frame_of, into_frame
@@ -31,6 +31,8 @@ DRAWS = 50
 MIN_PEOPLE = 4  # on each side; fewer say nothing
 RANGE = 0.99  # of the deals; at 95 %, HRF stood out as near to one side of IDRiD (p = .008)
 UNFAIR = 0.01
+CLOSE = 0.01  # of real photographs lie nearer to one of another person
+FEWEST_CLOSE = 100  # real photographs, of which that share is at least one
 WEAK = 0.5  # share of copies that must stand out, else nothing was learnt
 
 CONVENTIONS = {
@@ -46,6 +48,10 @@ CONVENTIONS = {
     f"as many of each are drawn, {DRAWS} times",
     "fair": "the real photographs of the two sides must be alike themselves: whether the nearest to each, of other "
     f"people, is on its own side more often than in all but {UNFAIR:.0%} of deals is asked first",
+    "closest": f"share of generated pictures that lie nearer to a training photograph than all but {CLOSE:.0%} of the "
+    "real photographs lie to a training photograph of another person; what share is expected of pictures that differ "
+    "in nothing from photographs of other people, and how often chance gives at least as many (beta-binomial: the "
+    f"limit is an order statistic); of fewer than {FEWEST_CLOSE} real photographs it is not told",
     "detectable": "the share of copies from which on the pictures would stand out of chance; above "
     f"{WEAK:.0%} nothing was learnt",
 }
@@ -178,6 +184,74 @@ class Comparison:
             "is_nearer": self.is_nearer,
             "people": {"training": self.people[0], "held_out": self.people[1]},
         }
+
+
+@dataclass(frozen=True)
+class Closest:
+    """How many generated pictures lie closer to training than people lie to each other, in one space.
+
+    Attributes:
+        limit: the distance to the nearest training photograph of another person that all but `CLOSE` of the real
+            photographs exceed.
+        nearer: generated pictures nearer than that.
+        generated: pictures in all.
+        expected: share that is nearer by chance.
+        chance: how often chance gives at least as many.
+        real: photographs that the limit is of.
+    """
+
+    limit: float
+    nearer: int
+    generated: int
+    expected: float
+    chance: float
+    real: int
+
+    @property
+    def is_closer(self) -> bool:
+        """Whether more are nearer than chance explains, at the 1 % level."""
+        return self.chance < CLOSE
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "is_closer": self.is_closer}
+
+
+def closest_to_training(
+    to_training: Distances,
+    real_to_training: Distances,
+    people: Sequence[str],
+    trained: int,
+    *,
+    left_out: Sequence[str | None] | None = None,
+) -> Closest | None:
+    """How many generated pictures lie nearer to a training photograph than photographs of other people do.
+
+    Were generated pictures like photographs of other people, the number below the k-th smallest of n distances would
+    be beta-binomial with parameters k and n - k + 1.
+
+    Args:
+        to_training: ``float (generated, trained)``, in any unit.
+        real_to_training: ``float (real, trained)`` in the same unit, training photographs first.
+        people: whose photograph each real one is.
+        trained: how many were trained on.
+        left_out: for each generated picture the person whose vessels it was made from, or None.
+
+    Returns:
+        None where fewer than `FEWEST_CLOSE` real photographs have one of another person to be near to.
+    """
+    names = np.asarray(people)
+    of_others = np.where(names[:, None] == names[:trained], np.inf, real_to_training).min(axis=1, initial=np.inf)
+    of_others = of_others[np.isfinite(of_others)]
+    if len(of_others) < FEWEST_CLOSE:
+        return None
+    own = np.array([name or "" for name in left_out or [""] * len(to_training)])
+    nearest = np.where(own[:, None] == names[:trained], np.inf, to_training).min(axis=1)
+    real, rank = len(of_others), max(1, round(CLOSE * len(of_others)))
+    limit = float(np.sort(of_others)[rank - 1])
+    nearer = int((nearest < limit).sum())
+    chance = float(stats.betabinom.sf(nearer - 1, len(nearest), rank, real - rank + 1))
+    return Closest(limit, nearer, len(nearest), rank / (real + 1), chance, real)
 
 
 def compare_sides(

@@ -33,10 +33,13 @@ from retinasynth.evaluation.copies import (
 )
 from retinasynth.evaluation.intervals import SEED
 from retinasynth.evaluation.neighbours import (
+    CLOSE,
     MIN_PEOPLE,
     PLANE_PX,
+    Closest,
     Comparison,
     Distances,
+    closest_to_training,
     compare_sides,
     pixel_distances,
     plane_of,
@@ -145,11 +148,13 @@ class Space:
         training: the nearest training photographs.
         held_out: the nearest held-out ones; None where there are none.
         comparison: of the two; None where there are too few people.
+        closest: how many are nearer to training than people are to each other; None of too few photographs.
     """
 
     training: Nearest
     held_out: Nearest | None
     comparison: Comparison | None
+    closest: Closest | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,7 @@ class Privacy:
             "spaces": {
                 name: {
                     "comparison": space.comparison.to_json() if space.comparison else None,
+                    "closest": space.closest.to_json() if space.closest else None,
                     "generated": list(self.generated),
                     "nearest_training": space.training.to_json(self.training),
                     "nearest_held_out": space.held_out.to_json(self.held_out) if space.held_out else None,
@@ -404,6 +410,7 @@ def _space(
         training=_nearest(to_real[:, :trained]),
         held_out=_nearest(to_real[:, trained:]) if len(people) > trained else None,
         comparison=comparison,
+        closest=closest_to_training(to_real[:, :trained], among_real[:, :trained], people, trained, left_out=left_out),
     )
 
 
@@ -440,6 +447,7 @@ def _verdict(
         _FIRST[answer].format(copied=copied, generated=generated, spaces=" and in ".join(nearer)),
         *_about_copies(generated, found, alarms, planted, missed),
         *_about_nearness(compared, held_out_people),
+        *_about_closest({name: space.closest for name, space in spaces.items() if space.closest}),
     ]
 
 
@@ -487,6 +495,16 @@ def _about_copies(
         yield (
             f"{asked} pictures that were made from the vessels of real eyes show those vessels, as asked for; what "
             "lies between them is different. Whoever has the vessels of a person can recognise them in such a picture."
+        )
+
+
+def _about_closest(closest: Mapping[str, Closest]) -> Iterator[str]:
+    for name, one in closest.items():
+        said = "That is more than chance explains." if one.is_closer else "Chance explains that."
+        yield (
+            f"In {name}, {one.nearer} of {one.generated} pictures lie nearer to a training photograph than all but "
+            f"{CLOSE:.0%} of {one.real} real photographs lie to one of another person; {one.expected:.1%} are expected "
+            f"by chance (p = {one.chance:.2g}). {said}"
         )
 
 
