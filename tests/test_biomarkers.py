@@ -119,6 +119,11 @@ def test_a_crossing_counts_only_where_kinds_are_unknown():
     assert (known.branch_points, known.end_points) == (0, 4)
     assert known.tortuosity == pytest.approx(1, abs=0.003)
     assert (known.tortuosity_arteries, known.tortuosity_veins) == pytest.approx((1, 1), abs=0.003)
+    part = np.zeros_like(one)
+    part[:200] = True  # of the upper half alone it is told which is which
+    told = of(one | other, arteries=one & part, veins=other & part)
+    assert (told.branch_points, told.end_points) == (1, 4)
+    assert told.tortuosity_arteries == pytest.approx(1, abs=0.003)
 
 
 def test_a_rough_edge_makes_no_branches():

@@ -24,6 +24,7 @@ from retinasynth.images import Mask
 _BOXES_PX = (2, 4, 8, 16, 32, 64)
 _SHORTEST_DD = 0.3  # of the segments whose tortuosity counts
 _DD_PER_FIELD = 0.14  # what a DD is taken for in that rule where no scale is known: that of a view of 45 degrees
+_MOST = 0.9  # of the vessels' area: where arteries and veins cover less, not all vessels are told
 _RINGS_DD = (0.5, 1.0, 1.5, 2.0, 2.5)
 _ZONE_B_DD = (1.0, 1.5)  # from the centre of the disc: half a DD to one DD from its margin
 _ZONE_SHARE = 0.3  # of the breadth of zone B that a piece of vessel crosses at least to be counted there
@@ -119,13 +120,21 @@ def measure_eye(eye: Eye) -> Biomarkers:
             expected="vessels, arteries, veins or disc",
         )
     found: dict[str, float | None] = {}
+    is_all_told = False
     if vessels is not None:
-        graphs = list(trees.values()) if len(trees) == 2 else [vessel_graph(vessels & scene.fov)]
+        is_all_told = len(trees) == 2 and _are_most(planes["arteries"] | planes["veins"], vessels)
+        graphs = list(trees.values()) if is_all_told else [vessel_graph(vessels & scene.fov)]
         found |= _of_vessels(vessels & scene.fov, graphs, scene)
     for name, graph in trees.items():
         found[f"tortuosity_{name}"] = _tortuosity([graph], scene)
-    equivalents = _equivalents(trees, scene) if scene.centre is not None and len(trees) == 2 else {}
+    is_told = scene.centre is not None and len(trees) == 2 and is_all_told
+    equivalents = _equivalents(trees, scene) if is_told else {}
     return Biomarkers(**found, **equivalents, **_of_disc(eye, scene))
+
+
+def _are_most(told: Mask, vessels: Mask) -> bool:
+    """Whether arteries and veins together are most of the vessels: where only the wider ones are told, they are not."""
+    return bool((told & vessels).sum() >= _MOST * vessels.sum())
 
 
 def _scene(eye: Eye) -> _Scene:
