@@ -96,6 +96,33 @@ def test_what_people_drew_stays_as_it_is(sets, tmp_path):
     assert "vessels" not in line["confidence"]
 
 
+def test_arteries_and_veins_are_added_where_they_can_be_told(sets, tmp_path, monkeypatch):
+    answers = iter([True, False, True])
+
+    def tell(photograph, vessels, disc, field_of_view):
+        assert photograph.shape[:2] == vessels.shape == disc.shape == field_of_view.shape == (128, 128)
+        half = np.arange(128) < 64
+        return (vessels & half, vessels & ~half) if next(answers) else None
+
+    monkeypatch.setattr(labelling, "tell_arteries", tell)
+    shutil.copytree(sets[0], tmp_path / "eyes", ignore=shutil.ignore_patterns("arteries", "veins"))
+    arteries = np.zeros((256, 256), np.bool_)
+    arteries[100:104, 50:200] = True
+    write_mask(tmp_path / "eyes" / "train" / "arteries" / "phantom_051.png", arteries)
+    label_sets(MODELS, [tmp_path / "eyes"], tmp_path / "set", size_px=128)
+    eyes = {one.name[-2:]: read_eye(one) for one in find_eyes(tmp_path / "set").eyes}
+    assert {name: len({"arteries", "veins"} & set(eye.planes)) for name, eye in eyes.items()} == {
+        "50": 2,
+        "51": 1,  # as it was drawn
+        "52": 0,
+        "53": 2,
+    }
+    told = eyes["50"].planes
+    np.testing.assert_array_equal(told["arteries"] | told["veins"], told["vessels"])
+    lines = [json.loads(line) for line in (tmp_path / "set" / "manifest.jsonl").read_text().splitlines()]
+    assert [line["told"] for line in lines] == [["arteries", "veins"], [], [], ["arteries", "veins"]]
+
+
 def test_grades_of_names_with_dots_are_kept(tmp_path):
     for number, seed in enumerate((60, 61)):
         write_photograph(tmp_path / "eyes" / "train" / "images" / f"im.{number}.png", phantom_eye(seed, 256).photograph)
@@ -156,7 +183,7 @@ def test_a_doubtful_cup_is_left_unknown_and_all_else_kept(tmp_path):
     made = label_sets(MODELS, [tmp_path / "photographs"], tmp_path / "set")
     assert not made.rejected
     unsure, sure = find_eyes(tmp_path / "set").eyes
-    assert set(unsure.planes) == {"vessels", "disc", "fov"}
+    assert set(unsure.planes) - {"arteries", "veins"} == {"vessels", "disc", "fov"}
     assert "cup" in sure.planes
     lines = (tmp_path / "set" / "manifest.jsonl").read_text().splitlines()
     assert [json.loads(line)["confidence"]["cup"] for line in lines] == [0.3, 0.9]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retinasynth.anatomy import Eye
+from retinasynth.anatomy.arteries import tell_arteries
+from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.label_map import overlay
 from retinasynth.applications.segmentation import Segmentation, Segmenter, segment
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of, read_eye
@@ -22,6 +24,7 @@ from retinasynth.files import (
     write_text,
 )
 from retinasynth.images import (
+    Mask,
     draw_panels,
     encoded,
     resize_photograph,
@@ -32,6 +35,7 @@ from retinasynth.images import (
 from retinasynth.progress import progress
 
 SHEET_PX, SHEET_COLUMNS, SHEET_ROWS = 256, 6, 5
+ARTERIES = 1  # raise when they are told from veins in another way
 REJECTED, GRADES, GRADE = "rejected.csv", "grades.csv", "retinopathy_grade"
 
 
@@ -152,11 +156,13 @@ def label_sets(
     Of photographs that show one retina (`retinasynth.datasets.twins`) only one is kept: a test photograph before a
     training one, then the one with more planes drawn by people. Drawn planes stay as they are; those that are missing
     are taken from the segmenters. A photograph is rejected, and listed with the reason, when it cannot be segmented,
-    when it has no disc, or when a plane's confidence is low.
+    when it has no disc, or when a plane's confidence is low. Arteries and veins, where nobody drew them, are told among
+    the wider vessels of a photograph that shows the difference (`retinasynth.anatomy.arteries`); all other vessels are
+    in neither plane.
 
     The set has ``train/`` and ``test/`` as the sources have, with ``images/`` and a folder for each plane; beside them
-    ``manifest.jsonl`` (origin, confidence, which planes were drawn), ``rejected.csv`` and ``sheets/`` of overlays to
-    look at. Run again, it goes on where it stopped.
+    ``manifest.jsonl`` (origin, confidence, which planes were drawn and which told by colour), ``rejected.csv`` and
+    ``sheets/`` of overlays to look at. Run again, it goes on where it stopped.
 
     Args:
         models: segmenters.
@@ -178,6 +184,7 @@ def label_sets(
         "photographs": [f"{origin}/{files.name}" for origin, files in sources],
         "size_px": size_px,
         "least_confidence": least_confidence,
+        "arteries": ARTERIES,
     }
     done = begun_folder(out, LABELLING, asked, what="a set of pseudo-labels")
     twins = _twins(sources)
@@ -258,26 +265,45 @@ def _label_one(
     planes = {plane: mask for plane, mask in found.eye.planes.items() if plane not in unsure} | dict(drawn.planes)
     if "cup" in planes and "disc" in planes:
         planes["cup"] = planes["cup"] & planes["disc"]
-    eye = Eye(name, planes, found.eye.photograph)
-    _write_labelled(out / files.split, eye, size_px)
+    eye = _resized(Eye(name, planes, found.eye.photograph), size_px)
+    told = _told_apart(eye)
+    _write_labelled(out / files.split, replace(eye, planes={**eye.planes, **told}))
     return {
         "name": name,
         "split": files.split,
         "origin": f"{origin}/{files.name}",
         "confidence": confidence,
         "drawn": sorted(drawn.planes),
+        "told": sorted(told),
     }
 
 
-def _write_labelled(folder: Path, eye: Eye, size_px: int) -> None:
+def _told_apart(eye: Eye) -> dict[str, Mask]:
+    """The planes of arteries and veins, where the eye has none but a photograph that tells them."""
+    if eye.photograph is None or "vessels" not in eye.planes or {"arteries", "veins"} & eye.planes.keys():
+        return {}
+    field = eye.planes["fov"] if "fov" in eye.planes else find_field_of_view(eye.photograph)
+    told = tell_arteries(eye.photograph, eye.planes["vessels"], eye.planes.get("disc"), field)
+    return dict(zip(("arteries", "veins"), told, strict=True)) if told else {}
+
+
+def _resized(eye: Eye, size_px: int) -> Eye:
+    """The eye with this longest side, or as it is where it is smaller."""
     height, width = eye.size
     scale = min(1.0, size_px / max(height, width))
     size = (round(height * scale), round(width * scale))
+    planes = {
+        plane: resize_photograph((mask[..., None] * [255, 255, 255]).astype("uint8"), size)[..., 0] > 127
+        for plane, mask in eye.planes.items()
+    }
+    return Eye(eye.name, planes, None if eye.photograph is None else resize_photograph(eye.photograph, size))
+
+
+def _write_labelled(folder: Path, eye: Eye) -> None:
     if eye.photograph is not None:
-        write_photograph(folder / "images" / f"{eye.name}.png", resize_photograph(eye.photograph, size))
+        write_photograph(folder / "images" / f"{eye.name}.png", eye.photograph)
     for plane, mask in eye.planes.items():
-        averaged = resize_photograph((mask[..., None] * [255, 255, 255]).astype("uint8"), size)
-        write_mask(folder / plane / f"{eye.name}.png", averaged[..., 0] > 127)
+        write_mask(folder / plane / f"{eye.name}.png", mask)
 
 
 def write_sheets(folder: Path) -> int:
