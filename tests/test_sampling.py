@@ -79,12 +79,21 @@ def test_a_set_goes_on_where_it_stopped(undisturbed, wanted, tmp_path):
 def test_a_set_holds_grown_eyes_with_all_labels_and_their_photographs(undisturbed, styled_run):
     eyes = find_eyes(undisturbed).eyes
     assert [eye.name for eye in eyes] == ["synthetic_000005", "synthetic_000006", "synthetic_000007"]
-    eye, grown = read_eye(eyes[1]), grow(6, 96, preset="diabetic", cup_to_disc=0.6)
+    eye, grown = read_eye(eyes[1]), grow(6, 96, preset="diabetic", cup_to_disc=0.6, aperture="round")
     assert eye.planes.keys() == set(PLANES)
     for plane, mask in grown.planes.items():
         np.testing.assert_array_equal(eye.planes[plane], mask)
     np.testing.assert_array_equal(eye.photograph, Synthesizer.load(styled_run).generate(grown, seed=6, size="mask"))
     assert read_label_map(undisturbed, eye.name).geometry == grown.geometry
+
+
+def test_fields_of_view_are_of_several_shapes_unless_one_is_asked_for(wanted):
+    drawn = [wanted.parameters_of(seed)["aperture"] for seed in range(200)]
+    assert 80 < drawn.count("cut") < 120
+    assert drawn.count("round") == 200 - drawn.count("cut")
+    assert {replace(wanted, apertures=("tabbed",)).parameters_of(seed)["aperture"] for seed in range(5)} == {"tabbed"}
+    asked = replace(wanted, parameters={"aperture": "round"})
+    assert {asked.parameters_of(seed)["aperture"] for seed in range(20)} == {"round"}
 
 
 def test_the_manifest_and_the_pictures_say_where_they_come_from(undisturbed):

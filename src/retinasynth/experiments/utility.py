@@ -13,7 +13,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,7 @@ def utility(
         generated = None
         if len(training) in counts:
             wanted = SyntheticSet(generator, _FIRST_SEED, grown.size_px, people, parameters=grown.parameters)
+            wanted = replace(wanted, apertures=("round",))  # the same eyes as the procedural ones
             write_synthetic_set(out / "generated", synthetic, wanted, workers=workers)
             generated = _learnt_from(out, "generated")
         procedural = _learnt_from(out, "procedural")

@@ -317,6 +317,7 @@ def write_eyes(
             style=str(style),
             knobs=look.turned,
             parameters=shared(asked),
+            apertures=("round",),  # as it was shown
         )
         for done in [*range(_AT_ONCE, count, _AT_ONCE), count]:
             write_synthetic_set(folder, done, wanted, workers=1)

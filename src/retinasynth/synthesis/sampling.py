@@ -1,7 +1,8 @@
 """Synthetic sets from nothing: eyes are grown, photographed by a generator, and written with their labels.
 
 In parallel, resumable, and the same whatever the number of workers (`retinasynth.datasets.resumable`). Every eye has
-its own seed, the first one's plus its number, which decides its anatomy, its style and its noise.
+its own seed, the first one's plus its number, which decides its anatomy, the shape of its field of view, its style and
+its noise.
 """
 
 import functools
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import retinasynth
@@ -19,10 +21,12 @@ from retinasynth.anatomy.agreement import agreement
 from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.growth import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.label_map import write_label_map
+from retinasynth.anatomy.landmarks import Aperture
 from retinasynth.datasets.resumable import Line, ResumableSet, checksums, remove_left_over
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.files import sha256_of
 from retinasynth.models.folders import format_of
+from retinasynth.models.generation import mixed_seed
 from retinasynth.models.prediction import found_planes, predict
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
 from retinasynth.models.weights import GENERATORS, model_folder
@@ -30,6 +34,7 @@ from retinasynth.synthesis.synthesizer import Synthesizer
 
 ASKED = "generating.json"
 REJECTED = "rejected"  # in the manifest's line of an eye that was kept out
+_OF_APERTURE = 2  # mixed into the seed, beside what decides the style
 _GATE = "vessels"  # the bundled segmenter that looks for the vessels again
 
 
@@ -46,6 +51,8 @@ class SyntheticSet:
         min_structure: Dice with which the vessels must be found again; eyes below it are kept out. 0 looks for none.
         knobs: of the style, see `retinasynth.anatomy.style.turned`.
         parameters: of the anatomy, by name, that all eyes share.
+        apertures: shapes of the field of view, of which each eye has one where `parameters` names none. Real cameras
+            differ in it, and what learns from one shape alone may know it from the others by that.
     """
 
     model: str
@@ -56,6 +63,12 @@ class SyntheticSet:
     min_structure: float = 0.0
     knobs: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    apertures: tuple[Aperture, ...] = ("round", "cut")
+
+    def parameters_of(self, seed: int) -> dict[str, Any]:
+        """What is chosen about the eye of a seed."""
+        random = np.random.default_rng(mixed_seed([seed, _OF_APERTURE]))
+        return {"aperture": str(random.choice(self.apertures)), **self.parameters}
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -111,8 +124,9 @@ def write_synthetic_set(
     weights = sha256_of(folder / "model.safetensors")
     model = _loaded(wanted.model, weights)
     size = wanted.size_px or model.config.size_px
-    eye = grow(wanted.seed, size, preset=wanted.preset, **wanted.parameters)  # refuses what is impossible
-    anatomy = anatomy_of(wanted.seed, wanted.preset, dict(wanted.parameters)).model_dump()
+    parameters = wanted.parameters_of(wanted.seed)
+    eye = grow(wanted.seed, size, preset=wanted.preset, **parameters)  # refuses what is impossible
+    anatomy = anatomy_of(wanted.seed, wanted.preset, parameters).model_dump()
     wanted = replace(wanted, size_px=size, parameters={name: anatomy[name] for name in wanted.parameters})
     model.generate(eye, style=wanted.style, knobs=wanted.knobs)
     asked = {
@@ -144,7 +158,8 @@ def _write_one(out: Path, wanted: SyntheticSet, weights: str, number: int) -> Li
     try:
         model = _loaded(wanted.model, weights)
         size = wanted.size_px or model.config.size_px
-        grown = grow(seed, size, preset=wanted.preset, **wanted.parameters)
+        parameters = wanted.parameters_of(seed)
+        grown = grow(seed, size, preset=wanted.preset, **parameters)
         photograph = model.generate(grown, seed=seed, size="mask", style=wanted.style, knobs=wanted.knobs)
         eye = replace(grown, name=f"synthetic_{seed:06d}", photograph=photograph)
         structure = _found_again(eye) if wanted.min_structure else None
@@ -166,7 +181,7 @@ def _write_one(out: Path, wanted: SyntheticSet, weights: str, number: int) -> Li
         "retinasynth": retinasynth.__version__,
         "recipe": RECIPE,
         "licence_of_training_data": model.config.training.get("licence", ""),
-        "parameters": anatomy_of(seed, wanted.preset, dict(wanted.parameters)).model_dump(),
+        "parameters": anatomy_of(seed, wanted.preset, parameters).model_dump(),
         "biomarkers": asdict(measure_eye(grown)),
         "sha256": checksums(out, eye.name),
     }
