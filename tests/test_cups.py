@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from retinasynth.datasets import cups as cups_module
 from retinasynth.datasets.cups import RATIOS, with_other_cup
 
 SIZE = 96
@@ -59,6 +60,25 @@ def test_vessels_bend_with_the_cup_and_stay_whole(photograph, layers):
     bent = [with_other_cup(photograph, layers, DISC, CUP, np.random.default_rng(seed))[1] for seed in range(10)]
     assert all((labels[..., 1] > 127).any(axis=1).all() for labels in bent)
     assert any((labels[..., 1] != layers[..., 1]).any() for labels in bent)
+
+
+def test_a_notched_rim_is_thinned_near_a_pole_and_nowhere_else(photograph, layers, monkeypatch):
+    cups = {}
+    for notched in (0, 1):
+        monkeypatch.setattr(cups_module, "_NOTCHED", notched)
+        drawn = (with_other_cup(photograph, layers, DISC, CUP, np.random.default_rng(seed)) for seed in range(40))
+        cups[notched] = [(labels[..., CUP] > 127, seen[..., 1]) for seen, labels in drawn]
+    sides = []
+    for (even, paint), (deeper, repainted) in zip(cups[0], cups[1], strict=True):
+        rows, columns = np.nonzero(deeper & ~even)
+        assert not (even & ~deeper).any()
+        if len(rows) > 20:
+            down, right = rows.mean() - 48, columns.mean() - 48
+            assert abs(down) > 0.7 * abs(right)
+            sides.append(down)
+            assert repainted[rows, columns].mean() > paint[rows, columns].mean() + 10  # the photograph goes along
+    assert len(sides) > 15
+    assert min(sides) < 0 < max(sides)
 
 
 def test_what_is_given_is_not_changed(photograph, layers):
