@@ -17,7 +17,7 @@ def seen(eye: Eye, seed: int) -> Seen:
     return render_photograph(eye, seed), planes["arteries"] | planes["veins"], planes["disc"], planes["fov"]
 
 
-@pytest.fixture(scope="module", params=[0, 3])
+@pytest.fixture(scope="module", params=[5, 6])
 def eye(request: pytest.FixtureRequest) -> Eye:
     return grow(request.param, 640)
 
