@@ -5,15 +5,16 @@
 1. `evaluate --style own` on all test eyes: by set, and by thirds of lightness (a dark fundus is a pigmented one), how
    like the photograph each picture is and how well its vessels are found again, beside the real photograph.
 2. `generate --style sampled` on the label maps of all test eyes: kernel distance to photographs of the same number of
-   other people, beside that between the sets themselves.
-3. How dark or pale lesions are: against what lies around them in photographs where people drew them, and against the
-   same grown eye without them in generated ones.
+   other people, beside that between the sets themselves; and how often a classifier that has seen others of both kinds
+   tells one from the other.
+3. How dark or pale lesions are: against what lies around them in photographs of test eyes where people drew them and in
+   what is generated from their label maps in their styles; against the same eye without them in grown ones.
 """
 
 import csv
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from scipy import ndimage
 
 import retinasynth as rs
 from retinasynth.anatomy import Eye
+from retinasynth.anatomy.style import Style
 from retinasynth.datasets.frames import load_frames
 from retinasynth.datasets.grades import LESIONS
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
@@ -29,7 +31,8 @@ from retinasynth.datasets.styled import load_styled
 from retinasynth.evaluation.diversity import appearance
 from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, described
 from retinasynth.evaluation.intervals import bootstrap_mean
-from retinasynth.evaluation.realism import kernel_distance
+from retinasynth.evaluation.realism import kernel_distance, real_or_synthetic
+from retinasynth.images import Mask, Photograph
 
 MODEL = "fundus-512"
 THIRDS = ("dark", "middle", "light")
@@ -97,9 +100,11 @@ def distances(files: Sequence[EyeFiles], network: Features) -> None:
     some, others = np.array_split(random.permutation(names), 2)
     unseen = np.stack([features["real"][name] for name in some])
     for kind, what in (("made", "generated"), ("real", "real")):
-        found = kernel_distance(unseen, np.stack([features[kind][name] for name in others]))
+        theirs = np.stack([features[kind][name] for name in others])
+        found, told = kernel_distance(unseen, theirs), real_or_synthetic(unseen, theirs).balanced_accuracy
         text = f"{found.mean:.4f} ({found.low:.4f} to {found.high:.4f})"
         say(f"{network.name}: {what} to real of other people, {len(others)} each: {text}")
+        say(f"{network.name}: told from them in {told.mean:.3f} ({told.low:.3f} to {told.high:.3f})")
 
 
 def contrasts(files: Sequence[EyeFiles]) -> None:
@@ -108,34 +113,48 @@ def contrasts(files: Sequence[EyeFiles]) -> None:
     planes = model.config.planes
     eyes = load_styled([one for one in files if one.photograph], model.config.size_px, planes)
     real: dict[str, list[float]] = {plane: [] for plane in LESIONS}
+    again: dict[str, list[float]] = {plane: [] for plane in LESIONS}
     for number in np.flatnonzero(eyes.is_ill):
-        layers, green = eyes.layers[number] > 127, eyes.photographs[number][..., 1].astype(np.float64)
-        lesions = {plane: layers[1 + planes.index(plane)] for plane in LESIONS}
-        clear = layers[0] & ~ndimage.binary_dilation(np.logical_or.reduce(list(lesions.values())), iterations=2)
-        weight = ndimage.gaussian_filter(clear.astype(np.float64), AROUND_PX) + 1e-3
-        around = ndimage.gaussian_filter(green * clear, AROUND_PX) / weight
-        for plane, mask in lesions.items():
-            if mask.any():
-                real[plane].append(float((green - around)[mask].mean()))
-    made: dict[str, list[float]] = {plane: [] for plane in LESIONS}
+        layers, photograph = eyes.layers[number] > 127, np.asarray(eyes.photographs[number])
+        known = {plane: layers[1 + place] for place, plane in enumerate(planes) if eyes.known[number, place]}
+        lesions = {plane: known[plane] for plane in LESIONS}
+        made = model.generate(
+            Eye("framed", {"fov": layers[0], **known}), seed=int(number), style=Style(eyes.styles[number])
+        )
+        for found, picture in ((real, photograph), (again, made)):
+            for plane, contrast in contrast_of(picture, layers[0], lesions).items():
+                found[plane].append(contrast)
+    grown: dict[str, list[float]] = {plane: [] for plane in LESIONS}
     for seed in range(GROWN):
         eye = rs.grow(seed, microaneurysms=40, haemorrhages=30, hard_exudates=80, soft_exudates=4)
         nothing = dict.fromkeys(LESIONS, np.zeros(eye.size, np.bool_))
         ill, well = model.generate([eye, replace(eye, planes={**eye.planes, **nothing})], seed=seed)
         change = ill[..., 1].astype(np.float64) - well[..., 1]
         for plane in LESIONS:
-            made[plane].append(float(change[eye.planes[plane]].mean()))
+            grown[plane].append(float(change[eye.planes[plane]].mean()))
     for plane in LESIONS:
-        both = [bootstrap_mean(values) for values in (real[plane], made[plane])]
-        words = [f"{one.mean:+.1f} ({one.low:+.1f} to {one.high:+.1f})" for one in both]
-        say(f"{plane}: {words[0]} in {len(real[plane])} real eyes, {words[1]} in {GROWN} generated ones")
+        each = [bootstrap_mean(values) for values in (real[plane], again[plane], grown[plane])]
+        words = [f"{one.mean:+.1f} ({one.low:+.1f} to {one.high:+.1f})" for one in each]
+        say(
+            f"{plane}: {words[0]} in {len(real[plane])} photographs, {words[1]} generated from their label maps, "
+            f"{words[2]} in {GROWN} grown eyes"
+        )
+
+
+def contrast_of(photograph: Photograph, field: Mask, lesions: Mapping[str, Mask]) -> dict[str, float]:
+    """Green of each kind of lesion that is there, less that of what lies around it."""
+    green = photograph[..., 1].astype(np.float64)
+    clear = field & ~ndimage.binary_dilation(np.logical_or.reduce(list(lesions.values())), iterations=2)
+    weight = ndimage.gaussian_filter(clear.astype(np.float64), AROUND_PX) + 1e-3
+    around = ndimage.gaussian_filter(green * clear, AROUND_PX) / weight
+    return {plane: float((green - around)[mask].mean()) for plane, mask in lesions.items() if mask.any()}
 
 
 def main(labelled: Path, out: Path) -> None:
     """Print everything."""
     found = find_eyes(labelled)
     files = found.split("test")
-    contrasts(found.split("train"))
+    contrasts(files)
     by_group(files, out)
     for network in (FundusFeatures(), ImageNetFeatures()):
         distances(files, network)

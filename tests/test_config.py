@@ -284,6 +284,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "loss.feature_weight": numbers(0, 1e300),
     "loss.texture_weight": numbers(0, 1e300),
     "loss.lesion_weight": numbers(0, 1e300),
+    "loss.cup_weight": numbers(0, 1e300),
     "loss.expected_share": numbers(0, 1),
     "optimiser.learning_rate": numbers(0, 1, open_below=True),
     "optimiser.beta1": numbers(0, 1, open_above=True),

@@ -4,7 +4,7 @@ import pytest
 
 from pictures import put_mask, put_photograph
 from published import put_idrid
-from retinasynth.datasets.grades import LESIONS
+from retinasynth.datasets.grades import LESIONS, hides_lesions
 from retinasynth.datasets.layouts import find_eyes, read_eye
 from retinasynth.errors import DataError
 
@@ -38,6 +38,15 @@ def test_an_eye_of_grade_0_is_known_to_have_no_lesions(tmp_path):
     assert not any(planes[name].any() for name in LESIONS if name != "hard_exudates")
     assert not ill.has(["haemorrhages"])
     assert not found["test", None].empty_planes
+
+
+def test_the_lesions_of_an_ill_eye_are_hidden_until_all_kinds_are_drawn(tmp_path):
+    folder = graded(tmp_path, "train/grades.csv", "image,retinopathy_grade\neye_1,2\neye_2,1\n")
+    hidden = {one.grade: hides_lesions(one) for one in find_eyes(folder).split("train")}
+    assert hidden == {2: True, 1: False}  # what a mild one has is not sure to be there
+    for plane in LESIONS:
+        put_mask(folder / "train" / plane / "eye_1.png", 1)
+    assert not any(hides_lesions(one) for one in find_eyes(folder).eyes)
 
 
 def test_one_table_for_both_sides_and_a_strange_one_beside_it(tmp_path):

@@ -25,7 +25,7 @@ from retinasynth.models.generators import (
     build_generator,
 )
 from retinasynth.models.layers import AlwaysDropout, BatchNorm, initialise
-from retinasynth.models.losses import discriminator_loss, generator_loss, ssim, texture_difference
+from retinasynth.models.losses import coarse_difference, discriminator_loss, generator_loss, ssim, texture_difference
 
 # The published networks, one row a layer: channels in, channels out, batch normalisation. The decoder's channels in
 # are those of the step before it beside the skip connection's.
@@ -603,24 +603,60 @@ def test_generation_in_bf16_is_that_in_fp32_within_a_few_grey_levels(monkeypatch
 # --- Texture ---
 
 
-def test_textures_are_compared_by_amount_and_not_by_place():
+@pytest.fixture
+def places():
+    """All in the field of view, half of it vessels."""
+    inside, vessels = torch.ones(1, 1, 128, 128), torch.zeros(1, 1, 128, 128)
+    vessels[..., :64] = 1
+    return inside, vessels
+
+
+def test_textures_are_compared_by_amount_and_not_by_place(places):
     torch.manual_seed(0)
-    inside = torch.ones(1, 1, 128, 128)
     one, other = torch.randn(2, 1, 3, 128, 128) / 5
-    assert texture_difference(one, one, inside) == 0
-    assert texture_difference(one, other, inside) < 0.1
-    twice = texture_difference(2 * one, other, inside)
+    assert texture_difference(one, one, *places) == 0
+    assert texture_difference(one, other, *places) < 0.1
+    twice = texture_difference(2 * one, other, *places)
     assert twice.item() == pytest.approx(math.log(2), abs=0.05)
     smooth = torch.nn.functional.avg_pool2d(one, 3, 1, 1)
-    assert texture_difference(smooth, one, inside) > 0.3
+    assert texture_difference(smooth, one, *places) > 0.3
 
 
-def test_textures_outside_the_field_of_view_do_not_count():
+def test_crisp_vessels_do_not_make_up_for_a_smooth_background(places):
     torch.manual_seed(0)
-    inside = torch.zeros(1, 1, 128, 128)
+    one, other = torch.randn(2, 1, 3, 128, 128) / 5
+    inside = places[0]
+    stripes = torch.zeros(1, 1, 128, 128)
+    stripes[..., ::16] = 1  # each with its edges a fifth of every window
+    near = torch.nn.functional.max_pool2d(stripes, 3, 1, 1)
+    crisp = torch.where(near > 0, 2.5 * one, 0.6 * one)
+    unseen, seen = (texture_difference(crisp, other, inside, vessels) for vessels in (0 * stripes, stripes))
+    assert seen > 1.4 * unseen
+
+
+def test_textures_outside_the_field_of_view_do_not_count(places):
+    torch.manual_seed(0)
+    inside, vessels = 0 * places[0], places[1]
     inside[..., 32:96, 32:96] = 1
     one, other = torch.randn(2, 1, 3, 128, 128) / 5
     louder = torch.where(inside > 0, one, 5 * one)
-    assert texture_difference(louder, other, inside) < 1.5 * texture_difference(one, other, inside)
-    assert texture_difference(one, other, 0 * inside) == 0
-    assert texture_difference(one[..., :16, :16], other[..., :16, :16], inside[..., :16, :16]) == 0
+    compared = texture_difference(one, other, inside, vessels)
+    assert texture_difference(louder, other, inside, vessels) < 1.5 * compared
+    assert texture_difference(one, other, 0 * inside, vessels) == 0
+    small = (one, other, inside, vessels)
+    assert texture_difference(*(picture[..., :16, :16] for picture in small)) == 0
+
+
+def test_pixels_are_compared_coarsely_but_near_vessels_finely():
+    real, vessels = torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    vessels[..., :16] = 1
+    checkered = torch.ones(1, 1, 64, 64)
+    checkered[..., ::2] = -1
+    stripes = torch.ones(1, 1, 64, 64)
+    stripes[..., torch.arange(64) // 4 % 2 == 0] = -1  # of 4 pixels: gone in means of 16
+    assert coarse_difference(real + checkered, real, vessels) == 0
+    near = coarse_difference(real + stripes, real, vessels)
+    assert near.item() == pytest.approx(17 / 64, abs=0.02)  # vessels with their edges
+    assert coarse_difference(real + stripes, real, 0 * vessels) == 0
+    assert coarse_difference(real + 0.5, real, 0 * vessels).item() == pytest.approx(0.5)
+    assert coarse_difference(real + 0.5, real, 0 * vessels + 1).item() == pytest.approx(1)

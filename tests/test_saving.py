@@ -1,5 +1,6 @@
 import ast
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 import retinasynth
 from pictures import tiny_mask
 from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.style import NUMBERS
 from retinasynth.config import GeneratorSettings, Settings
 from retinasynth.errors import ModelError, OutputError
 from retinasynth.images import mask_as_photograph
@@ -292,6 +294,16 @@ def test_a_released_model_is_half_as_large_and_makes_nearly_the_same(styled_run,
     card = (tmp_path / "released" / "README.md").read_text()
     assert card.endswith("Nothing yet.\n")
     assert "not for diagnosis" in card
+
+
+def test_a_model_of_other_styles_says_that_it_is_to_be_trained_again(styled_run, tmp_path):
+    shutil.copytree(styled_run / "model", tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["style_numbers"] == NUMBERS
+    del config["style_numbers"]  # as models had it when a style was 40 numbers
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=rf"styles of 40 numbers.*{NUMBERS}, as this version.*Train it again"):
+        load_model(tmp_path / "model")
 
 
 def test_the_bundled_generator_is_there_by_name_and_small():

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -169,6 +170,19 @@ def test_training_learns_to_see_vessels(phantoms, tmp_path):
         found = found_planes(segmenter.model, seen)["vessels"]
         dice.append(agreement(found, eye.planes["vessels"], seen.field).dice)
     assert np.mean(dice) > 0.55
+
+
+def test_a_segmenter_learns_on_from_another_that_is_not_needed_to_resume_it(trained_vessels, phantoms, tmp_path):
+    shutil.copytree(trained_vessels / "model", tmp_path / "start")
+    still = [f"start_from={tmp_path / 'start'}", "learning_rate=1e-12", "weight_decay=0"]
+    whole = segmentation.train([phantoms], tmp_path / "whole", tiny_settings("vessels", *still))
+    before, after = (load_segmenter(folder / "model").network.state_dict() for folder in (trained_vessels, whole))
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name], tensor, atol=1e-6, rtol=0)
+    killed_run("segmentation", [phantoms], tmp_path / "killed", tiny_settings("vessels", *still), at_step=6)
+    shutil.rmtree(tmp_path / "start")
+    segmentation.resume(tmp_path / "killed")
+    assert_same_run(tmp_path / "killed", whole)
 
 
 def test_killed_and_resumed_run_is_bit_identical(trained_vessels, phantoms, tmp_path):

@@ -136,7 +136,8 @@ def test_the_bundled_generator_is_followed_by_the_bundled_segmenter(monkeypatch)
     assert 0.05 < drawn[1].found - drawn[0].found < 0.7
     strip = series.strip_of("Glaucoma", drawn)
     assert strip.count("<img") == 6
-    assert "Labels: 0.90" in strip
+    assert drawn[1].label == pytest.approx(0.9, abs=0.02)
+    assert f"Labels: {drawn[1].label:.2f}" in strip
     assert f"Found: {drawn[1].found:.2f}" in strip
 
 

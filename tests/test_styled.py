@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import sys
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from retinasynth import cli
 from retinasynth.anatomy import Eye
@@ -19,10 +21,12 @@ from retinasynth.config.sections import flat
 from retinasynth.datasets.layouts import find_eyes, photograph_of, read_eye
 from retinasynth.datasets.styled import (
     FEWEST_WELL,
+    StyledBatch,
     example,
     facing_right,
     hidden,
     load_styled,
+    signed_layers,
     usual_styles,
     usual_texture,
 )
@@ -34,11 +38,11 @@ from retinasynth.experiments.table import Row, Table
 from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
 from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generators import coordinates
-from retinasynth.models.losses import feature_difference, lesion_difference
+from retinasynth.models.losses import difference_within, feature_difference
 from retinasynth.models.styled import StyledGenerator, canvas
 from retinasynth.synthesis import Synthesizer
 from retinasynth.training import styled, trainer
-from retinasynth.training.styled import _lesions
+from retinasynth.training.styled import _cup_and_rim, _lesions
 from runs import assert_same_run, log_of
 from test_cli import fails
 
@@ -177,13 +181,24 @@ def test_lesions_of_every_kind_count_alike_however_small():
     lesions[0, 1, 40:44, 40:44] = 1
     large[..., :32, :32] = 0.5
     small[..., 40:44, 40:44] = 0.5
-    assert lesion_difference(large, real, lesions).item() == pytest.approx(0.25)
-    assert lesion_difference(small, real, lesions).item() == pytest.approx(0.25)
-    assert lesion_difference(small, real, 0 * lesions).item() == 0
-    assert lesion_difference(small, real, lesions[:, :0]).item() == 0
+    assert difference_within(large, real, lesions).item() == pytest.approx(0.25)
+    assert difference_within(small, real, lesions).item() == pytest.approx(0.25)
+    assert difference_within(small, real, 0 * lesions).item() == 0
+    assert difference_within(small, real, lesions[:, :0]).item() == 0
     tiny = 0 * lesions
     tiny[0, 1, 40, 40] = 1  # a pixel of 4096, of 2.05 that count in full
-    assert lesion_difference(small, real, tiny).item() == pytest.approx(0.25 / (5e-4 * 64 * 64))
+    assert difference_within(small, real, tiny).item() == pytest.approx(0.25 / (5e-4 * 64 * 64))
+
+
+def test_the_mean_of_a_part_counts_beside_its_pixels():
+    part = torch.zeros(1, 1, 16, 16)
+    part[..., 2:12, 2:12] = 1
+    real = torch.zeros(1, 3, 16, 16)
+    real[..., 2:5, 2:12] = 1  # the bright three tenths of an exudate
+    median, mean = torch.zeros_like(real), torch.full_like(real, 0.3)
+    assert (median - real).abs().mean() < (mean - real).abs().mean()
+    assert difference_within(mean, real, part).item() == pytest.approx(0.21)  # of pixels .42, of means 0
+    assert difference_within(median, real, part).item() == pytest.approx(0.3)
 
 
 def test_lesions_count_where_they_are_known(settings):
@@ -196,6 +211,30 @@ def test_lesions_count_where_they_are_known(settings):
     assert found[0, 0, 1, 1] == 1
     assert found[0, 0, 2, 2] == 0.25
     assert found.sum() == 1.25
+
+
+def test_cup_and_rim_count_where_both_are_known(settings):
+    labels = torch.full((4, 4, 4, 4), -1.0)
+    labels[:3, 2, 1:3, 1:3] = 1  # the disc
+    labels[3, 2], labels[3, 3, 1, 1] = 0, 1
+    labels[0, 3, 1, 1] = 1  # a quarter of it is cup
+    labels[1, 3] = 0
+    found = _cup_and_rim(labels, settings)
+    assert found[0].sum(dim=(1, 2)).tolist() == [1, 3]
+    assert found[1:].sum() == 0  # a cup that nobody knows; a disc without one; a disc that nobody knows
+    assert _cup_and_rim(labels, settings.with_overrides(["data.planes=vessels,disc"])).shape[1] == 0
+
+
+def test_of_a_vessel_that_is_in_neither_plane_it_is_unknown_which_it_is():
+    planes = ("vessels", "arteries", "veins")
+    layers = np.zeros((1, 4, 4), np.uint8)
+    layers[0, :, 0], layers[0, 1:, 1] = 255, 255  # the first pixel is no vessel
+    layers[0, 1, 2], layers[0, 2, 3] = 255, 255
+    signed = signed_layers(layers, np.array([True, True, True]), planes)
+    assert signed[2:, 0].T.tolist() == [[-1, -1], [1, -1], [-1, 1], [0, 0]]
+    alone = signed_layers(layers, np.array([True, False, True]), planes)
+    assert (alone[2] == 0).all()
+    assert alone[3, 0].tolist() == [-1, -1, 1, -1]  # one plane alone is taken to be whole
 
 
 # --- What it learns from -----------------------------------------------------------------------------------------
@@ -239,6 +278,10 @@ def test_planes_are_hidden_as_often_as_asked_but_never_the_vessels(settings):
     assert drawn.any(axis=1).mean() == pytest.approx(0.15 + 0.15 * (1 - 0.25), abs=0.03)
     assert drawn[:, 1].mean() == pytest.approx(0.15 + 0.15 / 2, abs=0.03)
     assert drawn[:, 1:].all(axis=1).mean() == pytest.approx(0.15 + 0.15 / 4, abs=0.03)
+    kinds = rate.with_overrides(["data.planes=vessels,arteries,veins"])
+    both = np.stack([hidden(np.random.default_rng(seed), kinds) for seed in range(400)])[:, 1:]
+    assert both.any()
+    assert (both[:, 0] == both[:, 1]).all()  # as they are told
     never = settings.with_overrides(["plane_dropout=0"])
     assert not hidden(np.random.default_rng(0), never).any()
 
@@ -325,9 +368,29 @@ def test_both_kinds_of_steps_are_learnt_and_logged(run):
 
 
 def test_training_learns(phantoms, settings, tmp_path):
-    run = trainer.train(phantoms, tmp_path / "run", settings.with_overrides(["epochs=60", "sample_every_steps=1000"]))
+    run = trainer.train(phantoms, tmp_path / "run", settings.with_overrides(["epochs=100", "sample_every_steps=1000"]))
     expected = [line["loss_expected_l1"] for line in log_of(run) if "loss_expected_l1" in line]
     assert np.mean(expected[-15:]) < 0.8 * np.mean(expected[:5])
+
+
+def test_discriminators_see_by_how_much_a_photograph_departs_from_its_field(phantoms, settings):
+    fabric = Fabric(accelerator="cpu", devices=1)
+    eyes, _ = styled.load_eyes(phantoms, settings)
+    learner = styled.build_learner(fabric, settings, torch.contiguous_format, torch.from_numpy(eyes.styles))
+    batch = StyledBatch(*(part[None] for part in example(eyes, 0, settings, epoch=0, position=0)))
+    seen, judge = [], learner.discriminator_ddp
+
+    def judging(shown, photograph, corner):
+        seen.append(photograph.detach())
+        return judge(shown, photograph, corner)
+
+    learner.discriminator_ddp = judging
+    styled.train_step(fabric, learner, batch, settings, is_expected=False)
+    inside = (batch.labels[:, :1] + 1) / 2
+    field = (canvas(batch.styles, coordinates(batch.labels)) + 1) * inside - 1
+    torch.testing.assert_close(seen[0], 8 * (batch.photographs - field))
+    assert seen[0].abs().max() > 1
+    assert seen[1].abs().max() < 1e-4  # a generator begins as the field
 
 
 def test_a_lesion_counts_in_every_pixel(phantoms, settings, tmp_path):
@@ -340,20 +403,56 @@ def test_a_lesion_counts_in_every_pixel(phantoms, settings, tmp_path):
     assert styled._lesions(labels[:, [0, 1, 2]], counted).flatten().tolist() == [1, 0, 0]
 
 
-def test_an_interrupted_run_goes_on_to_the_same_end(run, phantoms, settings, tmp_path, monkeypatch):
+def test_eyes_with_lesions_that_nobody_labelled_are_left_out_if_enough_others_remain(
+    phantoms, settings, tmp_path, monkeypatch
+):
+    shutil.copytree(phantoms, tmp_path / "eyes", ignore=shutil.ignore_patterns("haemorrhages"))
+    names = sorted(file.stem for file in (tmp_path / "eyes" / "train" / "images").iterdir())
+    rows = "".join(f"{name},{3 * (number == 0)}\n" for number, name in enumerate(names))
+    (tmp_path / "eyes" / "grades.csv").write_text(f"image,retinopathy grade\n{rows}")
+    telling = settings.with_overrides(["data.planes=vessels,disc,haemorrhages"])
+
+    def learnt(chosen):
+        return sorted(files.name for files in styled.load_eyes(tmp_path / "eyes", chosen)[0].files)
+
+    assert learnt(telling) == names
+    monkeypatch.setattr(styled, "FEWEST_CLEAR", len(names) - 1)
+    assert learnt(telling) == names[1:]
+    assert learnt(settings) == names  # where lesions are not told apart, they are texture in any case
+    assert learnt(settings.with_overrides(["data.planes=vessels,hard_exudates"])) == names  # those are labelled
+
+
+def stopped_in_step(number, monkeypatch):
+    """Let the user ask a run to stop while it makes this step, from 1."""
     real_step, steps = styled.train_step, []
 
     def step(*arguments, **options):
         steps.append(1)
-        if len(steps) == 6:
+        if len(steps) == number:
             os.kill(os.getpid(), signal.SIGTERM)
         return real_step(*arguments, **options)
 
     monkeypatch.setattr(styled, "train_step", step)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_end(run, phantoms, settings, tmp_path, monkeypatch):
+    stopped_in_step(6, monkeypatch)
     with pytest.raises(InterruptedRunError):
         trainer.train(phantoms, tmp_path / "run", settings)
     trainer.resume(tmp_path / "run")
     assert_same_run(tmp_path / "run", run)
+
+
+def test_what_a_run_went_on_from_is_not_needed_to_resume_it(run, phantoms, settings, tmp_path, monkeypatch):
+    shutil.copytree(run / "model", tmp_path / "start")
+    again = settings.with_overrides([f"start_from={tmp_path / 'start'}", "epochs=1"])
+    whole = trainer.train(phantoms, tmp_path / "whole", again)
+    stopped_in_step(2, monkeypatch)
+    with pytest.raises(InterruptedRunError):
+        trainer.train(phantoms, tmp_path / "stopped", again)
+    shutil.rmtree(tmp_path / "start")
+    trainer.resume(tmp_path / "stopped")
+    assert_same_run(tmp_path / "stopped", whole)
 
 
 def test_weights_are_learnt_on_from_at_another_size(run, model, phantoms, settings, tmp_path):
@@ -367,6 +466,11 @@ def test_weights_are_learnt_on_from_at_another_size(run, model, phantoms, settin
             name for name in theirs if name != "styles" and not torch.allclose(ours[name], theirs[name], atol=1e-5)
         }
         assert differ == own  # textures of another size are another matter
+    finer = again.with_overrides(["data.planes=vessels,arteries,veins,disc,cup", "training.seed=5"])
+    folder = trainer.train(phantoms, tmp_path / "finer", finer)
+    ours, entry = Synthesizer.load(folder)._network.state_dict(), "enter.0.weight"
+    torch.testing.assert_close(ours[entry][:, [0, 1, 4, 5, 6, 7, 8, 9, 10]], theirs[entry], atol=1e-5, rtol=0)
+    assert ours[entry][:, 2:4].abs().max() < 1e-5  # what is new does nothing at first
     with pytest.raises(SettingError, match=r"cannot be learnt on from: its planes is .*vessels"):
         trainer.train(phantoms, tmp_path / "other", bigger.with_overrides(["data.planes=vessels"]))
     with pytest.raises(SettingError, match="start_from is for"):

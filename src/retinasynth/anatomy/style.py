@@ -5,7 +5,9 @@ Camera, flash and pigment decide most of what one photograph of an eye differs i
 - a smooth field, the colour and its slow change over the frame: a polynomial of total degree `DEGREE` in row and
   column for each of red, green and blue (as in `appearance`, one degree finer);
 - the texture: how much detail there is at `len(BANDS_PX)` scales, in red and in green, as logarithms. Blur lowers the
-  finest, noise raises it, and a weak contrast lowers all.
+  finest, noise raises it, and a weak contrast lowers all;
+- the edges: how strong the strongest detail is at these scales, in green. Where noise covers the background, blur is
+  told by vessels alone.
 
 A style is measured from a photograph in closed form; a generator is shown it beside the label map.
 """
@@ -27,13 +29,15 @@ DEGREE = 3
 TERMS = len(powers(DEGREE))
 BANDS_PX = (1 / 512, 2 / 512, 4 / 512, 8 / 512, 16 / 512)  # Gaussian deviations between which a band lies, of the frame
 CHANNELS = (0, 1)  # in which texture is measured: blue is mostly noise and compression
-TEXTURES = len(BANDS_PX) * len(CHANNELS)
+EDGES = len(BANDS_PX)  # in green alone
+TEXTURES = len(BANDS_PX) * len(CHANNELS) + EDGES  # the edges last
 NUMBERS = 3 * TERMS + TEXTURES
 SMOOTHING = 0.3  # how far a drawn style is moved from that of a photograph, in deviations
 _LEAST = 0.25  # grey levels: below it, no texture can be told
 _BLOCK_PX = 8  # the field has no finer detail
 _INSIDE = 250  # of 255: a pixel that lies wholly in the field of view
 _MEDIAN_OF_NORMAL = 0.6745  # median distance from the mean, in deviations of a normal distribution
+_STRONG, _STRONG_OF_NORMAL = 0.95, 1.96  # quantile of the detail that edges are, and of that of a normal distribution
 
 Numbers = NDArray[np.float32]
 
@@ -44,7 +48,8 @@ class Style:
 
     Attributes:
         numbers: ``float32 (NUMBERS,)``: the coefficients of the field, term by term and in each red, green, blue, in
-            [-1, 1] units of a signed photograph; then log2 of the texture in grey levels, band by band.
+            [-1, 1] units of a signed photograph; then log2 of the texture in grey levels, band by band, and of the
+            edges.
     """
 
     numbers: Numbers
@@ -56,8 +61,13 @@ class Style:
 
     @property
     def texture(self) -> Numbers:
-        """Log2 of grey levels, ``(TEXTURES,)``."""
-        return self.numbers[3 * TERMS :]
+        """Log2 of grey levels, band by band in red and green, ``(TEXTURES - EDGES,)``."""
+        return self.numbers[3 * TERMS : -EDGES]
+
+    @property
+    def edges(self) -> Numbers:
+        """Log2 of grey levels, band by band, ``(EDGES,)``; equal to the texture where all detail is noise."""
+        return self.numbers[-EDGES:]
 
     @classmethod
     def of(cls, photograph: Photograph, coverage: NDArray[np.uint8]) -> Self:
@@ -73,15 +83,15 @@ class Style:
     def mirrored(self) -> Self:
         """The style of the photograph of the other side: left and right change places."""
         signs = np.array([(-1) ** column for _, column in powers(DEGREE)], np.float32)
-        return type(self)(np.concatenate([(self.field * signs[:, None]).ravel(), self.texture]))
+        return type(self)(np.concatenate([(self.field * signs[:, None]).ravel(), self.numbers[3 * TERMS :]]))
 
 
 KNOBS = {
     "brightness": "a third of a stop more light for each step",
     "pigmentation": "a darker and browner fundus",
     "evenness": "less change of colour over the frame, in all directions",
-    "sharpness": "more of the two finest textures",
-    "contrast": "more of all textures",
+    "sharpness": "more of the two finest textures and edges",
+    "contrast": "more of all textures and edges",
 }
 MOST = 3.0  # steps that a knob can be turned, either way
 
@@ -107,15 +117,17 @@ def turned(style: Style, knobs: Mapping[str, float]) -> Style:
         if not abs(steps) <= MOST:
             raise SettingError(f"Knob {name} is turned to {steps}", expected=f"-{MOST:g} to {MOST:g}")
     field, texture = style.field.astype(np.float64), style.texture.reshape(-1, len(CHANNELS)).astype(np.float64)
+    edges = style.edges.astype(np.float64)
     darker = np.array([0.1, 0.3, 0.4]) * knobs.get("pigmentation", 0)  # melanin takes short waves first
     light = 2 ** (knobs.get("brightness", 0) / 3 - darker)
     field[0] += 1  # black is -1
     field *= light
     field[0] -= 1
     field[1:] *= 2 ** (-knobs.get("evenness", 0) / 2)
-    texture[:2] += knobs.get("sharpness", 0) / 2
-    texture += knobs.get("contrast", 0) / 3
-    return Style(np.concatenate([field.ravel(), texture.ravel()]).astype(np.float32))
+    for finest_first in (texture, edges):
+        finest_first[:2] += knobs.get("sharpness", 0) / 2
+        finest_first[:] += knobs.get("contrast", 0) / 3
+    return Style(np.concatenate([field.ravel(), texture.ravel(), edges]).astype(np.float32))
 
 
 def fit_field(photograph: Photograph | NDArray[np.float32], coverage: NDArray[np.uint8]) -> Numbers:
@@ -150,21 +162,26 @@ def _blocks(picture: NDArray[Any]) -> NDArray[Any]:
 
 
 def _texture(photograph: Photograph, coverage: NDArray[np.uint8], field: Numbers) -> Numbers:
-    """How much detail there is in each band and channel; the median, which vessels and lesions hardly move."""
+    """How much detail there is in each band and channel, then how strong its edges are in each band.
+
+    The first is the median, which vessels and lesions hardly move; the second, in green, a high quantile, which is
+    theirs.
+    """
     size = len(coverage)
     smooth = (polynomial_terms(coverage.shape, DEGREE) @ field.astype(np.float64) + 1) * 127.5
     inside = coverage >= _INSIDE
     rest = np.where(inside[..., None], photograph - smooth, 0)[..., CHANNELS].astype(np.float32)
     weight = inside.astype(np.float32)
-    finer, textures = rest, []
+    finer, textures, edges = rest, [], []
     for band in BANDS_PX:
         deviation = band * size
         around = ndimage.gaussian_filter(weight, deviation)[..., None] + 1e-6
         coarser = ndimage.gaussian_filter(rest, (deviation, deviation, 0)) / around  # inside the field of view alone
         detail = np.abs(finer - coarser)[inside]
         textures.append(np.median(detail, axis=0) / _MEDIAN_OF_NORMAL)
+        edges.append(np.quantile(detail[:, -1], [_STRONG]) / _STRONG_OF_NORMAL)
         finer = coarser
-    logarithms: Numbers = np.log2(np.maximum(np.concatenate(textures), _LEAST)).astype(np.float32)
+    logarithms: Numbers = np.log2(np.maximum(np.concatenate([*textures, *edges]), _LEAST)).astype(np.float32)
     return logarithms
 
 

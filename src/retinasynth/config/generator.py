@@ -142,7 +142,10 @@ class LossSettings(Section):
     lesion_weight: float = Field(
         0.0,
         ge=0,
-        description="styled: weight of the mean absolute error inside lesions, the average over their kinds",
+        description="styled: weight of the error inside lesions, the average over their kinds",
+    )
+    cup_weight: float = Field(
+        0.0, ge=0, description="styled: weight of the error inside the cup and the rim around it, their average"
     )
     expected_share: float = Field(
         0.25,
@@ -166,8 +169,8 @@ class TrainingSettings(LoopSettings):
 
     start_from: str = Field(
         "",
-        description="styled: a model of the same planes and network whose weights are learnt on from, of any size: "
-        "bundled, run or model folder; empty is none",
+        description="styled: a model of the same network and of these planes or some of them, whose weights are learnt "
+        "on from, of any size: bundled, run or model folder; empty is none",
     )
     epochs: int = Field(40, ge=1)
     initialisation: Initialisation = Field(
@@ -182,6 +185,8 @@ _FUNDUS: dict[str, Any] = {
         "resize": "frame",
         "planes": [
             "vessels",
+            "arteries",
+            "veins",
             "disc",
             "cup",
             "microaneurysms",
@@ -203,8 +208,9 @@ _FUNDUS: dict[str, Any] = {
         "ssim_weight": 20.0,
         "l1_weight": 50.0,
         "feature_weight": 3.0,
-        "texture_weight": 2.0,
+        "texture_weight": 4.0,
         "lesion_weight": 15.0,
+        "cup_weight": 8.0,
     },
     "optimiser": {"learning_rate": 4e-4},
     "training": {"epochs": 12, "initialisation": "he", "ema_decay": 0.998},

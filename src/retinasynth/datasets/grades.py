@@ -6,6 +6,7 @@ eye of grade 0 has no lesion of any kind, so all lesion planes that nobody drew 
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def _grade_of(files: EyeFiles, grades: dict[tuple[str, str], int]) -> int | None
     stem = stem_of(files.photograph) if files.photograph else files.name
     is_healthy = HRF.fullmatch(stem) and stem.endswith("_h")
     return grades.get((files.split, stem), grades.get(("", stem), 0 if is_healthy else None))
+
+
+def hides_lesions(files: EyeFiles, lesions: Sequence[str] = LESIONS) -> bool:
+    """Whether an eye is graded so ill that it must have lesions, and not all of these planes are known."""
+    return files.grade is not None and files.grade >= REFERABLE and not files.has(lesions)
 
 
 def _without_lesions(files: EyeFiles) -> EyeFiles:

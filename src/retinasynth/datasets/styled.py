@@ -26,8 +26,9 @@ from retinasynth.datasets.lending import with_lent_lesions
 from retinasynth.files import cache_folder, fill_once
 from retinasynth.images import signed_from_photograph
 
-STYLE_FORMAT = 1  # of what is measured and how: another finds nothing of it in the cache
+STYLE_FORMAT = 2  # of what is measured and how: another finds nothing of it in the cache
 ALONE = "vessels"  # what a bare mask holds
+KINDS = ("arteries", "veins")  # of vessels, where they could be told
 FEWEST_WELL = 20  # eyes that tell what is usual
 _USUAL = 0.98  # of eyes without lesions have less texture
 _ONLY_VESSELS_SHARE = 0.5  # of the examples in which planes are hidden; in the rest, each is or is not
@@ -143,7 +144,7 @@ def example(
     photograph, layers = _with_some_lesions(eyes, photograph, layers, known, settings, random)
     texture = eyes.styles[index, 3 * TERMS :]
     style = Style(np.concatenate([fit_field(photograph, layers[..., 0]).ravel(), texture]))
-    return signed_example(layers, known, photograph, style)
+    return signed_example(layers, known, photograph, style, settings.data.planes)
 
 
 def _with_some_cup(
@@ -183,29 +184,55 @@ def _with_some_lesions(
 
 
 def hidden(random: np.random.Generator, settings: Settings) -> NDArray[np.bool_]:
-    """Which planes an example does without: mostly none, now and then all but the vessels, or about half of them."""
+    """Which planes an example does without: mostly none, now and then all but the vessels, or about half of them.
+
+    Arteries and veins are hidden together, as they are told.
+    """
     planes = settings.data.planes
     if random.random() >= settings.data.plane_dropout:
         return np.zeros(len(planes), np.bool_)
     chance = 1.0 if random.random() < _ONLY_VESSELS_SHARE else 0.5
-    return np.array([random.random() < chance and plane != ALONE for plane in planes])
+    drawn: dict[str, bool] = {plane: random.random() < chance and plane != ALONE for plane in planes}
+    drawn[KINDS[1]] = drawn.get(KINDS[0], drawn.get(KINDS[1], False))
+    return np.array([drawn[plane] for plane in planes])
 
 
 def signed_example(
-    layers: NDArray[np.uint8], known: NDArray[np.bool_], photograph: NDArray[np.uint8], style: Style
+    layers: NDArray[np.uint8],
+    known: NDArray[np.bool_],
+    photograph: NDArray[np.uint8],
+    style: Style,
+    planes: Sequence[str],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Layers ``uint8 (s, s, 1 + planes)`` with a photograph, as tensors of `StyledBatch`."""
     field = layers[..., :1].astype(np.float32) / np.float32(255)
     inside = photograph * field
     return (
-        torch.from_numpy(signed_layers(layers, known)),
+        torch.from_numpy(signed_layers(layers, known, planes)),
         torch.from_numpy(signed_from_photograph(inside)),
         torch.from_numpy(style.numbers),
     )
 
 
-def signed_layers(layers: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Coverage ``uint8 (s, s, 1 + planes)`` to ``float32 (1 + planes, s, s)``: -1 outside, 1 inside, 0 unknown."""
+def signed_layers(layers: NDArray[np.uint8], known: NDArray[np.bool_], planes: Sequence[str]) -> NDArray[np.float32]:
+    """What is covered, as networks are shown it: -1 outside, 1 inside, 0 unknown.
+
+    Where arteries and veins are both known, it is unknown of a vessel in neither which it is; one of the two planes
+    alone is taken to be whole.
+
+    Args:
+        layers: the field of view and the planes, ``uint8 (size, size, 1 + planes)``, 255 where a pixel is covered.
+        known: which planes are, ``bool (planes,)``.
+        planes: their names.
+
+    Returns:
+        ``float32 (1 + planes, size, size)``.
+    """
     signed = signed_from_photograph(layers)
+    kinds = [1 + place for place, plane in enumerate(planes) if plane in KINDS and known[place]]
+    if len(kinds) == len(KINDS):
+        told = layers[..., kinds].max(axis=2)
+        vessels = layers[..., 1 + planes.index(ALONE)]
+        signed[kinds] += (vessels - np.minimum(vessels, told)) / np.float32(255)
     signed[1:][~known] = 0
     return signed

@@ -9,7 +9,9 @@ from pydantic import ConfigDict, model_validator
 from torch import nn
 
 import retinasynth
+from retinasynth.anatomy.style import NUMBERS
 from retinasynth.config import GeneratorSettings, Plane, Resize, Section, Settings, label_channels, refuse_odd_size
+from retinasynth.errors import ModelError
 from retinasynth.models.folders import FORMAT_VERSION, load_weights, read_config, training_facts, write_model_folder
 from retinasynth.models.generators import build_generator
 from retinasynth.models.styled import StyledGenerator
@@ -21,7 +23,8 @@ CONVENTIONS = {
     "output": "RGB photograph, -1 black to 1 white, float32 (batch, 3, size_px, size_px); values beyond are cut off",
     "generation": "unet: batch normalisation with each picture's own statistics, dropout on and seeded; resize: group "
     "normalisation, no dropout, so the seed changes nothing; styled: labels in the frame of the field of view, which "
-    "is the first channel, 0 where a plane is unknown; a style of 40 numbers, detail and noise besides",
+    "is the first channel, 0 where a plane is unknown, in arteries and veins also at vessels that are in neither; a "
+    f"style of {NUMBERS} numbers, detail and noise besides",
 }
 
 
@@ -39,6 +42,7 @@ class ModelConfig(Section):
         mask_channels: channels that a single plane is repeated in.
         generator: its shape.
         styles: how many styles of training photographs the weights of a styled generator hold.
+        style_numbers: of each.
         conventions: of the values in and out, in words.
         training: where it comes from: steps, epochs, number of pairs, data, licence, seed.
     """
@@ -55,6 +59,7 @@ class ModelConfig(Section):
     mask_channels: int
     generator: GeneratorSettings
     styles: int = 0
+    style_numbers: int = 40  # of models from before this was told
     conventions: Mapping[str, str] = CONVENTIONS
     training: Mapping[str, Any] = {}
 
@@ -108,6 +113,7 @@ def save_model(folder: Path, network: nn.Module, settings: Settings, training: M
         mask_channels=settings.data.mask_channels,
         generator=settings.generator,
         styles=len(network.styles) if isinstance(network, StyledGenerator) else 0,
+        style_numbers=NUMBERS,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
     )
     write_model_folder(folder, network, config, _model_card(config))
@@ -121,6 +127,12 @@ def load_model(folder: Path) -> Model:
     """
     folder = Path(folder)
     config = read_config(folder, ModelConfig, FORMAT)
+    if config.is_styled and config.style_numbers != NUMBERS:
+        raise ModelError(
+            f"{folder} follows styles of {config.style_numbers} numbers",
+            expected=f"{NUMBERS}, as this version of retinasynth measures",
+            do="Train it again, or use the version that its README.md names",
+        )
     network = config.build()
     load_weights(folder, network)
     return Model(network.eval(), config)

@@ -25,6 +25,8 @@ MOST_WIDENING = 12
 _LEAST_DEVIATION, _LEAST_OF_TEXTURE = 1e-3, 0.1  # of a number of the style that hardly varies
 _FURTHEST = 8.0  # deviations: what lies beyond was never seen
 _CODE = 64  # numbers that a style is turned into
+_ENTRY = "enter.0.weight"  # of what takes in the labels
+_BESIDE = 5  # channels beside the labels: the smooth field of the style, row and column
 
 
 class StyledGenerator(nn.Module):
@@ -54,7 +56,7 @@ class StyledGenerator(nn.Module):
         widths = [settings.filters * min(2**step, MOST_WIDENING) for step in range(settings.depth + 1)]
         steps = list(itertools.pairwise(widths))
         self.code = nn.Sequential(nn.Linear(NUMBERS + 1, _CODE), nn.SiLU(), nn.Linear(_CODE, _CODE), nn.SiLU())
-        self.enter = nn.Sequential(same_convolution(label_channels + 5, widths[0]), nn.LeakyReLU(0.2))
+        self.enter = nn.Sequential(same_convolution(label_channels + _BESIDE, widths[0]), nn.LeakyReLU(0.2))
         self.encoder = nn.ModuleList(_Down(fine, coarse) for fine, coarse in steps)
         self.bottom = _Styled(widths[-1], widths[-1])
         self.decoder = nn.ModuleList(_Up(coarse, fine) for coarse, fine in ((c, f) for f, c in reversed(steps)))
@@ -78,16 +80,22 @@ class StyledGenerator(nn.Module):
         for parameter in self.output.parameters():
             nn.init.zeros_(parameter)
 
-    def learn_on_from(self, other: nn.Module, *, keep_scale: bool) -> None:
+    def learn_on_from(self, other: nn.Module, places: Sequence[int], *, keep_scale: bool) -> None:
         """Begin with the weights of another, of any size; the styles of the training photographs stay one's own.
 
         Args:
-            other: a generator of the same shape.
+            other: a generator of the same shape, but for label channels that it lacks: these do nothing at first.
+            places: which of one's own label channels each of its label channels is.
             keep_scale: mean and deviation of the styles stay one's own, too.
         """
         own = {"styles", "mean", "deviation"} if keep_scale else {"styles"}
         theirs = {name: tensor for name, tensor in other.state_dict().items() if name not in own}
-        self.load_state_dict({**self.state_dict(), **theirs})
+        mine = self.state_dict()
+        entry = torch.zeros_like(mine[_ENTRY])
+        before = theirs[_ENTRY].to(entry)
+        entry[:, list(places)] = before[:, : len(places)]
+        entry[:, -_BESIDE:] = before[:, -_BESIDE:]
+        self.load_state_dict({**mine, **theirs, _ENTRY: entry})
 
     def noise_sizes(self, size: int) -> list[int]:
         """Height and width of each layer of noise that a photograph of this size takes, coarsest first."""

@@ -73,7 +73,7 @@ def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
     nothing = np.zeros(eye.size, np.bool_)
     stacked = [field, *(known.get(plane, nothing) for plane in planes)]
     layers = np.stack([into_frame(one.astype(np.uint8) * np.uint8(255), frame, size_px) for one in stacked], axis=-1)
-    signed = signed_layers(layers, np.array([plane in known for plane in planes]))
+    signed = signed_layers(layers, np.array([plane in known for plane in planes]), planes)
     disc = layers[..., 1 + planes.index("disc")] if "disc" in known and "disc" in planes else None
     return FramedEye(signed, frame, eye.size, None if disc is None else faces_left(disc))
 

@@ -82,6 +82,9 @@ class _Enhancing:
     def state(self) -> State:
         return self.learner.state
 
+    def begin(self) -> None:
+        """Nothing: it starts from random weights."""
+
     def batches(self, steps: range, process: int) -> Iterator[Batch]:
         return clean_batches(self.clean, self.settings, steps, process)
 

@@ -73,6 +73,9 @@ class Task(Protocol[Batch]):
     def state(self) -> State:
         """What a checkpoint holds."""
 
+    def begin(self) -> None:
+        """Take over what the run goes on from; not called where a checkpoint holds it already."""
+
     def batches(self, steps: range, process: int) -> Iterator[Batch]:
         """The batches of these steps for one process."""
 
@@ -199,14 +202,9 @@ def _run(
     """Train to the end, or until the user stops it; True if stopped. Each process of a run calls this."""
     task = make(fabric, settings, precision)
     training = task.training
-    done = Progress(0, 0.0, task.fingerprint, flat(settings))
-    if resumed:
-        done = replace(read_progress(run), settings=flat(settings))
-        restore_checkpoint(run, task.state)
-        if precision.scaler:
-            precision.scaler.load_state_dict(done.scaler)
-        if done.step == task.total_steps and fabric.is_global_zero:  # killed between its last checkpoint and its model
-            task.save(run / "model", done.step)
+    done = _begun(task, run, settings, resumed, precision)
+    if done.step == task.total_steps and fabric.is_global_zero:  # killed between its last checkpoint and its model
+        task.save(run / "model", done.step)
 
     health = Health()
     first = fabric.is_global_zero
@@ -253,6 +251,18 @@ def _run(
             started = time.perf_counter()
     fabric.barrier()
     return stopping
+
+
+def _begun(task: Task[Any], run: Path, settings: Settings, resumed: bool, precision: Precision) -> Progress:
+    """How far the run is: at its beginning, or where its checkpoint, from which the task is restored, was made."""
+    if not resumed:
+        task.begin()
+        return Progress(0, 0.0, task.fingerprint, flat(settings))
+    done = replace(read_progress(run), settings=flat(settings))
+    restore_checkpoint(run, task.state)
+    if precision.scaler:
+        precision.scaler.load_state_dict(done.scaler)
+    return done
 
 
 def _refuse_broken_weights(modules: Mapping[str, nn.Module], step: int) -> None:

@@ -130,6 +130,9 @@ class _Finding:
         """The network that samples and models are made with."""
         raise NotImplementedError
 
+    def begin(self) -> None:
+        """Nothing: it starts from random weights."""
+
     def batches(self, steps: range, process: int) -> Iterator[Examples]:
         return example_batches(self.sources, self.settings, steps, process)
 
@@ -166,8 +169,6 @@ class _Segmenting(_Finding):
         super().__init__(settings)
         torch.manual_seed(self.training.seed)
         network = SegmentationNetwork(len(settings.data.planes), settings.network, settings.data.normalisation)
-        if self.training.start_from:
-            network.load_state_dict(beginning(settings).network.state_dict())
         network.to(fabric.device)
         network.to(memory_format=precision.layout)  # type: ignore[call-overload]  # documented, not in its overloads
         chosen = settings.optimiser
@@ -177,6 +178,15 @@ class _Segmenting(_Finding):
         decay = self.training.ema_decay
         average = moving_average(network, decay) if decay else None
         self.learner = SegmentationLearner(network, average, precision.layout, *fabric.setup(network, adam))
+
+    def begin(self) -> None:
+        """Take over the weights of the segmenter that the run goes on from, where there is one."""
+        if not self.training.start_from:
+            return
+        before, learner = beginning(self.settings).network.state_dict(), self.learner
+        learner.network.load_state_dict(before)
+        if learner.average:
+            learner.average.module.load_state_dict(before)
 
     @property
     def state(self) -> State:

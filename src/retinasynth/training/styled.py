@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,10 +14,11 @@ from torch.nn import functional
 from retinasynth import images
 from retinasynth.anatomy.style import TEXTURES
 from retinasynth.config import Settings
-from retinasynth.datasets.grades import LESIONS
+from retinasynth.datasets.grades import LESIONS, hides_lesions
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import in_batches, steps_per_epoch
 from retinasynth.datasets.styled import (
+    ALONE,
     StyledBatch,
     StyledEyes,
     example,
@@ -31,10 +32,11 @@ from retinasynth.models.generation import generate_styled, mixed_seed
 from retinasynth.models.generators import coordinates
 from retinasynth.models.layers import initialise
 from retinasynth.models.losses import (
+    coarse_difference,
+    difference_within,
     discriminator_loss,
     feature_difference,
     generator_loss,
-    lesion_difference,
     texture_difference,
 )
 from retinasynth.models.saving import Model, load_model, save_model
@@ -43,12 +45,13 @@ from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.training.checkpoints import State
 from retinasynth.training.learner import Learner, Precision, model_facts
 
-COARSE_PX = 4  # where texture lies no label tells, so a detailed photograph is compared in means of so many pixels
+ENLARGED = 8.0  # what a photograph adds to its smooth field, to what discriminators see: it deviates by an eighth
+FEWEST_CLEAR = 20  # eyes without hidden lesions that are enough to learn from
 SAMPLES = 3
 
 
 def build_learner(fabric: Fabric, settings: Settings, layout: torch.memory_format, styles: torch.Tensor) -> Learner:
-    """New networks, drawn from the seed; the generator starts from the smooth field of each style, or from another."""
+    """New networks, drawn from the seed; the generator starts from the smooth field of each style."""
     torch.manual_seed(settings.training.seed)
     channels = 1 + len(settings.data.planes)
     generator = StyledGenerator(channels, settings.generator, len(styles))
@@ -56,10 +59,6 @@ def build_learner(fabric: Fabric, settings: Settings, layout: torch.memory_forma
     for network in (generator, discriminator):
         initialise(network, settings.training.initialisation)
     generator.start_from(styles)
-    if settings.training.start_from:
-        before = beginning(settings)
-        # at another size a frame has other textures: those of `before` would be far from usual
-        generator.learn_on_from(before.network, keep_scale=before.config.size_px != settings.data.size_px)
     return Learner.of(fabric, settings, layout, generator, discriminator)
 
 
@@ -86,32 +85,34 @@ def train_step(
         return {"loss_expected_l1": making.l1}
 
     generated = learner.generator_ddp(labels, styles, detail)
-    shown = _shown_to_discriminators(cast(StyledGenerator, learner.generator), labels, styles)
+    shown, field = _shown_to_discriminators(cast(StyledGenerator, learner.generator), labels, styles)
+    real_detail, detail_made = (ENLARGED * (photograph - field) for photograph in (photographs, generated))
     corner = _corner(settings)
     learner.discriminator.requires_grad_(True)
-    on_real = learner.discriminator_ddp(shown, photographs, corner)
-    on_generated = learner.discriminator_ddp(shown, generated.detach(), corner)
+    on_real = learner.discriminator_ddp(shown, real_detail, corner)
+    on_generated = learner.discriminator_ddp(shown, detail_made.detach(), corner)
     judging = [discriminator_loss(real[-1], fake[-1]) for real, fake in zip(on_real, on_generated, strict=True)]
     learner.discriminator_optimiser.zero_grad()
     fabric.backward(torch.stack([one.total for one in judging]).mean())
     learner.discriminator_optimiser.step()
 
     learner.discriminator.requires_grad_(False)
-    judged = learner.discriminator_ddp(shown, generated, corner)
+    judged = learner.discriminator_ddp(shown, detail_made, corner)
     passing = [functional.binary_cross_entropy_with_logits(one[-1], torch.ones_like(one[-1])) for one in judged]
     adversarial = torch.stack(passing).mean()
     features = feature_difference(judged, on_real)
-    coarse = functional.l1_loss(
-        functional.avg_pool2d(generated, COARSE_PX), functional.avg_pool2d(photographs, COARSE_PX)
-    )
-    in_lesions = lesion_difference(generated, photographs, _lesions(labels, settings))
-    texture = texture_difference(generated, photographs, (labels[:, :1] + 1) / 2)
+    inside, vessels = ((labels[:, [place]] + 1) / 2 for place in (0, 1 + settings.data.planes.index(ALONE)))
+    coarse = coarse_difference(generated, photographs, vessels)
+    in_lesions = difference_within(generated, photographs, _lesions(labels, settings))
+    in_disc = difference_within(generated, photographs, _cup_and_rim(labels, settings))
+    texture = texture_difference(generated, photographs, inside, vessels)
     total = (
         weights.adversarial_weight * adversarial
         + weights.feature_weight * features
         + weights.texture_weight * texture
         + weights.l1_weight * coarse
         + weights.lesion_weight * in_lesions
+        + weights.cup_weight * in_disc
     )
     learner.generator_optimiser.zero_grad()
     fabric.backward(total)
@@ -124,6 +125,7 @@ def train_step(
         "loss_generator_texture": texture,
         "loss_generator_l1": coarse,
         "loss_generator_lesions": in_lesions,
+        "loss_generator_disc": in_disc,
     }
 
 
@@ -136,10 +138,14 @@ def beginning(settings: Settings) -> Model:
     """
     start = settings.training.start_from
     model = load_model(model_folder(start, bundled=GENERATORS))
-    for name, wanted in (("planes", settings.data.planes), ("generator", settings.generator)):
-        if getattr(model.config, name) != wanted:
+    planes, generator = settings.data.planes, settings.generator
+    for name, theirs, wanted, fits in (
+        ("planes", model.config.planes, f"{planes}, or some of them", set(model.config.planes) <= set(planes)),
+        ("generator", model.config.generator, generator, model.config.generator == generator),
+    ):
+        if not fits:
             raise SettingError(
-                f"{start} cannot be learnt on from: its {name} is {getattr(model.config, name)}",
+                f"{start} cannot be learnt on from: its {name} is {theirs}",
                 expected=f"{wanted}, as in the settings",
                 do="Set start_from= to learn from nothing",
             )
@@ -148,16 +154,33 @@ def beginning(settings: Settings) -> Model:
 
 def _lesions(labels: torch.Tensor, settings: Settings) -> torch.Tensor:
     """How much of each pixel each kind of lesion is known to cover: ``(batch, kinds, size, size)``."""
-    places = [1 + number for number, plane in enumerate(settings.data.planes) if plane in LESIONS]
+    return _known_to_cover(labels, settings, [plane for plane in settings.data.planes if plane in LESIONS])
+
+
+def _cup_and_rim(labels: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """How much of each pixel the cup and the rim around it cover, where both are known: ``(batch, 2, size, size)``."""
+    if not {"disc", "cup"} <= set(settings.data.planes):
+        return labels[:, :0]
+    disc, cup = _known_to_cover(labels, settings, ["disc", "cup"]).chunk(2, dim=1)
+    is_told = torch.minimum(*(one.amax(dim=(2, 3), keepdim=True) for one in (disc, cup))) > 0
+    rim = (disc - cup).clamp(min=0)
+    return torch.cat([cup, rim], dim=1) * is_told
+
+
+def _known_to_cover(labels: torch.Tensor, settings: Settings, planes: Sequence[str]) -> torch.Tensor:
+    places = [1 + settings.data.planes.index(plane) for plane in planes]
     signed = labels[:, places]
     return (signed + 1) / 2 * (signed != 0)
 
 
-def _shown_to_discriminators(generator: StyledGenerator, labels: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
-    """What a photograph is judged with: labels, smooth field and texture of its style."""
+def _shown_to_discriminators(
+    generator: StyledGenerator, labels: torch.Tensor, styles: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a photograph is judged with (labels, smooth field and texture of its style), and that field."""
     inside = (labels[:, :1] + 1) / 2
     textures = generator.usual(styles)[:, -TEXTURES:, None, None].expand(-1, -1, *labels.shape[2:])
-    return torch.cat([labels, canvas(styles, coordinates(labels)) * inside, textures], dim=1)
+    field = canvas(styles, coordinates(labels))
+    return torch.cat([labels, field * inside, textures], dim=1), (field + 1) * inside - 1
 
 
 def _corner(settings: Settings) -> tuple[int, int]:
@@ -173,17 +196,27 @@ def _corner(settings: Settings) -> tuple[int, int]:
 def load_eyes(data: Path, settings: Settings) -> tuple[StyledEyes, StyledEyes | None]:
     """The training eyes that have a photograph and vessels and, where there are any, the test eyes.
 
+    Where lesions are told apart, training eyes that are graded as ill and whose lesions nobody labelled are left out if
+    enough others remain: a generator would learn these as the texture of a style, and draw them where none should be.
+
     Raises:
         DataError: there is no training eye.
     """
     found, chosen = find_eyes(data), settings.data
+    lesions = [plane for plane in chosen.planes if plane in LESIONS]
     splits = []
     for split in ("train", "test"):
         files = [one for one in found.split(split) if one.photograph and one.has(["vessels"])]
+        clear = [one for one in files if not (lesions and hides_lesions(one, lesions))]
+        if split == "train" and len(clear) >= FEWEST_CLEAR:
+            files = clear
         splits.append(load_styled(files, chosen.size_px, chosen.planes) if files else None)
     training, test = splits
     if training is None:
-        raise DataError(f"{data} has no training eye with a photograph and its vessels", expected="at least one")
+        raise DataError(
+            f"{data} has no training eye with a photograph and its vessels",
+            expected="at least one",
+        )
     return training, test
 
 
@@ -198,6 +231,18 @@ class Styling:
         self.fingerprint = self.eyes.fingerprint
         styles = torch.from_numpy(usual_styles(self.eyes, settings.data.planes))
         self.learner = build_learner(fabric, settings, precision.layout, styles)
+
+    def begin(self) -> None:
+        """Take over the weights of the model that the run goes on from, where there is one."""
+        if not self.training.start_from:
+            return
+        before, chosen, learner = beginning(self.settings), self.settings.data, self.learner
+        places = [0, *(1 + chosen.planes.index(plane) for plane in before.config.planes)]
+        # at another size a frame has other textures: those of `before` would be far from usual
+        keep_scale = before.config.size_px != chosen.size_px
+        cast(StyledGenerator, learner.generator).learn_on_from(before.network, places, keep_scale=keep_scale)
+        if learner.average:
+            learner.average.module.load_state_dict(learner.generator.state_dict())
 
     @property
     def state(self) -> State:
@@ -252,7 +297,7 @@ def sample_grid(network: StyledGenerator, eyes: StyledEyes, settings: Settings) 
     chosen = np.linspace(0, len(eyes) - 1, min(SAMPLES, len(eyes))).round().astype(int)
     for place, index in enumerate(chosen):
         layers = np.asarray(eyes.layers[index]).transpose(1, 2, 0)
-        labels = signed_layers(layers, eyes.known[index])
+        labels = signed_layers(layers, eyes.known[index], settings.data.planes)
         mean = network.styles.mean(dim=0).cpu().numpy()
         other = network.styles[mixed_seed([settings.training.seed, place]) % len(network.styles)].cpu().numpy()
         made = [

@@ -138,6 +138,9 @@ class _Generating:
     def state(self) -> State:
         return self.learner.state
 
+    def begin(self) -> None:
+        """Nothing: it starts from the mean photograph, or from random weights."""
+
     def batches(self, steps: range, process: int) -> Iterator[Batch]:
         """Epoch by epoch."""
         for epoch in range(steps.start // self.epoch_steps, math.ceil(steps.stop / self.epoch_steps)):
