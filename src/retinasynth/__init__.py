@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from retinasynth.anatomy import Eye
     from retinasynth.anatomy.growth import grow
     from retinasynth.anatomy.phantom import phantom_photograph
-    from retinasynth.api import ablate, evaluate, evaluate_folders, inspect, load, measure, resume, stream, train, tune
+    from retinasynth.api import ablate, evaluate, evaluate_folders, inspect, measure, resume, stream, train, tune
     from retinasynth.applications.adaptation import adapt
     from retinasynth.applications.enhancement import Enhancer
     from retinasynth.applications.segmentation import segment
     from retinasynth.applications.whatif import Edit, what_if
+    from retinasynth.synthesis.synthesizer import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -54,6 +55,7 @@ _HOMES = {
     "Eye": "retinasynth.anatomy",
     "adapt": "retinasynth.applications.adaptation",
     "grow": "retinasynth.anatomy.growth",
+    "load": "retinasynth.synthesis.synthesizer",
     "phantom_photograph": "retinasynth.anatomy.phantom",
     "segment": "retinasynth.applications.segmentation",
     "what_if": "retinasynth.applications.whatif",

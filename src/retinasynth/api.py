@@ -23,7 +23,7 @@ from retinasynth.experiments.table import Table
 from retinasynth.experiments.tune import tune as run_search
 from retinasynth.experiments.tuning_results import Tuning
 from retinasynth.images import Mask
-from retinasynth.synthesis.synthesizer import Synthesizer, mask_of
+from retinasynth.synthesis.synthesizer import mask_of
 from retinasynth.training import trainer
 
 
@@ -64,15 +64,6 @@ def stream(
 ) -> EyeStream:
     """Grown eyes with photographs, without end, for a torch DataLoader; see `retinasynth.datasets.stream.EyeStream`."""
     return EyeStream(seed, size_px, preset=preset, planes=planes, style=style, parameters=parameters)
-
-
-def load(model: Path | str) -> Synthesizer:
-    """The model in a run folder or a model folder, ready to generate.
-
-    Raises:
-        ModelError: there is none, or one of its files is missing, damaged or foreign.
-    """
-    return Synthesizer.load(model)
 
 
 def train(

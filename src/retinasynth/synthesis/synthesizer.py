@@ -206,6 +206,11 @@ class Synthesizer:
         }
 
 
+def load(model: Path | str) -> Synthesizer:
+    """The model of that name, or in a run folder or a model folder, ready to generate; see `Synthesizer.load`."""
+    return Synthesizer.load(model)
+
+
 def mask_of(what: Mask | Path | str) -> Mask:
     """The mask in an array or a file, checked.
 
