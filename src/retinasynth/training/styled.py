@@ -45,7 +45,7 @@ from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.training.checkpoints import State
 from retinasynth.training.learner import Learner, Precision, model_facts
 
-ENLARGED = 8.0  # what a photograph adds to its smooth field, to what discriminators see: it deviates by an eighth
+ENLARGED = 8.0  # times: by how much a photograph departs from its smooth field is too little to be seen as it is
 FEWEST_CLEAR = 20  # eyes without hidden lesions that are enough to learn from
 SAMPLES = 3
 
@@ -69,9 +69,10 @@ def train_step(
 
     In a share of the steps (`is_expected`), the generator learns the most likely photograph of the labels and the field
     of the style: without noise, by the absolute error and the structural similarity alone. In all others it makes one
-    with detail. The discriminators learn to tell it from the real one of the same labels and style; then, with their
-    weights frozen, the generator learns to pass for real, to be seen by them as the real one is, and to equal it in its
-    coarse means and in the amount of its detail.
+    with detail. The discriminators, which see by how much a photograph departs from that field, learn to tell it from
+    the real one of the same labels and style; then, with their weights frozen, the generator learns to pass for real,
+    to be seen by them as the real one is, and to equal it in its coarse means, in lesions, cup and rim, and in the
+    amount of its detail.
     """
     labels, photographs, styles = batch
     weights = settings.loss
