@@ -14,6 +14,8 @@ from lightning_fabric import Fabric
 
 from retinasynth import cli
 from retinasynth.anatomy import Eye
+from retinasynth.anatomy.agreement import agreement
+from retinasynth.anatomy.growth import grow
 from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.anatomy.style import NUMBERS, TERMS, TEXTURES, Style
 from retinasynth.config import Settings
@@ -40,7 +42,7 @@ from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generators import coordinates
 from retinasynth.models.losses import difference_within, feature_difference
 from retinasynth.models.styled import StyledGenerator, canvas
-from retinasynth.synthesis import Synthesizer
+from retinasynth.synthesis import Synthesizer, discs, synthesizer
 from retinasynth.training import styled, trainer
 from retinasynth.training.styled import _cup_and_rim, _lesions
 from runs import assert_same_run, log_of
@@ -109,6 +111,51 @@ def test_the_canvas_is_the_field_that_was_measured():
     error = np.abs(((drawn[0].permute(1, 2, 0).numpy() + 1) * 127.5 - eye.photograph)[inside]).mean()
     flat = np.abs(eye.photograph[inside] - eye.photograph[inside].mean(axis=0)).mean()
     assert error < 0.75 * flat
+
+
+def test_an_unknown_disc_is_looked_for_in_the_most_likely_photograph(model, eye, monkeypatch):
+    looked = []
+
+    def find(photograph):
+        looked.append(photograph)
+        return eye.planes["disc"]
+
+    monkeypatch.setattr(discs, "find_disc", find)
+    bare = Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")})
+    left_to_chance = model.generate(bare, seed=1)
+    assert not looked  # in photographs this small no disc can be found
+    monkeypatch.setattr(synthesizer, "SMALLEST_FOR_DISC_PX", 64)
+    found = model.generate(bare, seed=1)
+    np.testing.assert_array_equal(looked[0], model.generate(bare, style="expected", size="mask"))
+    told = Eye("told", {plane: eye.planes[plane] for plane in ("vessels", "fov", "disc")})
+    np.testing.assert_array_equal(found, model.generate(told, seed=1))
+    assert (found != left_to_chance).any()
+    assert len(looked) == 1  # neither of an eye that has a disc nor of the most likely photograph
+    monkeypatch.setattr(discs, "find_disc", lambda photograph: np.zeros(photograph.shape[:2], np.bool_))
+    np.testing.assert_array_equal(model.generate(bare, seed=1), left_to_chance)
+
+
+@pytest.mark.parametrize("laterality", ["left", "right"])
+def test_the_disc_of_a_bare_mask_lies_where_its_vessels_meet(laterality):
+    grown = grow(3, 512, laterality=laterality)
+    photograph = Synthesizer.load("fundus-512").generate(grown.planes["vessels"], seed=2)
+    found = discs.find_disc(photograph)
+    assert agreement(found, grown.planes["disc"], grown.planes["fov"]).dice > 0.6
+    assert not discs.find_disc(np.zeros((300, 300, 3), np.uint8)).any()
+
+
+def test_what_is_too_large_or_too_long_is_no_disc():
+    rows, columns = np.mgrid[:200, :200]
+
+    def ellipse(height, width):
+        return ((rows - 100) / height) ** 2 + ((columns - 100) / width) ** 2 < 1
+
+    assert discs.is_possible(ellipse(20, 17))
+    assert not discs.is_possible(ellipse(50, 45))
+    assert not discs.is_possible(ellipse(3, 3))
+    assert not discs.is_possible(ellipse(30, 15))
+    assert not discs.is_possible(ellipse(20, 20) & (rows + columns > 205))
+    assert not discs.is_possible(np.zeros((200, 200), np.bool_))
 
 
 @torch.inference_mode()

@@ -1,6 +1,7 @@
 """The generator as users hold it: load once, then ask for photographs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self, overload
 
@@ -17,11 +18,12 @@ from retinasynth.models.generation import generate_photograph, generate_styled, 
 from retinasynth.models.saving import Model, load_model
 from retinasynth.models.styled import StyledGenerator
 from retinasynth.models.weights import GENERATORS, model_folder
-from retinasynth.synthesis.styling import StyleChoice, chosen_style, framed_eye
+from retinasynth.synthesis.styling import FramedEye, StyleChoice, chosen_style, framed_eye
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
 Size = int | Literal["model", "mask"]
 NO_KNOBS: Mapping[str, float] = {}
+SMALLEST_FOR_DISC_PX = 256  # of the model: in smaller photographs no disc is looked for
 
 
 class Synthesizer:
@@ -143,11 +145,31 @@ class Synthesizer:
         knobs: Mapping[str, float],
     ) -> Photograph:
         framed = framed_eye(eye, self.config.planes, self.config.size_px)
+        is_expected = isinstance(choice, str) and choice == "expected"
+        if not is_expected and "disc" in self.config.planes and self.config.size_px >= SMALLEST_FOR_DISC_PX:
+            eye = eye if "disc" in eye.planes else self._with_expected_disc(network, eye, framed)
+            framed = framed_eye(eye, self.config.planes, self.config.size_px)
         style, detail = chosen_style(choice, network.styles.cpu().numpy(), framed, seed)
         numbers = turned(style, knobs).numbers
         photograph = generate_styled(network, framed.layers, numbers, detail=detail, seed=seed)
         side = self.config.size_px if size == "model" else size
         return framed.back(photograph, None if side == "mask" else (side, side))
+
+    def _with_expected_disc(self, network: StyledGenerator, eye: Eye, framed: FramedEye) -> Eye:
+        """The eye with the disc that its most likely photograph shows; as it is where a segmenter finds none there.
+
+        A disc that is unknown is drawn where the vessels meet, but its edge is left to chance. On which side it lies is
+        unknown, too, so where none is found the most likely photograph of the other side is looked at.
+        """
+        from retinasynth.synthesis.discs import find_disc  # noqa: PLC0415  # what finds takes a second to import
+
+        style, detail = chosen_style("expected", network.styles.cpu().numpy(), framed, seed=0)
+        for likely in (style, style.mirrored()):
+            expected = generate_styled(network, framed.layers, likely.numbers, detail=detail, seed=0)
+            disc = find_disc(framed.back(expected))
+            if disc.any():
+                return replace(eye, planes={**eye.planes, "disc": disc})
+        return eye
 
     def _labelled(self, what: Drawable) -> Eye:
         return what if isinstance(what, Eye) else Eye("mask", {"vessels": mask_of(what)})
