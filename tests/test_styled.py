@@ -42,7 +42,7 @@ from retinasynth.models.discriminators import MultiScaleDiscriminator
 from retinasynth.models.generators import coordinates
 from retinasynth.models.losses import difference_within, feature_difference
 from retinasynth.models.styled import StyledGenerator, canvas
-from retinasynth.synthesis import Synthesizer, discs, synthesizer
+from retinasynth.synthesis import Synthesizer, discs
 from retinasynth.training import styled, trainer
 from retinasynth.training.styled import _cup_and_rim, _lesions
 from runs import assert_same_run, log_of
@@ -123,8 +123,8 @@ def test_an_unknown_disc_is_looked_for_in_the_most_likely_photograph(model, eye,
     monkeypatch.setattr(discs, "find_disc", find)
     bare = Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")})
     left_to_chance = model.generate(bare, seed=1)
-    assert not looked  # in photographs this small no disc can be found
-    monkeypatch.setattr(synthesizer, "SMALLEST_FOR_DISC_PX", 64)
+    assert not looked  # it is no bundled model
+    monkeypatch.setattr(model, "seeks_disc", True)
     found = model.generate(bare, seed=1)
     np.testing.assert_array_equal(looked[0], model.generate(bare, style="expected", size="mask"))
     told = Eye("told", {plane: eye.planes[plane] for plane in ("vessels", "fov", "disc")})

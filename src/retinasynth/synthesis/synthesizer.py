@@ -23,7 +23,6 @@ from retinasynth.synthesis.styling import FramedEye, StyleChoice, chosen_style, 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
 Size = int | Literal["model", "mask"]
 NO_KNOBS: Mapping[str, float] = {}
-SMALLEST_FOR_DISC_PX = 256  # of the model: in smaller photographs no disc is looked for
 
 
 class Synthesizer:
@@ -32,6 +31,10 @@ class Synthesizer:
     Args:
         model: a generator with its configuration.
         name: what the pictures' metadata call it.
+
+    Attributes:
+        seeks_disc: whether an unknown disc is looked for before it is drawn. A bundled model has mostly learnt from
+            known ones; one that has learnt from vessels alone, of a camera of one's own, draws better without.
 
     Example (needs a trained run)::
 
@@ -42,6 +45,7 @@ class Synthesizer:
     def __init__(self, model: Model, name: str) -> None:
         self.name, self.config = name, model.config
         self._network = move_for_generation(model.network)
+        self.seeks_disc = name in GENERATORS
 
     @classmethod
     def load(cls, model: Path | str) -> Self:
@@ -146,7 +150,7 @@ class Synthesizer:
     ) -> Photograph:
         framed = framed_eye(eye, self.config.planes, self.config.size_px)
         is_expected = isinstance(choice, str) and choice == "expected"
-        if not is_expected and "disc" in self.config.planes and self.config.size_px >= SMALLEST_FOR_DISC_PX:
+        if self.seeks_disc and not is_expected and "disc" in self.config.planes:
             eye = eye if "disc" in eye.planes else self._with_expected_disc(network, eye, framed)
             framed = framed_eye(eye, self.config.planes, self.config.size_px)
         style, detail = chosen_style(choice, network.styles.cpu().numpy(), framed, seed)
