@@ -1,12 +1,14 @@
 """How well arteries are told from veins: `python docs/check_arteries.py [LABELLED]`.
 
 1. In procedural photographs of grown eyes, of which all is known: how many are told, how much of the vessels, and what
-   share of that is right.
+   share of that is right; and how many are told where all vessels have one colour, or arteries and veins each other's.
 2. In a set of `retinasynth segment label`, where nobody knows: how many eyes were told, and by how many grey levels
    arteries are brighter than veins there.
 """
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from retinasynth.anatomy.growth import grow
 from retinasynth.anatomy.rendering import render_photograph
 from retinasynth.datasets.layouts import find_eyes, read_eye
 from retinasynth.evaluation.intervals import bootstrap_mean
+from retinasynth.images import Mask
 
 GROWN, SIZE_PX = 40, 768
 EYES = 120  # of the labelled set, evenly
@@ -40,11 +43,29 @@ def with_truth() -> None:
         of_one_kind = (told[0] | told[1]) & (truth["arteries"] | truth["veins"])
         right.append(((told[0] & truth["arteries"]) | (told[1] & truth["veins"])).sum() / of_one_kind.sum())
         covered.append((told[0] | told[1]).sum() / vessels.sum())
+    for what, planes_of in (("of one colour", without_kinds), ("with kinds exchanged", exchanged)):
+        eyes = [(seed, grow(seed, SIZE_PX)) for seed in range(GROWN)]
+        photographs = [render_photograph(replace(eye, planes=planes_of(eye.planes)), seed) for seed, eye in eyes]
+        told_there = sum(
+            tell_arteries(picture, eye.planes["vessels"], eye.planes["disc"], eye.planes["fov"]) is not None
+            for picture, (_, eye) in zip(photographs, eyes, strict=True)
+        )
+        say(f"procedural, vessels {what}: {told_there} of {GROWN} eyes told")
     one = bootstrap_mean(right)
     say(
         f"procedural: {len(right)} of {GROWN} eyes told, {np.mean(covered):.0%} of their vessels by area, of which "
         f"{one.mean:.3f} ({one.low:.3f} to {one.high:.3f}) is right, in the worst eye {min(right):.2f}"
     )
+
+
+def without_kinds(planes: Mapping[str, Mask]) -> dict[str, Mask]:
+    """The planes of an eye that does not tell arteries from veins."""
+    return {name: plane for name, plane in planes.items() if name not in {"arteries", "veins"}}
+
+
+def exchanged(planes: Mapping[str, Mask]) -> dict[str, Mask]:
+    """The planes of an eye whose arteries are its veins."""
+    return {**planes, "arteries": planes["veins"], "veins": planes["arteries"]}
 
 
 def without_truth(labelled: Path) -> None:

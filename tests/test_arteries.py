@@ -17,9 +17,23 @@ def seen(eye: Eye, seed: int) -> Seen:
     return render_photograph(eye, seed), planes["arteries"] | planes["veins"], planes["disc"], planes["fov"]
 
 
-@pytest.fixture(scope="module", params=[5, 6])
-def eye(request: pytest.FixtureRequest) -> Eye:
-    return grow(request.param, 640)
+EYES = range(10)  # as they come
+Answers = list[tuple[Mask, Mask] | None]
+
+
+@pytest.fixture(scope="module")
+def eyes() -> list[Eye]:
+    return [grow(seed, 640) for seed in EYES]
+
+
+@pytest.fixture(scope="module")
+def eye(eyes: list[Eye]) -> Eye:
+    return eyes[0]
+
+
+@pytest.fixture(scope="module")
+def answers(eyes: list[Eye]) -> Answers:
+    return [tell_arteries(*seen(eye, 3)) for eye in eyes]
 
 
 def right_share(found: tuple[Mask, Mask], eye: Eye) -> float:
@@ -32,51 +46,64 @@ def right_share(found: tuple[Mask, Mask], eye: Eye) -> float:
     return float(right / ((found[0] | found[1]) & (only["arteries"] | only["veins"])).sum())
 
 
-def test_most_of_the_wider_vessels_are_told_and_told_right(eye):
-    photograph, vessels, disc, fov = seen(eye, 3)
-    found = tell_arteries(photograph, vessels, disc, fov)
-    assert found is not None
-    assert right_share(found, eye) > 0.95
-    assert (found[0] | found[1]).sum() > 0.3 * vessels.sum()
+def test_in_most_eyes_most_of_the_wider_vessels_are_told_and_told_right(eyes, answers):
+    told = [(eye, found) for eye, found in zip(eyes, answers, strict=True) if found]
+    assert len(told) >= 6
+    right = [right_share(found, eye) for eye, found in told]
+    assert np.mean(right) > 0.95
+    assert min(right) > 0.85
+    assert np.mean([(found[0] | found[1]).sum() / eye.planes["vessels"].sum() for eye, found in told]) > 0.3
 
 
-def test_the_masks_are_disjoint_parts_of_the_vessels(eye):
-    photograph, vessels, disc, fov = seen(eye, 3)
-    arteries, veins = tell_arteries(photograph, vessels, disc, fov)
-    assert arteries.dtype == veins.dtype == np.bool_
-    assert not (arteries & veins).any()
-    assert ((arteries | veins) <= vessels).all()
-    assert arteries.any()
-    assert veins.any()
+def test_the_masks_are_disjoint_parts_of_the_vessels(eyes, answers):
+    for eye, found in zip(eyes, answers, strict=True):
+        if found:
+            arteries, veins = found
+            assert arteries.dtype == veins.dtype == np.bool_
+            assert not (arteries & veins).any()
+            assert ((arteries | veins) <= (eye.planes["arteries"] | eye.planes["veins"])).all()
+            assert arteries.any()
+            assert veins.any()
 
 
-def test_a_disc_that_is_not_known_is_no_reason_to_fail(eye):
-    photograph, vessels, _, fov = seen(eye, 3)
-    found = tell_arteries(photograph, vessels, None, fov)
-    assert found is not None
-    assert right_share(found, eye) > 0.9
+def test_a_disc_that_is_not_known_is_no_reason_to_fail(eyes):
+    told = []
+    for eye in eyes:
+        photograph, vessels, _, fov = seen(eye, 3)
+        if found := tell_arteries(photograph, vessels, None, fov):
+            told.append(right_share(found, eye))
+    assert len(told) >= 6
+    assert min(told) > 0.85
 
 
-def test_a_picture_turned_over_has_its_answer_turned_over(eye):
-    photograph, vessels, disc, fov = seen(eye, 3)
-    straight = tell_arteries(photograph, vessels, disc, fov)
-    turned = tell_arteries(photograph[::-1, ::-1], vessels[::-1, ::-1], disc[::-1, ::-1], fov[::-1, ::-1])
-    for one, other in zip(straight, turned, strict=True):
-        assert (one & other[::-1, ::-1]).sum() > 0.9 * (one | other[::-1, ::-1]).sum()
+def test_a_picture_turned_over_has_its_answer_turned_over(eyes, answers):
+    agree, differ = [], 0
+    for eye, straight in zip(eyes, answers, strict=True):
+        turned = tell_arteries(*(one[::-1, ::-1] for one in seen(eye, 3)))
+        if straight and turned:
+            both = zip(straight, turned, strict=True)
+            agree.append(min((one & other[::-1, ::-1]).sum() / (one | other[::-1, ::-1]).sum() for one, other in both))
+        else:
+            differ += bool(straight) != bool(turned)
+    assert np.mean(agree) > 0.9  # the centre lines of a mask turned over are not quite the same
+    assert differ <= 1
 
 
-def test_nothing_is_told_where_all_vessels_have_one_colour(eye):
-    planes = {name: plane for name, plane in eye.planes.items() if name not in {"arteries", "veins"}}
-    alike = Eye("of one colour", planes, geometry=eye.geometry)
-    for seed in range(2):
-        vessels = planes["vessels"]
-        assert tell_arteries(render_photograph(alike, seed), vessels, planes["disc"], planes["fov"]) is None
+def test_hardly_anything_is_told_where_all_vessels_have_one_colour(eyes):
+    told = 0
+    for eye in eyes:
+        planes = {name: plane for name, plane in eye.planes.items() if name not in {"arteries", "veins"}}
+        photograph = render_photograph(Eye("of one colour", planes, geometry=eye.geometry), 0)
+        told += tell_arteries(photograph, planes["vessels"], planes["disc"], planes["fov"]) is not None
+    assert told <= 1
 
 
-def test_nothing_is_told_where_the_wider_vessels_are_the_brighter_ones(eye):
-    swapped = Eye("swapped", {**eye.planes, "arteries": eye.planes["veins"], "veins": eye.planes["arteries"]})
-    photograph, vessels, disc, fov = seen(swapped, 3)
-    assert tell_arteries(photograph, vessels, disc, fov) is None
+def test_little_is_told_where_the_wider_vessels_are_the_brighter_ones(eyes):
+    told = 0
+    for eye in eyes:
+        swapped = Eye("swapped", {**eye.planes, "arteries": eye.planes["veins"], "veins": eye.planes["arteries"]})
+        told += tell_arteries(*seen(swapped, 3)) is not None
+    assert told <= 2
 
 
 @pytest.mark.parametrize("grey", [0, 120])

@@ -73,16 +73,16 @@ def test_lesions_are_as_many_as_a_severity_says(eye, severity):
 @pytest.mark.parametrize("laterality", ["left", "right"])
 def test_without_geometry_the_disc_tells_scale_and_side(laterality):
     places, areas = [], []
-    for seed in range(3, 7):
+    for seed in range(12):  # where clusters lie is drawn anew for each eye
         grown = grow(seed, 512, laterality=laterality)
         bare = Eye("bare", {plane: grown.planes[plane] for plane in ("vessels", "disc", "fov")})
-        drawn = [with_lesions(one, "severe", 1).planes["hard_exudates"] for one in (grown, bare)]
+        drawn = [with_lesions(one, "severe", seed).planes["hard_exudates"] for one in (grown, bare)]
         places.append([np.nonzero(mask)[1].mean() for mask in drawn])
         areas.append([mask.sum() for mask in drawn])
     with_scale, without = np.mean(places, axis=0)
-    assert with_scale == pytest.approx(without, abs=40)
+    assert with_scale == pytest.approx(without, abs=20)
     with_scale, without = np.mean(areas, axis=0)
-    assert with_scale == pytest.approx(without, rel=0.2)
+    assert with_scale == pytest.approx(without, rel=0.15)
 
 
 @pytest.mark.parametrize("share", [0.9, 0.75, 0.6])

@@ -415,7 +415,7 @@ def test_both_kinds_of_steps_are_learnt_and_logged(run):
 
 
 def test_training_learns(phantoms, settings, tmp_path):
-    run = trainer.train(phantoms, tmp_path / "run", settings.with_overrides(["epochs=100", "sample_every_steps=1000"]))
+    run = trainer.train(phantoms, tmp_path / "run", settings.with_overrides(["epochs=60", "sample_every_steps=1000"]))
     expected = [line["loss_expected_l1"] for line in log_of(run) if "loss_expected_l1" in line]
     assert np.mean(expected[-15:]) < 0.8 * np.mean(expected[:5])
 

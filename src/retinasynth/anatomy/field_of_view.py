@@ -42,7 +42,7 @@ def find_field_of_view(photograph: Photograph) -> Mask:
         ``bool (height, width)``.
 
     Raises:
-        ImageError: the picture is black, or of one colour.
+        ImageError: the picture is black, or dark and of one colour.
 
     Example:
         >>> rows, columns = np.mgrid[:200, :240]

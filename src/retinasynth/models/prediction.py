@@ -14,6 +14,7 @@ from torch import Tensor
 
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.frame import Frame, frame_of, into_frame, out_of_frame
+from retinasynth.errors import ImageError
 from retinasynth.images import Mask, Photograph
 from retinasynth.models.generation import evaluation_mode, fast_precision
 from retinasynth.models.segmenter_saving import SegmenterModel
@@ -63,6 +64,8 @@ def predict(
     """
     if field is None:
         field = find_field_of_view(photograph)
+    if not np.ptp(photograph, axis=(0, 1)).any():
+        raise ImageError("The picture does not look like a fundus: it is of one colour", expected="a fundus photograph")
     frame = frame_of(field)
     config = model.config
     with evaluation_mode(model.network), torch.inference_mode():
