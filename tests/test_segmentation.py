@@ -13,12 +13,20 @@ from torch.nn import functional
 import retinasynth as rs
 from retinasynth.anatomy.agreement import agreement
 from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.applications.segmentation import Segmenter, roundness
+from retinasynth.applications.segmentation import Segmenter
 from retinasynth.config import NetworkSettings, SegmentationLossSettings, SegmenterSettings
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.errors import CheckpointError, InterruptedRunError, ModelError, SettingError
 from retinasynth.models import prediction
-from retinasynth.models.prediction import Prediction, found_planes, largest_part, outline, predict, promised_dice
+from retinasynth.models.prediction import (
+    Prediction,
+    found_planes,
+    largest_part,
+    outline,
+    predict,
+    promised_dice,
+    roundness,
+)
 from retinasynth.models.segmentation_losses import segmentation_loss
 from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
 from retinasynth.models.segmenters import SegmentationNetwork, normalised

@@ -43,6 +43,7 @@ from retinasynth.models.generators import coordinates
 from retinasynth.models.losses import difference_within, feature_difference
 from retinasynth.models.styled import StyledGenerator, canvas
 from retinasynth.synthesis import Synthesizer, discs
+from retinasynth.synthesis.discs import FoundDisc
 from retinasynth.training import styled, trainer
 from retinasynth.training.styled import _cup_and_rim, _lesions
 from runs import assert_same_run, log_of
@@ -113,26 +114,39 @@ def test_the_canvas_is_the_field_that_was_measured():
     assert error < 0.75 * flat
 
 
-def test_an_unknown_disc_is_looked_for_in_the_most_likely_photograph(model, eye, monkeypatch):
-    looked = []
+def test_an_unknown_disc_is_looked_for_in_the_most_likely_photographs(styled_run, eye, monkeypatch):
+    model, looked, disc = Synthesizer.load(styled_run), [], eye.planes["disc"]
+    surer_of = [FoundDisc(~disc, 0.7), FoundDisc(disc, 0.9)]
 
     def find(photograph):
         looked.append(photograph)
-        return eye.planes["disc"]
+        return surer_of[(len(looked) - 1) % 2]
 
-    monkeypatch.setattr(discs, "find_disc", find)
     bare = Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")})
-    left_to_chance = model.generate(bare, seed=1)
-    assert not looked  # it is no bundled model
-    monkeypatch.setattr(model, "seeks_disc", True)
+    left_to_chance = model.generate(bare, seed=1)  # in a photograph as small as this nothing can be found
+    monkeypatch.setattr(discs, "find_disc", find)
+    model = Synthesizer.load(styled_run)
     found = model.generate(bare, seed=1)
+    assert len(looked) == 2
     np.testing.assert_array_equal(looked[0], model.generate(bare, style="expected", size="mask"))
     told = Eye("told", {plane: eye.planes[plane] for plane in ("vessels", "fov", "disc")})
     np.testing.assert_array_equal(found, model.generate(told, seed=1))
     assert (found != left_to_chance).any()
-    assert len(looked) == 1  # neither of an eye that has a disc nor of the most likely photograph
-    monkeypatch.setattr(discs, "find_disc", lambda photograph: np.zeros(photograph.shape[:2], np.bool_))
-    np.testing.assert_array_equal(model.generate(bare, seed=1), left_to_chance)
+    model.generate(bare, seed=2)
+    assert len(looked) == 2  # of the same eye, of one that has a disc, of the most likely photograph
+    model.generate(Eye("other", {**bare.planes, "vessels": bare.planes["vessels"][::-1]}), seed=1)
+    assert len(looked) == 4
+    surer_of[:] = [FoundDisc(None, 0.0)] * 2
+    np.testing.assert_array_equal(Synthesizer.load(styled_run).generate(bare, seed=1), left_to_chance)
+
+
+def test_what_has_learnt_from_vessels_alone_is_told_no_disc(phantoms, settings, eye, tmp_path, monkeypatch):
+    shutil.copytree(phantoms, tmp_path / "eyes", ignore=shutil.ignore_patterns("disc", "cup"))
+    run = trainer.train(tmp_path / "eyes", tmp_path / "run", settings.with_overrides(["epochs=1"]))
+    model = Synthesizer.load(run)
+    assert model.config.training["known_planes"] == {"vessels": 4, "disc": 0, "cup": 0}
+    monkeypatch.setattr(discs, "find_disc", lambda _: pytest.fail("a disc was looked for"))
+    model.generate(Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")}))
 
 
 @pytest.mark.parametrize("laterality", ["left", "right"])
@@ -140,22 +154,10 @@ def test_the_disc_of_a_bare_mask_lies_where_its_vessels_meet(laterality):
     grown = grow(3, 512, laterality=laterality)
     photograph = Synthesizer.load("fundus-512").generate(grown.planes["vessels"], seed=2)
     found = discs.find_disc(photograph)
-    assert agreement(found, grown.planes["disc"], grown.planes["fov"]).dice > 0.6
-    assert not discs.find_disc(np.zeros((300, 300, 3), np.uint8)).any()
-
-
-def test_what_is_too_large_or_too_long_is_no_disc():
-    rows, columns = np.mgrid[:200, :200]
-
-    def ellipse(height, width):
-        return ((rows - 100) / height) ** 2 + ((columns - 100) / width) ** 2 < 1
-
-    assert discs.is_possible(ellipse(20, 17))
-    assert not discs.is_possible(ellipse(50, 45))
-    assert not discs.is_possible(ellipse(3, 3))
-    assert not discs.is_possible(ellipse(30, 15))
-    assert not discs.is_possible(ellipse(20, 20) & (rows + columns > 205))
-    assert not discs.is_possible(np.zeros((200, 200), np.bool_))
+    assert agreement(found.disc, grown.planes["disc"], grown.planes["fov"]).dice > 0.6
+    assert found.confidence > 0.8
+    assert discs.find_disc(np.zeros((300, 300, 3), np.uint8)).disc is None
+    assert discs.find_disc(np.full((300, 300, 3), 90, np.uint8)).disc is None
 
 
 @torch.inference_mode()

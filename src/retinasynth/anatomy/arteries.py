@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.spatial import KDTree
 
+from retinasynth.anatomy.landmarks import DD_PER_FIELD
 from retinasynth.anatomy.skeleton import Graph, Segment, vessel_graph
 from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph
 
 NARROWEST_DD = 0.04  # vessels narrower than this are not told apart
 NARROWEST_PX = 3.5  # nor those whose core is no wider than a pixel or two
-DD_PER_FIELD = 0.14  # what a disc diameter is taken for without a disc: that part of the breadth of a 45-degree view
 WIDEST = 1.6  # times as wide as nine tenths of all that is wide enough: two vessels that touch each other
 SHORTEST_DD = 0.5  # labelled pieces that hang together over less than this are left out
 PIECE_DD = 0.3  # vessels are judged in pieces of about this length
@@ -53,7 +53,6 @@ _PARALLEL = 0.94  # cosine of the angle between vessels side by side
 _ALONGSIDE = 0.5  # cosine of the angle between a vessel and the way to the one beside it
 _AS_WIDE = 0.55  # calibre of the narrower over that of the wider
 _BEND_DEG = 55.0  # where a vessel bends more than this at a node, it is another vessel
-_DIRECTION_CALIBRES = (1.0, 3.5)  # from a node: between these the direction of a vessel is taken
 _ROUNDS = 60  # of estimation
 
 Numbers = NDArray[np.float64]
@@ -320,13 +319,8 @@ def _ends(graph: Graph, pieces: list[_Piece]) -> dict[int, list[_End]]:
         for side, at_node in ((0, piece.begin == 0), (1, piece.end == len(segment.path))):
             if not at_node:
                 continue
-            path = segment.path if side == 0 else segment.path[::-1]
             node = segment.nodes[side]
-            distance = np.hypot(*(path - graph.nodes[node]).T)
-            near, far = (float(limit) * piece.calibre for limit in _DIRECTION_CALIBRES)
-            start = min(int(np.argmax(distance >= near)), len(path) - 2) if (distance >= near).any() else 0
-            stop = int(np.argmax(distance >= far)) if (distance >= far).any() else len(path) - 1
-            way = path[max(stop, start + 1)] - path[start]
+            _, way = graph.leaving(segment, node, piece.calibre)
             found.setdefault(node, []).append(_End(number, way / max(float(np.hypot(*way)), 1e-9), piece.calibre))
     return found
 

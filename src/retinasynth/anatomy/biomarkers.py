@@ -17,18 +17,17 @@ from scipy import ndimage
 
 from retinasynth.anatomy.equivalents import ARTERIOLES, VENULES, knudtson
 from retinasynth.anatomy.eye import UM_PER_DD, Eye
+from retinasynth.anatomy.landmarks import DD_PER_FIELD
 from retinasynth.anatomy.skeleton import Graph, Segment, vessel_graph
 from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
 _BOXES_PX = (2, 4, 8, 16, 32, 64)
 _SHORTEST_DD = 0.3  # of the segments whose tortuosity counts
-_DD_PER_FIELD = 0.14  # what a DD is taken for in that rule where no scale is known: that of a view of 45 degrees
 _MOST = 0.9  # of the vessels' area: where arteries and veins cover less, not all vessels are told
 _RINGS_DD = (0.5, 1.0, 1.5, 2.0, 2.5)
 _ZONE_B_DD = (1.0, 1.5)  # from the centre of the disc: half a DD to one DD from its margin
 _ZONE_SHARE = 0.3  # of the breadth of zone B that a piece of vessel crosses at least to be counted there
-_ANGLE_BETWEEN_CALIBRES = (1.0, 3.5)  # from a branching: between these the direction of a vessel is taken
 
 Numbers = NDArray[np.float64]
 
@@ -127,8 +126,7 @@ def measure_eye(eye: Eye) -> Biomarkers:
         found |= _of_vessels(vessels & scene.fov, graphs, scene)
     for name, graph in trees.items():
         found[f"tortuosity_{name}"] = _tortuosity([graph], scene)
-    is_told = scene.centre is not None and len(trees) == 2 and is_all_told
-    equivalents = _equivalents(trees, scene) if is_told else {}
+    equivalents = _equivalents(trees, scene) if scene.centre is not None and is_all_told else {}
     return Biomarkers(**found, **equivalents, **_of_disc(eye, scene))
 
 
@@ -215,7 +213,7 @@ def _boxes(rows: NDArray[np.int64], columns: NDArray[np.int64], size: int) -> in
 def _tortuosity(graphs: list[Graph], scene: _Scene) -> float | None:
     """Mean of arc over chord (Hart et al., Int J Med Inform 53, 1999) of all but short segments, by length."""
     field_px = 2 * math.sqrt(scene.fov.sum() / math.pi)
-    shortest = _SHORTEST_DD * (scene.pixels_per_dd or _DD_PER_FIELD * field_px)
+    shortest = _SHORTEST_DD * (scene.pixels_per_dd or DD_PER_FIELD * field_px)
     long = [one for graph in graphs for one in graph.segments if one.length > shortest and one.nodes[0] != one.nodes[1]]
     if not long:
         return None
@@ -242,12 +240,9 @@ def _angle_between_daughters(
 ) -> float:
     ends, directions = [], []
     for segment in segments:
-        path = segment.away_from(node)
-        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-        near, far = (path[min(int(np.searchsorted(along, calibres * 2 * graph.radii[node])), len(path) - 1)]
-                     for calibres in _ANGLE_BETWEEN_CALIBRES)  # fmt: skip
-        ends.append(far)
-        directions.append(far - near if (far != near).any() else far - graph.nodes[node])
+        end, direction = graph.leaving(segment, node, 2 * graph.radii[node])
+        ends.append(end)
+        directions.append(direction)
     if centre is None:
         parent = int(np.argmax([segment.calibre for segment in segments]))
     else:

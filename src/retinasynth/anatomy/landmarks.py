@@ -26,6 +26,7 @@ Aperture = Literal["round", "cut", "cut_all", "notched", "tabbed"]
 Side = Literal["inferior", "superior"]
 
 DEGREES_PER_DD = 6.2
+DD_PER_FIELD = 0.14  # of the breadth of a view: what a DD is taken for where no scale is known, as if it had 45 degrees
 USUAL_FOVEA = (2.5, 0.35)  # 15.5 degrees from the disc, and a little below it
 FOVEA_RADIUS = 0.1  # of the plane `fovea`
 

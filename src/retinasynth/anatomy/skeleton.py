@@ -19,6 +19,7 @@ from retinasynth.images import Mask
 
 SPUR_CALIBRES = 1.0  # shorter side branches are roughness of the edge
 NODE_CALIBRES = 1.0  # nodes nearer than this are one: a crossing makes two of them
+DIRECTION_CALIBRES = (1.0, 3.5)  # from a node: between these the direction of a vessel is taken
 PINHOLE_PX = 8  # smaller holes, as in the crotch of a branching, are no gaps between vessels
 SMOOTHING_PX = 2.0  # least standard deviation along a centre line; takes the staircase out of an oblique one
 
@@ -84,6 +85,23 @@ class Graph:
         """How many segments end in each node: ``int64 (n,)``. 1: an end; 3: a branching; 4: mostly a crossing."""
         ends = np.array([segment.nodes for segment in self.segments], np.int64).reshape(-1)
         return np.bincount(ends, minlength=len(self.nodes))
+
+    def leaving(self, segment: Segment, node: int, calibre: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where a segment is soon after it has left a node at one of its ends, and its direction there.
+
+        Args:
+            segment: one of the graph.
+            node: number of the node.
+            calibre: in pixels; the direction is taken between `DIRECTION_CALIBRES` of them along the path.
+
+        Returns:
+            The place, and the way to it from nearer to the node: row and column, in pixels.
+        """
+        path = segment.away_from(node)
+        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+        near, far = (path[min(int(np.searchsorted(along, calibres * calibre)), len(path) - 1)]
+                     for calibres in DIRECTION_CALIBRES)  # fmt: skip
+        return far, far - near if (far != near).any() else far - self.nodes[node]
 
 
 @dataclass(frozen=True)

@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from scipy import ndimage
 
 from retinasynth.anatomy import Eye
-from retinasynth.anatomy.frame import frame_of
 from retinasynth.applications.fundus import why_no_fundus
 from retinasynth.errors import ImageError, InputError
 from retinasynth.images import Mask, Photograph, read_photograph, stem_of
 from retinasynth.models.generation import move_for_generation
-from retinasynth.models.prediction import Probability, found_planes, predict, promised_dice
+from retinasynth.models.prediction import (
+    SMALLEST_PX,
+    Probability,
+    found_planes,
+    predict,
+    promised_dice,
+    why_no_disc,
+)
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
 from retinasynth.models.weights import SEGMENTERS, model_folder
 
 USUAL = ("vessels", "disc-cup")  # what `segment` looks for
-
-SMALLEST_PX = 160
-_LEAST_CONFIDENCE = 0.6  # of a disc
-_DISC_DIAMETERS = (0.05, 0.45)  # of the diameter of the field of view
-_LEAST_ROUNDNESS = 0.75
 
 
 @dataclass(frozen=True)
@@ -152,38 +152,9 @@ def _doubts(
     """What a person should look at; a disc that cannot be one is taken out of the planes."""
     if "disc" not in probabilities:
         return ()
-    reason = _why_no_disc(planes, confidence)
+    reason = why_no_disc(planes, confidence.get("disc", 0.0))
     if not reason:
         return ()
     planes.pop("disc", None)
     planes.pop("cup", None)
     return (f"No disc: {reason}.",)
-
-
-def _why_no_disc(planes: Mapping[str, Mask], confidence: Mapping[str, float]) -> str:
-    disc = planes.get("disc")
-    if disc is None:
-        return "none was found in the picture"
-    if confidence["disc"] < _LEAST_CONFIDENCE:
-        return f"what looks most like one was found with confidence {confidence['disc']:.2f} only"
-    area = float(disc.sum())
-    share = 2 * np.sqrt(area / np.pi) / frame_of(planes["fov"]).side
-    if not _DISC_DIAMETERS[0] <= share <= _DISC_DIAMETERS[1]:
-        return f"what looks like one has {share:.0%} of the diameter of the field of view"
-    if roundness(disc) < _LEAST_ROUNDNESS:
-        return f"what looks like one is not round (roundness {roundness(disc):.2f})"
-    return ""
-
-
-def roundness(mask: Mask) -> float:
-    """Share of the circle of the same area and centre that a mask fills: 1 for a circle.
-
-    Example:
-        >>> rows, columns = np.mgrid[:99, :99]
-        >>> round(roundness((rows - 49) ** 2 + (columns - 49) ** 2 < 900), 1)
-        1.0
-    """
-    row, column = ndimage.center_of_mass(mask)
-    rows, columns = np.nonzero(mask)
-    inside = (rows - row) ** 2 + (columns - column) ** 2 <= len(rows) / np.pi
-    return float(inside.mean())

@@ -193,8 +193,9 @@ def hidden(random: np.random.Generator, settings: Settings) -> NDArray[np.bool_]
         return np.zeros(len(planes), np.bool_)
     chance = 1.0 if random.random() < _ONLY_VESSELS_SHARE else 0.5
     drawn: dict[str, bool] = {plane: random.random() < chance and plane != ALONE for plane in planes}
-    drawn[KINDS[1]] = drawn.get(KINDS[0], drawn.get(KINDS[1], False))
-    return np.array([drawn[plane] for plane in planes])
+    if set(KINDS) <= drawn.keys():
+        drawn[KINDS[1]] = drawn[KINDS[0]]
+    return np.array(list(drawn.values()))
 
 
 def signed_example(

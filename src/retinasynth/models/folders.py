@@ -125,6 +125,8 @@ def load_weights(folder: Path, network: nn.Module) -> None:
 
 def training_facts(training: Mapping[str, Any]) -> str:
     """What a model card says of the training, as a list."""
-    return "\n".join(
-        f"- {name.replace('_', ' ')}: {value}" for name, value in training.items() if value not in ("", None)
-    )
+    said = {
+        name: ", ".join(f"{what} {count}" for what, count in value.items()) if isinstance(value, Mapping) else value
+        for name, value in training.items()
+    }
+    return "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in said.items() if value not in ("", None))

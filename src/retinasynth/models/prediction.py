@@ -1,7 +1,7 @@
 """Running a segmenter: the one way from a photograph to label planes, for training samples and for users alike."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from retinasynth.images import Mask, Photograph
 from retinasynth.models.generation import evaluation_mode, fast_precision
 from retinasynth.models.segmenter_saving import SegmenterModel
 
+SMALLEST_PX = 160  # of the shorter side of a photograph in which anything can be found
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,))  # dimensions flipped, whose answers are averaged
 _WINDOW_PX = 1024  # fields up to this size are seen whole
 _DISC_SHARE = 0.45  # of the close look that the disc takes
@@ -28,6 +29,9 @@ _MOST_LOOKS = 3  # at places that may be the disc
 _SPIKE = 0.08  # of the diameter: what is narrower than twice that is no part of a disc or cup
 _SMALLEST_VESSEL = 5e-5  # a part's area, of that of the frame: 30 pixels at 768
 _LEAST_DISC = 0.2  # a largest probability below it is no disc
+_LEAST_CONFIDENCE = 0.6  # of a disc
+_DISC_DIAMETERS = (0.05, 0.45)  # of the diameter of the field of view
+_LEAST_ROUNDNESS = 0.75
 
 Probability = NDArray[np.float32]
 
@@ -147,6 +151,41 @@ def promised_dice(probability: Probability, found: Mask) -> float:
     if count == 0:
         return 0.0
     return float(2 * probability[found].sum(dtype=np.float64) / (count + probability.sum(dtype=np.float64)))
+
+
+def why_no_disc(planes: Mapping[str, Mask], confidence: float) -> str:
+    """Why what was found cannot be a disc, in a few words; empty where it can.
+
+    Args:
+        planes: the field of view and what was found, by plane ``bool (height, width)``.
+        confidence: of the disc (`promised_dice`).
+    """
+    disc = planes.get("disc")
+    if disc is None:
+        return "none was found in the picture"
+    if confidence < _LEAST_CONFIDENCE:
+        return f"what looks most like one was found with confidence {confidence:.2f} only"
+    area = float(disc.sum())
+    share = 2 * np.sqrt(area / np.pi) / frame_of(planes["fov"]).side
+    if not _DISC_DIAMETERS[0] <= share <= _DISC_DIAMETERS[1]:
+        return f"what looks like one has {share:.0%} of the diameter of the field of view"
+    if roundness(disc) < _LEAST_ROUNDNESS:
+        return f"what looks like one is not round (roundness {roundness(disc):.2f})"
+    return ""
+
+
+def roundness(mask: Mask) -> float:
+    """Share of the circle of the same area and centre that a mask fills: 1 for a circle.
+
+    Example:
+        >>> rows, columns = np.mgrid[:99, :99]
+        >>> round(roundness((rows - 49) ** 2 + (columns - 49) ** 2 < 900), 1)
+        1.0
+    """
+    row, column = ndimage.center_of_mass(mask)
+    rows, columns = np.nonzero(mask)
+    inside = (rows - row) ** 2 + (columns - column) ** 2 <= len(rows) / np.pi
+    return float(inside.mean())
 
 
 def _without_specks(mask: Mask, field: Mask) -> Mask:

@@ -1,19 +1,22 @@
 """The disc in a photograph, where a label map does not tell it."""
 
 import functools
-
-import numpy as np
+from typing import NamedTuple
 
 from retinasynth.errors import ImageError
 from retinasynth.images import Mask, Photograph
-from retinasynth.models.prediction import found_planes, predict
+from retinasynth.models.prediction import SMALLEST_PX, found_planes, predict, promised_dice, why_no_disc
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
 from retinasynth.models.weights import model_folder
 
 _FINDER = "disc-cup"  # the bundled segmenter
-_SHARES = (0.004, 0.08)  # of the picture that a disc covers, in views of 60 to 20 degrees
-_LEAST_ROUND = 0.85  # of the ellipse in its box that a disc fills
-_MOST_LONG = 1.5  # height over width, or the other way round
+
+
+class FoundDisc(NamedTuple):
+    """A disc, ``bool (height, width)``, or None, and how far the segmenter is to be trusted, 0 to 1."""
+
+    disc: Mask | None
+    confidence: float
 
 
 @functools.lru_cache(maxsize=1)
@@ -21,20 +24,16 @@ def _finder() -> SegmenterModel:
     return load_segmenter(model_folder(_FINDER, bundled=(_FINDER,)))
 
 
-def find_disc(photograph: Photograph) -> Mask:
-    """The disc that a segmenter finds, ``bool (height, width)``; empty where it finds none of a possible shape."""
-    finder, nothing = _finder(), np.zeros(photograph.shape[:2], np.bool_)
-    try:
-        disc = found_planes(finder, predict(finder, photograph, flips=((),)))["disc"]
-    except ImageError:  # too dark or too small to be a photograph
+def find_disc(photograph: Photograph) -> FoundDisc:
+    """The disc that a segmenter finds, if it can be one."""
+    nothing = FoundDisc(None, 0.0)
+    if min(photograph.shape[:2]) < SMALLEST_PX:
         return nothing
-    return disc if is_possible(disc) else nothing
-
-
-def is_possible(disc: Mask) -> bool:
-    """Whether a mask has the size and the shape of a disc."""
-    if not _SHARES[0] < disc.mean() < _SHARES[1]:
-        return False
-    height, width = (np.ptp(np.flatnonzero(disc.any(axis=axis))) + 1 for axis in (1, 0))
-    is_round = disc.sum() > _LEAST_ROUND * np.pi / 4 * height * width
-    return bool(is_round and max(height / width, width / height) < _MOST_LONG)
+    finder = _finder()
+    try:
+        seen = predict(finder, photograph, flips=((),))
+    except ImageError:  # black, or of one colour
+        return nothing
+    planes = {"fov": seen.field} | found_planes(finder, seen)
+    confidence = promised_dice(seen.probabilities["disc"], planes["disc"]) if "disc" in planes else 0.0
+    return nothing if why_no_disc(planes, confidence) else FoundDisc(planes["disc"], confidence)

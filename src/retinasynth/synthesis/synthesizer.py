@@ -1,5 +1,6 @@
 """The generator as users hold it: load once, then ask for photographs."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,10 +33,6 @@ class Synthesizer:
         model: a generator with its configuration.
         name: what the pictures' metadata call it.
 
-    Attributes:
-        seeks_disc: whether an unknown disc is looked for before it is drawn. A bundled model has mostly learnt from
-            known ones; one that has learnt from vessels alone, of a camera of one's own, draws better without.
-
     Example (needs a trained run)::
 
         model = rs.load("runs/first")
@@ -45,7 +42,7 @@ class Synthesizer:
     def __init__(self, model: Model, name: str) -> None:
         self.name, self.config = name, model.config
         self._network = move_for_generation(model.network)
-        self.seeks_disc = name in GENERATORS
+        self._looked_at: tuple[bytes, Mask | None] = (b"", None)
 
     @classmethod
     def load(cls, model: Path | str) -> Self:
@@ -150,30 +147,42 @@ class Synthesizer:
     ) -> Photograph:
         framed = framed_eye(eye, self.config.planes, self.config.size_px)
         is_expected = isinstance(choice, str) and choice == "expected"
-        if self.seeks_disc and not is_expected and "disc" in self.config.planes:
-            eye = eye if "disc" in eye.planes else self._with_expected_disc(network, eye, framed)
-            framed = framed_eye(eye, self.config.planes, self.config.size_px)
+        if self._draws_told_discs and "disc" not in eye.planes and not is_expected:
+            disc = self._expected_disc(network, framed)
+            if disc is not None:
+                eye = replace(eye, planes={**eye.planes, "disc": disc})
+                framed = framed_eye(eye, self.config.planes, self.config.size_px)
         style, detail = chosen_style(choice, network.styles.cpu().numpy(), framed, seed)
         numbers = turned(style, knobs).numbers
         photograph = generate_styled(network, framed.layers, numbers, detail=detail, seed=seed)
         side = self.config.size_px if size == "model" else size
         return framed.back(photograph, None if side == "mask" else (side, side))
 
-    def _with_expected_disc(self, network: StyledGenerator, eye: Eye, framed: FramedEye) -> Eye:
-        """The eye with the disc that its most likely photograph shows; as it is where a segmenter finds none there.
+    @property
+    def _draws_told_discs(self) -> bool:
+        """Whether it has mostly learnt from known discs; what has learnt from vessels alone draws better without."""
+        facts = self.config.training
+        return bool(2 * facts.get("known_planes", {}).get("disc", 0) > facts.get("pairs", 0))
+
+    def _expected_disc(self, network: StyledGenerator, framed: FramedEye) -> Mask | None:
+        """The disc that the most likely photograph of a label map shows; None where a segmenter finds none there.
 
         A disc that is unknown is drawn where the vessels meet, but its edge is left to chance. On which side it lies is
-        unknown, too, so where none is found the most likely photograph of the other side is looked at.
+        unknown, too, so the most likely photographs of both sides are looked at, and the surer disc is taken. The last
+        label map is kept in mind: it is often photographed in many styles.
         """
         from retinasynth.synthesis.discs import find_disc  # noqa: PLC0415  # what finds takes a second to import
 
-        style, detail = chosen_style("expected", network.styles.cpu().numpy(), framed, seed=0)
-        for likely in (style, style.mirrored()):
-            expected = generate_styled(network, framed.layers, likely.numbers, detail=detail, seed=0)
-            disc = find_disc(framed.back(expected))
-            if disc.any():
-                return replace(eye, planes={**eye.planes, "disc": disc})
-        return eye
+        key = hashlib.sha256(framed.layers.tobytes()).digest()
+        looked_at = self._looked_at
+        if looked_at[0] != key:
+            style, detail = chosen_style("expected", network.styles.cpu().numpy(), framed, seed=0)
+            sides = [
+                find_disc(framed.back(generate_styled(network, framed.layers, one.numbers, detail=detail, seed=0)))
+                for one in (style, style.mirrored())
+            ]
+            looked_at = self._looked_at = key, max(sides, key=lambda found: found.confidence).disc
+        return looked_at[1]
 
     def _labelled(self, what: Drawable) -> Eye:
         return what if isinstance(what, Eye) else Eye("mask", {"vessels": mask_of(what)})

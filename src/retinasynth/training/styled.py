@@ -214,10 +214,7 @@ def load_eyes(data: Path, settings: Settings) -> tuple[StyledEyes, StyledEyes | 
         splits.append(load_styled(files, chosen.size_px, chosen.planes) if files else None)
     training, test = splits
     if training is None:
-        raise DataError(
-            f"{data} has no training eye with a photograph and its vessels",
-            expected="at least one",
-        )
+        raise DataError(f"{data} has no training eye with a photograph and its vessels", expected="at least one")
     return training, test
 
 
@@ -289,7 +286,8 @@ class Styling:
     def save(self, folder: Path, steps: int) -> None:
         """Write the model folder."""
         facts = model_facts(self.settings, [one.eye for one in self.eyes.files], steps, self.epoch_steps)
-        save_model(folder, self.shown, self.settings, facts)
+        known = dict(zip(self.settings.data.planes, self.eyes.known.sum(axis=0).tolist(), strict=True))
+        save_model(folder, self.shown, self.settings, facts | {"known_planes": known})
 
 
 def sample_grid(network: StyledGenerator, eyes: StyledEyes, settings: Settings) -> images.Photograph:
