@@ -16,6 +16,8 @@ FLOORS = {
     "config": 0,
     "progress": 0,
     "parallel": 0,
+    "resuming": 0,
+    "cache": 0,
     "anatomy": 1,
     "datasets": 2,
     "models": 3,

@@ -2,6 +2,10 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +14,13 @@ from safetensors import SafetensorError
 
 from pictures import tiny_photograph
 from retinasynth import files
+from retinasynth.cache import fill_once
 from retinasynth.errors import OutputError
 from retinasynth.files import (
     atomic_path,
     cache_folder,
     explaining_write_errors,
     fill_folder,
-    fill_once,
     new_folder,
     output_folder,
     write_json,
@@ -102,6 +106,18 @@ def test_other_errors_say_which_file_and_why(tmp_path: Path) -> None:
     assert names(tmp_path) == ["folder", "taken"]
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_file_takes_the_umask_whatever_its_writer_does(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "private") as temporary:
+            temporary.unlink()
+            os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600))
+    finally:
+        os.umask(before)
+    assert oct((tmp_path / "private").stat().st_mode & 0o777) == oct(0o666 & ~umask)
+
+
 def test_the_errors_of_the_safetensors_writer_are_explained(tmp_path: Path) -> None:
     for text, says in (
         ("I/O error: No space left on device (os error 28)", "The disk is full: .*weights"),
@@ -178,6 +194,9 @@ def test_an_output_folder_is_made_with_its_parents_and_may_exist(tmp_path: Path)
 def test_a_new_folder_refuses_to_mix(tmp_path: Path) -> None:
     assert new_folder(tmp_path / "run", what="a run") == tmp_path / "run"
     new_folder(tmp_path / "run", what="a run")  # still empty
+    (tmp_path / "run" / ".config.yaml.4194305.part.yaml").touch()  # left by a killed process: there is none such
+    new_folder(tmp_path / "run", what="a run")
+    assert names(tmp_path / "run") == []
     (tmp_path / "run" / ".hidden").touch()
     with pytest.raises(OutputError, match=r"run is not empty; a run would be mixed.*Choose another --out"):
         new_folder(tmp_path / "run", what="a run")
@@ -249,13 +268,55 @@ def test_a_cached_folder_that_fails_is_not_there(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_of_two_processes_that_fill_one_folder_the_first_wins(tmp_path: Path) -> None:
-    def late(folder: Path) -> None:
-        (folder / "value").write_text("late")
-        fill_once(tmp_path / "key", lambda other: (other / "value").write_text("early"))  # type: ignore[arg-type]
+def test_of_two_that_fill_one_folder_the_second_waits_for_the_first(tmp_path: Path) -> None:
+    begun, calls = threading.Event(), []
 
-    assert (fill_once(tmp_path / "key", late) / "value").read_text() == "early"
+    def fill(folder: Path) -> None:
+        calls.append(folder)
+        begun.set()
+        time.sleep(0.3)
+        (folder / "value").write_text("made")
+
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(fill_once, tmp_path / "key", fill)
+        begun.wait()
+        assert fill_once(tmp_path / "key", fill) == first.result()
+    assert len(calls) == 1
     assert names(tmp_path) == ["key"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "a" / "value").write_bytes(bytes(4)),  # as many as before
+        lambda folder: (folder / "a" / "value").unlink(),
+        lambda folder: (folder / "more").touch(),
+        lambda folder: (folder / ".contents.json").write_text("[" * 100_000),
+        lambda folder: (folder / ".contents.json").write_text("[1]"),
+        lambda folder: (folder / ".contents.json").unlink(),
+    ],
+    ids=["zeroed", "gone", "more", "nested", "odd", "unlisted"],
+)
+def test_a_cached_folder_that_is_damaged_is_made_again(
+    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "a").mkdir()
+        (folder / "a" / "value").write_text("made")
+
+    damage(fill_once(tmp_path / "key", fill))
+    fill_once(tmp_path / "key", fill)
+    assert "was damaged" in caplog.text
+    assert (tmp_path / "key" / "a" / "value").read_text() == "made"
+    assert sorted(file.name for file in (tmp_path / "key").iterdir()) == [".contents.json", "a"]
+
+
+def test_a_cached_folder_loses_what_a_killed_process_left(tmp_path: Path) -> None:
+    (tmp_path / ".key.4194305.x3_abc.part").mkdir()
+    (tmp_path / ".key.4194305.x3_abc.part" / "value").write_text("half")
+    (tmp_path / f".key.{os.getpid()}.x3_abc.part").mkdir()  # of a living one
+    fill_once(tmp_path / "key", lambda folder: (folder / "value").touch())
+    assert names(tmp_path) == [f".key.{os.getpid()}.x3_abc.part", "key"]
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,21 @@
+import errno
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
+import psutil
 import pytest
 
+from retinasynth import files
 from retinasynth.anatomy import PLANES
 from retinasynth.anatomy.growth import anatomy_of, grow
 from retinasynth.anatomy.label_map import read_label_map
@@ -17,9 +23,10 @@ from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.datasets.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
 from retinasynth.datasets.layouts import find_eyes, read_eye
 from retinasynth.datasets.resumable import ResumableSet
-from retinasynth.errors import OutputError, RetinasynthError, SettingError
+from retinasynth.errors import DiskFullError, OutputError, RetinasynthError, SettingError
 from retinasynth.files import sha256_of
 from retinasynth.images import read_metadata
+from retinasynth.resuming import one_writer
 
 SMALL = GrownSet(seed=3, size_px=64, preset="diabetic", parameters={"cup_to_disc": 0.6})
 
@@ -56,9 +63,10 @@ def test_the_manifest_says_all_of_each_eye(undisturbed):
         assert line["parameters"] == anatomy_of(line["seed"], "diabetic", {"cup_to_disc": 0.6}).model_dump()
         assert line["parameters"]["cup_to_disc"] == 0.6
         assert 0.02 < line["biomarkers"]["vessel_density"] < 0.5
-        assert set(line["sha256"]) == {*PLANES, "images"}
+        assert set(line["sha256"]) == {*PLANES, "images", "geometry"}
         for folder, digest in line["sha256"].items():
-            assert sha256_of(undisturbed / folder / f"{line['name']}.png") == digest
+            (file,) = (undisturbed / folder).glob(f"{line['name']}.*")
+            assert sha256_of(file) == digest
     said = read_metadata(undisturbed / "images" / f"{lines[0]['name']}.png")
     assert "not for diagnosis" in said["Synthetic"]
     assert said["Seed"] == "3"
@@ -85,7 +93,8 @@ def test_a_set_goes_on_where_it_stopped(undisturbed, tmp_path):
     assert contents(folder) == contents(undisturbed)
 
 
-def test_an_interrupted_command_keeps_whole_eyes_and_goes_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_an_interrupted_command_keeps_whole_eyes_and_goes_on(number, tmp_path):
     folder = tmp_path / "set"
     command = [sys.executable, "-m", "retinasynth.cli", "grow", "--out", str(folder), "--size", "96", "--workers", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -94,19 +103,91 @@ def test_an_interrupted_command_keeps_whole_eyes_and_goes_on(tmp_path):
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - jobs of a shell ignore it
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - jobs of a shell ignore some
     )
     manifest = folder / "manifest.jsonl"
-    until = time.monotonic() + 60
-    while not (manifest.is_file() and manifest.read_text().count("\n") > 3) and time.monotonic() < until:
-        time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
+    assert within(60, lambda: manifest.is_file() and manifest.read_text().count("\n") > 3)
+    running.send_signal(number)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "Run the same command again" in " ".join(said.split())
     done = manifest.read_text().count("\n")
     assert 3 < done < 4000
     assert write_grown_set(folder, done + 1, GrownSet(size_px=96), workers=1) == done
+
+
+def within(seconds: float, is_so: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < until:
+        time.sleep(0.05)
+    return is_so()
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    command = [sys.executable, "-m", "retinasynth.cli", "grow", "--out", str(tmp_path / "set"), "--size", "96"]
+    with subprocess.Popen([*command, "--workers", "2", "--count", "4000"], stderr=subprocess.DEVNULL) as running:
+        assert within(60, (tmp_path / "set" / "manifest.jsonl").is_file)
+        workers = psutil.Process(running.pid).children(recursive=True)
+        running.kill()
+    assert len(workers) >= 2
+    gone, alive = psutil.wait_procs(workers, timeout=5)
+    assert (len(gone), alive) == (len(workers), [])
+
+
+@pytest.mark.parametrize("damage", ["not JSON", "", "[]", '{"seed": 4}', "[" * 100_000, '{"name": "grown_000004", "se'])
+def test_an_eye_whose_line_is_damaged_is_made_again(damage, undisturbed, tmp_path, caplog):
+    folder = shutil.copytree(undisturbed, tmp_path / "set")
+    lines = (folder / "manifest.jsonl").read_text().splitlines()
+    (folder / "manifest.jsonl").write_text(f"{lines[0]}\n{damage}\n{lines[2]}\n")
+    assert write_grown_set(folder, 3, SMALL, workers=1) == 2
+    assert contents(folder) == contents(undisturbed)
+    assert "damaged lines" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["images", "vessels", "geometry"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"other")], ids=["gone", "changed"])
+def test_an_eye_whose_files_are_gone_or_changed_is_made_again(place, damage, undisturbed, tmp_path, caplog):
+    folder = shutil.copytree(undisturbed, tmp_path / "set")
+    (file,) = (folder / place).glob("grown_000004.*")
+    damage(file)
+    assert write_grown_set(folder, 3, SMALL, workers=1) == 2
+    assert contents(folder) == contents(undisturbed)
+    assert "grown_000004" in caplog.text
+
+
+def test_what_a_killed_process_left_half_written_is_removed(undisturbed, tmp_path):
+    folder = shutil.copytree(undisturbed, tmp_path / "set")
+    for file in (".manifest.jsonl.4194305.part.jsonl", "images/.grown_000003.png.4194305.part.png"):
+        (folder / file).write_text("half")  # there is no process of this number
+    write_grown_set(folder, 3, SMALL, workers=1)
+    assert contents(folder) == contents(undisturbed)
+
+
+def test_a_second_command_says_that_it_waits(undisturbed, tmp_path, caplog):
+    with ThreadPoolExecutor(1) as other, one_writer(tmp_path / "set"):
+        job = other.submit(write_grown_set, tmp_path / "set", 3, SMALL, workers=1)
+        assert within(10, lambda: "Another process is at work in" in caplog.text)
+        assert not job.done()
+    assert job.result() == 0
+    assert contents(tmp_path / "set") == contents(undisturbed)
+
+
+def test_after_a_full_disk_the_same_command_goes_on(undisturbed, tmp_path, monkeypatch):
+    folder = tmp_path / "set"
+    real, calls = files.os.fsync, []
+
+    def full(descriptor: int) -> None:
+        calls.append(1)
+        if len(calls) == 30:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(DiskFullError, match="Free some space, and run the same command again"):
+        write_grown_set(folder, 3, SMALL, workers=1)
+    monkeypatch.undo()
+    assert write_grown_set(folder, 3, SMALL, workers=1) > 0
+    assert contents(folder) == contents(undisturbed)
 
 
 def test_two_commands_at_once_make_one_set(undisturbed, tmp_path):
@@ -118,7 +199,8 @@ def test_two_commands_at_once_make_one_set(undisturbed, tmp_path):
 
 def test_an_eye_is_recorded_as_soon_as_it_is_there(tmp_path):
     write_one = functools.partial(_write_one, tmp_path / "set", SMALL)
-    lines = ResumableSet(tmp_path / "set", ASKED, {}, write_one, "grown eyes", "Growing")._written(range(3, 11), 2)
+    kept = ResumableSet(tmp_path / "set", ASKED, {}, SMALL.seed, write_one, "grown eyes", "Growing")
+    lines = kept._written(range(3, 11), 2)
     next(lines)
     assert 1 <= len(list((tmp_path / "set" / "geometry").glob("grown*.json"))) < 4  # the other worker's among them
     lines.close()

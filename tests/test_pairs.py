@@ -149,8 +149,26 @@ def test_the_cache_is_below_its_folder(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("RETINASYNTH_CACHE", str(tmp_path / "cache"))
     pairs = load_pairs(files_of(put_set(tmp_path / "set", 2)), SIZE_PX)
     (folder,) = (tmp_path / "cache" / "pairs").iterdir()
-    assert sorted(path.name for path in folder.iterdir()) == ["labels.npy", "mean.npy", "pairs.json", "photographs.npy"]
+    shown = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    assert shown == ["labels.npy", "mean.npy", "pairs.json", "photographs.npy"]
     assert not pairs.photographs.flags.writeable  # a memory map that nothing can spoil
+
+
+@pytest.mark.parametrize("file", ["photographs.npy", "labels.npy", "mean.npy", "pairs.json"])
+def test_a_cache_with_zeros_in_it_is_not_learnt_from(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETINASYNTH_CACHE", str(tmp_path / "cache"))
+    found = files_of(put_set(tmp_path / "set", 2))
+    pairs = load_pairs(found, SIZE_PX)
+    photographs, labels = np.array(pairs.photographs), np.array(pairs.labels)
+    (cached,) = (tmp_path / "cache" / "pairs").glob(f"*/{file}")
+    content = cached.read_bytes()
+    cached.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    again = load_pairs(found, SIZE_PX)
+    np.testing.assert_array_equal(again.photographs, photographs)
+    np.testing.assert_array_equal(again.labels, labels)
+    assert cached.read_bytes() == content
 
 
 def test_a_picture_that_cannot_be_read_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

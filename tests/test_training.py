@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from conftest import TINY
@@ -23,14 +25,16 @@ from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.pairs import Batch, batches, load_pairs
 from retinasynth.errors import (
     CheckpointError,
+    DataError,
     InterruptedRunError,
     MissingExtraError,
     OutputError,
     SettingError,
     TrainingDivergedError,
 )
+from retinasynth.resuming import one_writer
 from retinasynth.synthesis import Synthesizer
-from retinasynth.training import checkpoints, runlog, trainer
+from retinasynth.training import checkpoints, loop, runlog, trainer
 from retinasynth.training.learner import Learner, choose_precision, moving_average
 from runs import assert_same_run, killed_run, log_of
 
@@ -211,7 +215,7 @@ def test_half_precision_learns_what_full_precision_learns(precision, phantoms, t
 @pytest.mark.filterwarnings("ignore:.*GradScaler is enabled, but CUDA is not available")
 def test_precision_auto_follows_the_hardware(monkeypatch):
     def auto(device: str) -> str:
-        plugin, scaler, _ = choose_precision("auto", torch.device(device))
+        _, plugin, scaler, _ = choose_precision("auto", torch.device(device))
         return f"{plugin.precision if plugin else 'fp32'}{' scaled' if scaler else ''}"
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))  # a T4
@@ -300,18 +304,22 @@ def test_resume_works_when_the_data_moved(trained, phantoms, tiny, tmp_path):
     assert (run / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
 
 
+def damage_checkpoints(run: Path, content: bytes) -> None:
+    for file in (checkpoints.FILE, checkpoints.PREVIOUS):
+        (run / file).write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda run: (run / checkpoints.FILE).unlink(), "has no checkpoint"),
-        (lambda run: (run / checkpoints.FILE).write_bytes(b"x" * 100), "is damaged"),
+        (lambda run: shutil.rmtree(run / "checkpoint"), "has no checkpoint"),
+        (lambda run: damage_checkpoints(run, b"x" * 100), "is damaged"),
+        (lambda run: damage_checkpoints(run, b""), "is damaged"),
         (lambda run: (run / "config.yaml").unlink(), "is not a run folder"),
         (lambda run: (run / "config.yaml").write_text("generator: {filter: 3}"), "no setting 'generator.filter'"),
     ],
 )
 def test_resume_of_a_damaged_run_says_what_is_wrong(damage, message, trained, tmp_path):
-    import shutil
-
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     damage(run)
@@ -333,18 +341,157 @@ def test_full_disk_keeps_the_last_checkpoint(phantoms, tiny, trained, tmp_path, 
 
     def save(*arguments, **keywords):
         saves.append(1)
-        if len(saves) == 3:
+        if len(saves) == 4:  # the first is of the beginning
             raise OSError(28, "No space left on device")
         return real_save(*arguments, **keywords)
 
     monkeypatch.setattr(checkpoints, "save_file", save)
-    with pytest.raises(OutputError, match="disk is full"):
+    with pytest.raises(OutputError, match=r"disk is full.*go on with: retinasynth train --resume .*run"):
+        trainer.train(phantoms, run, tiny)
+    with pytest.raises(OutputError, match=r"holds a run already.*retinasynth train --resume .*run"):
         trainer.train(phantoms, run, tiny)
     monkeypatch.undo()
     monkeypatch.setenv("RETINASYNTH_CACHE", str(tmp_path / "cache"))
     assert checkpoints.read_progress(run).step == 6
     trainer.resume(run)
     assert_same_run(run, trained)
+
+
+def flip_a_bit(file: Path, near_end: int = 1000) -> None:
+    content = bytearray(file.read_bytes())
+    content[-near_end] ^= 4
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [flip_a_bit, lambda file: file.write_bytes(b"half"), Path.unlink, lambda file: file.write_bytes(bytes(5000))],
+    ids=["flipped", "cut", "gone", "zeroed"],
+)
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_goes_on(damage, trained, tmp_path, caplog):
+    run = shutil.copytree(trained, tmp_path / "run")
+    damage(run / checkpoints.FILE)
+    trainer.resume(run)
+    assert "goes on from the checkpoint before it" in caplog.text
+    assert_same_run(run, trained)
+
+
+def test_a_checkpoint_with_numbers_that_are_not_finite_is_noticed(trained, tmp_path):
+    tensors = load_file(trained / checkpoints.FILE)
+    with safe_open(trained / checkpoints.FILE, framework="pt") as file:
+        metadata = file.metadata()
+    del metadata["sha256"]  # as release 0.1 wrote them
+    tensors["generator_adam/3/exp_avg"].view(-1)[0] = math.nan
+    (tmp_path / "checkpoint").mkdir()
+    save_file(tensors, tmp_path / checkpoints.FILE, metadata=metadata)
+    with pytest.raises(CheckpointError, match="generator_adam/3/exp_avg is not finite"):
+        checkpoints.read_progress(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("step", "threads") for value in (None, -1, 1.0, "1", True, [])),
+        *(("seconds", value) for value in (None, 1, "1", math.inf, math.nan, {})),
+        *((name, value) for name in ("data_fingerprint", "precision", "device") for value in (None, 1, [])),
+        *((name, value) for name in ("settings", "scaler") for value in (None, 1, "x", [])),
+    ],
+)
+def test_a_checkpoint_whose_progress_is_none_is_refused(name, value, trained, tmp_path):
+    progress = asdict(checkpoints.read_progress(trained))
+    (tmp_path / "checkpoint").mkdir()
+    metadata = {"format_version": "2", "progress": json.dumps(progress | {name: value})}
+    save_file(load_file(trained / checkpoints.FILE), tmp_path / checkpoints.FILE, metadata=metadata)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        checkpoints.read_progress(tmp_path)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(trained, tiny, phantoms, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".config.yaml.4194305.part.yaml").write_text("half")  # killed while it wrote its settings
+    trainer.train(phantoms, run, tiny)
+    assert_same_run(run, trained)
+    shutil.rmtree(run / "checkpoint")
+    shutil.rmtree(run / "model")
+    (run / "metrics.jsonl").unlink()
+    trainer.resume(run)
+    assert_same_run(run, trained)
+
+
+def test_a_run_is_saved_before_its_first_step(phantoms, tiny, trained, tmp_path):
+    killed_run("trainer", phantoms, tmp_path / "run", tiny, at_step=1)
+    assert checkpoints.read_progress(tmp_path / "run").step == 0
+    trainer.resume(tmp_path / "run")
+    assert_same_run(tmp_path / "run", trained)
+
+
+def test_a_second_process_on_a_run_is_refused(phantoms, tiny, trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    before = (run / "metrics.jsonl").read_text()
+    with one_writer(run):
+        with pytest.raises(OutputError, match=r"Another process is at work in .*run"):
+            trainer.resume(run, ["epochs=4"])
+        with pytest.raises(OutputError, match=r"Another process is at work in .*run"):
+            trainer.train(phantoms, run, tiny)
+    assert (run / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("line", ["", "not JSON", "[]", '{"epoch": 1}', '{"step": "1"}', "[" * 100_000, '{"step": 2'])
+def test_damaged_lines_of_a_log_are_left_out(line, trained, tmp_path, caplog):
+    run = shutil.copytree(trained, tmp_path / "run")
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    (run / "metrics.jsonl").write_text("\n".join([*lines[:3], line, *lines[3:]]) + "\n")
+    trainer.resume(run)
+    assert (run / "metrics.jsonl").read_text().splitlines() == lines
+    assert "damaged lines" in caplog.text
+
+
+def test_a_log_that_cannot_be_read_is_named(trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    (run / "metrics.jsonl").unlink()
+    (run / "metrics.jsonl").mkdir()
+    with pytest.raises(DataError, match=r"metrics\.jsonl cannot be read"):
+        trainer.resume(run)
+
+
+def test_a_run_goes_on_with_the_threads_and_the_precision_that_it_began_with(phantoms, tiny, tmp_path, caplog):
+    usual = torch.get_num_threads()
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "restore_checkpoint", lambda *_: seen.append(torch.get_num_threads()))
+        torch.set_num_threads(2)
+        try:
+            run = trainer.train(phantoms, tmp_path / "run", tiny.with_overrides(["precision=bf16", "epochs=1"]))
+            torch.set_num_threads(1)
+            saved = checkpoints.read_progress(run)
+            assert (saved.threads, saved.precision) == (2, "bf16")
+            trainer.resume(run, ["epochs=2"])
+            assert torch.get_num_threads() == 1
+        finally:
+            torch.set_num_threads(usual)
+    assert seen == [2]
+    assert "began with 2 threads" in caplog.text
+
+
+def test_a_run_that_began_in_another_precision_says_so(trained, tmp_path, caplog, monkeypatch):
+    run = shutil.copytree(trained, tmp_path / "run")
+    progress = replace(checkpoints.read_progress(run), precision="bf16", device="another processor")
+    used: list[str] = []
+    real = loop.choose_precision
+    monkeypatch.setattr(loop, "choose_precision", lambda *wanted: used.append(wanted[0]) or real(*wanted))
+    monkeypatch.setattr(loop, "read_progress", lambda _: progress)
+    trainer.resume(run)
+    assert used[0] == "bf16"
+    assert "began in bf16 and goes on in it" in caplog.text
+    assert "another processor" in caplog.text
+
+
+def test_files_take_the_usual_permissions(trained, tmp_path):
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    files = [file for file in trained.rglob("*") if file.is_file()]
+    assert {file.name: oct(file.stat().st_mode) for file in files} == {file.name: oct(usual) for file in files}
 
 
 def test_a_newer_copy_of_drive_is_trained_on_without_its_test_vessels(tiny, tmp_path):
@@ -395,7 +542,7 @@ def test_broken_weights_are_never_saved(phantoms, tiny, tmp_path, monkeypatch):
         return result
 
     monkeypatch.setattr(trainer, "train_step", step)
-    with pytest.raises(TrainingDivergedError, match="a weight of the generator"):
+    with pytest.raises(TrainingDivergedError, match=r"generator/.* is not a finite number"):
         trainer.train(phantoms, tmp_path / "run", tiny)
     assert checkpoints.read_progress(tmp_path / "run").step == 3
 

@@ -7,7 +7,8 @@
     │   ├── SettingError        one setting
     │   ├── ModelError          a model folder
     │   └── CheckpointError     a run folder that cannot be resumed
-    ├── OutputError             what was asked for cannot be written (full disk, permission, something in the way)
+    ├── OutputError             what was asked for cannot be written (permission, something in the way)
+    │   └── DiskFullError       there is no space left for it
     ├── MissingExtraError       an optional dependency is not installed
     ├── TrainingDivergedError   a loss or weight stopped being a finite number
     └── InterruptedRunError     the user stopped a run; its state is kept
@@ -61,6 +62,10 @@ class CheckpointError(InputError):
 
 class OutputError(RetinasynthError):
     """A result cannot be written."""
+
+
+class DiskFullError(OutputError):
+    """There is no space left for a result; what was written before is complete."""
 
 
 class MissingExtraError(RetinasynthError):

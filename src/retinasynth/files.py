@@ -2,23 +2,26 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from safetensors import SafetensorError
 
-from retinasynth.errors import DataError, OutputError
+from retinasynth.errors import DiskFullError, OutputError
 
 MANIFEST = "manifest.jsonl"  # of a synthetic set: one line for each eye
 LABELLING = "labelling.json"  # of a set of pseudo-labels: what was asked for
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What is being written: a file as .NAME.PROCESS.part.SUFFIX, a folder as .NAME.PROCESS.RANDOM.part
+_PART = re.compile(r"\..+\.(?P<process>\d+)(?:\.part(?:\.[^.]*)?|\.[^.]+\.part)", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -38,11 +41,24 @@ def explaining_write_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"{path} cannot be written ({error})", do="Choose another output folder") from error
 
 
-def _full_disk(path: Path) -> OutputError:
-    return OutputError(
+def _full_disk(path: Path) -> DiskFullError:
+    return DiskFullError(
         f"The disk is full: {path} could not be written. Files written before it are complete",
-        do="Free some space (or choose another output folder) and run the same command again",
+        do="Free some space, and run the command again with another output folder",
     )
+
+
+@contextlib.contextmanager
+def after_full_disk(do: str) -> Iterator[None]:
+    """Say what goes on with the work of the block, where a full disk stops it.
+
+    Args:
+        do: what to do once there is space, such as "run the same command again".
+    """
+    try:
+        yield
+    except DiskFullError as error:
+        raise DiskFullError(error.got, do=f"Free some space, and {do}") from error
 
 
 @contextlib.contextmanager
@@ -66,7 +82,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     with explaining_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            temporary.touch()
+            mode = temporary.stat().st_mode  # as the umask has it; some writers make files of their own, and private
             yield temporary
+            temporary.chmod(mode)
             descriptor = os.open(temporary, os.O_RDONLY)
             try:
                 os.fsync(descriptor)  # else a power cut could leave the new name on an empty file
@@ -113,6 +132,7 @@ def new_folder(path: Path, *, what: str) -> Path:
         OutputError: the folder has something in it, or cannot be made.
     """
     folder = output_folder(path)
+    remove_parts(folder.glob(".*"))
     if any(folder.iterdir()):
         raise OutputError(
             f"{folder} is not empty; {what} would be mixed with what is there",
@@ -122,45 +142,32 @@ def new_folder(path: Path, *, what: str) -> Path:
     return folder
 
 
-def begun_folder(path: Path, request: str, asked: dict[str, object], *, what: str) -> dict[str, dict[str, Any]]:
-    """What stands in a folder that work was begun in before, so that it can go on; a new one is begun.
+def remove_parts(files: Iterable[Path]) -> None:
+    """Remove, of these files and folders, those that a writer left half made when its process was killed.
 
-    Args:
-        path: the folder.
-        request: the file in it that keeps what was asked for.
-        asked: what is asked for now, as plain values.
-        what: will be written there, for the message.
-
-    Returns:
-        The finished lines of its `MANIFEST`, by their ``name``; none in a new folder.
-
-    Raises:
-        DataError: it was begun with another request.
-        OutputError: it has something else in it, or cannot be made.
+    Windows does not say harmlessly whether a process lives: there they stay.
     """
-    path = Path(path)
-    if not (path / request).is_file():
-        write_json(new_folder(path, what=what) / request, asked)
-        return {}
-    if json.loads((path / request).read_text(encoding="utf-8")) != asked:
-        raise DataError(
-            f"{path} was begun with other photographs, models or limits", do="Choose another --out, or remove it first"
-        )
-    manifest = path / MANIFEST
-    text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
-    write_text(manifest, "".join(lines))  # the last line may have been cut off
-    return {line["name"]: line for line in map(json.loads, lines)}
+    for file in files:
+        named = _PART.fullmatch(file.name)
+        if named and not _is_alive(int(named["process"])):
+            shutil.rmtree(file, ignore_errors=True) if file.is_dir() else file.unlink(missing_ok=True)
 
 
-def add_line(path: Path, line: dict[str, Any]) -> None:
-    """Append to the `MANIFEST` of a folder; it is on disk when this returns.
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
 
-    Raises:
-        OutputError: it cannot be written.
-    """
-    with explaining_write_errors(path / MANIFEST), (path / MANIFEST).open("a", encoding="utf-8") as manifest:
-        manifest.write(json.dumps(line) + "\n")
+
+def part_of(path: Path) -> Path:
+    """A new private folder beside `path` that takes its name once it is whole."""
+    return Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", suffix=".part", dir=path.parent))
 
 
 def fill_folder(path: Path, *, what: str) -> contextlib.AbstractContextManager[Path]:
@@ -175,7 +182,8 @@ def fill_folder(path: Path, *, what: str) -> contextlib.AbstractContextManager[P
 @contextlib.contextmanager
 def _fill_folder(path: Path) -> Iterator[Path]:
     with explaining_write_errors(path):
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        remove_parts(path.parent.glob(f".{glob.escape(path.name)}.*"))
+        temporary = part_of(path)
         try:
             yield temporary
             temporary.chmod(path.stat().st_mode)  # mkdtemp is private; the result has the usual permissions
@@ -183,38 +191,6 @@ def _fill_folder(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def fill_once(path: Path, fill: Callable[[Path], None]) -> Path:
-    """A folder under the cache that `fill` builds on first use; of two processes that do it at once, either wins.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    if path.is_dir():
-        return path
-    with explaining_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-        try:
-            fill(temporary)
-            with contextlib.suppress(FileExistsError):
-                temporary.rename(path)
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY or not path.is_dir():
-                raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return path
-
-
-@contextlib.contextmanager
-def one_writer(folder: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block for the same folder, and keep others out until it ends."""
-    name = hashlib.sha256(str(Path(folder).resolve()).encode()).hexdigest()[:24]
-    locks = output_folder(cache_folder() / "locks")
-    with FileLock(locks / f"{name}.lock"):
-        yield
 
 
 def sha256_of(path: Path) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 from retinasynth.anatomy.eye import Eye
 from retinasynth.anatomy.growth import RECIPE, grow
 from retinasynth.anatomy.rendering import RenderingStyle, draw_style, draw_wide_style, render_photograph
+from retinasynth.cache import fill_once
 from retinasynth.errors import SettingError
-from retinasynth.files import cache_folder, fill_folder, fill_once
+from retinasynth.files import cache_folder, fill_folder
 from retinasynth.images import Photograph, write_mask, write_photograph
 
 Style = Literal["natural", "randomised"]

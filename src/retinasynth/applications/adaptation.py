@@ -10,7 +10,6 @@
 Run again, it goes on where it stopped.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from retinasynth.applications.segmentation import USUAL, Segmenter
 from retinasynth.config import Settings
 from retinasynth.errors import CheckpointError, DataError
 from retinasynth.files import MANIFEST, new_folder
+from retinasynth.resuming import read_lines
 from retinasynth.training import checkpoints, trainer
 from retinasynth.training.loop import decisive
 
@@ -94,7 +94,7 @@ def _take_out(labels: Path) -> bool:
     path = labels / REJECT
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     names = {line.strip().removesuffix(".png") for line in text.splitlines() if line.strip()}
-    lines = map(json.loads, (labels / MANIFEST).read_text(encoding="utf-8").splitlines())
+    lines, _ = read_lines(labels / MANIFEST, {"name": str})
     unknown = sorted(names - {line["name"] for line in lines})
     if unknown:
         raise DataError(f"{path} names {unknown[0]}, which is no photograph", expected="names as under the sheets")

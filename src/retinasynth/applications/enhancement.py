@@ -9,13 +9,14 @@ from retinasynth.applications.segmentation import Segmenter, as_photograph, segm
 from retinasynth.datasets.degradation import SCALES, Told
 from retinasynth.datasets.layouts import photograph_of
 from retinasynth.errors import ImageError, InputError
-from retinasynth.files import add_line, begun_folder
+from retinasynth.files import MANIFEST
 from retinasynth.images import MAX_PIXELS, Photograph, write_photograph
 from retinasynth.models.enhancer_saving import EnhancerModel, load_enhancer
 from retinasynth.models.enhancers import enhanced
 from retinasynth.models.generation import move_for_generation
 from retinasynth.models.weights import ENHANCERS, model_folder
 from retinasynth.progress import progress
+from retinasynth.resuming import CHECKSUMS, Line, add_line, begun_folder, checksums
 
 WARNING = (
     "Enhancement can invent detail and lose it, small lesions and thin vessels first. Keep the originals; not for "
@@ -139,11 +140,13 @@ def enhance_folder(
     }
     finder = Segmenter.load("vessels")
     alone = len(eyes) == 1
-    done = begun_folder(out, REQUEST, asked, what="enhanced photographs")
-    with progress("Enhancing", len(eyes), quiet=alone) as advance:
+    with (
+        begun_folder(out, REQUEST, asked, what="enhanced photographs") as done,
+        progress("Enhancing", len(eyes), quiet=alone) as advance,
+    ):
         for number, files in enumerate(eyes, start=1):
             if files.name not in done:
-                line = {"name": files.name}
+                line: Line = {"name": files.name}
                 try:
                     better = enhancer.enhance(photograph_of(files), scale, noise=noise, blur=blur)
                 except ImageError as error:
@@ -152,8 +155,8 @@ def enhance_folder(
                     line["rejected"] = error.got
                 else:
                     write_photograph(out / "images" / f"{files.name}.png", better, enhancer.metadata(scale))
-                    line["doubt"] = doubt(better, finder)
-                add_line(out, line)
+                    line |= {"doubt": doubt(better, finder), CHECKSUMS: checksums(out, files.name)}
+                add_line(out / MANIFEST, line)
                 done[files.name] = line
             advance(number, files.name)
     reasons = {name: str(line.get("rejected") or line.get("doubt", "")) for name, line in done.items()}

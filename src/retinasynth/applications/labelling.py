@@ -17,8 +17,7 @@ from retinasynth.datasets.twins import find_twins, sketch
 from retinasynth.errors import DataError, ImageError
 from retinasynth.files import (
     LABELLING,
-    add_line,
-    begun_folder,
+    MANIFEST,
     explaining_write_errors,
     new_folder,
     write_text,
@@ -33,6 +32,7 @@ from retinasynth.images import (
     write_photograph,
 )
 from retinasynth.progress import progress
+from retinasynth.resuming import add_line, begun_folder
 
 SHEET_PX, SHEET_COLUMNS, SHEET_ROWS = 256, 6, 5
 ARTERIES = 1  # raise when they are told from veins in another way
@@ -186,10 +186,12 @@ def label_sets(
         "least_confidence": least_confidence,
         "arteries": ARTERIES,
     }
-    done = begun_folder(out, LABELLING, asked, what="a set of pseudo-labels")
     twins = _twins(sources)
     rejected: list[tuple[str, str]] = []
-    with progress("Labelling", len(sources)) as advance:
+    with (
+        begun_folder(out, LABELLING, asked, what="a set of pseudo-labels") as done,
+        progress("Labelling", len(sources)) as advance,
+    ):
         for number, (origin, files) in enumerate(sources):
             name = f"{origin}-{files.name}"
             if number in twins:
@@ -199,7 +201,7 @@ def label_sets(
             else:
                 line = _label_one(models, origin, files, out, size_px, least_confidence)
             if name not in done:
-                add_line(out, line)
+                add_line(out / MANIFEST, line)
             if reason := line.get("rejected"):
                 rejected.append((name, str(reason)))
             advance(number + 1, name)

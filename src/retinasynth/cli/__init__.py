@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import retinasynth
 from retinasynth.cli import applying, data, enhancing, judging, making, segmenting
 from retinasynth.cli.shell import plain, screen
 from retinasynth.errors import RetinasynthError
+from retinasynth.parallel import termination_requests
 
 app = typer.Typer(
     help="Labelled synthetic retinas for anyone who lacks real ones, with the evidence that they are good enough.",
@@ -69,6 +71,8 @@ def main() -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)]
     )
+    for number in termination_requests():
+        signal.signal(number, signal.default_int_handler)  # like Ctrl-C: what is done is kept, what is open is tidied
     try:
         app()
     except RetinasynthError as error:

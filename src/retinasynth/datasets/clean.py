@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from retinasynth.anatomy.field_of_view import find_field_of_view
+from retinasynth.cache import fill_once
 from retinasynth.config import EnhancementData, EnhancerSettings
 from retinasynth.datasets.degradation import Told, degraded, drawn_degradation, enlarged, with_told
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
 from retinasynth.datasets.pairs import Batch, stamp_of
 from retinasynth.errors import DataError, ImageError
-from retinasynth.files import cache_folder, fill_once
+from retinasynth.files import cache_folder
 from retinasynth.images import Photograph, resize_photograph, signed_from_photograph
 from retinasynth.parallel import in_order
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.frame import frame_of, into_frame
+from retinasynth.cache import fill_once
 from retinasynth.datasets.layouts import EyeFiles, read_eye
 from retinasynth.datasets.pairs import stamp_of
 from retinasynth.errors import DataError
-from retinasynth.files import cache_folder, fill_once
+from retinasynth.files import cache_folder
 from retinasynth.images import Photograph
 
 CACHE_FORMAT = 1

@@ -16,9 +16,10 @@ from retinasynth.anatomy.label_map import write_label_map
 from retinasynth.anatomy.phantom import RENDERING, Style, metadata_of, phantom_photograph
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.matching import EyeFiles
-from retinasynth.datasets.resumable import ResumableSet, checksums, remove_left_over
+from retinasynth.datasets.resumable import ResumableSet, remove_left_over
 from retinasynth.errors import SettingError
 from retinasynth.files import cache_folder
+from retinasynth.resuming import checksums
 
 ASKED = "growing.json"
 
@@ -80,7 +81,8 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
     grown = replace(grown, parameters={name: anatomy[name] for name in grown.parameters})  # "0.70" becomes 0.7
     asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
     write_one = functools.partial(_write_one, out, grown)
-    return ResumableSet(out, ASKED, asked, write_one, "grown eyes", "Growing").write(count, workers=workers)
+    kept = ResumableSet(out, ASKED, asked, grown.seed, write_one, "grown eyes", "Growing")
+    return kept.write(count, workers=workers)
 
 
 def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from torch import Tensor
 from retinasynth import images
 from retinasynth.anatomy import Eye
 from retinasynth.anatomy.appearance import at_expected_appearance, mean_photograph
+from retinasynth.cache import fill_once
 from retinasynth.config import Appearance, Resize, Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.layouts import EyeFiles, read_eye
 from retinasynth.errors import DataError, SettingError
-from retinasynth.files import cache_folder, fill_once
+from retinasynth.files import cache_folder
 from retinasynth.images import Labels, Photograph
 from retinasynth.parallel import in_order
 

@@ -8,30 +8,19 @@ whatever the number of workers. Of two commands for one set the second waits for
 import contextlib
 import functools
 import json
-import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retinasynth.errors import InterruptedRunError, OutputError
-from retinasynth.files import (
-    MANIFEST,
-    explaining_write_errors,
-    new_folder,
-    one_writer,
-    output_folder,
-    sha256_of,
-    write_json,
-    write_text,
-)
+from retinasynth.files import MANIFEST, after_full_disk, new_folder, output_folder, remove_parts, write_json
+from retinasynth.parallel import worker_processes
 from retinasynth.progress import progress
-
-Line = dict[str, Any]  # of the manifest; one with the key `name` says which eye it is
+from retinasynth.resuming import AGAIN, Line, add_line, finished_eyes, one_writer, write_lines
 
 
 @dataclass(frozen=True)
@@ -42,8 +31,9 @@ class ResumableSet:
         out: the folder.
         asked_file: name of the file in it that keeps what was asked for.
         asked: that; plain values.
-        write_one: writes the eye of a number and returns its line of the manifest; a function or object that other
-            processes can be given.
+        first_seed: of the eye with the number 0.
+        write_one: writes the eye of a number and returns its line of the manifest, which has the eye's ``name`` and
+            ``seed``, the first one plus the number; a function or object that other processes can be given.
         kind: of set, in the plural, for messages: "grown eyes".
         doing: for the progress line: "Growing".
         shard: which of how many parts is written here, counted from 0; others are written elsewhere, at the same time
@@ -53,6 +43,7 @@ class ResumableSet:
     out: Path
     asked_file: str
     asked: Mapping[str, Any]
+    first_seed: int
     write_one: Callable[[int], Line]
     kind: str
     doing: str
@@ -83,27 +74,27 @@ class ResumableSet:
             OutputError: the folder holds something else, or cannot be written, or a worker was killed.
             InterruptedRunError: the user stopped it; finished eyes are kept.
         """
-        with one_writer(self.out / self._named("part")):
+        with one_writer(self.out, self._named("part")), after_full_disk(AGAIN):
             with one_writer(self.out):
                 self._begin()
             return self._go_on(count, workers)
 
     def _go_on(self, count: int, workers: int | None) -> int:
         _there.cache_clear()
-        lines = self._finished()
+        lines = {line["seed"]: line for line in finished_eyes(self.out, self.manifest, {"seed": int}).values()}
         part, parts = self.shard
-        numbers = range(part, count, parts)
-        begun, numbers = len(numbers), numbers[len(lines) :]
-        manifest = self.manifest
-        processes = min(workers or os.cpu_count() or 1, max(len(numbers), 1))
+        wanted = range(part, count, parts)
+        missing = [number for number in wanted if self.first_seed + number not in lines]
+        finished = len(lines)
+        processes = min(workers or os.cpu_count() or 1, max(len(missing), 1))
         try:
             # Closed at once when something stops us here, else its pool would first finish all that is waiting.
-            written = contextlib.closing(self._written(numbers, processes))
-            with progress(self.doing, begun) as advance, explaining_write_errors(manifest), written as new_lines:
-                for number, line in enumerate(new_lines, start=len(lines) + 1):
-                    with manifest.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(line) + "\n")
-                    advance(number, line["name"])
+            written = contextlib.closing(self._written(missing, processes))
+            with progress(self.doing, len(wanted)) as advance, written as new_lines:
+                for done, line in enumerate(new_lines, start=len(wanted) - len(missing) + 1):
+                    add_line(self.manifest, line)
+                    lines[line["seed"]] = line
+                    advance(done, line["name"])
         except KeyboardInterrupt:
             raise InterruptedRunError(
                 f"Stopped. {self.out} keeps the eyes that are finished", do="Run the same command again to go on"
@@ -113,7 +104,9 @@ class ResumableSet:
                 f"A worker process was killed, perhaps for want of memory. {self.out} keeps the eyes that are finished",
                 do="Run the same command again to go on, with fewer --workers",
             ) from error
-        return len(lines)
+        if list(lines) != sorted(lines):  # eyes were made again
+            write_lines(self.manifest, [lines[seed] for seed in sorted(lines)])
+        return finished
 
     def _begin(self) -> None:
         """Write down what was asked for, or check that it is what was begun in the folder, by any part."""
@@ -123,9 +116,11 @@ class ResumableSet:
             write_json(new_folder(self.out, what=f"a set of {self.kind}") / self.asked_file, asked)
             return
         output_folder(self.out)
+        if self.shard[1] == 1:  # else another process may be writing
+            remove_parts(self.out.rglob(".*"))
         try:
             begun = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, RecursionError) as error:
             raise OutputError(f"{path} is damaged ({error})", do="Choose another --out") from error
         if begun != asked:
             changed = sorted(name for name in {*asked, *begun} if begun.get(name) != asked.get(name))
@@ -135,27 +130,13 @@ class ResumableSet:
                 do="Choose another --out",
             )
 
-    def _finished(self) -> list[str]:
-        """The whole lines of the manifest, where there is one."""
-        manifest = self.manifest
-        text = manifest.read_text(encoding="utf-8") if manifest.is_file() else ""
-        lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
-        if text != "".join(lines):
-            write_text(manifest, "".join(lines))  # the last line was cut off
-        return lines
-
-    def _written(self, numbers: range, processes: int) -> Generator[Line]:
+    def _written(self, numbers: Sequence[int], processes: int) -> Generator[Line]:
         """The manifest's line of each eye, in order, when it is on disk."""
         if processes == 1:
             yield from map(self.write_one, numbers)
             return
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, spawn, initializer=_leave_interrupts_to_parent) as pool:
-            try:
-                yield from pool.map(self.write_one, numbers)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        with worker_processes(processes, _leave_interrupts_to_parent) as pool:
+            yield from pool.map(self.write_one, numbers)
 
 
 def _leave_interrupts_to_parent() -> None:
@@ -175,9 +156,3 @@ def _there(out: Path) -> dict[str, list[Path]]:
     for file in out.glob("*/*"):
         found.setdefault(file.name.lstrip(".").partition(".")[0], []).append(file)
     return found
-
-
-def checksums(out: Path, name: str) -> dict[str, str]:
-    """SHA-256 of an eye's pictures in a set, by the folder they are in."""
-    files = [folder / f"{name}.png" for folder in sorted(out.iterdir()) if folder.is_dir()]
-    return {file.parent.name: sha256_of(file) for file in files if file.is_file()}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retinasynth.anatomy.style import NUMBERS, TERMS, Style, faces_left, fit_field
+from retinasynth.cache import fill_once
 from retinasynth.config import Settings
 from retinasynth.datasets.augmentation import draw_transform
 from retinasynth.datasets.cups import with_other_cup
@@ -23,7 +24,7 @@ from retinasynth.datasets.frames import FramedEyes, load_frames
 from retinasynth.datasets.grades import LESIONS, REFERABLE
 from retinasynth.datasets.layouts import EyeFiles
 from retinasynth.datasets.lending import with_lent_lesions
-from retinasynth.files import cache_folder, fill_once
+from retinasynth.files import cache_folder
 from retinasynth.images import signed_from_photograph
 
 STYLE_FORMAT = 2  # of what is measured and how: another finds nothing of it in the cache

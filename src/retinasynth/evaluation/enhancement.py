@@ -26,7 +26,7 @@ from retinasynth.evaluation.fidelity import at_own_size
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.evaluation.page import draw_pairs, drawing, page, panel, svg
 from retinasynth.evaluation.parts import Column, Gallery, Part, Row, Shown, Table
-from retinasynth.files import LABELLING, add_line, begun_folder, write_json, write_text
+from retinasynth.files import LABELLING, MANIFEST, write_json, write_text
 from retinasynth.images import (
     Mask,
     Photograph,
@@ -39,6 +39,7 @@ from retinasynth.images import (
 from retinasynth.models.enhancers import enhanced
 from retinasynth.models.prediction import found_planes, predict
 from retinasynth.progress import progress
+from retinasynth.resuming import add_line, begun_folder
 
 
 class Trial(NamedTuple):
@@ -292,18 +293,20 @@ def evaluate_enhancer(
     choosing = [files for files in found.split("train") if files.photograph] or eyes
     pieces = [_piece(_clean(files, longest_px)) for files in choosing[:: -(-len(choosing) // MOST_CHOOSING)]]
     methods = {name: chosen_method(trial.degradation, pieces) for name, trial in TRIALS.items()}
-    done = begun_folder(out, REQUEST, asked, what="an evaluation")
     judge = Segmenter.load("judge")
     is_drawn = not (found.folder / LABELLING).is_file()  # what a segmenter drew proves nothing
     shown = {files.name for files in eyes[:: -(-len(eyes) // MOST_SHOWN)]}
-    with progress("Comparing", len(eyes)) as advance:
+    with (
+        begun_folder(out, REQUEST, asked, what="an evaluation") as done,
+        progress("Comparing", len(eyes)) as advance,
+    ):
         for number, files in enumerate(eyes, start=1):
             if files.name not in done:
                 crops = out / "crops" if files.name in shown else None
                 line = _judged(
                     enhancer, judge, methods, files, longest_px, crops=crops, is_drawn=is_drawn, is_told=is_told
                 )
-                add_line(out, line)
+                add_line(out / MANIFEST, line)
                 done[files.name] = line
             advance(number, files.name)
     result = EnhancementResult(

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from retinasynth.cache import fill_once
 from retinasynth.datasets.inspection import Leak, named
 from retinasynth.datasets.layouts import EyeFiles, photograph_of
 from retinasynth.datasets.pairs import stamp_of
 from retinasynth.datasets.twins import Sketch, find_twins_between, sketch
 from retinasynth.errors import DataError
-from retinasynth.files import cache_folder, fill_once, write_json
+from retinasynth.files import cache_folder, write_json
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
 

@@ -87,7 +87,7 @@ def read_training_log(path: Path) -> Losses:
             record = json.loads(line)
             for name, column in columns.items():
                 column.append(float(record[name]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
                 f"{path}, line {number} is not a training record ({type(error).__name__}: {error})",
                 expected=f"a JSON object with {', '.join(columns)}",

@@ -22,8 +22,9 @@ from retinasynth.experiments.ablation_report import render
 from retinasynth.experiments.ablation_results import Ablation, summarise
 from retinasynth.experiments.runs import keep_to_plan, pictures_seen, train_and_evaluate, with_budget
 from retinasynth.experiments.table import Table
-from retinasynth.files import one_writer, output_folder, write_json, write_text
+from retinasynth.files import output_folder, write_json, write_text
 from retinasynth.progress import stages
+from retinasynth.resuming import going_on
 from retinasynth.training.loop import decisive
 
 MOST_SEEDS = 100
@@ -74,7 +75,7 @@ def ablate(
         "seeds": seeds,
     }
     output_folder(out)
-    with one_writer(out):
+    with going_on(out):
         keep_to_plan(out, plan, may_grow="seeds", what="an ablation")
         return _run_all(found, out, table, chosen, seeds)
 

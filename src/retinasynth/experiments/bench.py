@@ -5,7 +5,6 @@ slows both.
 """
 
 import itertools
-import multiprocessing
 import os
 import platform
 import resource
@@ -13,7 +12,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from retinasynth.models.generation import generate_photograph, move_for_generati
 from retinasynth.models.generators import DoublingConvolution, build_generator
 from retinasynth.models.layers import BatchNorm
 from retinasynth.models.losses import ssim
+from retinasynth.parallel import worker_processes
 from retinasynth.progress import progress
 from retinasynth.training.learner import Learner, choose_precision
 from retinasynth.training.trainer import train_step
@@ -160,7 +159,7 @@ def _in_new_process(work: Callable[[str, int], Timing], preset: str, steps: int,
     before = os.environ.get(HUGE_PAGES)
     os.environ[HUGE_PAGES] = str(int(huge_pages))  # torch reads it once, when a process starts
     try:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with worker_processes(1) as pool:
             return pool.submit(work, preset, steps).result()
     finally:
         if before is None:

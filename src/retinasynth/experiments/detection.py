@@ -46,10 +46,11 @@ from retinasynth.experiments.usefulness import (
     outcome,
 )
 from retinasynth.experiments.usefulness_report import write_study
-from retinasynth.files import atomic_path, one_writer, output_folder, write_json, write_text
+from retinasynth.files import atomic_path, output_folder, write_json, write_text
 from retinasynth.images import encoded, square_photograph
 from retinasynth.parallel import THREADS, in_order
 from retinasynth.progress import progress
+from retinasynth.resuming import going_on
 from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
 
 ALL = "all"
@@ -182,7 +183,7 @@ def detection(
         "draws": draws,
     }
     output_folder(out)
-    with one_writer(out):
+    with going_on(out):
         keep_to_plan(out, plan, may_grow="draws", what="a study of detection")
         training = [training[index] for index in _kept(training, judges)]
         numbers = _counts(counts, training, data)

@@ -21,7 +21,6 @@ from retinasynth.anatomy.label_map import overlay
 from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.applications.segmentation import segment
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
-from retinasynth.datasets.resumable import Line
 from retinasynth.errors import DataError, ImageError, SettingError
 from retinasynth.evaluation.intervals import Estimate, bootstrap_mean
 from retinasynth.experiments.cases_report import (
@@ -62,6 +61,7 @@ from retinasynth.experiments.series import (
 from retinasynth.files import write_json
 from retinasynth.images import Mask, Photograph, read_photograph, write_photograph
 from retinasynth.progress import progress
+from retinasynth.resuming import Line
 
 CUPS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 NOTCHES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -206,16 +206,17 @@ def study_glaucoma(
     if eyes < 2 or screened < 2:
         raise SettingError(f"{eyes} eyes and {screened} of each group", expected="at least 2 of both")
     photographs = None if data is None else _real(data)
-    asked = {"seed": seed, "cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
+    asked = {"cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
     lines = write_series(
-        out, eyes, model, asked, functools.partial(_write_eye, seed), doing="Drawing series", workers=workers
+        out, eyes, model, asked, functools.partial(_write_eye, seed), seed=seed, doing="Drawing series", workers=workers
     )
     members = write_series(
         out / "screening",
         2 * screened,
         model,
-        {"seed": seed, "presets": PRESETS},
+        {"presets": PRESETS},
         functools.partial(_write_member, seed),
+        seed=seed,
         doing="Screening",
         workers=workers,
     )

@@ -142,7 +142,7 @@ def train_and_evaluate(data: Path, run: Path, evaluation: Path, settings: Settin
     if (run / DIVERGED).is_file():
         return str(json.loads((run / DIVERGED).read_text(encoding="utf-8"))["why"])
     try:
-        if (run / checkpoints.FILE).is_file():
+        if checkpoints.exists(run):
             resume(run, [f"data.folder={data}"])
         else:
             shutil.rmtree(run, ignore_errors=True)  # stopped before its first checkpoint: nothing to go on from

@@ -8,7 +8,6 @@ its own control.
 import csv
 import functools
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from retinasynth.anatomy import Eye
 from retinasynth.anatomy.agreement import area_under_curve
 from retinasynth.anatomy.growth import RECIPE, grow
 from retinasynth.applications.segmentation import Segmenter
-from retinasynth.datasets.resumable import Line, ResumableSet
+from retinasynth.datasets.resumable import ResumableSet
 from retinasynth.errors import InputError
 from retinasynth.evaluation import intervals
 from retinasynth.evaluation.intervals import Estimate, bootstrap_mean
@@ -31,6 +30,7 @@ from retinasynth.files import sha256_of, write_text
 from retinasynth.images import Mask, Photograph, mask_as_photograph, resize_photograph
 from retinasynth.models.folders import format_of
 from retinasynth.models.weights import GENERATORS, model_folder
+from retinasynth.resuming import Line, read_lines
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 STUDY = "study.json"  # what was asked for
@@ -68,6 +68,7 @@ def write_series(
     asked: Mapping[str, Any],
     write_one: Callable[[Path, str, int], Line],
     *,
+    seed: int,
     doing: str,
     workers: int | None,
 ) -> list[Line]:
@@ -80,6 +81,7 @@ def write_series(
         asked: what else decides the study; plain values.
         write_one: given `out`, the model and the number of an eye, writes its pictures and returns its measures; a
             function or object that other processes can be given.
+        seed: of the first eye.
         doing: for the progress line.
         workers: processes; None takes one for each core.
 
@@ -97,12 +99,13 @@ def write_series(
         "retinasynth": retinasynth.__version__,
         "recipe": RECIPE,
         "model": sha256_of(folder / "model.safetensors"),
+        "seed": seed,
         **asked,
     }
     act = functools.partial(_one, write_one, out, model)
-    kept = ResumableSet(out, STUDY, what, act, "series", doing)
+    kept = ResumableSet(out, STUDY, what, seed, act, "series", doing)
     kept.write(count, workers=workers)
-    lines: list[Line] = list(map(json.loads, kept.manifest.read_text(encoding="utf-8").splitlines()))
+    lines, _ = read_lines(kept.manifest, {})
     return lines[:count]
 
 

@@ -36,8 +36,9 @@ from retinasynth.experiments.runs import (
 from retinasynth.experiments.space import Search, Value, as_text, searched
 from retinasynth.experiments.tuning_report import render
 from retinasynth.experiments.tuning_results import State, Trial, Tuning, summarise
-from retinasynth.files import atomic_path, one_writer, output_folder, write_json, write_text
+from retinasynth.files import atomic_path, output_folder, write_json, write_text
 from retinasynth.progress import stages
+from retinasynth.resuming import going_on
 from retinasynth.training.loop import decisive
 
 BEFORE_PRUNING = 5  # finished trials, before any is given up
@@ -100,7 +101,7 @@ def tune(
         "trials": trials,
     }
     output_folder(out)
-    with one_writer(out):
+    with going_on(out):
         keep_to_plan(out, plan, may_grow="trials", what="a search")
         selections = _write_folds(out, found.folder, parts)
         for selection in map(find_eyes, selections):  # before anything is trained

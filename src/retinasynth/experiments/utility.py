@@ -60,8 +60,9 @@ from retinasynth.experiments.utility_runs import (
     finished,
     planned,
 )
-from retinasynth.files import one_writer, output_folder
+from retinasynth.files import output_folder
 from retinasynth.images import Mask, encoded, mask_as_photograph, read_mask, square_photograph
+from retinasynth.resuming import going_on
 from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
 from retinasynth.training.loop import decisive
 
@@ -147,7 +148,7 @@ def utility(
         "seeds": seeds,
     }
     output_folder(out)
-    with one_writer(out):
+    with going_on(out):
         keep_to_plan(out, plan, may_grow="seeds", what="a study of utility")
         write_grown_set(out / "procedural", synthetic, grown, workers=workers)
         generated = None

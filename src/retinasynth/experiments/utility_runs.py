@@ -2,11 +2,9 @@
 
 import contextlib
 import functools
-import multiprocessing
 import os
 import shutil
 from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from retinasynth.files import write_json
 from retinasynth.images import Mask, resize_mask, write_mask
 from retinasynth.models.prediction import found_planes, predict
 from retinasynth.models.segmenter_saving import load_segmenter
+from retinasynth.parallel import worker_processes
 from retinasynth.progress import progress, stages
 from retinasynth.training import checkpoints, segmentation
 
@@ -142,17 +141,11 @@ def finished(runs: Sequence[Run], judges: Sequence[EyeFiles], workers: int) -> G
                 begin(number, f"{run.arm.name}, {run.count} real, seed {run.seed}")
             yield bring(run)
         return
-    spawn = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    with ProcessPoolExecutor(workers, spawn, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        try:
-            with progress("Training", len(runs)) as advance:
-                for number, _ in enumerate(pool.map(functools.partial(_quietly, bring), runs), start=1):
-                    advance(number, "runs")
-                    yield
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    begin = functools.partial(torch.set_num_threads, max(1, (os.cpu_count() or 1) // workers))
+    with worker_processes(workers, begin) as pool, progress("Training", len(runs)) as advance:
+        for number, _ in enumerate(pool.map(functools.partial(_quietly, bring), runs), start=1):
+            advance(number, "runs")
+            yield
 
 
 def _quietly(bring: functools.partial[None], run: Run) -> None:
@@ -176,7 +169,7 @@ def bring_to_end(run: Run, *, judges: Sequence[EyeFiles]) -> None:
     if figures.is_file():
         return
     place = run.folder / "run"
-    if (place / checkpoints.FILE).is_file():
+    if checkpoints.exists(place):
         segmentation.resume(place, [f"data.folders={','.join(str(one.resolve()) for one in run.data)}"])
     else:
         shutil.rmtree(place, ignore_errors=True)  # stopped before its first checkpoint: nothing to go on from

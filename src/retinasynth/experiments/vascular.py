@@ -25,7 +25,6 @@ from retinasynth.anatomy.label_map import overlay
 from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.anatomy.skeleton import Graph, vessel_graph
 from retinasynth.applications.segmentation import segment
-from retinasynth.datasets.resumable import Line
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.evaluation.intervals import Estimate, bootstrap_mean
 from retinasynth.experiments.cases_report import (
@@ -62,6 +61,7 @@ from retinasynth.experiments.series import (
 )
 from retinasynth.files import write_json
 from retinasynth.images import Mask, Photograph, read_photograph, write_photograph
+from retinasynth.resuming import Line
 
 SIGNS: dict[str, tuple[float, ...]] = {
     "narrowing": (1.0, 0.9, 0.8, 0.7, 0.6),  # share of their calibre that arteries keep
@@ -213,8 +213,9 @@ def study_vascular(
         out,
         eyes,
         model,
-        {"seed": seed, "signs": SIGNS},
+        {"signs": SIGNS},
         functools.partial(_write_eye, seed),
+        seed=seed,
         doing="Drawing series",
         workers=workers,
     )

@@ -1,6 +1,5 @@
 """Generating a folder of photographs with their labels: a synthetic set, or panels to look at."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,9 @@ from retinasynth import images
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import DataError, OutputError, SettingError
-from retinasynth.files import MANIFEST, explaining_write_errors, new_folder, output_folder, sha256_of
+from retinasynth.files import MANIFEST, new_folder, output_folder, sha256_of
 from retinasynth.progress import progress
+from retinasynth.resuming import add_line
 from retinasynth.synthesis.styling import StyleChoice
 from retinasynth.synthesis.synthesizer import NO_KNOBS, Size, Synthesizer
 
@@ -173,8 +173,7 @@ def generate_set(
                 "licence_of_training_data": model.config.training.get("licence", ""),
                 "sha256": {what: sha256_of(file) for what, file in written.items()},
             }
-            with explaining_write_errors(out / MANIFEST), (out / MANIFEST).open("a", encoding="utf-8") as manifest:
-                manifest.write(json.dumps(line) + "\n")
+            add_line(out / MANIFEST, line)
             advance(number + 1, eye.name)
 
 

@@ -22,7 +22,7 @@ from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.growth import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.label_map import write_label_map
 from retinasynth.anatomy.landmarks import Aperture
-from retinasynth.datasets.resumable import Line, ResumableSet, checksums, remove_left_over
+from retinasynth.datasets.resumable import ResumableSet, remove_left_over
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.files import sha256_of
 from retinasynth.models.folders import format_of
@@ -30,6 +30,7 @@ from retinasynth.models.generation import mixed_seed
 from retinasynth.models.prediction import found_planes, predict
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
 from retinasynth.models.weights import GENERATORS, model_folder
+from retinasynth.resuming import Line, checksums
 from retinasynth.synthesis.synthesizer import Synthesizer
 
 ASKED = "generating.json"
@@ -137,7 +138,7 @@ def write_synthetic_set(
         **({"style photograph": sha256_of(Path(wanted.style))} if Path(wanted.style).is_file() else {}),
     }
     write_one = functools.partial(_write_one, Path(out), wanted, weights)
-    kept = ResumableSet(Path(out), ASKED, asked, write_one, "generated eyes", "Generating", shard)
+    kept = ResumableSet(Path(out), ASKED, asked, wanted.seed, write_one, "generated eyes", "Generating", shard)
     return kept.write(count, workers=workers)
 
 

@@ -1,10 +1,14 @@
 """The whole state of a run in one file: weights, averages, optimisers, progress. Written atomically, no pickle.
 
 There are no random states to keep: the data order, the augmentation and the dropout of a step follow from the seed
-and the number of the step.
+and the number of the step. The file before the last is kept, for the day when the last turns out to be damaged.
 """
 
+import hashlib
 import json
+import math
+import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from retinasynth.errors import CheckpointError
-from retinasynth.files import atomic_path
+from retinasynth.files import atomic_path, explaining_write_errors
 
 FILE = Path("checkpoint") / "state.safetensors"
+PREVIOUS = FILE.with_name("previous.safetensors")
+_ANEW = "Start the run again with another --out"
 FORMAT_VERSION = 2  # of what the settings of a run mean, too
 
 
@@ -31,6 +37,9 @@ class Progress:
         data_fingerprint: of the training pairs.
         settings: all settings, flat, as they were.
         scaler: the state of the fp16 loss scaling; empty where it is not used.
+        threads: of the processor, which decide in what order it adds up; 0 where nobody wrote it down.
+        precision: in which numbers it learns: ``"fp32"``, ``"bf16"`` or ``"fp16"``; likewise empty.
+        device: what it learns on, in words; likewise empty.
     """
 
     step: int
@@ -38,6 +47,18 @@ class Progress:
     data_fingerprint: str
     settings: dict[str, Any]
     scaler: dict[str, Any] = field(default_factory=dict)
+    threads: int = 0
+    precision: str = ""
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no progress: a checkpoint can come from anywhere."""
+        counts = (self.step, self.threads)
+        is_count = all(type(number) is int and number >= 0 for number in counts)
+        is_time = isinstance(self.seconds, float) and math.isfinite(self.seconds)
+        is_text = all(isinstance(text, str) for text in (self.data_fingerprint, self.precision, self.device))
+        if not (is_count and is_time and is_text and isinstance(self.settings, dict) and isinstance(self.scaler, dict)):
+            raise ValueError("its progress is none")
 
 
 @dataclass(frozen=True)
@@ -49,34 +70,100 @@ class State:
 
 
 def save_checkpoint(run: Path, state: State, progress: Progress) -> None:
-    """Replace the checkpoint of a run; what stood there before stays until the new one is complete.
+    """Replace the checkpoint of a run, and keep what it was before as `PREVIOUS`.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written; what is there stays.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state).items()}
-    metadata = {"format_version": str(FORMAT_VERSION), "progress": json.dumps(asdict(progress))}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(state).items()}
+    metadata = {
+        "format_version": str(FORMAT_VERSION),
+        "progress": json.dumps(asdict(progress)),
+        "sha256": _digest(tensors),
+    }
     with atomic_path(run / FILE) as temporary:
         save_file(tensors, temporary, metadata=metadata)
+        _keep_as_previous(run)
+
+
+def _keep_as_previous(run: Path) -> None:
+    if not (run / FILE).exists():
+        return
+    try:
+        (run / PREVIOUS).unlink(missing_ok=True)
+        os.link(run / FILE, run / PREVIOUS)  # so that there is a checkpoint at every moment
+    except OSError:  # a file system without links
+        (run / FILE).replace(run / PREVIOUS)
+
+
+def exists(run: Path) -> bool:
+    """Whether a run has a checkpoint, damaged or not."""
+    return (run / FILE).is_file() or (run / PREVIOUS).is_file()
 
 
 def read_progress(run: Path) -> Progress:
-    """The progress of a run's checkpoint.
+    """The progress of a run's checkpoint, which is looked over wholly.
 
     Raises:
         CheckpointError: there is none, or it is damaged or of another version.
     """
-    path = run / FILE
+    return _read(run / FILE)
+
+
+def mend(run: Path) -> str:
+    """Put the checkpoint before the last in the place of one that is damaged.
+
+    Returns:
+        What was wrong with the last one; nothing where it is sound.
+
+    Raises:
+        CheckpointError: neither can be gone on from.
+    """
+    try:
+        _read(run / FILE)
+    except CheckpointError as error:
+        try:
+            _read(run / PREVIOUS)
+        except CheckpointError:
+            raise error from None
+        with explaining_write_errors(run / FILE):
+            (run / PREVIOUS).replace(run / FILE)
+        return error.got
+    return ""
+
+
+def _read(path: Path) -> Progress:
     if not path.is_file():
-        raise CheckpointError(f"{run} has no checkpoint ({path} is missing)", do="Start the run again with --out")
+        raise CheckpointError(f"{path.parent.parent} has no checkpoint ({path} is missing)", do=_ANEW)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-        if metadata.get("format_version") != str(FORMAT_VERSION):
-            raise CheckpointError(f"{path} is not a checkpoint of this version of retinasynth")
-        return Progress(**json.loads(metadata["progress"]))
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged ({error})", do="Start the run again with --out") from error
+            if metadata.get("format_version") != str(FORMAT_VERSION):
+                raise CheckpointError(f"{path} is not a checkpoint of this version of retinasynth", do=_ANEW)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        progress = Progress(**json.loads(metadata["progress"]))
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error})", do=_ANEW) from error
+    if "sha256" in metadata and metadata["sha256"] != _digest(tensors):  # release 0.1 kept none
+        raise CheckpointError(f"{path} is damaged (its checksum is another)", do=_ANEW)
+    if name := not_finite(tensors):
+        raise CheckpointError(f"{path} is damaged ({name} is not finite)", do=_ANEW)
+    return progress
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and numbers."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """The name of a tensor with a number that is not finite; nothing where there is none."""
+    return next((name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()), "")
 
 
 def restore_checkpoint(run: Path, state: State) -> None:
@@ -90,7 +177,7 @@ def restore_checkpoint(run: Path, state: State) -> None:
         for name, optimiser in state.optimisers.items():
             if any(key.startswith(f"{name}/") for key in saved):  # else it had not made a step
                 _make_adam_state(optimiser)
-        live = _tensors(state)
+        live = tensors_of(state)
         if saved != set(live):
             odd = sorted(saved ^ set(live))
             raise CheckpointError(
@@ -108,7 +195,8 @@ def restore_checkpoint(run: Path, state: State) -> None:
                 tensor.copy_(stored)
 
 
-def _tensors(state: State) -> dict[str, Tensor]:
+def tensors_of(state: State) -> dict[str, Tensor]:
+    """All tensors that a checkpoint holds, live, by name."""
     tensors = {
         f"{name}/{key}": tensor for name, module in state.modules.items() for key, tensor in module.state_dict().items()
     }

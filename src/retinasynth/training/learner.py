@@ -165,12 +165,14 @@ class Precision(NamedTuple):
     """How numbers are kept while training.
 
     Attributes:
+        name: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         plugin: Fabric's; None for fp32.
         scaler: the loss scaling of fp16, kept here because a checkpoint holds its state.
         layout: memory order of pictures and kernels. Half precision and GPUs want channels last; convolutions on a CPU
             without bf16 learn faster without.
     """
 
+    name: str
     plugin: MixedPrecision | None
     scaler: torch.amp.GradScaler | None
     layout: torch.memory_format
@@ -188,8 +190,8 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
         # The order that generation uses on this hardware, since dropout is drawn in the order of memory: a sample grid
         # then shows what users get.
         slow = fast_precision(device) == "fp32"
-        return Precision(None, None, torch.contiguous_format if slow else torch.channels_last)
+        return Precision(wanted, None, None, torch.contiguous_format if slow else torch.channels_last)
     if wanted == "bf16":
-        return Precision(MixedPrecision("bf16-mixed", device.type), None, torch.channels_last)
+        return Precision(wanted, MixedPrecision("bf16-mixed", device.type), None, torch.channels_last)
     scaler = torch.amp.GradScaler(device.type)
-    return Precision(MixedPrecision("16-mixed", device.type, scaler), scaler, torch.channels_last)
+    return Precision(wanted, MixedPrecision("16-mixed", device.type, scaler), scaler, torch.channels_last)

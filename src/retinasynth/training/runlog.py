@@ -1,6 +1,5 @@
 """What a run writes down: ``metrics.jsonl`` always, TensorBoard events where asked for, and what it says on screen."""
 
-import json
 import logging
 import math
 from collections import deque
@@ -12,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from retinasynth.errors import MissingExtraError, TrainingDivergedError
-from retinasynth.files import explaining_write_errors, write_text
 from retinasynth.images import Photograph
+from retinasynth.resuming import add_line, read_lines, write_lines
 
 FILE = "metrics.jsonl"
 LOSSES = {  # what is logged, and how the progress line calls it; without a discriminator the last alone
@@ -39,7 +38,8 @@ class RunLog:
 
     Raises:
         MissingExtraError: TensorBoard is asked for and not installed.
-        OutputError: the file cannot be written.
+        DataError: the file cannot be read.
+        OutputError: it cannot be written.
     """
 
     def __init__(self, run: Path, *, step: int, tensorboard: bool, write: bool = True) -> None:
@@ -48,8 +48,10 @@ class RunLog:
         self._events: Any = None
         if not write:
             return
-        kept = [line for line in _lines(self.path) if json.loads(line)["step"] <= step]
-        write_text(self.path, "".join(f"{line}\n" for line in kept))
+        lines, damaged = read_lines(self.path, {"step": int})
+        if damaged:
+            log.warning("%s has %d damaged lines, which are left out", self.path, damaged)
+        write_lines(self.path, [line for line in lines if line["step"] <= step])
         if tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an extra
@@ -65,8 +67,7 @@ class RunLog:
         """
         if not self._writes:
             return
-        with explaining_write_errors(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        add_line(self.path, {"step": step, **values})
         if self._events:
             for name, value in values.items():
                 self._events.add_scalar(name, value, step)
@@ -84,14 +85,6 @@ class RunLog:
     ) -> None:
         if self._events:
             self._events.close()
-
-
-def _lines(path: Path) -> list[str]:
-    """The complete lines of the log; a run that was killed while writing leaves half of one."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return text[: text.rfind("\n") + 1].splitlines()
 
 
 class Health:

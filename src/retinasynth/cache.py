@@ -1,0 +1,74 @@
+"""What one command can build again is kept under the cache folder, looked over before it is used, and mended."""
+
+import glob
+import json
+import logging
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from retinasynth.files import explaining_write_errors, part_of, remove_parts
+from retinasynth.resuming import one_writer
+
+_CONTENTS = ".contents.json"  # size and CRC-32 of every file of an entry, by its path in it
+_PIECE_BYTES = 1 << 20
+
+log = logging.getLogger("retinasynth")
+
+
+def fill_once(path: Path, fill: Callable[[Path], None]) -> Path:
+    """A folder under the cache that `fill` builds on first use, and again where it is no longer what it was.
+
+    Of two processes that want it at once, the second waits for the first.
+
+    Args:
+        path: the folder.
+        fill: writes its files into the folder that it is given.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with one_writer(path):
+        if path.is_dir():
+            damage = _damage(path)
+            if not damage:
+                return path
+            log.warning("%s was damaged (%s) and is made again", path, damage)
+        with explaining_write_errors(path):
+            shutil.rmtree(path, ignore_errors=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove_parts(path.parent.glob(f".{glob.escape(path.name)}.*"))
+            temporary = part_of(path)
+            try:
+                fill(temporary)
+                (temporary / _CONTENTS).write_text(json.dumps(_contents(temporary)), encoding="utf-8")
+                temporary.rename(path)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    return path
+
+
+def _contents(folder: Path) -> dict[str, list[int]]:
+    """Size and checksum of each file, by its path in the folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != _CONTENTS)
+    return {file.relative_to(folder).as_posix(): [file.stat().st_size, _crc32(file)] for file in files}
+
+
+def _crc32(file: Path) -> int:
+    found = 0
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE_BYTES):
+            found = zlib.crc32(piece, found)
+    return found
+
+
+def _damage(folder: Path) -> str:
+    """What is wrong with an entry; nothing where it is as it was made."""
+    try:
+        made = dict(json.loads((folder / _CONTENTS).read_text(encoding="utf-8")))
+        found = _contents(folder)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return f"its list of files cannot be read: {error}"
+    changed = sorted(name for name in {*made, *found} if made.get(name) != found.get(name))
+    return f"{changed[0]} has changed" if changed else ""
