@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,20 @@ def fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *w
     assert said.startswith("Error: ")
     assert "Traceback" not in said
     return said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_a_command_that_is_asked_to_end_says_that_it_stopped(number, monkeypatch, capfd):
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    monkeypatch.setattr(sys, "argv", ["retinasynth", "data", "inspect", "phantom"])
+    monkeypatch.setattr("retinasynth.datasets.inspection.inspect_data", lambda *_, **__: signal.raise_signal(number))
+    try:
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert (left.value.code, capfd.readouterr().err) == (130, "Stopped.\n")
 
 
 # --- Help and documentation --------------------------------------------------------------------------------------

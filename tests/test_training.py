@@ -471,7 +471,7 @@ def test_a_run_goes_on_with_the_threads_and_the_precision_that_it_began_with(pha
         finally:
             torch.set_num_threads(usual)
     assert seen == [2]
-    assert "began with 2 threads" in caplog.text
+    assert "Threads: 2, as when the run began (here it would be 1)" in caplog.text
 
 
 def test_a_run_that_began_in_another_precision_says_so(trained, tmp_path, caplog, monkeypatch):

@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 import retinasynth
 from retinasynth.cli import applying, data, enhancing, judging, making, segmenting
 from retinasynth.cli.shell import plain, screen
-from retinasynth.errors import RetinasynthError
+from retinasynth.errors import InterruptedRunError, RetinasynthError
 from retinasynth.parallel import termination_requests
 
 app = typer.Typer(
@@ -69,7 +69,9 @@ def main() -> None:
     # Huge pages save the CPU about a seventh of a training step of the preset "source"; torch reads this once.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)]
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
     )
     for number in termination_requests():
         signal.signal(number, signal.default_int_handler)  # like Ctrl-C: what is done is kept, what is open is tidied
@@ -81,6 +83,8 @@ def main() -> None:
             if text:
                 Console(stderr=True).print(f"  {label}: {plain(text)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped.")
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as ending:  # typer makes the first into the second
+        if isinstance(ending, KeyboardInterrupt) or ending.code == InterruptedRunError.exit_code:
+            Console(stderr=True).print("Stopped.")
+            sys.exit(InterruptedRunError.exit_code)
+        raise

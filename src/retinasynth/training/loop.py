@@ -266,8 +266,7 @@ def _say_what_differs(saved: Progress, wanted: str, device: torch.device) -> Non
         log.warning("The run began in %s and goes on in it; here it would be %s", saved.precision, usual)
     if saved.threads and saved.threads != torch.get_num_threads():
         log.warning(
-            "The run began with %d threads and goes on with as many, since their number decides the last digits; "
-            "here it would be %d",
+            "Threads: %d, as when the run began (here it would be %d), since their number decides the last digits",
             *(saved.threads, torch.get_num_threads()),
         )
     if saved.device and saved.device != _kind_of(device):
