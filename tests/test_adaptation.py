@@ -16,6 +16,7 @@ from retinasynth.datasets.layouts import find_eyes
 from retinasynth.errors import CheckpointError, DataError
 from retinasynth.images import write_photograph
 from retinasynth.synthesis import Synthesizer
+from runs import assert_same_run
 from test_labelling import MODELS, seen
 
 SMALL = [
@@ -77,6 +78,15 @@ def test_run_again_it_trains_no_more(adapted, photos):
     before = (adapted / "run" / "metrics.jsonl").read_bytes()
     adapt(photos, adapted, overrides=SMALL)
     assert (adapted / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_training_that_was_killed_at_its_start_begins_anew(adapted, photos, tmp_path):
+    out = shutil.copytree(adapted, tmp_path / "out")
+    for name in ("checkpoint", "model"):
+        shutil.rmtree(out / "run" / name)
+    (out / "run" / "metrics.jsonl").unlink()
+    adapt(photos, out, overrides=SMALL)
+    assert_same_run(out / "run", adapted / "run")
 
 
 def test_what_a_person_rejects_is_not_learnt(adapted, photos, tmp_path):

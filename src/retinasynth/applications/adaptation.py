@@ -20,7 +20,7 @@ from retinasynth.errors import CheckpointError, DataError
 from retinasynth.files import MANIFEST, new_folder
 from retinasynth.resuming import read_lines
 from retinasynth.training import checkpoints, trainer
-from retinasynth.training.loop import decisive
+from retinasynth.training.loop import CONFIG, decisive
 
 FEWEST = 3
 REJECT = "reject.txt"
@@ -71,10 +71,10 @@ def adapt(
         write_sheets(labels)
     if labels_only:
         return run
-    if not (run / checkpoints.FILE).is_file():
+    if not (run / CONFIG).is_file():
         return trainer.train(labels, run, settings)
-    begun = Settings.from_yaml(run / "config.yaml")
-    if gone or decisive(begun) != decisive(settings):
+    begun = Settings.from_yaml(run / CONFIG)
+    if (gone and checkpoints.exists(run)) or decisive(begun) != decisive(settings):
         raise CheckpointError(
             f"{run} was trained on other {'labels' if gone else 'settings'}",
             do=f"Remove {run} and run the command again",

@@ -297,7 +297,8 @@ def _run(
     precision: Precision,
 ) -> bool:
     """Train to the end, or until the user stops it; True if stopped. Each process of a run calls this."""
-    end_with_parent()
+    if fabric.world_size > 1:
+        end_with_parent()
     with _threads(saved.threads if saved else 0):
         return _trained(fabric, make(fabric, settings, precision), run, settings, saved, precision)
 
