@@ -58,11 +58,11 @@ def test_a_file_that_cannot_be_opened_is_the_error_asked_for(
         ("[1, 2]", "holds list"),
         ('"text"', "holds str"),
         ("null", "holds NoneType"),
-        ('{"a": "\\ud800"}', "half a character"),
-        ('{"\\udc00": 1}', "half a character"),
         ("{", "line 1"),
         ('{"a": ' + "9" * 5000 + "}", "digits"),
         ('{"a": ' + "9" * 400 + "}", "a number of 1,329 bits"),
+        ('{"a": !' + "x" * 50_000 + " 1}", "Expecting value|tags are refused"),
+        ('{"a": &' + "x" * 50_000 + " 1}", "Expecting value|anchors and aliases are refused"),
         ("[" * 50_000, "nested too deeply"),
         ('{"a": ' * 10_000, "nested too deeply"),
         ('{"a": ' + "[" * MOST_LEVELS + "]" * MOST_LEVELS + "}", "nested too deeply"),
@@ -77,7 +77,6 @@ def test_what_is_no_file_of_names_and_values_is_refused_at_once(
     assert time.monotonic() - begin < 5
     assert len(str(caught.value)) < 400
     assert "\n" not in str(caught.value)
-    str(caught.value).encode()
 
 
 @READERS
@@ -88,8 +87,8 @@ def test_values_may_be_nested_as_deep_as_ours(read: Reader, tmp_path: Path) -> N
 
 
 def test_json_has_no_numbers_beyond_all_bounds() -> None:
-    for text in ("NaN", "[Infinity]", '{"a": -Infinity}', "1e400"):
-        with pytest.raises(ValueError, match="is no number"):
+    for text in ("NaN", "[Infinity]", '{"a": -Infinity}', "1e400", "9" * 5000 + ".0"):
+        with pytest.raises(ValueError, match="is no finite number"):
             parse_json(text)
     with pytest.raises(ValueError, match="nested too deeply"):
         parse_json("[" * 50_000)
@@ -109,7 +108,6 @@ def test_json_has_no_numbers_beyond_all_bounds() -> None:
         ("1: a", "a int for a name"),
         ("? [a]\n: 1", "unhashable"),
         ("a: 2024-99-99", "month"),
-        ("a: .inf", "inf is no number"),
         ("a: =", "could not determine"),
         ("a: 0x" + "f" * 5000, "a number of 20,000 bits"),
         ("a: 1" + ":1" * 300 + ".5", "too large"),

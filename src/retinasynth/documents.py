@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from retinasynth.errors import RetinasynthError
+from retinasynth.errors import RetinasynthError, shown
 
 MOST_JSON_BYTES = 1_000_000  # a configuration of a model has two thousand
 MOST_YAML_BYTES = 100_000  # settings have three thousand; a hundred thousand already take PyYAML a second
@@ -93,14 +93,14 @@ def parse_json(text: str) -> Any:
     """The value that a JSON text holds; also that of one line in a file of lines.
 
     Raises:
-        ValueError: it is no JSON (which has no NaN), is nested too deeply, or has text that cannot be written out.
+        ValueError: it is no JSON (which has no NaN) or is nested too deeply.
 
     Example:
         >>> parse_json('{"name": "eye-01"}')
         {'name': 'eye-01'}
     """
     try:
-        return _plain(json.loads(text))
+        return _plain(json.loads(text, parse_float=_finite, parse_constant=_finite))
     except RecursionError as error:
         raise ValueError(reason(error)) from error
 
@@ -112,8 +112,6 @@ def reason(problem: Exception) -> str:
             return problem.strerror or str(problem)
         case RecursionError():
             return "it is nested too deeply"
-        case UnicodeEncodeError():
-            return "it has half a character in it"
         case UnicodeDecodeError():
             return f"it is not UTF-8 text: {problem.reason} at byte {problem.start}"
         case _:
@@ -128,13 +126,16 @@ def _text(path: Path, most_bytes: int) -> str:
     return content.decode("utf-8-sig")  # Windows editors write a byte order mark
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{shown(text)} is no finite number")
+    return number
+
+
 def _plain(value: Any, levels: int = MOST_LEVELS) -> Any:
-    """The value, where it is one that can be compared, printed and written again."""
+    """The value, where it is one that can be compared, printed and written again without end or surprise."""
     match value:
-        case str():
-            value.encode()  # half a surrogate pair can be read, but never be printed
-        case float() if not math.isfinite(value):
-            raise ValueError(f"{value} is no number")
         case int() if value.bit_length() > MOST_BITS:
             raise ValueError(f"it has a number of {value.bit_length():,} bits")
         case dict() | list() if not levels:
@@ -146,7 +147,6 @@ def _plain(value: Any, levels: int = MOST_LEVELS) -> Any:
             for name, inside in value.items():
                 if not isinstance(name, str):
                     raise ValueError(f"it has a {type(name).__name__} for a name")  # noqa: TRY004 - of the file
-                _plain(name)
                 _plain(inside, levels - 1)
     return value
 
@@ -164,7 +164,7 @@ class _PlainLoader(yaml.SafeLoader):
         """One value; PyYAML calls it for each."""
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            raise yaml.composer.ComposerError(problem=f"anchors and aliases are refused: {event.anchor!r}")
+            raise yaml.composer.ComposerError(problem=f"anchors and aliases are refused: {shown(event.anchor)}")
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
-            raise yaml.composer.ComposerError(problem=f"tags are refused: {event.tag!r}")
+            raise yaml.composer.ComposerError(problem=f"tags are refused: {shown(event.tag)}")
         return super().compose_node(parent, index)
