@@ -17,6 +17,22 @@ Each carries what was got, and usually what was expected and what to do. The com
 and exits with `exit_code`.
 """
 
+MOST_SHOWN = 80  # characters of a value in a message
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: in one line, and cut where it is long.
+
+    Example:
+        >>> shown("eye"), shown("x" * 1000)[-8:]
+        ("'eye'", 'xx [...]')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # more digits than Python prints; lists within lists without end
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} [...]"
+
 
 class RetinasynthError(Exception):
     """Base of all errors of this package.

@@ -24,11 +24,15 @@ from retinasynth.config.generator import (
     Settings,
     TrainingSettings,
     label_channels,
+    refuse_odd_planes,
     refuse_odd_size,
+    refuse_styled_planes,
 )
 from retinasynth.config.sections import (
     Appearance,
     Centre,
+    CropPx,
+    FieldPx,
     Initialisation,
     Laterality,
     LoopSettings,
@@ -37,12 +41,12 @@ from retinasynth.config.sections import (
     Resize,
     RunSettings,
     Section,
+    SizePx,
     descriptions,
     did_you_mean,
     explain,
     flat,
     full_name,
-    read_yaml,
 )
 from retinasynth.config.segmenter import (
     PRESETS as SEGMENTER_PRESETS,
@@ -56,7 +60,7 @@ from retinasynth.config.segmenter import (
     SegmentationData,
     SegmentationLossSettings,
     SegmenterSettings,
-    refuse_odd_crop,
+    refuse_odd_reading,
 )
 
 __all__ = [
@@ -66,6 +70,7 @@ __all__ = [
     "Appearance",
     "AugmentationSettings",
     "Centre",
+    "CropPx",
     "DataSettings",
     "DegradationSettings",
     "DiscriminatorSettings",
@@ -73,6 +78,7 @@ __all__ = [
     "EnhancementLossSettings",
     "EnhancerNetworkSettings",
     "EnhancerSettings",
+    "FieldPx",
     "GeneratorSettings",
     "Initialisation",
     "Laterality",
@@ -91,6 +97,7 @@ __all__ = [
     "SegmentationLossSettings",
     "SegmenterSettings",
     "Settings",
+    "SizePx",
     "TrainingSettings",
     "descriptions",
     "did_you_mean",
@@ -98,7 +105,8 @@ __all__ = [
     "flat",
     "full_name",
     "label_channels",
-    "read_yaml",
-    "refuse_odd_crop",
+    "refuse_odd_planes",
+    "refuse_odd_reading",
     "refuse_odd_size",
+    "refuse_styled_planes",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from retinasynth.config.generator import OptimiserSettings
-from retinasynth.config.sections import LoopSettings, RunSettings, Section, split_names
+from retinasynth.config.sections import BatchSize, LoopSettings, RunSettings, Section, Steps, Weight, split_names
 
 HALVINGS = 3  # of the network
 
@@ -69,15 +69,14 @@ class EnhancerNetworkSettings(Section):
 class EnhancementLossSettings(Section):
     """What is minimised: the weighted sum of the terms below."""
 
-    l1_weight: float = Field(
-        50.0, ge=0, description="weight of the mean absolute error, relative to that of what the network is given"
+    l1_weight: Weight = Field(
+        50.0, description="weight of the mean absolute error, relative to that of what the network is given"
     )
-    ssim_weight: float = Field(
-        10.0, ge=0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), likewise relative"
+    ssim_weight: Weight = Field(
+        10.0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), likewise relative"
     )
-    adversarial_weight: float = Field(
+    adversarial_weight: Weight = Field(
         0.0,
-        ge=0,
         description="weight of passing for a clean photograph; sharper to look at, and more detail that is invented",
     )
 
@@ -85,14 +84,14 @@ class EnhancementLossSettings(Section):
 class EnhancerTraining(LoopSettings):
     """The loop; the learning rate falls from its value to 0 along half a cosine."""
 
-    batch_size: int = Field(8, ge=1, description="examples in a step of one process")
-    steps: int = Field(7000, ge=1)
+    batch_size: BatchSize = Field(8, description="examples in a step of one process")
+    steps: Steps = 7000
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="decay of the averaged weights per step; 0 keeps no average"
     )
-    log_every_steps: int = Field(20, ge=1)
-    sample_every_steps: int = Field(1000, ge=1, description="steps between two sample grids")
-    checkpoint_every_steps: int = Field(250, ge=1, description="steps between two checkpoints")
+    log_every_steps: Steps = 20
+    sample_every_steps: Steps = Field(1000, description="steps between two sample grids")
+    checkpoint_every_steps: Steps = Field(250, description="steps between two checkpoints")
 
 
 PRESETS: dict[str, dict[str, Any]] = {"enhance": {"optimiser": {"learning_rate": 1e-3, "beta1": 0.9}}}

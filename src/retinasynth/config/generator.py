@@ -13,15 +13,29 @@ from retinasynth.config.sections import (
     Resize,
     RunSettings,
     Section,
+    SizePx,
+    Steps,
+    Weight,
     split_names,
 )
+
+
+def refuse_odd_planes(planes: Sequence[str], mask_channels: int) -> None:
+    """Raise ValueError where these planes cannot be the channels of what a network is shown."""
+    if len(set(planes)) < len(planes):
+        raise ValueError(f"data.planes names a plane twice: {', '.join(planes)}")
+    if len(planes) > 1 and mask_channels != 1:
+        raise ValueError(
+            f"data.mask_channels is {mask_channels}, but only a single plane can be repeated and data.planes has "
+            f"{len(planes)}; set mask_channels=1"
+        )
 
 
 class DataSettings(Section):
     """How pairs are read and varied."""
 
     folder: str = Field("", description="folder of the pairs; `--data` sets it")
-    size_px: int = Field(256, ge=16, le=4096, description="height and width that every pair is resized to")
+    size_px: SizePx = Field(256, description="height and width that every pair is resized to")
     resize: Resize = Field(
         "stretch",
         description="how other shapes become square: stretched, as in the source, letterboxed (black bars, which "
@@ -67,13 +81,7 @@ class DataSettings(Section):
 
     @model_validator(mode="after")
     def _planes_are_channels(self) -> Self:
-        if len(set(self.planes)) < len(self.planes):
-            raise ValueError(f"data.planes names a plane twice: {', '.join(self.planes)}")
-        if len(self.planes) > 1 and self.mask_channels != 1:
-            raise ValueError(
-                f"data.mask_channels is {self.mask_channels}, but only a single plane can be repeated and data.planes "
-                f"has {len(self.planes)}; set mask_channels=1"
-            )
+        refuse_odd_planes(self.planes, self.mask_channels)
         return self
 
 
@@ -126,26 +134,25 @@ class DiscriminatorSettings(Section):
 class LossSettings(Section):
     """What the generator minimises: the weighted sum of the terms below."""
 
-    adversarial_weight: float = Field(
-        1.0, ge=0, description="weight of passing for real; at 0, unet and resize train without a discriminator"
+    adversarial_weight: Weight = Field(
+        1.0, description="weight of passing for real; at 0, unet and resize train without a discriminator"
     )
-    ssim_weight: float = Field(
-        0.0, ge=0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), as the source measures it"
+    ssim_weight: Weight = Field(
+        0.0, description="weight of 1 - SSIM (uniform 7 x 7 window, data range 2), as the source measures it"
     )
-    l1_weight: float = Field(100.0, ge=0, description="weight of the mean absolute error, on values in [-1, 1]")
-    feature_weight: float = Field(
-        0.0, ge=0, description="styled: weight of the difference that the discriminators' features see"
+    l1_weight: Weight = Field(100.0, description="weight of the mean absolute error, on values in [-1, 1]")
+    feature_weight: Weight = Field(
+        0.0, description="styled: weight of the difference that the discriminators' features see"
     )
-    texture_weight: float = Field(
-        0.0, ge=0, description="styled: weight of the difference in the amount of detail, wherever it lies"
+    texture_weight: Weight = Field(
+        0.0, description="styled: weight of the difference in the amount of detail, wherever it lies"
     )
-    lesion_weight: float = Field(
+    lesion_weight: Weight = Field(
         0.0,
-        ge=0,
         description="styled: weight of the error inside lesions, the average over their kinds",
     )
-    cup_weight: float = Field(
-        0.0, ge=0, description="styled: weight of the error inside the cup and the rim around it, their average"
+    cup_weight: Weight = Field(
+        0.0, description="styled: weight of the error inside the cup and the rim around it, their average"
     )
     expected_share: float = Field(
         0.25,
@@ -172,7 +179,7 @@ class TrainingSettings(LoopSettings):
         description="styled: a model of the same network and of these planes or some of them, whose weights are learnt "
         "on from, of any size: bundled, run or model folder; empty is none",
     )
-    epochs: int = Field(40, ge=1)
+    epochs: Steps = 40
     initialisation: Initialisation = Field(
         "normal",
         description="of all convolutions: normal (deviation 0.02, the source's), glorot or he (both uniform)",
@@ -288,13 +295,8 @@ class Settings(RunSettings):
             )
         if self.training.start_from and not is_styled:
             raise ValueError("training.start_from is for generator.architecture styled")
-        if is_styled and (
-            "vessels" not in self.data.planes or "fov" in self.data.planes or self.data.mask_channels > 1
-        ):
-            raise ValueError(
-                "generator.architecture styled needs vessels among data.planes, not fov (which is always there), and "
-                "data.mask_channels=1"
-            )
+        if is_styled:
+            refuse_styled_planes(self.data.planes, self.data.mask_channels)
         return self
 
     @model_validator(mode="after")
@@ -319,4 +321,13 @@ def refuse_odd_size(size_px: int, depth: int) -> None:
         raise ValueError(
             f"data.size_px is {size_px}, but generator.depth {depth} halves it {depth} times and needs a multiple of "
             f"{step}; nearest: {nearest}"
+        )
+
+
+def refuse_styled_planes(planes: Sequence[str], mask_channels: int) -> None:
+    """Raise ValueError where a styled generator cannot be shown these planes."""
+    if "vessels" not in planes or "fov" in planes or mask_channels > 1:
+        raise ValueError(
+            "generator.architecture styled needs vessels among data.planes, not fov (which is always there), and "
+            "data.mask_channels=1"
         )

@@ -3,12 +3,15 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from retinasynth.errors import SettingError
+from retinasynth.documents import read_yaml
+from retinasynth.errors import SettingError, shown
+
+MOST_EXPLAINED = 5  # mistakes that a message names
 
 Initialisation = Literal["normal", "glorot", "he"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -31,6 +34,19 @@ Plane = Literal[
 ]
 
 
+# What a number can be. These bounds are far beyond what anybody trains, and keep a number that is a mistake, or that a
+# stranger wrote, from becoming a picture or a network that no memory holds.
+Steps = Annotated[int, Field(ge=1, le=10**9)]  # a thousand a second would take twelve days
+BatchSize = Annotated[int, Field(ge=1, le=4096)]  # at 256 pixels these already are 3 GB
+SizePx = Annotated[int, Field(ge=16, le=4096)]  # at 4096 one layer of 16 channels takes 1 GB
+FieldPx = Annotated[int, Field(ge=64, le=4096)]  # likewise
+CropPx = Annotated[int, Field(ge=64, le=2048)]  # examples come several in a step
+Weight = Annotated[
+    float, Field(ge=0, le=1e6)
+]  # of a term of a loss; even its square is far from 1e38, where floats end
+_MOST_DIGITS = 18  # of a whole number in `--set`
+
+
 class Section(BaseModel):
     """A group of settings; unknown names are refused and values cannot be changed once made."""
 
@@ -45,7 +61,7 @@ def split_names(value: object) -> object:
 class LoopSettings(Section):
     """What every training loop has."""
 
-    batch_size: int = Field(1, ge=1, description="examples in a step of one process")
+    batch_size: BatchSize = Field(1, description="examples in a step of one process")
     seed: int = Field(0, ge=0, lt=2**32)
     precision: Precision = Field(
         "auto",
@@ -53,9 +69,9 @@ class LoopSettings(Section):
     )
     ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights per step; 0 keeps no average")
     devices: int = Field(1, ge=1, le=64, description="processes that share a step; each takes batch_size pairs")
-    log_every_steps: int = Field(10, ge=1)
-    sample_every_steps: int = Field(400, ge=1, description="steps between two sample grids")
-    checkpoint_every_steps: int = Field(400, ge=1, description="steps between two checkpoints")
+    log_every_steps: Steps = 10
+    sample_every_steps: Steps = Field(400, description="steps between two sample grids")
+    checkpoint_every_steps: Steps = Field(400, description="steps between two checkpoints")
     tensorboard: bool = Field(False, description="also write TensorBoard events (extra: tracking)")
 
 
@@ -89,7 +105,7 @@ class RunSettings(Section):
         """
         if name not in cls.presets:
             raise SettingError(
-                f"There is no preset {name!r}{did_you_mean(name, cls.presets)}",
+                f"There is no preset {shown(name)}{did_you_mean(name, cls.presets)}",
                 expected=f"one of: {', '.join(cls.presets)}",
             )
         return cls.from_mapping({"preset": name, **cls.presets[name]})
@@ -115,7 +131,8 @@ class RunSettings(Section):
         Raises:
             SettingError: the file cannot be read, or holds something unknown or impossible.
         """
-        values = read_yaml(path, what="settings", holds="names and values, as in config.yaml")
+        expected = "a YAML file of names and values, as in config.yaml"
+        values = read_yaml(path, SettingError, what="settings", expected=expected)
         base = cls.from_preset(str(values.get("preset", cls.model_fields["preset"].default)))
         return cls.from_mapping(_merged(base.model_dump(), values), origin=str(path))
 
@@ -138,14 +155,15 @@ class RunSettings(Section):
         for override in overrides:
             name, equals, text = override.partition("=")
             if not equals:
-                raise SettingError(f"--set {override!r} has no '='", expected="name=value, for example epochs=5")
+                raise SettingError(f"--set {shown(override)} has no '='", expected="name=value, for example epochs=5")
             *sections, leaf = full_name(name.strip(), list(flat(self))).split(".")
             place = values
             for section in sections:
                 place = place[section]
             # pydantic reads numbers and truth from text, but not the numbers of a closed choice (mask_channels).
             value, before = text.strip(), place[leaf]
-            place[leaf] = int(value) if isinstance(before, int) and value.isdecimal() else value
+            is_number = isinstance(before, int) and value.isdecimal() and len(value) <= _MOST_DIGITS
+            place[leaf] = int(value) if is_number else value
         return self.from_mapping(values, origin="--set " + " --set ".join(overrides) if overrides else "the settings")
 
 
@@ -176,28 +194,6 @@ def descriptions(settings: type[RunSettings]) -> dict[str, str]:
     }
 
 
-def read_yaml(path: Path, *, what: str, holds: str, expected: str = "a YAML file") -> dict[str, Any]:
-    """The names and values in a YAML file.
-
-    Args:
-        path: of the file.
-        what: it should be, for messages.
-        holds: what it should hold, likewise.
-        expected: where it is no YAML file.
-
-    Raises:
-        SettingError: it cannot be read, or holds something else.
-    """
-    path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: bytes, or a date such as 2024-99-99
-        raise SettingError(f"{path} cannot be read as {what} ({error})", expected=expected) from error
-    if not isinstance(values, dict):
-        raise SettingError(f"{path} holds {type(values).__name__}", expected=holds)
-    return values
-
-
 def full_name(name: str, settings: Sequence[str]) -> str:
     """The full name of a setting that is called by it, or by its last part alone where one section only has it.
 
@@ -218,7 +214,7 @@ def full_name(name: str, settings: Sequence[str]) -> str:
         raise SettingError(f"--set {name} is ambiguous", expected=f"one of: {', '.join(matches)}")
     leaves = {full.rpartition(".")[2]: full for full in known}
     raise SettingError(
-        f"There is no setting {name!r}{did_you_mean(name, [*known, *leaves])}",
+        f"There is no setting {shown(name)}{did_you_mean(name, [*known, *leaves])}",
         do="`retinasynth settings` lists all of them",
     )
 
@@ -230,17 +226,19 @@ def did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
 
 
 def explain(error: ValidationError, known: Sequence[str]) -> str:
-    """What is wrong with settings, in one sentence for each; `known` are the names that there are."""
+    """What is wrong with settings, in one sentence for each of the first; `known` are the names that there are."""
     lines = []
-    for problem in error.errors():
+    problems = error.errors()
+    for problem in problems[:MOST_EXPLAINED]:
         name = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            lines.append(f"there is no setting {name!r}{did_you_mean(name, known)}")
+            lines.append(f"there is no setting {shown(name)}{did_you_mean(name, known)}")
         elif name:
-            lines.append(f"{name} is {problem['input']!r}, but {problem['msg'][0].lower()}{problem['msg'][1:]}")
+            lines.append(f"{name} is {shown(problem['input'])}, but {problem['msg'][0].lower()}{problem['msg'][1:]}")
         else:
             lines.append(problem["msg"].removeprefix("Value error, "))
-    return "; ".join(lines)
+    more = len(problems) - MOST_EXPLAINED
+    return "; ".join([*lines, f"and {more} more"] if more > 0 else lines)
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,22 @@
 """Settings of segmenters, from photograph to label planes, and the presets that choose them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from retinasynth.config.sections import LoopSettings, Plane, RunSettings, Section, split_names
+from retinasynth.config.sections import (
+    BatchSize,
+    CropPx,
+    FieldPx,
+    LoopSettings,
+    Plane,
+    RunSettings,
+    Section,
+    Steps,
+    Weight,
+    split_names,
+)
 
 Looks = Literal["windows", "closer"]
 Normalisation = Literal["local", "picture"]
@@ -23,10 +34,8 @@ class SegmentationData(Section):
     )
     grown: int = Field(0, ge=0, le=100_000, description="grown eyes in randomised styles that are learnt from as well")
     grown_share: float = Field(0.5, ge=0, le=1, description="share of the examples that are taken from grown eyes")
-    field_px: int = Field(
-        768, ge=64, le=4096, description="diameter that the field of view is brought to, whatever the camera"
-    )
-    crop_px: int = Field(256, ge=64, le=2048, description="height and width of what the network is trained on")
+    field_px: FieldPx = Field(768, description="diameter that the field of view is brought to, whatever the camera")
+    crop_px: CropPx = Field(256, description="height and width of what the network is trained on")
     looks: Looks = Field(
         "windows",
         description="windows: the whole field piece by piece; closer: the whole field, small, and again around the "
@@ -78,10 +87,10 @@ class NetworkSettings(Section):
 class SegmentationLossSettings(Section):
     """What is minimised: the weighted sum of the terms below."""
 
-    dice_weight: float = Field(1.0, ge=0, description="of 1 - Dice overlap of the probabilities")
-    cross_entropy_weight: float = Field(1.0, ge=0, description="of the binary cross-entropy")
-    cldice_weight: float = Field(
-        0.0, ge=0, description="of 1 - soft clDice, the overlap of the centre lines (Shit et al., CVPR 2021)"
+    dice_weight: Weight = Field(1.0, description="of 1 - Dice overlap of the probabilities")
+    cross_entropy_weight: Weight = Field(1.0, description="of the binary cross-entropy")
+    cldice_weight: Weight = Field(
+        0.0, description="of 1 - soft clDice, the overlap of the centre lines (Shit et al., CVPR 2021)"
     )
 
 
@@ -98,14 +107,14 @@ class SegmenterTraining(LoopSettings):
     start_from: str = Field(
         "", description="a segmenter whose weights are learnt on from: bundled, run or model folder; empty is none"
     )
-    batch_size: int = Field(4, ge=1, description="examples in a step of one process")
-    steps: int = Field(3000, ge=1)
+    batch_size: BatchSize = Field(4, description="examples in a step of one process")
+    steps: Steps = 3000
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="decay of the averaged weights per step; 0 keeps no average"
     )
-    log_every_steps: int = Field(20, ge=1)
-    sample_every_steps: int = Field(500, ge=1, description="steps between two sample grids")
-    checkpoint_every_steps: int = Field(250, ge=1, description="steps between two checkpoints")
+    log_every_steps: Steps = 20
+    sample_every_steps: Steps = Field(500, description="steps between two sample grids")
+    checkpoint_every_steps: Steps = Field(250, description="steps between two checkpoints")
 
 
 _CLOSER: dict[str, Any] = {"looks": "closer", "normalisation": "picture"}
@@ -149,29 +158,29 @@ class SegmenterSettings(RunSettings):
 
     @model_validator(mode="after")
     def _can_be_learnt(self) -> Self:
-        refuse_odd_crop(self.data.crop_px)
-        if len(set(self.data.planes)) < len(self.data.planes):
-            raise ValueError(f"data.planes names a plane twice: {', '.join(self.data.planes)}")
-        if self.data.looks == "closer" and "disc" not in self.data.planes:
-            raise ValueError(
-                f"data.looks is closer, but the disc to look at is not among data.planes "
-                f"({', '.join(self.data.planes)})"
-            )
-        if self.network.architecture == "pix2pix" and (len(self.data.planes) > 1 or self.data.crop_px % 256):
-            raise ValueError(
-                f"network.architecture pix2pix finds one plane in pieces of a multiple of 256 pixels, but data.planes "
-                f"has {len(self.data.planes)} and data.crop_px is {self.data.crop_px}"
-            )
+        data = self.data
+        refuse_odd_reading(data.planes, data.looks, data.crop_px, self.network.architecture)
         weights = self.loss
         if not weights.dice_weight + weights.cross_entropy_weight + weights.cldice_weight:
             raise ValueError("all weights of the loss are 0")
         return self
 
 
-def refuse_odd_crop(crop_px: int) -> None:
-    """Raise ValueError where a network cannot halve this size four times."""
+def refuse_odd_reading(planes: Sequence[str], looks: Looks, crop_px: int, architecture: str) -> None:
+    """Raise ValueError where no network can find these planes so."""
     if crop_px % 16:
         raise ValueError(
             f"data.crop_px is {crop_px}, but the network halves it four times and needs a multiple of 16; nearest: "
             f"{max(64, round(crop_px / 16) * 16)}"
+        )
+    if len(set(planes)) < len(planes):
+        raise ValueError(f"data.planes names a plane twice: {', '.join(planes)}")
+    if looks == "closer" and "disc" not in planes:
+        raise ValueError(
+            f"data.looks is closer, but the disc to look at is not among data.planes ({', '.join(planes)})"
+        )
+    if architecture == "pix2pix" and (len(planes) > 1 or crop_px % 256):
+        raise ValueError(
+            f"network.architecture pix2pix finds one plane in pieces of a multiple of 256 pixels, but data.planes has "
+            f"{len(planes)} and data.crop_px is {crop_px}"
         )

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from pydantic import RootModel, ValidationError, model_validator
 
-from retinasynth.config import Section, Settings, explain, flat, full_name, read_yaml
+from retinasynth.config import Section, Settings, explain, flat, full_name
+from retinasynth.documents import read_yaml
 from retinasynth.errors import SettingError
 from retinasynth.experiments.runs import refuse_own_budget
 
@@ -76,9 +77,10 @@ def read_space(path: Path) -> dict[str, Search]:
         SettingError: it cannot be read, or holds something unknown or impossible.
     """
     example = "optimiser.learning_rate: {low: 0.0001, high: 0.001, log: true}"
-    values = read_yaml(path, what="a space", holds=f"settings and ranges, such as {example}")
+    expected = f"a YAML file of settings and ranges, such as {example}"
+    values = read_yaml(path, SettingError, what="a space", expected=expected)
     if not values:
-        raise SettingError(f"{path} holds nothing to search", expected=f"settings and ranges, such as {example}")
+        raise SettingError(f"{path} holds nothing to search", expected=expected)
     known = [f"{name}.{field}" for name in values for field in Search.model_fields]
     try:
         return _File.model_validate(values).root

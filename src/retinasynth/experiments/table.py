@@ -8,7 +8,8 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from retinasynth.config import Section, Settings, did_you_mean, explain, flat, read_yaml
+from retinasynth.config import Section, Settings, did_you_mean, explain, flat
+from retinasynth.documents import read_yaml
 from retinasynth.errors import SettingError
 from retinasynth.experiments.comparison import Expectation
 from retinasynth.experiments.runs import refuse_own_budget
@@ -54,8 +55,8 @@ class Table(Section):
             SettingError: it cannot be read, or holds something unknown or impossible.
         """
         path = Path(path)
-        known = f"a YAML file, or one of: {', '.join(TABLES)}"
-        values = read_yaml(path, what="a table", holds="rows, as `ablate --yaml` prints them", expected=known)
+        expected = f"a YAML file of rows, as `ablate --yaml` prints them, or one of: {', '.join(TABLES)}"
+        values = read_yaml(path, SettingError, what="a table", expected=expected)
         count = len(values["rows"]) if isinstance(values.get("rows"), list) else 0
         known_names = [*cls.model_fields, *(f"rows.{row}.{name}" for row in range(count) for name in Row.model_fields)]
         try:
