@@ -259,3 +259,17 @@ def test_impossible_numbers_are_refused(tmp_path):
         study._counts(["20"], files, tmp_path)
     with pytest.raises(SettingError, match="--photographs is few"):
         study._counts(["few"], files, tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"half", b"zeros"], ids=["empty", "cut", "other"])
+def test_features_that_are_damaged_are_looked_at_again(damage, tmp_path):
+    files = find_eyes(graded_set(tmp_path / "eyes", {"train": [0, 3], "test": [0, 3]})).eyes
+    rows = study._described(tmp_path, "training", files, Mean()).rows
+    kept = tmp_path / "features" / "training.npy"
+    np.testing.assert_array_equal(np.load(kept), rows)
+    if damage == b"zeros":
+        np.save(kept, np.zeros((1, 2), np.float32))
+    else:
+        kept.write_bytes(damage and kept.read_bytes()[:-5])
+    np.testing.assert_array_equal(study._described(tmp_path, "training", files, Mean()).rows, rows)
+    np.testing.assert_array_equal(np.load(kept), rows)

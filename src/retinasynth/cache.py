@@ -8,10 +8,13 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from retinasynth.documents import read_json
+from retinasynth.errors import DataError
 from retinasynth.files import explaining_write_errors, part_of, remove_parts
 from retinasynth.resuming import one_writer
 
 _CONTENTS = ".contents.json"  # size and CRC-32 of every file of an entry, by its path in it
+_MOST_BYTES = 10**8  # of that list
 _PIECE_BYTES = 1 << 20
 
 log = logging.getLogger("retinasynth")
@@ -66,9 +69,9 @@ def _crc32(file: Path) -> int:
 def _damage(folder: Path) -> str:
     """What is wrong with an entry; nothing where it is as it was made."""
     try:
-        made = dict(json.loads((folder / _CONTENTS).read_text(encoding="utf-8")))
+        made = read_json(folder / _CONTENTS, DataError, what="a list of files", most_bytes=_MOST_BYTES)
         found = _contents(folder)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        return f"its list of files cannot be read: {error}"
+    except (DataError, OSError) as error:
+        return str(error)
     changed = sorted(name for name in {*made, *found} if made.get(name) != found.get(name))
     return f"{changed[0]} has changed" if changed else ""

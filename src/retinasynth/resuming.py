@@ -10,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from retinasynth.documents import read_json
 from retinasynth.errors import DataError, OutputError
 from retinasynth.files import (
     MANIFEST,
@@ -29,6 +30,7 @@ from retinasynth.progress import progress
 AGAIN = "run the same command again"
 CHECKSUMS = "sha256"  # in a line of a manifest: of the files of an eye, by the folder that they are in
 
+_MOST_BYTES = 10**8  # of a request: it may name a million photographs
 _JSON_FOLDER = "geometry"  # all other folders of an eye hold pictures
 
 Line = dict[str, Any]  # of a manifest or a log
@@ -108,7 +110,7 @@ def read_lines(path: Path, keys: Mapping[str, type]) -> tuple[list[Line], int]:
 
 def _line(piece: bytes, keys: Mapping[str, type]) -> Line | None:
     try:
-        line = json.loads(piece)
+        line = json.loads(piece)  # a figure may be infinite
     except (ValueError, RecursionError):
         return None
     is_line = isinstance(line, dict) and all(type(line.get(key)) is kind for key, kind in keys.items())
@@ -218,16 +220,11 @@ def begun_folder(path: Path, request: str, asked: Mapping[str, object], *, what:
     with going_on(path):
         if not (path / request).is_file():
             write_json(new_folder(path, what=what) / request, asked)
-        elif _request(path / request) != json.loads(json.dumps(asked)):
+        elif read_json(
+            path / request, DataError, what="what was asked for", do="Choose another --out", most_bytes=_MOST_BYTES
+        ) != json.loads(json.dumps(asked)):
             raise DataError(
                 f"{path} was begun with other photographs, models or limits",
                 do="Choose another --out, or remove it first",
             )
         yield finished_eyes(path, path / MANIFEST, {})
-
-
-def _request(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read ({error})", do="Choose another --out") from error

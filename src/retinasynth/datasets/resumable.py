@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retinasynth.documents import read_json
 from retinasynth.errors import InterruptedRunError, OutputError
 from retinasynth.files import MANIFEST, after_full_disk, new_folder, output_folder, remove_parts, write_json
 from retinasynth.parallel import worker_processes
@@ -118,10 +119,7 @@ class ResumableSet:
         output_folder(self.out)
         if self.shard[1] == 1:  # else another process may be writing
             remove_parts(self.out.rglob(".*"))
-        try:
-            begun = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, TypeError, ValueError, RecursionError) as error:
-            raise OutputError(f"{path} is damaged ({error})", do="Choose another --out") from error
+        begun = read_json(path, OutputError, what="what was asked for", do="Choose another --out")
         if begun != asked:
             changed = sorted(name for name in {*asked, *begun} if begun.get(name) != asked.get(name))
             raise OutputError(

@@ -30,6 +30,7 @@ from retinasynth.datasets.grown import GrownSet, write_grown_set
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
 from retinasynth.datasets.pairs import stamp_of
 from retinasynth.datasets.twins import Sketch, find_twins, find_twins_between, sketch
+from retinasynth.documents import read_json
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures
 from retinasynth.evaluation.intervals import LEVEL, RESAMPLES, SEED, Estimate
@@ -73,6 +74,7 @@ _WEIGHTS = (0.03, 0.2, 1.0)  # of all synthetic eyes together, to all real photo
 _COMPONENTS = 100
 _FOLDS = 5
 _SHOWN_PX = 256
+_MOST_BYTES = 10**8  # of a file of scores
 
 REAL = Arm("real only", has_synthetic=False, is_strong=True)
 BOTH = Arm("real + procedural", has_synthetic=True, is_strong=False)
@@ -296,15 +298,20 @@ def _synthetic(
 def _described(out: Path, name: str, files: Sequence[EyeFiles], look: Features) -> Described:
     """What a network sees in photographs; kept in ``features/``."""
     path = out / "features" / f"{name}.npy"
-    if not path.is_file():
+    try:
+        kept = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # not there yet, or damaged
+        kept = np.empty((0, 0))
+    if len(kept) != len(files) or not np.isfinite(kept).all():
         rows = []
         with progress(f"Describing {name}", len(files)) as advance:
             for number, row in enumerate(in_order(look, map(photograph_of, files)), start=1):
                 rows.append(row)
                 advance(number, "")
+        kept = np.stack(rows)
         with atomic_path(path) as temporary:
-            np.save(temporary, np.stack(rows))
-    return Described(np.load(path, allow_pickle=False), np.array([is_ill(one) for one in files]))
+            np.save(temporary, kept)
+    return Described(kept, np.array([is_ill(one) for one in files]))
 
 
 def _of_kind(out: Path, name: str, folders: Mapping[Path, bool], look: Features) -> Described:
@@ -422,7 +429,8 @@ def _scores(
                 write_json(
                     path, _classified(Described(real.rows[some], real.is_ill[some]), test, synthetic, count, draw)
                 )
-            found = json.loads(path.read_text(encoding="utf-8"))
+            again = "Remove it and run the same command again"
+            found = read_json(path, DataError, what="scores", do=again, most_bytes=_MOST_BYTES)
             for arm in ARMS:
                 if arm.name in found:
                     made.setdefault((arm, count), []).append(found[arm.name]["scores"])

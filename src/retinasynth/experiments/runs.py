@@ -1,6 +1,5 @@
 """Many runs that can be compared: with one budget, each kept where it is, each gone on with when it was stopped."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sized
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 from retinasynth.config import Settings
 from retinasynth.datasets.pairs import steps_per_epoch
-from retinasynth.errors import InputError, SettingError, TrainingDivergedError
+from retinasynth.documents import read_json
+from retinasynth.errors import DataError, InputError, SettingError, TrainingDivergedError
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.files import fill_folder, new_folder, write_json
 from retinasynth.training import checkpoints
@@ -88,10 +88,10 @@ def keep_to_plan(out: Path, plan: Mapping[str, Any], *, may_grow: str, what: str
         new_folder(out, what=what)
         write_json(path, plan)
         return
+    before = read_json(path, InputError, what="a plan", do="Choose another --out")
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
         grown = int(before[may_grow])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read as a plan ({error})", do="Choose another --out") from error
     changes = _changes({**before, may_grow: 0}, {**plan, may_grow: 0})
     if grown > plan[may_grow]:
@@ -140,7 +140,8 @@ def train_and_evaluate(data: Path, run: Path, evaluation: Path, settings: Settin
     if (evaluation / "evaluation.json").is_file():
         return ""
     if (run / DIVERGED).is_file():
-        return str(json.loads((run / DIVERGED).read_text(encoding="utf-8"))["why"])
+        again = f"Remove {run} and run the same command again"
+        return str(read_json(run / DIVERGED, DataError, what="why a run diverged", do=again).get("why"))
     try:
         if checkpoints.exists(run):
             resume(run, [f"data.folder={data}"])

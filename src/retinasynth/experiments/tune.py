@@ -21,6 +21,7 @@ from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.matching import EyeFiles
 from retinasynth.datasets.pairs import load_pairs
 from retinasynth.datasets.selection import write_selection
+from retinasynth.documents import read_json
 from retinasynth.errors import DataError, InterruptedRunError, MissingExtraError, SettingError
 from retinasynth.evaluation.fidelity import SIZE_PX
 from retinasynth.evaluation.leaks import refuse_leaks
@@ -216,12 +217,11 @@ def _folder(out: Path, number: int) -> Path:
 def _read_trial(path: Path) -> Trial | None:
     if not path.is_file():
         return None
+    again = "Remove it and run the same command again"
     try:
-        return Trial.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path} cannot be read as a trial ({error})", do="Remove it and run the same command again"
-        ) from error
+        return Trial.from_json(read_json(path, DataError, what="a trial", do=again))
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be read as a trial ({error})", do=again) from error
 
 
 class _Study:

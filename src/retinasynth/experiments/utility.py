@@ -10,7 +10,6 @@ nothing, and is judged on the same test eyes. ``runs/EYES/ARM/seed-N`` hold sett
 """
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from retinasynth.datasets.frames import load_frames
 from retinasynth.datasets.grown import GrownSet, write_grown_set
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.selection import write_selection
+from retinasynth.documents import parse_json
 from retinasynth.errors import DataError, InterruptedRunError, OutputError, SettingError
 from retinasynth.evaluation.intervals import LEVEL, RESAMPLES, Estimate, bootstrap_crossed
 from retinasynth.evaluation.leaks import refuse_leaks
@@ -243,7 +243,7 @@ def _measured(runs: Sequence[Run]) -> _Measured:
     for run in runs:
         path = run.folder / "figures.json"
         try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
+            rows = parse_json(path.read_text(encoding="utf-8"))
             tables.append([[row["subject"], *(float(row[name]) for name in MEASURES)] for row in rows])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
