@@ -74,6 +74,13 @@ def test_a_lit_part_that_is_not_round_is_taken_as_it_is():
     assert dice(found, photograph[..., 0] > 0) >= 0.97
 
 
+def test_a_picture_with_next_to_nothing_lit_is_refused():
+    photograph = np.zeros((7, 160, 3), np.uint8)
+    photograph[3, 80] = 255
+    with pytest.raises(ImageError, match="Next to nothing in the picture is lit"):
+        find_field_of_view(photograph)
+
+
 @pytest.mark.parametrize("value", [0, 9])
 def test_a_black_picture_is_refused(value):
     with pytest.raises(ImageError, match="black"):

@@ -19,7 +19,7 @@ from retinasynth.anatomy.style import (
     fit_field,
     turned,
 )
-from retinasynth.errors import InputError, SettingError
+from retinasynth.errors import ImageError, InputError, SettingError
 from retinasynth.images import write_photograph
 from retinasynth.synthesis.styling import FramedEye, chosen_style, framed_eye, style_of
 
@@ -246,3 +246,8 @@ def test_a_photograph_out_of_its_frame_lies_over_a_picture_of_any_shape():
     back = framed.back(drawn)
     assert back.shape == (60, 100, 3)
     assert ((back[..., 0] > 127) ^ field).mean() < 0.01
+
+
+def test_a_picture_that_hardly_shows_an_eye_has_no_style():
+    with pytest.raises(ImageError, match="hardly any of an eye"):
+        style_of(np.full((200, 7, 3), 128, np.uint8), 64)

@@ -42,7 +42,7 @@ def find_field_of_view(photograph: Photograph) -> Mask:
         ``bool (height, width)``.
 
     Raises:
-        ImageError: the picture is black, or dark and of one colour.
+        ImageError: the picture is black, or dark and of one colour, or next to nothing in it is lit.
 
     Example:
         >>> rows, columns = np.mgrid[:200, :240]
@@ -59,8 +59,10 @@ def find_field_of_view(photograph: Photograph) -> Mask:
     brightness = ndimage.gaussian_filter(working.max(axis=2).astype(np.float64), noise_px)
     if brightness.max() < 16 or (np.ptp(brightness) < 4 and brightness.max() < 40):
         raise ImageError("The picture is black", expected="a fundus photograph")
-    found = _find(brightness)
-    return found if found.shape == (height, width) else resize_mask(found, (height, width))
+    found = resize_mask(_find(brightness), (height, width))
+    if not found.any():
+        raise ImageError("Next to nothing in the picture is lit", expected="a fundus photograph")
+    return found
 
 
 def field_around(vessels: Mask) -> Mask:

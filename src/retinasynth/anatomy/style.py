@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from retinasynth.anatomy.appearance import polynomial_terms, powers
-from retinasynth.errors import SettingError
+from retinasynth.errors import ImageError, SettingError
 from retinasynth.images import Photograph
 
 DEGREE = 3
@@ -76,7 +76,12 @@ class Style:
         Args:
             photograph: ``uint8 (size, size, 3)``, in its frame (`retinasynth.anatomy.frame`).
             coverage: its field of view there, ``uint8 (size, size)``, 255 inside.
+
+        Raises:
+            ImageError: it shows hardly any of an eye.
         """
+        if not (coverage >= _INSIDE).any():
+            raise ImageError("The picture shows hardly any of an eye", expected="a fundus photograph")
         field = fit_field(photograph, coverage)
         return cls(np.concatenate([field.ravel(), _texture(photograph, coverage, field)]))
 
