@@ -13,6 +13,7 @@ FLOORS = {
     "errors": 0,
     "files": 0,
     "images": 0,
+    "tables": 0,
     "config": 0,
     "progress": 0,
     "parallel": 0,

@@ -17,6 +17,16 @@ and exits with `exit_code`.
 """
 
 
+def printable(text: str) -> str:
+    r"""Text as it can be written: what is no UTF-8 in the name of a file becomes an escape.
+
+    Example:
+        >>> printable("caf\udce9.png")
+        'caf\\udce9.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class RetinasynthError(Exception):
     """Base of all errors of this package.
 
@@ -29,7 +39,7 @@ class RetinasynthError(Exception):
     exit_code = 1
 
     def __init__(self, got: str, *, expected: str = "", do: str = "") -> None:
-        self.got, self.expected, self.do = got, expected, do
+        self.got, self.expected, self.do = got, expected, do = printable(got), printable(expected), printable(do)
         sentences = [got.rstrip("."), f"Expected: {expected.rstrip('.')}" if expected else "", do.rstrip(".")]
         text = ". ".join(sentence for sentence in sentences if sentence)
         super().__init__(text if text.endswith(("?", "!")) else text + ".")

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from retinasynth.config import Resize
-from retinasynth.errors import ImageError
+from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
 
 Photograph = NDArray[np.uint8]
@@ -234,7 +234,7 @@ def write_photograph(path: Path, photograph: Photograph, metadata: Mapping[str, 
     """
     chunks = PngImagePlugin.PngInfo()
     for name, text in (metadata or {}).items():
-        chunks.add_itxt(name, text)
+        chunks.add_itxt(name, printable(text))
     with atomic_path(Path(path)) as temporary:
         Image.fromarray(photograph).save(temporary, format="PNG", pnginfo=chunks, compress_type=zlib.Z_RLE)
 
