@@ -388,6 +388,13 @@ def test_no_more_than_24_pictures_are_shown_from_both_ends_and_the_middle(tmp_pa
     assert len((tmp_path / "pictures.csv").read_text().splitlines()) == 41
 
 
+def test_photographs_that_compress_badly_have_their_report(tmp_path):
+    mask, photograph = eye(1, 256)
+    grainy = (Example(f"n{n}", f"n{n}", mask, noisy(photograph, 30, n), noisy(photograph, 30)) for n in range(2))
+    evaluate_examples(grainy, reference=None, out=tmp_path, about={}, title="t")
+    assert (tmp_path / "report.html").stat().st_size > 2 * 2 * 65_536
+
+
 # --- What may be missing -----------------------------------------------------------------------------------------
 
 

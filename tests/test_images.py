@@ -33,6 +33,7 @@ from retinasynth.images import (
     square_mask,
     square_photograph,
     stem_of,
+    through_jpeg,
     unsquare_photograph,
     write_mask,
     write_photograph,
@@ -589,6 +590,33 @@ def test_encoded_pictures_decode_to_themselves() -> None:
     with Image.open(io.BytesIO(encoded(photograph, "JPEG"))) as image:
         assert image.format == "JPEG"
         assert 0 < np.abs(np.asarray(image).astype(int) - photograph).mean() < 3
+
+
+def noise(deviation: float, height: int, width: int) -> NDArray[np.uint8]:
+    levels = np.random.default_rng(0).normal(128, deviation, (height, width, 3))
+    return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("deviation", [25, 30, 80, 1000])
+@pytest.mark.parametrize("size", [(256, 256), (300, 301), (100, 640)])
+def test_pictures_that_compress_badly_are_encoded_all_the_same(deviation: float, size: tuple[int, int]) -> None:
+    photograph = noise(deviation, *size)
+    with Image.open(io.BytesIO(encoded(photograph, "PNG"))) as image:
+        np.testing.assert_array_equal(np.asarray(image), photograph)
+    with Image.open(io.BytesIO(encoded(photograph, "JPEG"))) as image:
+        assert 0 < np.abs(np.asarray(image).astype(int) - photograph).mean() < 12
+    assert through_jpeg(photograph, 100, full_colour=True).shape == photograph.shape
+
+
+@pytest.mark.parametrize("quality", [1, 35, 89, 95, 100])
+@pytest.mark.parametrize("full_colour", [False, True])
+def test_what_a_jpeg_file_keeps_is_what_pillow_writes_and_reads(quality: int, full_colour: bool) -> None:
+    photograph = noise(20, 45, 70)
+    file = io.BytesIO()
+    colour = {"subsampling": "4:4:4"} if full_colour else {}
+    Image.fromarray(photograph).save(file, "JPEG", quality=quality, **colour)
+    with Image.open(file) as image:
+        np.testing.assert_array_equal(through_jpeg(photograph, quality, full_colour=full_colour), np.asarray(image))
 
 
 @pytest.mark.parametrize("row_titles", [None, ["first", "second"]])

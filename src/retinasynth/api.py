@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retinasynth.anatomy import Eye
+from retinasynth.anatomy import Eye, usable
 from retinasynth.anatomy.biomarkers import Biomarkers, measure_eye
 from retinasynth.anatomy.phantom import Style
 from retinasynth.config import Settings
@@ -46,7 +46,7 @@ def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:
         The biomarkers; of a folder those of each eye, by name.
     """
     if isinstance(eye, np.ndarray):
-        return measure_eye(Eye("mask", {"vessels": mask_of(eye)}))
+        return measure_eye(usable(Eye("mask", {"vessels": mask_of(eye)})))
     if isinstance(eye, Eye):
         return measure_eye(eye)
     measures = measure_path(Path(eye))

@@ -34,6 +34,16 @@ def shown(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} [...]"
 
 
+def printable(text: str) -> str:
+    r"""Text as it can be written: what is no UTF-8 in the name of a file becomes an escape.
+
+    Example:
+        >>> printable("caf\udce9.png")
+        'caf\\udce9.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class RetinasynthError(Exception):
     """Base of all errors of this package.
 
@@ -46,7 +56,7 @@ class RetinasynthError(Exception):
     exit_code = 1
 
     def __init__(self, got: str, *, expected: str = "", do: str = "") -> None:
-        self.got, self.expected, self.do = got, expected, do
+        self.got, self.expected, self.do = got, expected, do = printable(got), printable(expected), printable(do)
         sentences = [got.rstrip("."), f"Expected: {expected.rstrip('.')}" if expected else "", do.rstrip(".")]
         text = ". ".join(sentence for sentence in sentences if sentence)
         super().__init__(text if text.endswith(("?", "!")) else text + ".")

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from retinasynth.config import Resize
-from retinasynth.errors import ImageError
+from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
 
 Photograph = NDArray[np.uint8]
@@ -234,18 +234,38 @@ def write_photograph(path: Path, photograph: Photograph, metadata: Mapping[str, 
     """
     chunks = PngImagePlugin.PngInfo()
     for name, text in (metadata or {}).items():
-        chunks.add_itxt(name, text)
+        chunks.add_itxt(name, printable(text))
     with atomic_path(Path(path)) as temporary:
         Image.fromarray(photograph).save(temporary, format="PNG", pnginfo=chunks, compress_type=zlib.Z_RLE)
 
 
 def encoded(photograph: Photograph, format: Literal["PNG", "JPEG"]) -> bytes:  # noqa: A002 - Pillow's word
     """The bytes of a picture file, for a page that carries its pictures inside; JPEG keeps colour at full size."""
+    if format == "JPEG":
+        return _jpeg(photograph, 90, full_colour=True)
     buffer = io.BytesIO()
-    if format == "PNG":
-        Image.fromarray(photograph).save(buffer, format, optimize=True)
-    else:
-        Image.fromarray(photograph).save(buffer, format, quality=90, subsampling=0, optimize=True)
+    Image.fromarray(photograph).save(buffer, format, optimize=True)
+    return buffer.getvalue()
+
+
+def through_jpeg(photograph: Photograph, quality: int, *, full_colour: bool = False) -> Photograph:
+    """What a JPEG file keeps of a photograph.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)``.
+        quality: 1 to 100, as Pillow counts it.
+        full_colour: keep colour at full size instead of at half.
+
+    Returns:
+        The same shape and type.
+    """
+    return np.asarray(Image.open(io.BytesIO(_jpeg(photograph, quality, full_colour=full_colour))))
+
+
+def _jpeg(photograph: Photograph, quality: int, *, full_colour: bool) -> bytes:
+    # Neither optimised nor progressive: Pillow then needs the whole file in one buffer, which noise does not fit.
+    buffer = io.BytesIO()
+    Image.fromarray(photograph).save(buffer, "JPEG", quality=quality, subsampling=0 if full_colour else 2)
     return buffer.getvalue()
 
 

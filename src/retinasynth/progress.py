@@ -12,6 +12,11 @@ SECONDS_BETWEEN_LINES = 30
 Advance = Callable[[int, str], None]  # (done so far, what to say beside it)
 
 
+def plain_console(*, stderr: bool = False) -> Console:
+    """A screen that prints texts as they are: names and paths of users may look like rich's markup or its emoji."""
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
 @contextmanager
 def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Advance]:
     """Show how far `what` is. The block calls the yielded function with the count done and a short note.
@@ -20,18 +25,18 @@ def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Advance]
         >>> with progress("Counting", 2, quiet=True) as advance:
         ...     advance(1, "one")
     """
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     if quiet:
         yield lambda *_: None
     elif console.is_terminal:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(what, total=total, note="")
@@ -69,7 +74,7 @@ def stages(what: str, total: int) -> Callable[[int, str], None]:
     Returns:
         A function to call with the number of the part, from 1, and a short note, when it begins.
     """
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     started = time.monotonic()
     begun = 0
 
@@ -77,7 +82,7 @@ def stages(what: str, total: int) -> Callable[[int, str], None]:
         nonlocal begun
         left = (time.monotonic() - started) / begun * (total - number + 1) if begun else 0.0
         said = f"; {_duration(left)} left" if begun else ""
-        console.print(f"{what} {number} of {total}: {note}{said}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{what} {number} of {total}: {note}{said}", highlight=False, soft_wrap=True)
         begun += 1
 
     return begin

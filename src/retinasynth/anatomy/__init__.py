@@ -1,5 +1,5 @@
 """The eye as labels: the label map and the procedural phantom."""
 
-from retinasynth.anatomy.eye import PLANES, Eye, Geometry
+from retinasynth.anatomy.eye import PLANES, Eye, Geometry, usable
 
-__all__ = ["PLANES", "Eye", "Geometry"]
+__all__ = ["PLANES", "Eye", "Geometry", "usable"]

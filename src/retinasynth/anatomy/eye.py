@@ -3,16 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import get_args
 
 from retinasynth.config import Centre, Laterality, Plane
-from retinasynth.errors import InputError
+from retinasynth.errors import ImageError, InputError
 from retinasynth.images import Mask, Photograph
 
 PLANES: tuple[str, ...] = get_args(Plane)
 LATERALITIES: tuple[str, ...] = get_args(Laterality)
 UM_PER_DD = 1800.0  # a disc diameter (DD), the vertical one, by convention
 CENTRES: tuple[str, ...] = get_args(Centre)
+SMALLEST_PX = 16  # of a side: below it there is no eye
+# Real vessels cover up to .12 of the field of view, .15 of a square within it, .3 of the quarter around the disc. Grown
+# ones cover up to .37 from a width of 128 px on; in smaller pictures more, since each is drawn at least a pixel wide.
+MOST_VESSELS, VESSELS_SHOWN_PX = 0.4, 128
 
 
 @dataclass(frozen=True)
@@ -85,3 +90,32 @@ class Eye:
         if self.photograph is not None:
             return self.photograph.shape[0], self.photograph.shape[1]
         raise InputError(f"Eye {self.name} has neither planes nor a photograph")
+
+
+def usable(eye: Eye, source: Path | str = "") -> Eye:
+    """The eye as it came, unless it can be none: before it is learnt from, photographed or measured.
+
+    Args:
+        eye: as it was read or given.
+        source: what an error names, such as the file of the vessels; else the eye.
+
+    Raises:
+        ImageError: it is tiny, or its vessels cover more of the field of view (of the picture, where that is unknown)
+            than vessels do, as when black and white are swapped.
+    """
+    named, side = str(source) or f"Eye {eye.name}", min(eye.size)
+    if side < SMALLEST_PX:
+        raise ImageError(
+            f"{named} is {eye.size[0]} x {eye.size[1]} px", expected=f"an eye of at least {SMALLEST_PX} px each way"
+        )
+    if "vessels" in eye.planes:
+        vessels, fov = eye.planes["vessels"], eye.planes.get("fov")
+        share = float(vessels.mean() if fov is None or not fov.any() else vessels[fov].mean())
+        most = 1 - (1 - MOST_VESSELS) * min(1, side / VESSELS_SHOWN_PX)
+        if share > most:
+            raise ImageError(
+                f"{named}: vessels cover {share:.0%} of the {'picture' if fov is None else 'field of view'}",
+                expected=f"at most {most:.0%}, white on black",
+                do="Is the mask inverted?",
+            )
+    return eye

@@ -13,7 +13,6 @@ photographs of CHASE_DB1, HRF and IDRiD; no physiology is claimed.
 Every length is in disc diameters (DD; 1 DD is about 1.8 mm), so that one eye at two resolutions is one photograph.
 """
 
-import io
 import math
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from scipy import ndimage
 
 from retinasynth.anatomy.eye import Eye
 from retinasynth.errors import InputError
-from retinasynth.images import Mask, Photograph
+from retinasynth.images import Mask, Photograph, through_jpeg
 
 Field = NDArray[np.float32]  # (height, width)
 Colour = tuple[float, float, float]  # red, green, blue
@@ -256,7 +255,8 @@ def render_photograph(eye: Eye, seed: int, style: RenderingStyle | None = None) 
     scene = _scene(eye, planes, whole[window])
     lit = _expose(scene, _fundus(scene, planes, seed, style), seed, style)
     photograph = np.zeros((*eye.size, 3), np.uint8)
-    photograph[window] = _compressed(lit, style.jpeg_quality)
+    quality = style.jpeg_quality
+    photograph[window] = lit if quality == 100 else through_jpeg(lit, quality, full_colour=quality >= 90)
     photograph[~whole] = 0
     return photograph
 
@@ -637,15 +637,6 @@ def _tone_curve(style: RenderingStyle) -> Field:
     tone = 0.4 * (light / 0.4) ** style.gamma
     tone = np.where(tone < 0.8, tone, 0.8 + 0.2 * np.tanh((tone - 0.8) / 0.2))
     return (255 * (style.black_level + (1 - style.black_level) * tone) + 0.5).astype(np.float32)
-
-
-def _compressed(photograph: Photograph, quality: int) -> Photograph:
-    """What a JPEG file of that quality keeps."""
-    if quality == 100:
-        return photograph
-    buffer = io.BytesIO()
-    Image.fromarray(photograph).save(buffer, "JPEG", quality=quality, subsampling=2 if quality < 90 else 0)
-    return np.asarray(Image.open(buffer))
 
 
 # --- Noise and fields --------------------------------------------------------------------------------------------

@@ -92,13 +92,17 @@ def _take_out(labels: Path) -> bool:
         DataError: a name is not that of a photograph.
     """
     path = labels / REJECT
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    try:
+        text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error})", expected="names in UTF-8, one a line") from error
     names = {line.strip().removesuffix(".png") for line in text.splitlines() if line.strip()}
     lines, _ = read_lines(labels / MANIFEST, {"name": str})
     unknown = sorted(names - {line["name"] for line in lines})
     if unknown:
         raise DataError(f"{path} names {unknown[0]}, which is no photograph", expected="names as under the sheets")
-    files = [file for name in names for file in (labels / "train").glob(f"*/{name}.png")]
+    files = [folder / f"{name}.png" for folder in (labels / "train").iterdir() for name in names]
+    files = [file for file in files if file.is_file()]
     for file in files:
         file.unlink()
     return bool(files)

@@ -8,7 +8,7 @@ from retinasynth.applications.labelling import photographs_in
 from retinasynth.applications.segmentation import Segmenter, as_photograph, segment
 from retinasynth.datasets.degradation import SCALES, Told
 from retinasynth.datasets.layouts import photograph_of
-from retinasynth.errors import ImageError, InputError
+from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.files import MANIFEST
 from retinasynth.images import MAX_PIXELS, Photograph, write_photograph
 from retinasynth.models.enhancer_saving import EnhancerModel, load_enhancer
@@ -123,7 +123,8 @@ def enhance_folder(
         By name of the photograph, what speaks against it.
 
     Raises:
-        DataError: there is nothing at `path`, or `out` was begun with another request.
+        DataError: there is nothing at `path`, or nothing there can be enhanced, or `out` was begun with another
+            request.
         ImageError: it is one photograph, and that cannot be enhanced.
         InputError: there is no such scale.
         OutputError: `out` has something else in it or cannot be written.
@@ -159,6 +160,8 @@ def enhance_folder(
                 add_line(out / MANIFEST, line)
                 done[files.name] = line
             advance(number, files.name)
+    if all("rejected" in line for line in done.values()):
+        raise DataError(f"None of the {len(eyes)} photographs could be enhanced; {out / MANIFEST} says why")
     reasons = {name: str(line.get("rejected") or line.get("doubt", "")) for name, line in done.items()}
     return {name: reason for name, reason in reasons.items() if reason}
 

@@ -1,7 +1,6 @@
 """Labels for photographs that have none: one folder of photographs segmented, or a whole set of pseudo-labels."""
 
-import csv
-import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.label_map import overlay
 from retinasynth.applications.segmentation import Segmentation, Segmenter, segment
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of, read_eye
-from retinasynth.datasets.matching import alone, pictures_in, refuse_twins
-from retinasynth.datasets.twins import find_twins, sketch
+from retinasynth.datasets.matching import alone
+from retinasynth.datasets.twins import Sketch, find_twins, sketch
 from retinasynth.errors import DataError, ImageError
 from retinasynth.files import (
     LABELLING,
@@ -33,6 +32,7 @@ from retinasynth.images import (
 )
 from retinasynth.progress import progress
 from retinasynth.resuming import add_line, begun_folder
+from retinasynth.tables import table_text
 
 SHEET_PX, SHEET_COLUMNS, SHEET_ROWS = 256, 6, 5
 ARTERIES = 1  # raise when they are told from veins in another way
@@ -45,16 +45,15 @@ REJECTED, GRADES, GRADE = "rejected.csv", "grades.csv", "retinopathy_grade"
 def photographs_in(path: Path) -> list[EyeFiles]:
     """The photographs in a file, a folder of pictures or a data set, each with what is known of its eye.
 
+    Their sides are those of `retinasynth.datasets.layouts.find_eyes`: a folder without a split is split by person.
+
     Raises:
-        DataError: there is nothing there.
+        DataError: there is nothing there, or what `find_eyes` refuses.
     """
     path = Path(path)
     if path.is_file():
-        return [alone(path, "test")]
-    if path.is_dir() and (pictures := pictures_in(path)):
-        refuse_twins(pictures)
-        return [alone(picture, "test") for picture in pictures]
-    eyes = [files for files in find_eyes(path).eyes if files.photograph and not files.side_by_side]
+        return [alone(path, "train")]
+    eyes = [files for files in find_eyes(path).eyes if files.photograph]
     if not eyes:
         raise DataError(f"{path} has no photographs", expected="a photograph, a folder of them, or a data set")
     return eyes
@@ -76,7 +75,7 @@ def segment_folder(models: Sequence[Segmenter], path: Path, out: Path, *, probab
         Names of the photographs that were rejected.
 
     Raises:
-        DataError: there is nothing at `path`.
+        DataError: there is nothing at `path`, or nothing there can be segmented.
         ImageError: it is one photograph, and that cannot be segmented.
         OutputError: `out` has something in it or cannot be written.
     """
@@ -96,9 +95,11 @@ def segment_folder(models: Sequence[Segmenter], path: Path, out: Path, *, probab
                 _write_found(out, files.name, found, probabilities=probabilities)
                 rows.append(_row(files.name, found))
             advance(number, files.name)
-    write_text(out / "found.csv", _csv(rows))
+    write_text(out / "found.csv", _table_of_found(rows))
     if rejected:
-        write_text(out / REJECTED, _csv([{"name": name, "reason": reason} for name, reason in rejected]))
+        _write_rejected(out, rejected)
+    if not rows:
+        raise DataError(f"None of the {len(eyes)} photographs could be segmented; {out / REJECTED} says why")
     return [name for name, _ in rejected]
 
 
@@ -117,13 +118,13 @@ def _row(name: str, found: Segmentation) -> dict[str, str]:
     return {"name": name, **confidence, "doubts": " ".join(found.doubts)}
 
 
-def _csv(rows: Sequence[dict[str, str]]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    table = csv.DictWriter(text, sorted(names, key="doubts".__eq__), restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()
+def _table_of_found(rows: Sequence[dict[str, str]]) -> str:
+    columns = sorted(dict.fromkeys(name for row in rows for name in row), key="doubts".__eq__)
+    return table_text(columns, [[row.get(column) for column in columns] for row in rows])
+
+
+def _write_rejected(out: Path, rejected: Sequence[tuple[str, str]]) -> None:
+    write_text(out / REJECTED, table_text(["name", "reason"], rejected))
 
 
 # --- Pseudo-labels --------------------------------------------------------------------------------------------------
@@ -155,14 +156,14 @@ def label_sets(
 
     Of photographs that show one retina (`retinasynth.datasets.twins`) only one is kept: a test photograph before a
     training one, then the one with more planes drawn by people. Drawn planes stay as they are; those that are missing
-    are taken from the segmenters. A photograph is rejected, and listed with the reason, when it cannot be segmented,
-    when it has no disc, or when a plane's confidence is low. Arteries and veins, where nobody drew them, are told among
-    the wider vessels of a photograph that shows the difference (`retinasynth.anatomy.arteries`); all other vessels are
-    in neither plane.
+    are taken from the segmenters. A photograph is rejected, and listed with the reason, when a file of it is damaged,
+    when it cannot be segmented, when it has no disc, or when a plane's confidence is low. Arteries and veins, where
+    nobody drew them, are told among the wider vessels of a photograph that shows the difference
+    (`retinasynth.anatomy.arteries`); all other vessels are in neither plane.
 
-    The set has ``train/`` and ``test/`` as the sources have, with ``images/`` and a folder for each plane; beside them
-    ``manifest.jsonl`` (origin, confidence, which planes were drawn and which told by colour), ``rejected.csv`` and
-    ``sheets/`` of overlays to look at. Run again, it goes on where it stopped.
+    The set has ``train/`` and ``test/`` as the sources have (see `photographs_in`), with ``images/`` and a folder for
+    each plane; beside them ``manifest.jsonl`` (origin, confidence, which planes were drawn and which told by colour),
+    ``rejected.csv`` and ``sheets/`` of overlays to look at. Run again, it goes on where it stopped.
 
     Args:
         models: segmenters.
@@ -173,20 +174,21 @@ def label_sets(
         all_learn: put test eyes among the training eyes, too.
 
     Raises:
-        DataError: there are no photographs, or none that can be labelled.
+        DataError: there are no photographs, or none that can be labelled, or two would have one name.
         OutputError: `out` holds something else or cannot be written.
     """
     sources = [(Path(folder).name, files) for folder in data for files in photographs_in(Path(folder))]
     if all_learn:
         sources = [(origin, replace(files, split="train")) for origin, files in sources]
+    _refuse_one_name_for_two(sources)
     asked = {
         "models": [model.name for model in models],
-        "photographs": [f"{origin}/{files.name}" for origin, files in sources],
+        "photographs": [f"{origin}/{files.split}/{files.name}" for origin, files in sources],
         "size_px": size_px,
         "least_confidence": least_confidence,
         "arteries": ARTERIES,
     }
-    twins = _twins(sources)
+    unusable = _unusable(sources)
     rejected: list[tuple[str, str]] = []
     with (
         begun_folder(out, LABELLING, asked, what="a set of pseudo-labels") as done,
@@ -194,8 +196,8 @@ def label_sets(
     ):
         for number, (origin, files) in enumerate(sources):
             name = f"{origin}-{files.name}"
-            if number in twins:
-                line: dict[str, object] = {"name": name, "rejected": twins[number]}
+            if number in unusable:
+                line: dict[str, object] = {"name": name, "rejected": unusable[number]}
             elif name in done:
                 line = done[name]
             else:
@@ -205,12 +207,12 @@ def label_sets(
             if reason := line.get("rejected"):
                 rejected.append((name, str(reason)))
             advance(number + 1, name)
-    write_text(out / REJECTED, _csv([{"name": name, "reason": reason} for name, reason in rejected]))
+    _write_rejected(out, rejected)
     left_out = {name for name, _ in rejected}
     named = [(f"{origin}-{files.name}", files.grade) for origin, files in sources]
-    graded = [(name, grade) for name, grade in named if grade is not None and name not in left_out]
+    graded = [(f"{name}.png", grade) for name, grade in named if grade is not None and name not in left_out]
     if graded:
-        write_text(out / GRADES, _csv([{"image": f"{name}.png", GRADE: str(grade)} for name, grade in graded]))
+        write_text(out / GRADES, table_text(["image", GRADE], graded))
     if len(rejected) == len(sources):
         raise DataError(
             f"None of the {len(sources)} photographs could be labelled; {out / REJECTED} says why",
@@ -220,22 +222,32 @@ def label_sets(
     return Labelled(len(sources) - len(rejected), tuple(rejected))
 
 
-def _twins(sources: Sequence[tuple[str, EyeFiles]]) -> dict[int, str]:
-    """The photographs to leave out because another shows the same retina, by number, with the reason."""
-    sketches = []
-    with progress("Reading", len(sources)) as advance:
-        for number, (_, files) in enumerate(sources, start=1):
-            sketches.append(sketch(photograph_of(files)))
-            advance(number, files.name)
-    with progress("Comparing", len(sources)) as advance:
-        found = find_twins(sketches, lambda done: advance(done, ""))
-    order = sorted(
-        range(len(sources)), key=lambda number: (sources[number][1].split != "test", -_drawn(sources[number][1]))
-    )
-    rank = {number: place for place, number in enumerate(order)}
+def _refuse_one_name_for_two(sources: Sequence[tuple[str, EyeFiles]]) -> None:
+    names = Counter(f"{origin}-{files.name}" for origin, files in sources)
+    for name, count in names.most_common(1):
+        if count > 1:
+            raise DataError(f"{count} photographs would be called {name}", do="Rename one of the folders they are in")
+
+
+def _unusable(sources: Sequence[tuple[str, EyeFiles]]) -> dict[int, str]:
+    """The photographs to leave out, by number, with the reason: a damaged file, or another shows the same retina."""
     left_out: dict[int, str] = {}
-    for pair in sorted(found, key=lambda pair: min(rank[pair.first], rank[pair.second])):
-        better, worse = sorted((pair.first, pair.second), key=rank.__getitem__)
+    sketches: dict[int, Sketch] = {}
+    with progress("Reading", len(sources)) as advance:
+        for number, (_, files) in enumerate(sources):
+            try:
+                sketches[number] = sketch(photograph_of(files))
+            except ImageError as error:
+                left_out[number] = error.got
+            advance(number + 1, files.name)
+    readable = list(sketches)
+    with progress("Comparing", len(readable)) as advance:
+        found = find_twins(list(sketches.values()), lambda done: advance(done, ""))
+    pairs = [(readable[twins.first], readable[twins.second]) for twins in found]
+    order = sorted(readable, key=lambda number: (sources[number][1].split != "test", -_drawn(sources[number][1])))
+    rank = {number: place for place, number in enumerate(order)}
+    for pair in sorted(pairs, key=lambda pair: min(rank[number] for number in pair)):
+        better, worse = sorted(pair, key=rank.__getitem__)
         if better not in left_out and worse not in left_out:
             origin, files = sources[better]
             left_out[worse] = f"shows the same retina as {origin}-{files.name}"
@@ -251,10 +263,10 @@ def _label_one(
 ) -> dict[str, object]:
     """Segment one photograph and write it with its planes; the line of the manifest."""
     name = f"{origin}-{files.name}"
-    drawn = read_eye(replace(files, geometry=None))
     try:
+        drawn = read_eye(replace(files, geometry=None))
         found = segment(photograph_of(files), models=models)
-    except ImageError as error:
+    except (DataError, ImageError) as error:
         return {"name": name, "rejected": error.got}
     confidence = {plane: round(value, 4) for plane, value in found.confidence.items() if plane not in drawn.planes}
     unsure = {plane for plane, value in confidence.items() if value < least_confidence}

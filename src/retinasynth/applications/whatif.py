@@ -20,7 +20,7 @@ from PIL import Image
 from scipy import ndimage
 
 import retinasynth
-from retinasynth.anatomy import Eye
+from retinasynth.anatomy import Eye, usable
 from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.edits import Severity, with_cup, with_lesions, with_narrower_vessels
 from retinasynth.anatomy.frame import frame_of
@@ -147,13 +147,13 @@ def photographed_eye(photograph: Path, mask: Path | None) -> Eye:
     """An eye in a photograph, with the mask of its vessels or without.
 
     Raises:
-        ImageError: a file cannot be read.
+        ImageError: a file cannot be read, or is tiny or full.
         DataError: the two have different shapes.
     """
     picture = read_photograph(photograph)
     size = picture.shape[0], picture.shape[1]
     planes = {} if mask is None else {"vessels": fit_mask(read_mask(mask), mask, photograph, size)}
-    return Eye(stem_of(photograph), planes, picture)
+    return usable(Eye(stem_of(photograph), planes, picture), mask or photograph)
 
 
 def completed(eye: Eye) -> tuple[Eye, tuple[str, ...]]:

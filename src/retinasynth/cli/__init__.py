@@ -1,20 +1,23 @@
 """The command line: one thin function for each verb. Heavy libraries are imported inside, so that help is instant."""
 
+import io
 import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
+from rich.text import Text
 
 import retinasynth
 from retinasynth.cli import applying, data, enhancing, judging, making, segmenting
-from retinasynth.cli.shell import plain, screen
-from retinasynth.errors import InterruptedRunError, RetinasynthError
+from retinasynth.cli.shell import screen
+from retinasynth.errors import InputError, InterruptedRunError, RetinasynthError, printable
 from retinasynth.parallel import termination_requests
+from retinasynth.progress import plain_console
 
 app = typer.Typer(
     help="Labelled synthetic retinas for anyone who lacks real ones, with the evidence that they are good enough.",
@@ -68,23 +71,32 @@ def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
     # Huge pages save the CPU about a seventh of a training step of the preset "source"; torch reads this once.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
-    )
+    complaints = plain_console(stderr=True)
+    handler = RichHandler(console=complaints, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     for number in termination_requests():
         signal.signal(number, signal.default_int_handler)  # like Ctrl-C: what is done is kept, what is open is tidied
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no command
     try:
+        _refuse_foreign_names(sys.argv[1:])
         app()
     except RetinasynthError as error:
-        Console(stderr=True).print(f"[bold red]Error:[/] {plain(error.got)}.", soft_wrap=True, highlight=False)
+        got = f"{error.got.rstrip('.')}."
+        complaints.print(Text("Error:", "bold red"), got, soft_wrap=True, highlight=False)
         for label, text in (("Expected", error.expected), ("What to do", error.do)):
             if text:
-                Console(stderr=True).print(f"  {label}: {plain(text)}", soft_wrap=True, highlight=False)
+                complaints.print(f"  {label}: {text.rstrip('.')}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as ending:  # typer makes the first into the second
         if isinstance(ending, KeyboardInterrupt) or ending.code == InterruptedRunError.exit_code:
-            Console(stderr=True).print("Stopped.")
+            complaints.print("Stopped.")
             sys.exit(InterruptedRunError.exit_code)
         raise
+
+
+def _refuse_foreign_names(arguments: Sequence[str]) -> None:
+    """Raise InputError where an argument is not UTF-8: what is written about it is."""
+    for argument in arguments:
+        if argument != printable(argument):
+            raise InputError(f"{argument} is not UTF-8", expected="names in UTF-8", do="Rename the file or folder")

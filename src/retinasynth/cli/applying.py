@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retinasynth.cli.shell import Overrides, Seed, screen
+from retinasynth.cli.shell import Overrides, Seed, point_to, screen
 from retinasynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def whatif(
         soft_wrap=True,
         highlight=False,
     )
-    screen.print(f"Open [bold]{out / 'panel.png'}[/]", soft_wrap=True)
+    point_to("Open", out / "panel.png")
 
 
 def glaucoma(
@@ -109,7 +109,7 @@ def glaucoma(
     study = study_glaucoma(out, model=str(model), eyes=eyes, screened=screened, seed=seed, data=data, workers=workers)
     for sentence in study.sentences:
         screen.print(sentence, highlight=False)
-    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+    point_to("Open", out / "report.html")
 
 
 def vascular(
@@ -125,7 +125,7 @@ def vascular(
     study = study_vascular(out, model=str(model), eyes=eyes, seed=seed, workers=workers)
     for sentence in study.sentences:
         screen.print(sentence, highlight=False)
-    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+    point_to("Open", out / "report.html")
 
 
 def utility(
@@ -242,4 +242,4 @@ def studio(
 def _say(study: "Study", out: Path) -> None:
     for sentence in study.verdict:
         screen.print(sentence, highlight=False)
-    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+    point_to("Open", out / "report.html")

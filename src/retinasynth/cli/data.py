@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from retinasynth.cli.shell import Seed, plain, screen
+from retinasynth.cli.shell import Seed, screen
 
 app = typer.Typer(help="Look at data sets and prepare them.", no_args_is_help=True)
 
@@ -53,9 +54,9 @@ def data_inspect(
         more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""
         screen.print(f"Photographs (width x height): {', '.join(sizes[:5])}{more}", highlight=False, soft_wrap=True)
     for note in found.notes:
-        screen.print(plain(note), highlight=False, soft_wrap=True)
+        screen.print(note.rstrip("."), highlight=False, soft_wrap=True)
     for problem in found.problems:
-        screen.print(f"[bold red]Problem:[/] {plain(problem)}.", highlight=False, soft_wrap=True)
+        screen.print(Text("Problem:", "bold red"), f"{problem.rstrip('.')}.", highlight=False, soft_wrap=True)
     screen.print("Nothing wrong was found." if found.ok else f"{len(found.problems)} problem(s).", highlight=False)
     raise typer.Exit(0 if found.ok else 1)
 

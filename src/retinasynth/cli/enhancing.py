@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from retinasynth.cli.shell import Overrides, plain, screen
+from retinasynth.cli.shell import Overrides, point_to, screen
 from retinasynth.errors import InputError
 
 app = typer.Typer(help="Make photographs less noisy, sharper and larger.", no_args_is_help=True)
@@ -43,7 +44,7 @@ def enhance_train(
             raise InputError("--data or --out is missing", expected="--data DIR --out RUN, or --resume RUN")
         settings = EnhancerSettings.from_yaml(config) if config else EnhancerSettings.from_preset("enhance")
         run = enhancement.train(data, out, settings.with_overrides(overrides or []))
-    screen.print(f"Done. The model is in [bold]{run / 'model'}[/]", soft_wrap=True)
+    point_to("Done. The model is in", run / "model")
 
 
 @app.command("apply")
@@ -64,8 +65,10 @@ def enhance_apply(
 
     doubts = enhance_folder(Enhancer.load(model), path, out, scale=scale, noise=noise, blur=blur)
     for name, reason in doubts.items():
-        screen.print(f"[yellow]{plain(name)}[/]: {plain(reason)}.", soft_wrap=True, highlight=False)
-    screen.print(f"Done: {out}. {WARNING}", soft_wrap=True, highlight=False)
+        screen.print(Text.assemble((name, "yellow"), f": {reason.rstrip('.')}."), soft_wrap=True, highlight=False)
+    left_out = sum(not (out / "images" / f"{name}.png").is_file() for name in doubts)
+    more = f"; {left_out} could not be enhanced" if left_out else ""
+    screen.print(f"Done: {out}{more}. {WARNING}", soft_wrap=True, highlight=False)
 
 
 @app.command("evaluate")
@@ -95,4 +98,4 @@ def enhance_evaluate(
         screen.print(shown)
     for sentence in result.sentences:
         screen.print(sentence)
-    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+    point_to("Open", out / "report.html")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from retinasynth.cli.shell import Overrides, Seed, screen
+from retinasynth.cli.shell import Overrides, Seed, point_to, screen
 from retinasynth.errors import InputError
 
 
@@ -81,7 +81,7 @@ def evaluate(
     screen.print(table)
     for sentence in result.sentences:
         screen.print(sentence)
-    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+    point_to("Open", out / "report.html")
 
 
 def measure(
@@ -148,7 +148,7 @@ def ablate(
     screen.print(shown)
     for sentence in result.verdict:
         screen.print(sentence)
-    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+    point_to("Open", out / "report.html")
 
 
 def tune(
@@ -186,7 +186,7 @@ def tune(
         screen.print(sentence)
     if result.best is not None:
         screen.print(f"Train with: retinasynth train --config {out / 'best.yaml'} --data DIR --out RUN", soft_wrap=True)
-    screen.print(f"Open [bold]{out / 'report.html'}[/]", soft_wrap=True)
+    point_to("Open", out / "report.html")
 
 
 def bench(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from retinasynth.cli.shell import Overrides, Seed, screen
+from retinasynth.cli.shell import Overrides, Seed, point_to, screen
 from retinasynth.errors import InputError
 
 
@@ -20,7 +20,7 @@ def demo(
     from retinasynth.experiments.demo import run_demo
 
     made = run_demo(out)
-    screen.print(f"Done. Open [bold]{made / 'evaluation' / 'report.html'}[/]", soft_wrap=True)
+    point_to("Done. Open", made / "evaluation" / "report.html")
 
 
 def train(
@@ -51,7 +51,7 @@ def train(
         if preset and config:
             raise InputError("--preset and --config stand together", expected="one of them")
         run = api.train(data, out, preset=preset or "source", config=config, overrides=overrides or [])
-    screen.print(f"Done. The model is in [bold]{run / 'model'}[/]", soft_wrap=True)
+    point_to("Done. The model is in", run / "model")
 
 
 def adapt(
@@ -65,16 +65,19 @@ def adapt(
 ) -> None:
     """Make a generator of your own camera from photographs alone: labels, sheets to review, training."""
     from retinasynth.applications.adaptation import adapt as run_adaptation
+    from retinasynth.tables import read_table
 
     run = run_adaptation(photos, out, preset=preset, overrides=overrides or [], labels_only=labels_only)
     sheets, reject = out / "labels" / "sheets", out / "labels" / "reject.txt"
-    screen.print(
-        f"Look at [bold]{sheets}[/]; list what is wrong in [bold]{reject}[/], one name a line.", soft_wrap=True
-    )
+    point_to("Look at", sheets)
+    point_to("List what is wrong, one name a line, in", reject)
+    rejected = len(list(read_table(out / "labels" / "rejected.csv"))) - 1
+    if rejected:
+        point_to(f"{rejected} of the photographs cannot be used, see", out / "labels" / "rejected.csv")
     if labels_only:
         screen.print("Then run the command again without --labels-only.")
         return
-    screen.print(f"Done. The model is in [bold]{run / 'model'}[/]", soft_wrap=True)
+    point_to("Done. The model is in", run / "model")
 
 
 def generate(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Overrides, screen
+from retinasynth.cli.shell import Overrides, point_to, screen
 from retinasynth.errors import InputError
 
 app = typer.Typer(help="Find vessels, disc, cup and lesions in photographs.", no_args_is_help=True)
@@ -82,7 +82,7 @@ def segment_train(
             else SegmenterSettings.from_preset(preset or of_target).with_overrides(changes if not preset else [])
         )
         run = segmentation.train(data or [], out, settings.with_overrides(overrides or []))
-    screen.print(f"Done. The model is in [bold]{run / 'model'}[/]", soft_wrap=True)
+    point_to("Done. The model is in", run / "model")
 
 
 @app.command("predict")
@@ -151,4 +151,4 @@ def segment_evaluate(
             cells = [f"{each.mean:.4f} ({each.low:.4f} to {each.high:.4f})" if each else "" for each in (one, other)]
             table.add_row(name, *cells[: len(columns)])
         screen.print(table)
-    screen.print(f"Panels: [bold]{out / 'panels'}[/]", soft_wrap=True)
+    point_to("Panels:", out / "panels")

@@ -1,11 +1,14 @@
 """What all commands share: the screen, and options that several have."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
-screen = Console()
+from retinasynth.progress import plain_console
+
+screen = plain_console()
 
 Overrides = Annotated[
     list[str] | None,
@@ -16,8 +19,6 @@ Overrides = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 
 
-def plain(text: str) -> str:
-    """Text of ours as rich prints it literally, without a full stop."""
-    from rich.markup import escape
-
-    return escape(text.rstrip("."))
+def point_to(what: str, path: Path) -> None:
+    """Say where something is."""
+    screen.print(what, Text(str(path), "bold"), soft_wrap=True)

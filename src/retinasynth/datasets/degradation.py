@@ -4,7 +4,6 @@ What is drawn at random (`drawn_degradation`) is told apart from what it does (`
 replayed.
 """
 
-import io
 import math
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from retinasynth.config import DegradationSettings
-from retinasynth.images import Photograph, Signed
+from retinasynth.images import Photograph, Signed, through_jpeg
 
 SCALES = (1, 2, 4)
 _ALONE = ((True, False, False), (False, True, False), (True, True, False), (False, False, True))
@@ -117,7 +116,7 @@ def degraded(photograph: Photograph, degradation: Degradation, random: np.random
     if degradation.noise:
         values = values + random.standard_normal(values.shape, np.float32) * np.float32(255 * degradation.noise)
     result = _whole(values)
-    return _compressed(result, degradation.quality) if degradation.quality else result
+    return through_jpeg(result, degradation.quality) if degradation.quality else result
 
 
 def enlarged(photograph: Photograph, scale: int) -> Photograph:
@@ -149,9 +148,3 @@ def with_told(signed: Signed, told: Told) -> Signed:
 
 def _whole(values: NDArray[np.floating]) -> Photograph:
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
-
-
-def _compressed(photograph: Photograph, quality: int) -> Photograph:
-    buffer = io.BytesIO()
-    Image.fromarray(photograph).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))

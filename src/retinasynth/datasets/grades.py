@@ -5,7 +5,6 @@ international clinical diabetic retinopathy and diabetic macular edema disease s
 eye of grade 0 has no lesion of any kind, so all lesion planes that nobody drew are known to be empty there.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from retinasynth.datasets.matching import EyeFiles, Found, plain
 from retinasynth.datasets.splits import HRF
 from retinasynth.errors import DataError
 from retinasynth.images import stem_of
+from retinasynth.tables import read_table
 
 LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 WORST = 4
@@ -41,16 +41,17 @@ def with_grades(found: Found, place: Path) -> Found:
 
 def _read(table: Path, name: str) -> dict[tuple[str, str], int]:
     """Grades by side ("train", "test" or "" for either) and image; nothing where it is another kind of table."""
+    rows = read_table(table)
+    header = [plain(cell) for cell in next(rows, [])]
+    place = next((header.index(key) for key in _IMAGE if key in header), None)
+    if place is None or _GRADE not in header:
+        return {}
     try:
-        with table.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.reader(lines)
-            header = [plain(cell) for cell in next(rows, [])]
-            place = next((header.index(key) for key in _IMAGE if key in header), None)
-            if place is None or _GRADE not in header:
-                return {}
-            cells = [(row[place].strip(), row[header.index(_GRADE)].strip()) for row in rows if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error, IndexError) as error:
-        raise DataError(f"{table} cannot be read ({error})", expected="comma-separated text in UTF-8") from error
+        cells = [(row[place].strip(), row[header.index(_GRADE)].strip()) for row in rows if any(row)]
+    except IndexError as error:
+        raise DataError(
+            f"{table} cannot be read: a row is incomplete", expected="an image and its grade in every row"
+        ) from error
     side = "train" if "train" in name else "test" if "test" in name else ""
     for image, grade in cells:
         if grade not in map(str, range(WORST + 1)):

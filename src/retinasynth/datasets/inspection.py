@@ -6,7 +6,7 @@ most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
+from retinasynth.anatomy import Eye, usable
 from retinasynth.datasets.layouts import DataSet, EyeFiles, Split, find_eyes, fit_mask
 from retinasynth.datasets.twins import Sketch, Twins, brightest, evened, find_twins, sketch
 from retinasynth.errors import DataError, ImageError
@@ -82,6 +83,7 @@ class Inspection:
         empty: vessel and field-of-view masks with nothing in them.
         not_binary: ``file`` and ``grey``, the share of pixels that are neither nearly black nor nearly white.
         other_shape: ``file`` and ``reason``: masks that cannot be laid on their photograph.
+        unusable: ``file`` and ``reason``: tiny pictures, and vessels that cover more than vessels do.
         misfits: ``name``, ``fit`` (see `MIN_FIT`) and ``fits_when``, the mirror image that would fit, if any.
         duplicates: groups of names on one side that show one retina but are not said to be one eye.
         leaks: the same retina on both sides of the split.
@@ -100,6 +102,7 @@ class Inspection:
     empty: list[str] = field(default_factory=list)
     not_binary: list[dict[str, str | float]] = field(default_factory=list)
     other_shape: list[dict[str, str]] = field(default_factory=list)
+    unusable: list[dict[str, str]] = field(default_factory=list)
     misfits: list[dict[str, str | float]] = field(default_factory=list)
     duplicates: list[list[str]] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
@@ -186,11 +189,17 @@ class _Look:
         if photograph is not None:
             self.sketch = sketch(photograph)
             self.found.sizes[f"{photograph.shape[1]}x{photograph.shape[0]}"] = 1
-        for plane, picture in pictures.items():
-            self._mask(plane, picture, photograph)
+        read = {plane: self._mask(plane, picture, photograph) for plane, picture in pictures.items()}
+        masks = {plane: mask for plane, mask in read.items() if mask is not None}
+        if photograph is not None or masks:
+            self._eye(masks, photograph)
+        if photograph is not None and "vessels" in masks and min(photograph.shape[:2]) >= _FIT_MIN_PX:
+            fit, fits_when = fit_of(masks["vessels"], photograph)
+            if fit < MIN_FIT:
+                self.found.misfits.append({"name": files.name, "fit": round(fit, 3), "fits_when": fits_when})
 
     def add_to(self, report: Inspection) -> None:
-        for name in ("unreadable", "swapped", "empty", "not_binary", "other_shape", "misfits"):
+        for name in ("unreadable", "swapped", "empty", "not_binary", "other_shape", "unusable", "misfits"):
             getattr(report, name).extend(getattr(self.found, name))
         report.sizes = dict(Counter(report.sizes) + Counter(self.found.sizes))
 
@@ -217,7 +226,8 @@ class _Look:
         half = picture.shape[1] // 2
         return {"photograph": picture[:, :half], "vessels": picture[:, half:]}
 
-    def _mask(self, plane: str, picture: Photograph, photograph: Photograph | None) -> None:
+    def _mask(self, plane: str, picture: Photograph, photograph: Photograph | None) -> Mask | None:
+        """The mask of a plane as it lies on the photograph, where it has something in it and nothing wrong."""
         path = self.files.planes[plane]
         name = _relative(path, self.folder)
         grey = _grey_share(picture)
@@ -227,22 +237,27 @@ class _Look:
             mask = mask_from_photograph(picture) if self.files.side_by_side else read_mask(path, allow_empty=True)
         except ImageError as error:
             self.found.unreadable.append({"file": name, "reason": str(error)})
-            return
+            return None
         if not mask.any():
             if plane in ("vessels", "fov"):
                 self.found.empty.append(name)
-            return
+            return None
         if photograph is None:
-            return
+            return mask
         try:
-            mask = fit_mask(mask, path, self.files.photograph or path, photograph.shape[:2])
+            return fit_mask(mask, path, self.files.photograph or path, photograph.shape[:2])
         except DataError as error:
             self.found.other_shape.append({"file": name, "reason": str(error)})
-            return
-        if plane == "vessels" and min(mask.shape) >= _FIT_MIN_PX:
-            fit, fits_when = fit_of(mask, photograph)
-            if fit < MIN_FIT:
-                self.found.misfits.append({"name": self.files.name, "fit": round(fit, 3), "fits_when": fits_when})
+            return None
+
+    def _eye(self, masks: Mapping[str, Mask], photograph: Photograph | None) -> None:
+        source = self.files.planes.get("vessels") or self.files.photograph or next(iter(self.files.planes.values()))
+        size = photograph.shape[:2] if photograph is not None else next(iter(masks.values())).shape
+        fitting = {plane: mask for plane, mask in masks.items() if mask.shape == size}
+        try:
+            usable(Eye(self.files.name, fitting, photograph), source)
+        except ImageError as error:
+            self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
 
 
 def _grey_share(picture: Photograph) -> float:
@@ -327,9 +342,7 @@ def _sentences(report: Inspection) -> Iterator[str]:
         yield (
             f"{named(report.unpaired)} without partner. Add the mask or the photograph of the same name, or remove it."
         )
-    if report.unreadable:
-        files = named(one["file"] for one in report.unreadable)
-        yield f"{files} cannot be read; the first because {report.unreadable[0]['reason']}"
+    yield from _with_reason(report.unreadable, "cannot be read")
     if report.swapped:
         yield (
             f"{named(report.swapped)}: the photograph is black and white and the mask is not. "
@@ -343,9 +356,8 @@ def _sentences(report: Inspection) -> Iterator[str]:
             f"{files}: the mask has grey pixels, which are read as white above half of the range. "
             "Threshold it yourself, and save masks as PNG."
         )
-    if report.other_shape:
-        files = named(one["file"] for one in report.other_shape)
-        yield f"{files} cannot be laid on its photograph; the first because {report.other_shape[0]['reason']}"
+    yield from _with_reason(report.other_shape, "cannot be laid on its photograph")
+    yield from _with_reason(report.unusable, "cannot be used")
     if report.misfits:
         how = {str(one["fits_when"]) for one in report.misfits} - {""}
         hint = f" Some would fit {' or '.join(sorted(how))}." if how else ""
@@ -364,6 +376,11 @@ def _sentences(report: Inspection) -> Iterator[str]:
             f"{named(map(str, report.leaks))}: the same retina is on both sides of the split, so the test measures "
             "memory. Move all its versions to one side, by hand or by the same subject in subjects.csv."
         )
+
+
+def _with_reason(found: Sequence[Mapping[str, str]], what: str) -> Iterator[str]:
+    if found:
+        yield f"{named(one['file'] for one in found)} {what}; the first because {found[0]['reason']}"
 
 
 def named(names: Iterable[str]) -> str:

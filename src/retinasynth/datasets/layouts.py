@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.anatomy import Eye
+from retinasynth.anatomy import Eye, usable
 from retinasynth.anatomy.label_map import GEOMETRY_FOLDER, read_geometry
 from retinasynth.anatomy.phantom import phantom_folder
 from retinasynth.datasets.grades import LESIONS, with_grades
@@ -162,7 +162,8 @@ def read_eye(files: EyeFiles) -> Eye:
     2 %, as when photographs were published at a reduced size.
 
     Raises:
-        ImageError: a file is damaged or not binary, or the mask of the vessels or of the field of view is empty.
+        ImageError: a file is damaged, not binary or tiny, or the mask of the vessels or of the field of view is empty,
+            or that of the vessels full (`retinasynth.anatomy.eye.usable`).
         DataError: a mask has another shape than its photograph, a side-by-side picture cannot be halved, or the file of
             the geometry is damaged or speaks of another size.
     """
@@ -177,7 +178,8 @@ def read_eye(files: EyeFiles) -> Eye:
     fitted = {plane: fit_mask(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
     geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
-    return Eye(files.name, fitted | empty, photograph, geometry)
+    source = files.planes["vessels"] if "vessels" in fitted else reference
+    return usable(Eye(files.name, fitted | empty, photograph, geometry), source)
 
 
 def photograph_of(files: EyeFiles) -> Photograph:
@@ -220,7 +222,7 @@ def _read_side_by_side(files: EyeFiles) -> Eye:
     mask = mask_from_photograph(picture[:, width // 2 :])
     if not mask.any():
         raise ImageError(f"{path}: the right half is all black", expected="the mask of the vessels there")
-    return Eye(files.name, {"vessels": mask}, picture[:, : width // 2])
+    return usable(Eye(files.name, {"vessels": mask}, picture[:, : width // 2]), path)
 
 
 def _recognised(folder: Path) -> tuple[Path, Found] | None:

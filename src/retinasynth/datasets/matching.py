@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from retinasynth.anatomy import PLANES
-from retinasynth.errors import DataError
+from retinasynth.errors import DataError, printable
 from retinasynth.images import is_picture, stem_of
 
 Split = Literal["train", "test"]
@@ -63,6 +63,9 @@ class EyeFiles:
             `photograph` and ``planes["vessels"]`` are that file.
         geometry: file that says how the eye lies in its picture (`retinasynth.anatomy.label_map`), or None.
         grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.datasets.grades`); None where it is unknown.
+
+    Raises:
+        DataError: a name is not UTF-8, so that it could not be written into tables, manifests and reports.
     """
 
     name: str
@@ -75,6 +78,11 @@ class EyeFiles:
     side_by_side: bool = False
     geometry: Path | None = None
     grade: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.name, str(self.photograph), *map(str, self.planes.values())):
+            if name != printable(name):
+                raise DataError(f"{name} is not UTF-8", expected="names in UTF-8", do="Rename the file or folder")
 
     def has(self, planes: Sequence[str]) -> bool:
         """Whether all of these planes are known, if only to be empty."""

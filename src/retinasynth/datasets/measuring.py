@@ -1,7 +1,5 @@
 """Biomarkers of all eyes in a mask file, a folder of label maps or a data set."""
 
-import csv
-import io
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from retinasynth.datasets.layouts import read_eye
 from retinasynth.datasets.overlays import labelled_eyes
 from retinasynth.files import write_text
 from retinasynth.progress import progress
+from retinasynth.tables import table_text
 
 
 def measure_path(path: Path) -> dict[str, Biomarkers]:
@@ -38,11 +37,8 @@ def write_measures(path: Path, measures: dict[str, Biomarkers]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    text = io.StringIO()
-    table = csv.DictWriter(text, ["name", *COLUMNS], lineterminator="\n")
-    table.writeheader()
+    rows = []
     for name, one in measures.items():
-        table.writerow(
-            {"name": name} | {key: f"{value:.6g}" for key, value in asdict(one).items() if value is not None}
-        )
-    write_text(path, text.getvalue())
+        values = asdict(one)
+        rows.append([name, *("" if values[key] is None else f"{values[key]:.6g}" for key in COLUMNS)])
+    write_text(path, table_text(["name", *COLUMNS], rows))

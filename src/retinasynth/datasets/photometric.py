@@ -1,6 +1,5 @@
 """How the same retina would look through another camera, in other light: random changes of colour and sharpness."""
 
-import io
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from retinasynth.images import Photograph
+from retinasynth.images import Photograph, through_jpeg
 
 Picture = NDArray[np.float32]  # (height, width, 3) in [0, 1]
 
@@ -39,7 +38,7 @@ def as_another_camera(photograph: Photograph, random: np.random.Generator, stren
         if random.random() < chance:
             picture = change(picture, random, strength)
     result = np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
-    return _compressed(result, random) if random.random() < 0.25 else result
+    return through_jpeg(result, int(random.integers(35, 90))) if random.random() < 0.25 else result
 
 
 def _mixed_channels(picture: Picture, random: np.random.Generator, strength: float) -> Picture:
@@ -88,12 +87,6 @@ def _noisy(picture: Picture, random: np.random.Generator, strength: float) -> Pi
     if random.random() < 0.5:
         grain = ndimage.gaussian_filter(grain, (0.7, 0.7, 0)) * np.float32(2.5)  # which about keeps its deviation
     return _clipped(picture + grain)
-
-
-def _compressed(photograph: Photograph, random: np.random.Generator) -> Photograph:
-    buffer = io.BytesIO()
-    Image.fromarray(photograph).save(buffer, "JPEG", quality=int(random.integers(35, 90)))
-    return np.asarray(Image.open(buffer))
 
 
 def _clipped(values: NDArray[np.floating[Any]]) -> Picture:

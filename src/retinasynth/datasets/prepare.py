@@ -5,9 +5,7 @@ as it is, flipped left-right, flipped up-down, and rotated by up to 45 degrees w
 files. The file ``subjects.csv`` beside them says which files come from one eye, which the Kaggle set does not tell.
 """
 
-import csv
 import hashlib
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
@@ -28,6 +26,7 @@ from retinasynth.images import (
     write_mask,
     write_photograph,
 )
+from retinasynth.tables import table_text
 
 Recipe = Literal["plain", "kaggle"]
 
@@ -86,9 +85,7 @@ def prepare(
                 rows.append((version.name, files.subject, files.eye, files.split, transformation))
             if progress is not None:
                 progress(number, len(eyes))
-        table = io.StringIO()
-        csv.writer(table, lineterminator="\n").writerows([SUBJECTS_COLUMNS, *rows])
-        write_text(folder / SUBJECTS_FILE, table.getvalue())
+        write_text(folder / SUBJECTS_FILE, table_text(SUBJECTS_COLUMNS, rows))
     return find_eyes(out)
 
 

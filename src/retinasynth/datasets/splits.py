@@ -1,6 +1,5 @@
 """Whose eye it is and on which side of the split: names, published splits, the user's table, and a split by subject."""
 
-import csv
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from retinasynth.datasets.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_twins
 from retinasynth.errors import DataError
 from retinasynth.images import stem_of
+from retinasynth.tables import read_table
 
 SUBJECTS_FILE = "subjects.csv"
 SUBJECTS_COLUMNS = ("image", "subject", "eye", "split", "transformation")
@@ -89,11 +89,8 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     Raises:
         DataError: a column is missing or unknown, a row is incomplete, or an image is unknown, ambiguous or repeated.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets write a byte order mark
-        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read ({error})", expected="comma-separated text in UTF-8") from error
+    first, *rows = list(read_table(path)) or [[]]
+    header = [cell.strip() for cell in first]
     columns_are_known = set(header) <= set(SUBJECTS_COLUMNS) and len(set(header)) == len(header)
     if not (columns_are_known and {"image", "subject"} <= set(header)):
         raise DataError(
@@ -109,7 +106,10 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     left_out = {spelling for file in found.unpaired for spelling in (stem_of(file), file.name)}
     by_name: dict[str, dict[str, str]] = {}
     for cells in rows:
-        row = dict(zip(header, cells, strict=False))
+        row = {
+            column: cell if column == "image" and cell in names.keys() | left_out else cell.strip()
+            for column, cell in zip(header, cells, strict=False)
+        }
         if len(cells) != len(header) or not (row["image"] and row["subject"]):
             raise DataError(f"{path}: a row is incomplete: {','.join(cells)}", expected=",".join(header))
         if row.get("split", "") not in ("", "train", "test"):

@@ -4,7 +4,6 @@ The search is that for twins (`retinasynth.datasets.twins`). What it is worth is
 that are nobody's copies, and on copies that are planted.
 """
 
-import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from scipy import ndimage, stats
 
 from retinasynth.datasets.twins import MIN_CORRELATION, MIN_TEXTURE, Sketch, Twins, find_twins_between, sketch
 from retinasynth.evaluation.intervals import LEVEL
-from retinasynth.images import Photograph, resize_photograph
+from retinasynth.images import Photograph, resize_photograph, through_jpeg
 
 PLANTED = 12  # training photographs of as many people
 SAME_SHAPE = 0.1  # pictures whose width : height differs by less are compared as they are
@@ -199,9 +198,7 @@ def _turned(photograph: Photograph) -> Photograph:
 
 
 def _recoded(photograph: Photograph) -> Photograph:
-    file = io.BytesIO()
-    Image.fromarray(photograph).save(file, "JPEG", quality=40)
-    return np.asarray(Image.open(file))
+    return through_jpeg(photograph, 40)
 
 
 def _blurred(photograph: Photograph) -> Photograph:

@@ -1,7 +1,5 @@
 """From pairs of pictures to ``evaluation.json``, ``pictures.csv``, ``panels/`` and ``report.html``."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +43,7 @@ from retinasynth.images import (
     write_photograph,
 )
 from retinasynth.parallel import in_order
+from retinasynth.tables import table_text
 
 _SIZE = (SIZE_PX, SIZE_PX)
 GENERATED = "Generated"  # title of a view
@@ -399,14 +398,10 @@ def _write_panel(path: Path, example: Example, model: Figures) -> None:
 
 def _table(evaluation: Evaluation) -> str:
     """One row for each picture; a figure that could not be measured is not a number, that of no baseline empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["name", "eye", *Figures._fields, *FoundAgain._fields]
-        + [f"{baseline}_{measure}" for baseline in BASELINE_NAMES for measure in Figures._fields]
-    )
+    of_baselines = [f"{baseline}_{measure}" for baseline in BASELINE_NAMES for measure in Figures._fields]
     absent = ("",) * len(Figures._fields)
+    rows = []
     for picture in evaluation.pictures:
         answers = [figure for name in BASELINE_NAMES for figure in picture.baselines.get(name, absent)]
-        writer.writerow([picture.name, picture.eye, *picture.model, *picture.found_again, *answers])
-    return text.getvalue()
+        rows.append([picture.name, picture.eye, *picture.model, *picture.found_again, *answers])
+    return table_text(["name", "eye", *Figures._fields, *FoundAgain._fields, *of_baselines], rows)

@@ -1,7 +1,5 @@
 """How well a segmenter finds what people drew: per picture, with intervals, beside the second observer."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ from retinasynth.files import new_folder, write_json, write_text
 from retinasynth.images import Mask, draw_panels, read_mask, square_photograph, write_photograph
 from retinasynth.models.prediction import found_planes, predict
 from retinasynth.progress import progress
+from retinasynth.tables import table_text
 
 CONVENTIONS = {
     "where": "inside the field of view: the set's own mask where it has one, else as found in the photograph",
@@ -209,15 +208,12 @@ def centre_error(found: Mask, drawn: Mask) -> float:
 
 
 def _table(result: SegmentationResult) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = Agreement._fields
-    writer.writerow(
-        ["plane", "name", "subject", *names, "centre_error", *(f"second_observer_{name}" for name in names)]
-    )
+    columns = ["plane", "name", "subject", *names, "centre_error", *(f"second_observer_{name}" for name in names)]
+    rows = []
     for plane, judged in result.pictures.items():
         for one in judged:
             second: Sequence[float] = one.second or [float("nan")] * len(names)
             figures = [*one.model, one.centre_error, *second]
-            writer.writerow([plane, one.name, one.subject, *("" if np.isnan(x) else f"{x:.6g}" for x in figures)])
-    return text.getvalue()
+            rows.append([plane, one.name, one.subject, *("" if np.isnan(x) else f"{x:.6g}" for x in figures)])
+    return table_text(columns, rows)

@@ -1,7 +1,5 @@
 """What an ablation showed: every row beside the baseline, in figures and in plain words."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from retinasynth.experiments.comparison import (
 )
 from retinasynth.experiments.runs import pictures_seen
 from retinasynth.experiments.table import Row, Table, changes
+from retinasynth.tables import table_text
 
 BASELINE = "The baseline, which the others are compared with."
 
@@ -107,15 +106,14 @@ class Ablation:
 
     def to_csv(self) -> str:
         """What ``ablation.csv`` holds: a line for each row and measure."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
         differences = [f"difference_{name}" for name in ("mean", "low", "high")]
-        writer.writerow(["row", "measure", "seeds", "mean", "low", "high", *differences, "seed_spread", "outcome"])
+        columns = ["row", "measure", "seeds", "mean", "low", "high", *differences, "seed_spread", "outcome"]
+        rows = []
         for result in self.rows:
             for name, level in result.measures.items():
                 figures = [result.row.name, name, len(level.seeds), *level[:3]]
-                writer.writerow([*figures, *result.differences.get(name, [""] * len(Difference._fields))])
-        return text.getvalue()
+                rows.append([*figures, *result.differences.get(name, [""] * len(Difference._fields))])
+        return table_text(columns, rows)
 
 
 def summarise(

@@ -1,6 +1,5 @@
 """Two rows of runs compared: picture by picture, over eyes and over seeds, with what may be said of it."""
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from retinasynth.errors import DataError
 from retinasynth.evaluation import intervals, results
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.evaluation.results import BASELINE_NAMES, Outcome
+from retinasynth.tables import read_table
 
 Expectation = Literal["worse", "better"]
 Tendency = Outcome | Literal["mixed"]
@@ -75,8 +75,8 @@ def read_measured(evaluation: Path) -> Measured:
         DataError: they cannot be read.
     """
     try:
-        with (evaluation / "pictures.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        columns, *lines = read_table(evaluation / "pictures.csv")
+        rows = [dict(zip(columns, cells, strict=True)) for cells in lines]
         found = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
         of_others = tuple(f"{baseline}_" for baseline in BASELINE_NAMES)
         measures = [name for name in rows[0] if name not in ("name", "eye") and not name.startswith(of_others)]
@@ -87,7 +87,7 @@ def read_measured(evaluation: Path) -> Measured:
             {name: values for name, values in each.items() if all(map(math.isfinite, values))},
             {name: float(value) for name, path in OF_THE_SET.items() if (value := _at(found, path)) is not None},
         )
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (DataError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DataError(
             f"{evaluation} cannot be read as an evaluation ({type(error).__name__}: {error})",
             do="Remove that folder and run the same command again",

@@ -8,9 +8,7 @@ without. Run again, it goes on where it stopped. Writes ``detection.json``, ``de
 each classifier is of each test photograph), ``figure.svg`` and ``report.html``.
 """
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +51,7 @@ from retinasynth.parallel import THREADS, in_order
 from retinasynth.progress import progress
 from retinasynth.resuming import going_on
 from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
+from retinasynth.tables import table_text
 
 ALL = "all"
 COUNTS = ("20", "50", "100", ALL)
@@ -609,11 +608,10 @@ def _about(
 
 
 def _scores_csv(scores: Scores, judges: Sequence[EyeFiles]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "grade", "arm", "count", "draw", "score"])
-    for (arm, count), rows in scores.items():
-        for draw, row in enumerate(rows):
-            for files, score in zip(judges, row, strict=True):
-                writer.writerow([files.name, files.grade, arm.name, count, draw, score])
-    return text.getvalue()
+    rows = [
+        [files.name, files.grade, arm.name, count, draw, score]
+        for (arm, count), draws in scores.items()
+        for draw, of_draw in enumerate(draws)
+        for files, score in zip(judges, of_draw, strict=True)
+    ]
+    return table_text(["name", "grade", "arm", "count", "draw", "score"], rows)

@@ -5,9 +5,7 @@ photographs is compared with what was asked for, across all photographs and with
 its own control.
 """
 
-import csv
 import functools
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +30,7 @@ from retinasynth.models.folders import format_of
 from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.resuming import Line, read_lines
 from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.tables import table_text
 
 STUDY = "study.json"  # what was asked for
 SHOWN = ("generated", "asked for", "found")  # rows of tiles
@@ -301,11 +300,8 @@ def curve(ill: Sequence[float], healthy: Sequence[float]) -> tuple[NDArray[np.fl
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of plain values as CSV, atomically; None becomes an empty cell."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_text(path, text.getvalue())
+    columns = list(rows[0])
+    write_text(path, table_text(columns, [[row.get(column) for column in columns] for row in rows]))
 
 
 def sheet(rows: Sequence[Sequence[Photograph]]) -> Photograph:

@@ -4,14 +4,13 @@
 intervals, in differences between two arms, and in plain words.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from retinasynth.evaluation.intervals import Estimate
 from retinasynth.evaluation.results import Outcome
+from retinasynth.tables import table_text
 
 
 @dataclass(frozen=True)
@@ -126,16 +125,18 @@ class Study:
 
     def to_csv(self) -> str:
         """A line for each arm or difference, number and measure."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["arm", "minus", "count", "measure", "mean", "low", "high", "n", "outcome", "source"])
-        for point in self.points:
-            for name, estimate in point.measures.items():
-                writer.writerow([point.arm, "", point.count, name, *estimate, "", point.source])
-        for gap in self.gaps:
-            for name, estimate in gap.measures.items():
-                writer.writerow([gap.first, gap.second, gap.count, name, *estimate, outcome(estimate), ""])
-        return text.getvalue()
+        rows = [
+            [point.arm, "", point.count, name, *estimate, "", point.source]
+            for point in self.points
+            for name, estimate in point.measures.items()
+        ]
+        rows += [
+            [gap.first, gap.second, gap.count, name, *estimate, outcome(estimate), ""]
+            for gap in self.gaps
+            for name, estimate in gap.measures.items()
+        ]
+        columns = ["arm", "minus", "count", "measure", "mean", "low", "high", "n", "outcome", "source"]
+        return table_text(columns, rows)
 
 
 def outcome(difference: Estimate) -> Outcome:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from retinasynth import images
-from retinasynth.anatomy import Eye
+from retinasynth.anatomy import Eye, usable
 from retinasynth.anatomy.style import turned
 from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import InputError
@@ -109,7 +109,8 @@ class Synthesizer:
             ``uint8 (height, width, 3)``, or a list of these.
 
         Raises:
-            InputError: this is no mask, or an empty one, or the size or the style is impossible.
+            InputError: this is no mask, or an empty, full or tiny one (`retinasynth.anatomy.eye.usable`), or the size
+                or the style is impossible.
         """
         if isinstance(what, Eye | str | Path | np.ndarray):
             return self._generate_one(what, seed, size, style, knobs)
@@ -185,7 +186,7 @@ class Synthesizer:
         return looked_at[1]
 
     def _labelled(self, what: Drawable) -> Eye:
-        return what if isinstance(what, Eye) else Eye("mask", {"vessels": mask_of(what)})
+        return usable(what if isinstance(what, Eye) else Eye("mask", {"vessels": mask_of(what)}), _source(what))
 
     def _eye(self, what: Drawable) -> Eye:
         """What was given, as an eye with the planes of the model, checked."""
@@ -199,13 +200,13 @@ class Synthesizer:
                 )
             if not what.planes[planes[0]].any():
                 raise InputError(f"Eye {what.name} has an empty plane {planes[0]}", expected="some pixels in it")
-            return what
+            return usable(what)
         if len(planes) > 1:
             raise InputError(
                 f"A single mask was given to {self.name}, which makes photographs from {', '.join(planes)}",
                 expected="an Eye with these planes, or a data set that has a folder for each",
             )
-        return Eye("mask", {planes[0]: mask_of(what)})
+        return usable(Eye("mask", {planes[0]: mask_of(what)}), _source(what))
 
     def label(self, mask: Mask, size: Size) -> Mask:
         """A mask as it lies over the photograph that `generate` makes of it at `size`."""
@@ -244,6 +245,10 @@ class Synthesizer:
 def load(model: Path | str) -> Synthesizer:
     """The model of that name, or in a run folder or a model folder, ready to generate; see `Synthesizer.load`."""
     return Synthesizer.load(model)
+
+
+def _source(what: Drawable) -> Path | str:
+    return what if isinstance(what, Path | str) else ""
 
 
 def mask_of(what: Mask | Path | str) -> Mask:
