@@ -1,6 +1,7 @@
 """The commands as users type them: every one has help and stands in the docs; wrong input gets one clear error."""
 
 import json
+import os
 import runpy
 import signal
 import subprocess
@@ -53,6 +54,39 @@ def test_a_command_that_is_asked_to_end_says_that_it_stopped(number, monkeypatch
         for one, handler in before.items():
             signal.signal(one, handler)
     assert (left.value.code, capfd.readouterr().err) == (130, "Stopped.\n")
+
+
+@pytest.mark.parametrize("name", ["eyes[new]", "b[/c]", "[red]x", ":smile:", "[link=x]"])
+def test_names_are_printed_as_they_are(name, tmp_path):
+    out = tmp_path / name
+    ended = run("grow", "--count", 1, "--size", 64, "--workers", 1, "--out", out)
+    assert (ended.returncode, name in ended.stdout) == (0, True), ended
+    (out / "growing.json").write_text("{}")
+    ended = run("grow", "--count", 1, "--size", 64, "--workers", 1, "--out", out)
+    assert (ended.returncode, name in " ".join(ended.stderr.split())) == (1, True), ended
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_name_that_is_not_utf8_is_refused_in_a_sentence(tmp_path):
+    foreign = os.fsdecode(b"caf\xe9")
+    for side in ("images", "masks"):
+        put = put_photograph if side == "images" else put_mask
+        put(tmp_path / "eyes" / side / f"{foreign}.png", 1, 64, 64)
+    commands = (
+        ("data", "inspect", tmp_path / "eyes"),
+        ("train", "--data", tmp_path / "eyes", "--out", tmp_path / "run"),
+        ("data", "prepare", tmp_path / "eyes", "--out", tmp_path / "prepared"),
+        ("segment", "predict", tmp_path / "eyes" / "images", "--out", tmp_path / "labels"),
+        ("grow", "--count", 1, "--out", tmp_path / foreign),
+    )
+    for words in commands:
+        ended = subprocess.run(
+            [sys.executable, "-m", "retinasynth.cli", *map(str, words)], capture_output=True, check=False
+        )
+        said = " ".join(ended.stderr.decode(errors="replace").split())
+        assert ended.returncode == 1, said
+        assert "is not UTF-8" in said
+        assert "Traceback" not in said
 
 
 # --- Help and documentation --------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ def look(folder: Path) -> Inspection:
 
 
 FINDINGS = (
-    *("unpaired", "unreadable", "swapped", "empty", "not_binary", "other_shape", "misfits", "duplicates", "leaks"),
+    *("unpaired", "unreadable", "swapped", "empty", "not_binary", "other_shape", "unusable", "misfits"),
+    *("duplicates", "leaks"),
 )
 
 
@@ -154,6 +155,17 @@ def test_empty_and_grey_masks_are_listed(folder: Path, eyes: list[Eye]) -> None:
         "not_binary": [{"file": "train/vessels/b.png", "grey": pytest.approx(share, abs=1e-4)}],
     }
     assert len(report.problems) == 2
+
+
+def test_inverted_masks_and_tiny_pictures_are_listed(folder: Path, eyes: list[Eye]) -> None:
+    put(folder / "train", "a", photograph_of(eyes[0]), ~eyes[0].planes["vessels"])
+    put(folder / "train", "b", np.full((1, 1, 3), 99, np.uint8), np.ones((1, 1), np.bool_))
+    report = look(folder)
+    assert [finding["file"] for finding in report.unusable] == ["train/vessels/a.png", "train/vessels/b.png"]
+    assert "inverted?" in report.unusable[0]["reason"]
+    assert "at least 16 px" in report.unusable[1]["reason"]
+    assert not report.ok
+    assert any("vessels/a.png" in problem for problem in report.problems)
 
 
 def test_a_plane_that_may_be_empty_is_no_finding(folder: Path) -> None:

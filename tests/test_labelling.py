@@ -167,6 +167,69 @@ def test_doubtful_photographs_are_listed_with_the_reason(tmp_path):
     assert [eye.name for eye in find_eyes(tmp_path / "set").eyes] == ["photographs-70"]
 
 
+def put_damaged(folder: Path) -> None:
+    """A picture cut off in the middle, and one that is none."""
+    content = next(folder.glob("photo_*.png")).read_bytes()
+    (folder / "cut.png").write_bytes(content[: len(content) // 2])
+    (folder / "text.jpg").write_text("no picture")
+
+
+def test_a_damaged_photograph_is_listed_and_all_else_is_labelled(sets, tmp_path):
+    folder = shutil.copytree(sets[1], tmp_path / "photos")
+    put_damaged(folder)
+    made = label_sets(MODELS, [folder], tmp_path / "set", size_px=200)
+    assert made.kept == 4
+    reasons = {row["name"]: row["reason"] for row in rows_of(tmp_path / "set" / "rejected.csv")}
+    assert reasons.keys() == {"photos-cut", "photos-text"}
+    assert all(reasons.values())
+    assert label_sets(MODELS, [folder], tmp_path / "set", size_px=200) == made
+
+
+def test_a_damaged_photograph_does_not_stop_a_folder_from_being_segmented(sets, tmp_path):
+    folder = shutil.copytree(sets[1], tmp_path / "photos")
+    put_damaged(folder)
+    assert segment_folder(MODELS, folder, tmp_path / "found") == ["cut", "text"]
+    assert len(list((tmp_path / "found" / "vessels").iterdir())) == 4
+    for file in folder.glob("*_6*.png"):
+        file.unlink()
+    (folder / "twin.png").unlink()
+    with pytest.raises(DataError, match=r"None of the 2 photographs could be segmented; .*rejected\.csv says why"):
+        segment_folder(MODELS, folder, tmp_path / "nothing")
+
+
+def test_a_flat_folder_has_people_to_learn_from_and_others_to_test(tmp_path):
+    for seed in range(60, 67):
+        write_photograph(tmp_path / "flat" / f"{seed}.png", phantom_eye(seed, 256).photograph)
+    label_sets(MODELS, [tmp_path / "flat"], tmp_path / "set", size_px=128)
+    found = find_eyes(tmp_path / "set")
+    sides = {side: {eye.name.removeprefix("flat-") for eye in found.split(side)} for side in ("train", "test")}
+    photographs = find_eyes(tmp_path / "flat")
+    assert sides == {side: {eye.name for eye in photographs.split(side)} for side in ("train", "test")}
+    assert (len(sides["train"]), len(sides["test"])) == (6, 1)
+
+
+@pytest.mark.parametrize("damage", ["not JSON", "[" * 100_000, "[]", ""])
+def test_a_damaged_request_is_named(damage, sets, tmp_path):
+    label_sets(MODELS, sets[1:], tmp_path / "set", size_px=128)
+    (tmp_path / "set" / "labelling.json").write_text(damage)
+    with pytest.raises(DataError, match=r"labelling\.json .*Choose another --out"):
+        label_sets(MODELS, sets[1:], tmp_path / "set", size_px=128)
+
+
+@pytest.mark.parametrize("damage", ["not JSON", "", "[]", '{"split": "train"}', '{"name": 3}'])
+def test_a_photograph_whose_line_is_damaged_is_labelled_again(damage, sets, tmp_path, monkeypatch, caplog):
+    label_sets(MODELS, sets[1:], tmp_path / "set", size_px=128)
+    manifest = tmp_path / "set" / "manifest.jsonl"
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([lines[0], damage, *lines[2:]]) + "\n")
+    looked = []
+    monkeypatch.setattr(labelling, "segment", lambda *given, **named: looked.append(1) or seen(*given, **named))
+    label_sets(MODELS, sets[1:], tmp_path / "set", size_px=128)
+    assert len(looked) == 1
+    assert sorted(manifest.read_text().splitlines()) == sorted(lines)
+    assert "damaged lines" in caplog.text
+
+
 def test_a_set_of_which_nothing_can_be_labelled_is_explained(tmp_path):
     for number in range(2):
         write_photograph(tmp_path / "photographs" / f"{number}.png", np.zeros((256, 256, 3), np.uint8))

@@ -14,7 +14,7 @@ from retinasynth.datasets import pairs as module
 from retinasynth.datasets.layouts import EyeFiles, find_eyes
 from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs, steps_per_epoch, whole_batch
 from retinasynth.errors import DataError, ImageError, SettingError
-from retinasynth.images import resize_photograph
+from retinasynth.images import read_mask, resize_photograph, write_mask
 
 SIZE_PX = 32
 AUGMENTED = ["size_px=32", "depth=5", "flip=true", "rotation_deg=40"]
@@ -182,6 +182,14 @@ def test_a_picture_that_cannot_be_read_leaves_no_cache(tmp_path: Path, monkeypat
     assert not list((tmp_path / "cache" / "pairs").iterdir())
     path.write_bytes(whole)
     assert len(load_pairs(files, SIZE_PX)) == 2
+
+
+def test_an_inverted_mask_and_a_tiny_pair_are_not_learnt_from(tmp_path: Path) -> None:
+    folder = put_set(tmp_path / "set", 2)
+    mask = folder / "train" / "vessels" / "eye1.png"
+    write_mask(mask, ~read_mask(mask))
+    with pytest.raises(ImageError, match=r"eye1\.png: vessels cover \d+% .*Is the mask inverted"):
+        load_pairs(files_of(folder), SIZE_PX)
 
 
 def test_an_eye_without_mask_or_photograph_is_refused(tmp_path: Path) -> None:

@@ -123,7 +123,12 @@ def test_a_negative_seed_is_refused(model):
         (np.arange(1024).reshape(32, 32), "1024 different values"),
         (np.ones((2, 3, 4, 5), bool), "has shape"),
         (np.ones((0, 4), bool), "has shape"),
-        (Eye("blind", {"disc": np.ones((8, 8), bool)}), "has no plane vessels"),
+        (Eye("blind", {"disc": np.ones((32, 32), bool)}), "has no plane vessels"),
+        (np.ones((32, 32), bool), r"vessels cover 100% .*Is the mask inverted\?"),
+        (~phantom_eye(5, 128).planes["vessels"], r"vessels cover \d+% .*Is the mask inverted\?"),
+        (Eye("white", {"vessels": np.ones((64, 64), bool)}), r"Eye white: vessels cover 100% .*inverted\?"),
+        (np.ones((1, 1), bool), r"is 1 x 1 px.*at least 16 px"),
+        (np.eye(15, dtype=bool), r"is 15 x 15 px.*at least 16 px"),
     ],
 )
 def test_what_is_no_mask_is_refused(mask, message, model):
@@ -147,10 +152,19 @@ def test_a_set_has_pictures_labels_and_a_manifest(model, tmp_path):
     assert [eye.name for eye in find_eyes(tmp_path / "out").eyes] == ["a", "b", "c"]
 
 
-def test_a_bad_mask_stops_a_set_before_it_begins(model, tmp_path):
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((8, 8), bool), r"b\.png is all black"),
+        (np.ones((64, 64), bool), r"b\.png: vessels cover 100% of the picture.*inverted\?"),
+        (np.eye(8, dtype=bool), r"b\.png is 8 x 8 px"),
+    ],
+    ids=["black", "white", "tiny"],
+)
+def test_a_bad_mask_stops_a_set_before_it_begins(bad, message, model, tmp_path):
     put_mask(tmp_path / "in" / "a.png")
-    images.write_mask(tmp_path / "in" / "b.png", np.zeros((8, 8), bool))
-    with pytest.raises(ImageError, match=r"b\.png is all black"):
+    images.write_mask(tmp_path / "in" / "b.png", bad)
+    with pytest.raises(ImageError, match=message):
         bulk.generate_set(model, bulk.find_masks(tmp_path / "in"), tmp_path / "out", seed=0, size="model")
     assert not (tmp_path / "out").exists()
 
