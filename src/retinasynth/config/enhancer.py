@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from retinasynth.config.generator import OptimiserSettings
-from retinasynth.config.sections import BatchSize, LoopSettings, RunSettings, Section, Steps, Weight, split_names
+from retinasynth.config.sections import BatchSize, LoopSettings, RunSettings, Section, Steps, Text, Weight, split_names
 
 HALVINGS = 3  # of the network
 
@@ -25,7 +25,7 @@ class EnhancementData(Section):
         "own noise away",
     )
     crop_px: int = Field(128, ge=32, le=1024, description="height and width of what the network is trained on")
-    licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
+    licence: Text = Field("", description="licence and origin of the photographs, copied into the model card")
 
 
 class DegradationSettings(Section):

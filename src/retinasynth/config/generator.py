@@ -15,6 +15,7 @@ from retinasynth.config.sections import (
     Section,
     SizePx,
     Steps,
+    Text,
     Weight,
     split_names,
 )
@@ -72,7 +73,7 @@ class DataSettings(Section):
         le=1,
         description="styled: how often an eye is lent the lesions of another, where it is shown whether there are any",
     )
-    licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
+    licence: Text = Field("", description="licence and origin of the photographs, copied into the model card")
 
     @property
     def label_channels(self) -> int:

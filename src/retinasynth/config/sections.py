@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from retinasynth.documents import read_yaml
 from retinasynth.errors import SettingError, shown
@@ -33,6 +33,13 @@ Plane = Literal[
     "soft_exudates",
 ]
 
+
+def _as_writable(text: str) -> str:
+    text.encode()  # UnicodeEncodeError, which is a ValueError, for half a character
+    return text
+
+
+Text = Annotated[str, AfterValidator(_as_writable)]  # that is written into files and pictures
 
 # What a number can be. These bounds are far beyond what anybody trains, and keep a number that is a mistake, or that a
 # stranger wrote, from becoming a picture or a network that no memory holds.

@@ -14,6 +14,7 @@ from retinasynth.config.sections import (
     RunSettings,
     Section,
     Steps,
+    Text,
     Weight,
     split_names,
 )
@@ -49,7 +50,7 @@ class SegmentationData(Section):
     validation_share: float = Field(
         0.15, ge=0, lt=1, description="of the people of each set, at least one; they fix the thresholds"
     )
-    licence: str = Field("", description="licence and origin of the photographs, copied into the model card")
+    licence: Text = Field("", description="licence and origin of the photographs, copied into the model card")
 
 
 class AugmentationSettings(Section):

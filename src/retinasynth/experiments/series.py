@@ -24,9 +24,9 @@ from retinasynth.datasets.resumable import ResumableSet
 from retinasynth.errors import InputError
 from retinasynth.evaluation import intervals
 from retinasynth.evaluation.intervals import Estimate, bootstrap_mean
-from retinasynth.files import sha256_of, write_text
+from retinasynth.files import write_text
 from retinasynth.images import Mask, Photograph, mask_as_photograph, resize_photograph
-from retinasynth.models.folders import format_of
+from retinasynth.models.folders import fingerprint_of
 from retinasynth.models.weights import GENERATORS, model_folder
 from retinasynth.resuming import Line, read_lines
 from retinasynth.synthesis.synthesizer import Synthesizer
@@ -90,14 +90,13 @@ def write_series(
         OutputError: `out` holds something else, or cannot be written.
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
-    folder = model_folder(model, bundled=GENERATORS)
-    format_of(folder)  # says so where it is no model folder
+    weights = fingerprint_of(model_folder(model, bundled=GENERATORS))
     if not generator(model).config.is_styled:
         raise InputError(f"{model} follows no style", expected="a model of the architecture styled")
     what = {
         "retinasynth": retinasynth.__version__,
         "recipe": RECIPE,
-        "model": sha256_of(folder / "model.safetensors"),
+        "model": weights,
         "seed": seed,
         **asked,
     }

@@ -8,9 +8,17 @@ from typing import Any, Self
 from pydantic import ConfigDict
 
 import retinasynth
-from retinasynth.config import DegradationSettings, EnhancerNetworkSettings, EnhancerSettings, Section
+from retinasynth.config import DegradationSettings, EnhancerNetworkSettings, EnhancerSettings, Section, Text
 from retinasynth.models.enhancers import EnhancementNetwork
-from retinasynth.models.folders import FORMAT_VERSION, load_weights, read_config, training_facts, write_model_folder
+from retinasynth.models.folders import (
+    FORMAT_VERSION,
+    NOTHING,
+    Training,
+    load_network,
+    read_config,
+    training_facts,
+    write_model_folder,
+)
 
 FORMAT = "retinasynth-enhancer"
 CONVENTIONS = {
@@ -39,12 +47,12 @@ class EnhancerConfig(Section):
 
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
-    retinasynth_version: str = retinasynth.__version__
-    preset: str
+    retinasynth_version: Text = retinasynth.__version__
+    preset: Text
     network: EnhancerNetworkSettings
     degradation: DegradationSettings
-    conventions: Mapping[str, str] = CONVENTIONS
-    training: Mapping[str, Any] = {}
+    conventions: Mapping[Text, Text] = CONVENTIONS
+    training: Training = NOTHING
 
     @classmethod
     def of(cls, settings: EnhancerSettings, training: Mapping[str, Any]) -> Self:
@@ -85,10 +93,9 @@ def load_enhancer(folder: Path) -> EnhancerModel:
     Raises:
         ModelError: the folder or one of its files is missing, damaged, or not of an enhancer.
     """
-    config = read_config(Path(folder), EnhancerConfig, FORMAT)
-    network = EnhancementNetwork(config.network)
-    load_weights(Path(folder), network)
-    return EnhancerModel(network.eval(), config)
+    folder = Path(folder)
+    config = read_config(folder, EnhancerConfig, FORMAT)
+    return EnhancerModel(load_network(folder, lambda: EnhancementNetwork(config.network)), config)
 
 
 def _model_card(config: EnhancerConfig) -> str:

@@ -12,7 +12,7 @@ from retinasynth.config import EnhancerNetworkSettings
 from retinasynth.config.enhancer import HALVINGS
 from retinasynth.datasets.degradation import Told, enlarged, with_told
 from retinasynth.images import Photograph, photograph_from_signed, signed_from_photograph
-from retinasynth.models.generation import evaluation_mode, fast_precision
+from retinasynth.models.generation import evaluation_mode, fast_precision, finite
 
 DETAIL_GAIN = 16.0  # what is to be restored is small beside the colour of a retina; unscaled, little is learnt
 NEIGHBOURHOOD_PX = 15  # whose mean is no detail
@@ -171,7 +171,7 @@ def enhanced(
         for rows in _tiles(whole.shape[0], inner, margin):
             for columns in _tiles(whole.shape[1], inner, margin):
                 tile = with_told(signed_from_photograph(whole[rows.seen, columns.seen]), told)
-                answer = network(torch.from_numpy(tile).to(weight)[None])[0].float().cpu().numpy()
+                answer = finite(network(torch.from_numpy(tile).to(weight)[None])[0])
                 result[rows.kept, columns.kept] = photograph_from_signed(answer)[rows.inside, columns.inside]
     return np.ascontiguousarray(result[:height, :width])
 

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from retinasynth import images
+from retinasynth.errors import ModelError
 from retinasynth.images import Labels, Photograph
 from retinasynth.models.styled import StyledGenerator
 
@@ -51,7 +52,7 @@ def generate_photograph(network: nn.Module, labels: Labels, *, channels: int, se
     half = torch.autocast(weight.device.type, torch.bfloat16, enabled=fast_precision(weight.device) == "bf16")
     with evaluation_mode(network), torch.inference_mode(), half, seeded(seed, device=weight.device):
         generated = network(signed[None])[0]
-    return images.photograph_from_signed(generated.float().cpu().numpy())
+    return images.photograph_from_signed(finite(generated))
 
 
 def generate_styled(
@@ -78,7 +79,22 @@ def generate_styled(
             torch.from_numpy(np.ascontiguousarray(one)).to(weight) for one in (labels, style, *noise)
         )
         generated = network(shown[None], wanted[None], weight.new_tensor([[detail]]), drawn)[0]
-    return images.photograph_from_signed(generated.float().cpu().numpy())
+    return images.photograph_from_signed(finite(generated))
+
+
+def finite(answer: Tensor) -> NDArray[np.float32]:
+    """What a network answers, as an array.
+
+    Raises:
+        ModelError: some of it is no finite number, which would be black in a picture, or nothing in a mask.
+    """
+    values: NDArray[np.float32] = answer.float().cpu().numpy()
+    if not np.isfinite(values).all():
+        raise ModelError(
+            "The network answers with what is no finite number: its weights are damaged, or its training went astray",
+            do="Copy the model folder again, or train it anew",
+        )
+    return values
 
 
 def drawn_noise(sizes: Sequence[int], seed: int) -> list[NDArray[np.float32]]:

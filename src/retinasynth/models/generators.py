@@ -6,6 +6,7 @@ source's checkerboard.
 """
 
 import itertools
+import math
 
 import torch
 from torch import Tensor, nn
@@ -246,5 +247,5 @@ def _norm_and_activation(channels: int) -> nn.Sequential:
 
 
 def group_norm(channels: int, *, affine: bool = True) -> nn.GroupNorm:
-    """Group normalisation of groups of `GROUP_CHANNELS`."""
-    return nn.GroupNorm(max(1, channels // GROUP_CHANNELS), channels, affine=affine)
+    """Group normalisation of groups of `GROUP_CHANNELS`, or of more where the channels cannot be parted so."""
+    return nn.GroupNorm(math.gcd(channels, max(1, channels // GROUP_CHANNELS)), channels, affine=affine)

@@ -16,7 +16,7 @@ from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.frame import Frame, frame_of, into_frame, out_of_frame
 from retinasynth.errors import ImageError
 from retinasynth.images import Mask, Photograph
-from retinasynth.models.generation import evaluation_mode, fast_precision
+from retinasynth.models.generation import evaluation_mode, fast_precision, finite
 from retinasynth.models.segmenter_saving import SegmenterModel
 
 SMALLEST_PX = 160  # of the shorter side of a photograph in which anything can be found
@@ -226,7 +226,7 @@ def _seen(
         if not isinstance(answer, Tensor):
             raise TypeError(f"sliding windows gave {type(answer).__name__}")
         total = total + answer.flip(flip)
-    layers: list[Probability] = list((total[0] / len(flips)).float().cpu().numpy())
+    layers: list[Probability] = list(finite(total[0] / len(flips)))
     height, width = field.shape
     return [out_of_frame(np.ascontiguousarray(layer), frame, (height, width)) * field for layer in layers]
 

@@ -3,16 +3,36 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from torch import nn
 
 import retinasynth
 from retinasynth.anatomy.style import NUMBERS
-from retinasynth.config import GeneratorSettings, Plane, Resize, Section, Settings, label_channels, refuse_odd_size
+from retinasynth.config import (
+    GeneratorSettings,
+    Plane,
+    Resize,
+    Section,
+    Settings,
+    SizePx,
+    Text,
+    label_channels,
+    refuse_odd_planes,
+    refuse_odd_size,
+    refuse_styled_planes,
+)
 from retinasynth.errors import ModelError
-from retinasynth.models.folders import FORMAT_VERSION, load_weights, read_config, training_facts, write_model_folder
+from retinasynth.models.folders import (
+    FORMAT_VERSION,
+    NOTHING,
+    Training,
+    load_network,
+    read_config,
+    training_facts,
+    write_model_folder,
+)
 from retinasynth.models.generators import build_generator
 from retinasynth.models.styled import StyledGenerator
 
@@ -51,17 +71,17 @@ class ModelConfig(Section):
 
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
-    retinasynth_version: str = retinasynth.__version__
-    preset: str
-    size_px: int
+    retinasynth_version: Text = retinasynth.__version__
+    preset: Text
+    size_px: SizePx
     resize: Resize = "stretch"  # of models from before there was a choice
-    planes: tuple[Plane, ...] = ("vessels",)  # of models from before there was a choice
-    mask_channels: int
+    planes: tuple[Plane, ...] = Field(("vessels",), min_length=1)  # of models from before there was a choice
+    mask_channels: Literal[1, 3]
     generator: GeneratorSettings
-    styles: int = 0
-    style_numbers: int = 40  # of models from before this was told
-    conventions: Mapping[str, str] = CONVENTIONS
-    training: Mapping[str, Any] = {}
+    styles: int = Field(0, ge=0, le=1_000_000)  # photographs of more eyes than anybody has
+    style_numbers: int = Field(40, ge=1, le=1000)  # of models from before this was told
+    conventions: Mapping[Text, Text] = CONVENTIONS
+    training: Training = NOTHING
 
     @property
     def label_channels(self) -> int:
@@ -73,6 +93,13 @@ class ModelConfig(Section):
         """Whether the generator follows a style."""
         return self.generator.architecture == "styled"
 
+    def share_showing(self, plane: str) -> float:
+        """Share of the training pairs in which a plane was known; 0 where nothing tells."""
+        known, pairs = self.training.get("known_planes"), self.training.get("pairs")
+        if not isinstance(known, Mapping) or not isinstance(pairs, int) or pairs < 1:
+            return 0.0
+        return known.get(plane, 0) / pairs
+
     def build(self) -> nn.Module:
         """The generator, with PyTorch's own initial weights."""
         if self.is_styled:
@@ -80,8 +107,13 @@ class ModelConfig(Section):
         return build_generator(self.label_channels, self.size_px, self.generator)
 
     @model_validator(mode="after")
-    def _size_fits_depth(self) -> Self:
+    def _can_be_built(self) -> Self:
         refuse_odd_size(self.size_px, self.generator.depth)
+        refuse_odd_planes(self.planes, self.mask_channels)
+        if self.is_styled:
+            refuse_styled_planes(self.planes, self.mask_channels)
+            if not self.styles:
+                raise ValueError("styles is 0, but a styled generator draws new styles from those that it was taught")
         return self
 
 
@@ -133,9 +165,7 @@ def load_model(folder: Path) -> Model:
             expected=f"{NUMBERS}, as this version of retinasynth measures",
             do="Train it again, or use the version that its README.md names",
         )
-    network = config.build()
-    load_weights(folder, network)
-    return Model(network.eval(), config)
+    return Model(load_network(folder, config.build), config)
 
 
 def release(folder: Path, out: Path, measured: str = "") -> None:

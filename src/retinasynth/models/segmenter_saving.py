@@ -3,13 +3,33 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field, model_validator
 
 import retinasynth
-from retinasynth.config import Looks, NetworkSettings, Normalisation, Plane, Section, SegmenterSettings
-from retinasynth.models.folders import FORMAT_VERSION, load_weights, read_config, training_facts, write_model_folder
+from retinasynth.config import (
+    CropPx,
+    FieldPx,
+    Looks,
+    NetworkSettings,
+    Normalisation,
+    Plane,
+    Section,
+    SegmenterSettings,
+    Text,
+    refuse_odd_reading,
+)
+from retinasynth.errors import ModelError
+from retinasynth.models.folders import (
+    FORMAT_VERSION,
+    NOTHING,
+    Training,
+    load_network,
+    read_config,
+    training_facts,
+    write_model_folder,
+)
 from retinasynth.models.segmenters import SegmentationNetwork
 
 FORMAT = "retinasynth-segmenter"
@@ -45,17 +65,22 @@ class SegmenterConfig(Section):
 
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
-    retinasynth_version: str = retinasynth.__version__
-    preset: str
-    planes: tuple[Plane, ...]
-    field_px: int
-    crop_px: int
+    retinasynth_version: Text = retinasynth.__version__
+    preset: Text
+    planes: tuple[Plane, ...] = Field(min_length=1)
+    field_px: FieldPx
+    crop_px: CropPx
     looks: Looks
     normalisation: Normalisation
     network: NetworkSettings
-    thresholds: Mapping[str, float]
-    conventions: Mapping[str, str] = CONVENTIONS
-    training: Mapping[str, Any] = {}
+    thresholds: Mapping[str, Annotated[float, Field(ge=0, le=1)]]
+    conventions: Mapping[Text, Text] = CONVENTIONS
+    training: Training = NOTHING
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        refuse_odd_reading(self.planes, self.looks, self.crop_px, self.network.architecture)
+        return self
 
     @classmethod
     def of(
@@ -99,10 +124,17 @@ def load_segmenter(folder: Path) -> SegmenterModel:
     Raises:
         ModelError: the folder or one of its files is missing, damaged, or not of a segmenter.
     """
-    config = read_config(Path(folder), SegmenterConfig, FORMAT)
-    network = SegmentationNetwork(len(config.planes), config.network, config.normalisation)
-    load_weights(Path(folder), network)
-    return SegmenterModel(network.eval(), config)
+    folder = Path(folder)
+    config = read_config(folder, SegmenterConfig, FORMAT)
+    if config.thresholds.keys() != set(config.planes):
+        raise ModelError(
+            f"{folder / 'config.json'} has thresholds of {', '.join(config.thresholds) or 'nothing'}",
+            expected=f"of {', '.join(config.planes)}",
+        )
+    network = load_network(
+        folder, lambda: SegmentationNetwork(len(config.planes), config.network, config.normalisation)
+    )
+    return SegmenterModel(network, config)
 
 
 def _model_card(config: SegmenterConfig) -> str:

@@ -25,7 +25,7 @@ from retinasynth.anatomy.landmarks import Aperture
 from retinasynth.datasets.resumable import ResumableSet, remove_left_over
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.files import sha256_of
-from retinasynth.models.folders import format_of
+from retinasynth.models.folders import fingerprint_of
 from retinasynth.models.generation import mixed_seed
 from retinasynth.models.prediction import found_planes, predict
 from retinasynth.models.segmenter_saving import SegmenterModel, load_segmenter
@@ -120,9 +120,7 @@ def write_synthetic_set(
         raise SettingError(f"count is {count}, workers is {workers}", expected="at least 1")
     if not 0 <= wanted.min_structure < 1:
         raise SettingError(f"min_structure is {wanted.min_structure}", expected="0 to below 1")
-    folder = model_folder(wanted.model, bundled=GENERATORS)
-    format_of(folder)  # says so where it is no model folder
-    weights = sha256_of(folder / "model.safetensors")
+    weights = fingerprint_of(model_folder(wanted.model, bundled=GENERATORS))
     model = _loaded(wanted.model, weights)
     size = wanted.size_px or model.config.size_px
     parameters = wanted.parameters_of(wanted.seed)

@@ -162,8 +162,7 @@ class Synthesizer:
     @property
     def _draws_told_discs(self) -> bool:
         """Whether it has mostly learnt from known discs; what has learnt from vessels alone draws better without."""
-        facts = self.config.training
-        return bool(2 * facts.get("known_planes", {}).get("disc", 0) > facts.get("pairs", 0))
+        return self.config.share_showing("disc") > 0.5
 
     def _expected_disc(self, network: StyledGenerator, framed: FramedEye) -> Mask | None:
         """The disc that the most likely photograph of a label map shows; None where a segmenter finds none there.

@@ -4,7 +4,6 @@ There are no random states to keep: the data order, the augmentation and the dro
 and the number of the step. The file before the last is kept, for the day when the last turns out to be damaged.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from retinasynth.errors import CheckpointError
 from retinasynth.files import atomic_path, explaining_write_errors
+from retinasynth.models.folders import CHECKSUM, checksum
 
 FILE = Path("checkpoint") / "state.safetensors"
 PREVIOUS = FILE.with_name("previous.safetensors")
@@ -79,7 +79,7 @@ def save_checkpoint(run: Path, state: State, progress: Progress) -> None:
     metadata = {
         "format_version": str(FORMAT_VERSION),
         "progress": json.dumps(asdict(progress)),
-        "sha256": _digest(tensors),
+        CHECKSUM: checksum(tensors),
     }
     with atomic_path(run / FILE) as temporary:
         save_file(tensors, temporary, metadata=metadata)
@@ -144,21 +144,11 @@ def _read(path: Path) -> Progress:
         progress = Progress(**json.loads(metadata["progress"]))
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, OSError) as error:
         raise CheckpointError(f"{path} is damaged ({error})", do=_ANEW) from error
-    if "sha256" in metadata and metadata["sha256"] != _digest(tensors):  # release 0.1 kept none
+    if CHECKSUM in metadata and metadata[CHECKSUM] != checksum(tensors):  # release 0.1 kept none
         raise CheckpointError(f"{path} is damaged (its checksum is another)", do=_ANEW)
     if name := not_finite(tensors):
         raise CheckpointError(f"{path} is damaged ({name} is not finite)", do=_ANEW)
     return progress
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, shapes and numbers."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str:
