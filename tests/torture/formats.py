@@ -1,0 +1,195 @@
+"""Pictures in every format that is read, and the fields of their heads that lie."""
+
+import gzip
+import io
+import re
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from pictures import tiny_mask, tiny_photograph
+from torture.mutate import INTEGERS, Random, damaged, flip, pick, with_number
+
+_ORIENTATION = 0x0112
+
+
+def _saved(picture: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def photographs(random: Random) -> list[tuple[str, Callable[[], bytes]]]:
+    """Suffix and bytes of one photograph, in all the ways that a photograph is stored."""
+    height, width = (int(random.integers(24, 80)) for _ in range(2))
+    rgb = Image.fromarray(tiny_photograph(int(random.integers(1000)), height, width))
+    grey, palette = rgb.convert("L"), rgb.quantize(16)
+    clear = rgb.convert("RGBA")
+    clear.putalpha(grey)
+    exif = Image.Exif()
+    exif[_ORIENTATION] = int(random.integers(0, 12))
+    deep = Image.fromarray((np.asarray(grey).astype(np.uint16) * 257).astype(np.uint16))
+    return [
+        (".png", lambda: _saved(rgb, "PNG", exif=exif)),
+        (".png", lambda: _saved(clear, "PNG")),
+        (".png", lambda: _saved(palette, "PNG", transparency=3)),
+        (".png", lambda: _saved(deep, "PNG")),
+        (".jpg", lambda: _saved(rgb, "JPEG", exif=exif)),
+        (".jpg", lambda: _saved(rgb, "JPEG", progressive=True, quality=60)),
+        (".jpeg", lambda: _saved(grey, "JPEG")),
+        (".jpg", lambda: _saved(rgb.convert("CMYK"), "JPEG")),
+        (".tif", lambda: _saved(rgb, "TIFF")),
+        (".tif", lambda: _saved(rgb, "TIFF", compression="tiff_lzw")),
+        (".tiff", lambda: _saved(rgb, "TIFF", compression="tiff_adobe_deflate")),
+        (".tif", lambda: _saved(rgb, "TIFF", compression="jpeg")),
+        (".tif", lambda: _saved(palette, "TIFF", compression="packbits")),
+        (".tif", lambda: _saved(rgb, "TIFF", save_all=True, append_images=[grey])),
+        (".gif", lambda: _saved(rgb, "GIF")),
+        (".gif", lambda: _saved(palette, "GIF", save_all=True, append_images=[palette.rotate(90)], transparency=2)),
+        (".bmp", lambda: _saved(rgb, "BMP")),
+        (".bmp", lambda: _saved(palette, "BMP")),
+        (".ppm", lambda: _saved(rgb, "PPM")),
+        (".pgm", lambda: _saved(grey, "PPM")),
+        (".ppm.gz", lambda: gzip.compress(_saved(rgb, "PPM"))),
+        (".pgm.gz", lambda: gzip.compress(_saved(grey, "PPM"))),
+    ]
+
+
+def masks(random: Random) -> list[tuple[str, Callable[[], bytes]]]:
+    """Likewise of a mask."""
+    height, width = (int(random.integers(24, 80)) for _ in range(2))
+    grey = Image.fromarray(tiny_mask(int(random.integers(1000)), height, width)).convert("L")
+    alone = Image.merge("LA", (Image.new("L", grey.size, 255), grey))
+    return [
+        (".png", lambda: _saved(grey, "PNG")),
+        (".png", lambda: _saved(grey.convert("1"), "PNG")),
+        (".png", lambda: _saved(grey.convert("P"), "PNG")),
+        (".png", lambda: _saved(alone, "PNG")),
+        (".gif", lambda: _saved(grey, "GIF")),
+        (".tif", lambda: _saved(grey.convert("1"), "TIFF", compression="group4")),
+        (".tif", lambda: _saved(grey, "TIFF")),
+        (".bmp", lambda: _saved(grey.convert("1"), "BMP")),
+        (".jpg", lambda: _saved(grey.convert("RGB"), "JPEG", quality=95)),
+        (".pgm", lambda: _saved(grey, "PPM")),
+        (".ppm.gz", lambda: gzip.compress(_saved(grey.convert("RGB"), "PPM"))),
+    ]
+
+
+def spoilt(data: bytes, suffix: str, random: Random, other: bytes) -> bytes:
+    """A picture file, damaged at random or lied to in its head."""
+    if random.random() < 0.5:
+        return damaged(data, random, other)
+    if suffix.endswith(".gz"):
+        inside = spoilt(gzip.decompress(data), suffix[:4], random, other)
+        return gzip.compress(inside) if random.random() < 0.8 else _bomb(data, random)
+    edit = _HEADS[suffix]
+    return edit(data, random)
+
+
+def _bomb(data: bytes, random: Random) -> bytes:
+    head = pick(random, (b"P6 30000 30000 255\n", b"P6 9000 9000 255\n", b"P5 5 5 255\n", data[:10]))
+    return gzip.compress(head + b"\0" * 2**28, 6)
+
+
+def _fields(data: bytes, random: Random, places: list[tuple[int, str]]) -> bytes:
+    for _ in range(int(random.integers(1, 3))):
+        place, form = pick(random, places)
+        data = with_number(data, place, form, pick(random, INTEGERS))
+    return data
+
+
+def _png(data: bytes, random: Random) -> bytes:
+    """One of: another head, chunks that are missing, doubled, exchanged or of other content; sums are made right."""
+    chunks: list[tuple[bytes, bytes]] = []
+    place = 8
+    while place < len(data):
+        (length,) = struct.unpack(">I", data[place : place + 4])
+        chunks.append((data[place + 4 : place + 8], data[place + 8 : place + 8 + length]))
+        place += 12 + length
+    at = int(random.integers(len(chunks)))
+    what = int(random.integers(6))
+    if what <= 1:
+        head = _fields(
+            chunks[0][1], random, [(0, ">I"), (4, ">I"), (8, "B"), (9, "B"), (10, "B"), (11, "B"), (12, "B")]
+        )
+        chunks[0] = (b"IHDR", head)
+    elif what == 2:
+        del chunks[at]
+    elif what == 3:
+        chunks.insert(at, pick(random, chunks))
+    elif what == 4:
+        content = pick(
+            random, (random.bytes(40), b"", b"a\0\0" + zlib.compress(b"x" * 2**26), zlib.compress(b"\0" * 2**24))
+        )
+        chunks.insert(
+            1,
+            (pick(random, (b"zTXt", b"iTXt", b"tEXt", b"iCCP", b"eXIf", b"PLTE", b"tRNS", b"gAMA", b"acTL")), content),
+        )
+    else:
+        name, content = chunks[at]
+        chunks[at] = (name, flip(content, random) if content else b"x")
+    packed = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    return data[:8] + b"".join(packed)
+
+
+def _jpeg(data: bytes, random: Random) -> bytes:
+    """Other numbers in the heads of the segments, above all in the one with the size."""
+    starts = [match.start() for match in re.finditer(rb"\xff[\xc0-\xfe]", data[:2000])]
+    frame = next((start for start in starts if data[start + 1] in (0xC0, 0xC1, 0xC2)), 0)
+    near = [(frame + 4, "B"), (frame + 5, ">H"), (frame + 7, ">H"), (frame + 9, "B")]
+    return _fields(
+        data, random, near + [(start + 2, ">H") for start in starts] + [(start + 5, "B") for start in starts]
+    )
+
+
+def _tiff(data: bytes, random: Random) -> bytes:
+    """Other numbers in the entries of its first directory: tag, type, count, value."""
+    (directory,) = struct.unpack("<I", data[4:8])
+    (entries,) = struct.unpack("<H", data[directory : directory + 2])
+    place = directory + 2 + 12 * int(random.integers(entries))
+    end = directory + 2 + 12 * entries
+    fields = [
+        (place, "<H"),
+        (place + 2, "<H"),
+        (place + 4, "<I"),
+        *[(place + 8, "<I")] * 4,
+        (directory, "<H"),
+        (end, "<I"),
+    ]
+    if random.random() < 0.1:
+        return with_number(data, end, "<I", directory)  # a directory that is followed by itself
+    return _fields(data, random, fields)
+
+
+def _ppm(data: bytes, random: Random) -> bytes:
+    """Other numbers and letters in its head, which is text."""
+    numbers = list(re.finditer(rb"\d+", data[:20]))
+    found = pick(random, numbers)
+    odd = pick(
+        random, (*(str(number).encode() for number in INTEGERS), b"-1", b"1e3", b"", b"#", b"9" * 3000, b" " * 99_999)
+    )
+    return data[: found.start()] + odd + data[found.end() :]
+
+
+_HEADS: dict[str, Callable[[bytes, Random], bytes]] = {
+    ".png": _png,
+    ".jpg": _jpeg,
+    ".jpeg": _jpeg,
+    ".tif": _tiff,
+    ".tiff": _tiff,
+    ".ppm": _ppm,
+    ".pgm": _ppm,
+    ".gif": lambda data, random: _fields(
+        data, random, [(6, "<H"), (8, "<H"), (10, "B"), (11, "B"), (12, "B"), (13, "B"), (14, "<H")]
+    ),
+    ".bmp": lambda data, random: _fields(
+        data,
+        random,
+        [(2, "<I"), (10, "<I"), (14, "<I"), (18, "<I"), (22, "<I"), (26, "<H"), (28, "<H"), (30, "<I"), (46, "<I")],
+    ),
+}
