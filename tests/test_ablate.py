@@ -503,3 +503,91 @@ def test_a_selection_that_cannot_be_is_refused(phantoms, tmp_path):
     (tmp_path / "selection.json").write_text('{"of": "x"}')
     with pytest.raises(DataError, match="cannot be read as a selection"):
         find_eyes(tmp_path)
+
+
+def test_a_set_elsewhere_counts_only_where_a_study_of_this_user_named_it(phantoms, tmp_path, monkeypatch):
+    names = [files.name for files in find_eyes(phantoms).eyes]
+    mine = write_selection(tmp_path / "mine", phantoms, train=names[4:5], test=names[:2])
+    content = (mine / "selection.json").read_text()
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "selection.json").write_text(content)
+    with pytest.raises(DataError, match=r"wrote that\. Expected: .*Run the study again") as refused:
+        find_eyes(tmp_path / "foreign")
+    assert str(phantoms) in str(refused.value)
+    (mine / "selection.json").write_text(content.replace(names[0], names[3]))
+    with pytest.raises(DataError, match="none of your studies"):
+        find_eyes(mine)
+    (mine / "selection.json").write_text(content)
+    assert len(find_eyes(mine).eyes) == 3
+    (tmp_path / "link").symlink_to(mine)
+    assert len(find_eyes(tmp_path / "link").eyes) == 3
+    monkeypatch.setenv("RETINASYNTH_CACHE", str(tmp_path / "another cache"))
+    with pytest.raises(DataError, match="none of your studies"):
+        find_eyes(mine)
+    write_selection(mine, phantoms, train=names[4:5], test=names[:2])  # as a study that goes on does
+    assert len(find_eyes(mine).eyes) == 3
+
+
+def put_selection(folder, of, **more):
+    folder.mkdir(exist_ok=True)
+    (folder / "selection.json").write_text(json.dumps({"of": of, "train": [], "test": [], **more}))
+    return folder
+
+
+def test_a_selection_reads_what_lies_below_it_and_nothing_out_of_it(phantoms, tmp_path):
+    shared = tmp_path / "shared"
+    shutil.copytree(phantoms, shared / "whole" / "set")
+    name = find_eyes(shared / "whole" / "set").eyes[0].name
+    put_selection(shared, "whole/set", train=[name])
+    assert [files.photograph.is_relative_to(shared) for files in find_eyes(shared).eyes] == [True]
+    put_selection(shared, str(shared / "whole" / "set"), train=[name])
+    assert len(find_eyes(shared).eyes) == 1
+    (shared / "link").symlink_to(phantoms)
+    for out in (str(phantoms), os.path.relpath(phantoms, shared), "link", "..", "../shared-too", "/etc", "/"):
+        put_selection(shared, out, train=[name])
+        with pytest.raises(DataError, match="none of your studies"):
+            find_eyes(shared)
+
+
+@pytest.mark.parametrize("of", [".", "", "inner", "inner/.."])
+def test_a_selection_of_itself_or_of_another_is_refused_at_once(tmp_path, of):
+    put_selection(tmp_path, of)
+    put_selection(tmp_path / "inner", "..")
+    with pytest.raises(DataError, match="which is a selection itself"):
+        find_eyes(tmp_path)
+
+
+def test_selections_that_name_one_another_are_refused_at_once(phantoms, tmp_path):
+    names = [files.name for files in find_eyes(phantoms).eyes]
+    one = write_selection(tmp_path / "one", phantoms, train=names[:1], test=[])
+    two = write_selection(tmp_path / "two", one, train=names[:1], test=[])
+    assert json.loads((two / "selection.json").read_text())["of"] == str(phantoms.resolve())
+    assert find_eyes(two).eyes[0].name == names[0]
+    put_selection(one, str(two))
+    put_selection(two, str(one))
+    for folder in (one, two):
+        with pytest.raises(DataError, match="none of your studies"):
+            find_eyes(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"of": ".", "train": ' + "[" * 100_000 + "]" * 100_000 + ', "test": []}',
+        '{"of": 7, "train": [], "test": []}',
+        '{"of": "a\\u0000b", "train": [], "test": []}',
+        '{"of": "' + "x" * 5000 + '", "train": [], "test": []}',
+        '{"of": "inner", "train": "abc", "test": []}',
+        '{"of": "inner", "train": [1], "test": []}',
+        "[]",
+        "null",
+        "\ud7ff",
+        "",
+    ],
+)
+def test_a_damaged_or_hostile_selection_is_one_sentence(tmp_path, text):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "selection.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be read as a selection"):
+        find_eyes(tmp_path)

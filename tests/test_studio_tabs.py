@@ -210,8 +210,7 @@ def test_what_is_enhanced_says_so(enhancer):
 def test_the_enhancer_is_the_one_that_is_named(styled_run, enhancer_folder, tmp_path, monkeypatch):
     got = []
 
-    def run(_, enhancer, listening, __):
-        listening.close()
+    def run(_, enhancer, *__):
         got.append(enhancer.name)
 
     monkeypatch.setattr("retinasynth.studio.server.run", run)

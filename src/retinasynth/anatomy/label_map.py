@@ -156,7 +156,7 @@ def _read_about(path: Path) -> _About:
         content = json.loads(text)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist", expected="a label map of that name") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last: nested by the thousand
         raise DataError(f"{path} is damaged ({error})", do="Copy the folder again") from error
     version = content.get("version") if isinstance(content, dict) else None
     if version != VERSION:

@@ -226,6 +226,14 @@ def studio(
     host: Annotated[
         str, typer.Option(help="127.0.0.1 is reached from this machine alone, 0.0.0.0 from every one.")
     ] = "127.0.0.1",
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            help="A further name by which browsers may call it, such as that of a proxy; it answers to no strange one. "
+            "Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Open the studio in a browser: grow, draw, photograph, change and evaluate eyes. Needs the extra studio."""
     from retinasynth.studio import serve
@@ -236,6 +244,7 @@ def studio(
         host,
         port,
         lambda address: screen.print(f"The studio is at {address} (stop it with Ctrl+C)", highlight=False),
+        names=names or (),
     )
 
 

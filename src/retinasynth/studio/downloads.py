@@ -16,11 +16,15 @@ class Downloads:
     """Files, each at an address that nobody can guess, for half an hour.
 
     Args:
-        folder: where they are kept.
+        folder: where they are kept, made where missing.
+
+    Attributes:
+        folder: likewise; what they are made of may lie there too, for as long as it takes.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self._made: dict[str, tuple[str, float]] = {}  # name and time, by word
         self._lock = threading.Lock()
 
@@ -30,8 +34,8 @@ class Downloads:
         What `write` raises is passed on, and nothing is left behind.
         """
         word = secrets.token_urlsafe(16)
-        folder = self._folder / word
-        folder.mkdir(parents=True)
+        folder = self.folder / word
+        folder.mkdir()
         try:
             write(folder / name)
         except BaseException:
@@ -50,11 +54,11 @@ class Downloads:
         with self._lock:
             self._forget()
             known = self._made.get(word)
-        return self._folder / word / name if known and known[0] == name else None
+        return self.folder / word / name if known and known[0] == name else None
 
     def _forget(self) -> None:
         now, words = time.monotonic(), list(self._made)
         for number, word in enumerate(words):
             if number < len(words) - MOST or now - self._made[word][1] > LIFE_S:
                 del self._made[word]
-                shutil.rmtree(self._folder / word, ignore_errors=True)
+                shutil.rmtree(self.folder / word, ignore_errors=True)

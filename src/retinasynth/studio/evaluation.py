@@ -9,6 +9,7 @@ import gradio as gr
 
 from retinasynth.errors import InputError
 from retinasynth.evaluation.subjects import evaluate_folders
+from retinasynth.files import explaining_write_errors
 from retinasynth.studio import markup
 from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, uploaded
 from retinasynth.studio.controls import connect
@@ -29,7 +30,7 @@ def evaluated(real: Path, generated: Path, report: Path, *, sets: bool) -> list[
     Args:
         real: the zip of real photographs.
         generated: that of generated ones.
-        report: the HTML file to write.
+        report: the HTML file to write; what it is made of lies beside it meanwhile.
         sets: measure realism, diversity and privacy too, which takes longer.
 
     Returns:
@@ -37,12 +38,14 @@ def evaluated(real: Path, generated: Path, report: Path, *, sets: bool) -> list[
 
     Raises:
         InputError: a zip or what it holds cannot be used.
+        OutputError: the disk is full.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=report.parent) as folder:
         real_set = unpack(real, Path(folder) / "1" / plain_name(real))
         generated_set = unpack(generated, Path(folder) / "2" / plain_name(generated))
         found = evaluate_folders(real_set, generated_set, Path(folder) / "evaluation", sets=sets)
-        report.write_bytes((Path(folder) / "evaluation" / "report.html").read_bytes())
+        with explaining_write_errors(report):
+            report.write_bytes((Path(folder) / "evaluation" / "report.html").read_bytes())
     return list(found.sentences)
 
 

@@ -247,7 +247,7 @@ class _Events:
         eye = self.eye(values)
 
         def write(archive: Path) -> None:
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(dir=self.downloads.folder) as folder:
                 inside = Path(folder) / archive.stem
                 wishes.write_pair(inside, self.model, eye, self.controls.look(values), values[self.controls.given])
                 wishes.pack(inside, archive)
@@ -259,7 +259,7 @@ class _Events:
         controls, results = self.controls, self.results
         count = int(values[controls.how_many])
         wanted = values[controls.source], controls.asked(values), controls.look(values), values[controls.given]
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=self.downloads.folder) as folder:
             inside = Path(folder) / "synthetic_eyes"
             for done in wishes.write_eyes(inside, (self.name, self.model), *wanted, count):
                 yield {results.address: "", results.note: markup.message(f"{done} of {count} eyes")}

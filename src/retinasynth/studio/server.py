@@ -1,20 +1,23 @@
 """The studio as a web server: the page, the downloads, and what keeps strangers within bounds."""
 
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import retinasynth
 from retinasynth.applications.enhancement import Enhancer
 from retinasynth.errors import OutputError
 from retinasynth.studio import enhance, evaluation, eye, series, whatif
+from retinasynth.studio.doors import UPLOAD, Doors, Names
 from retinasynth.studio.downloads import ROUTE, Downloads
 from retinasynth.studio.uploads import MAX_UPLOAD_BYTES
 from retinasynth.synthesis.synthesizer import Synthesizer
@@ -62,7 +65,7 @@ class Bounds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = scope["path"].endswith("/upload")
+        is_upload = scope["path"] == UPLOAD
         most = MAX_UPLOAD_BYTES + _AROUND_AN_UPLOAD if is_upload else MAX_MESSAGE_BYTES
         claimed = dict(scope["headers"]).get(b"content-length", b"0")
         came = 0
@@ -85,17 +88,25 @@ class Bounds:
 
         if not claimed.isdigit() or int(claimed) > most:
             await PlainTextResponse(_TOO_LARGE.format(most // 10**6), 413)(scope, receive, answer)
-        elif is_upload and _size_of(self._uploads) > MAX_KEPT_BYTES:
+        elif is_upload and _kept_bytes(self._uploads) > MAX_KEPT_BYTES:
             await PlainTextResponse(_TOO_MANY, 507)(scope, receive, answer)
         else:
-            await self._app(scope, limited, answer)
+            try:
+                await self._app(scope, limited, answer)
+            except HTTPException as refused:  # by the doors, or while they read what came
+                await PlainTextResponse(refused.detail, refused.status_code)(scope, receive, answer)
 
 
-def _size_of(folder: Path) -> int:
+def _kept_bytes(folder: Path) -> int:
+    """The size of all that is kept; uploads that broke off are forgotten, as gradio does with those that arrived."""
     total = 0
     for file in folder.rglob("*"):
         try:
-            total += file.stat().st_size
+            about = file.stat()
+            if file.parent == folder and file.is_file() and time.time() - about.st_mtime > _FORGET_S:
+                file.unlink()
+            else:
+                total += about.st_size
         except FileNotFoundError:  # it was removed just now
             continue
     return total
@@ -133,13 +144,14 @@ def page(models: Mapping[str, Synthesizer], enhancer: Enhancer, downloads: Downl
     return blocks
 
 
-def application(models: Mapping[str, Synthesizer], enhancer: Enhancer, uploads: Path) -> FastAPI:
+def application(models: Mapping[str, Synthesizer], enhancer: Enhancer, uploads: Path, names: Names) -> FastAPI:
     """The whole server.
 
     Args:
         models: by name; the first makes the photographs.
         enhancer: of photographs.
-        uploads: a folder for everything that comes and goes.
+        uploads: a folder for everything that comes and goes, the one that gradio knows.
+        names: that it answers to.
     """
     downloads = Downloads(uploads / "downloads")
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -153,9 +165,10 @@ def application(models: Mapping[str, Synthesizer], enhancer: Enhancer, uploads: 
         kind = "inline" if shown else "attachment"
         return FileResponse(file, filename=name, content_disposition_type=kind, headers=policy)
 
+    blocks = page(models, enhancer, downloads)
     gr.mount_gradio_app(
         app,
-        page(models, enhancer, downloads),
+        blocks,
         "/",
         footer_links=[],
         run_history=False,
@@ -170,11 +183,21 @@ def application(models: Mapping[str, Synthesizer], enhancer: Enhancer, uploads: 
         css_paths=[_HERE / "studio.css"],
         head=f'<meta name="color-scheme" content="light dark"><script>{_script()}</script>',
     )
+    # Only `launch` sets it, and until it is set gradio copies any file of the machine that it is told of.
+    blocks.has_launched = True
+    takes = {
+        number: [isinstance(one, gr.UploadButton) for one in event.inputs]
+        for number, event in blocks.fns.items()
+        if event.fn is not None
+    }
+    app.add_middleware(Doors, uploads=uploads, names=names, takes=takes)
     app.add_middleware(Bounds, uploads=uploads)
     return app
 
 
-def run(models: Mapping[str, Synthesizer], enhancer: Enhancer, listening: socket.socket, uploads: Path) -> None:
+def run(
+    models: Mapping[str, Synthesizer], enhancer: Enhancer, listening: socket.socket, uploads: Path, names: Names
+) -> None:
     """Serve until the user stops it.
 
     Args:
@@ -182,10 +205,10 @@ def run(models: Mapping[str, Synthesizer], enhancer: Enhancer, listening: socket
         enhancer: of photographs.
         listening: what `listen` gives.
         uploads: a folder for everything that comes and goes.
+        names: that the studio answers to.
     """
-    config = uvicorn.Config(
-        application(models, enhancer, uploads), log_level="warning", limit_concurrency=400, timeout_graceful_shutdown=3
-    )
+    served = application(models, enhancer, uploads, names)
+    config = uvicorn.Config(served, log_level="warning", limit_concurrency=400, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -17,7 +17,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from retinasynth.errors import ImageError, InputError
+from retinasynth.datasets import selection
+from retinasynth.errors import ImageError, InputError, OutputError, RetinasynthError
+from retinasynth.files import FULL_DISK
 from retinasynth.images import (
     SUFFIXES,
     Mask,
@@ -42,11 +44,9 @@ _LISTING_BYTES = 400 * MAX_FILES  # what a zip with so many files needs to list 
 _A_THIRD = 85  # of 255: so much of a pixel must be vessel for a reduced mask to keep it
 _ALSO_KEPT = (".json", ".jsonl", ".csv")
 _END, _END_BYTES, _FAR_END, _FAR_END_BYTES = b"PK\x05\x06", 22, b"PK\x06\x07", 20
+_LONGEST_NAME_BYTES = 255  # of a file or folder, on all usual file systems
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without bound: 50 bytes to 100 MB
 _DATA_URL = "data:image/png;base64,"
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError, UnicodeDecodeError),
-    *(FileExistsError, NotADirectoryError),  # a file where another file wants a folder
-)
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
@@ -167,14 +167,22 @@ def unpack(archive: Path, into: Path) -> Path:
         The folder of the data set: `into`, or a single folder in it.
 
     Raises:
-        InputError: it is no zip, is damaged or locked, holds too much or nothing of use, or points out of its folder.
+        InputError: it is no zip, is damaged or locked, holds too much or nothing of use, points out of its folder, or
+            selects from another data set.
         ImageError: a picture in it is too large, or is none.
+        OutputError: the disk is full.
     """
     try:
         _refuse_long_listing(archive)
         with zipfile.ZipFile(archive) as opened:
             _unpack(opened, archive.name, into)
-    except _DAMAGED as error:
+    except RetinasynthError:
+        raise
+    except Exception as error:  # of a damaged zip, zipfile and the libraries below it raise about anything
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise OutputError(
+                f"{archive.name} cannot be unpacked: the disk of the studio is full", do="Try again in half an hour"
+            ) from error
         is_locked = "encrypted" in str(error)
         raise InputError(
             f"{archive.name} {'is locked by a password' if is_locked else 'is not a zip that can be read'}",
@@ -217,12 +225,24 @@ def _unpack(opened: zipfile.ZipFile, name: str, into: Path) -> None:
         file = into / place
         if any(part.startswith((".", "__MACOSX")) for part in place.parts) or not _is_wanted(file):
             continue
+        if place.name.casefold() == selection.FILE:
+            raise InputError(
+                f"{name} holds a {selection.FILE}, which chooses eyes of another folder",
+                expected="a zip that holds its photographs itself",
+                do="Zip the data set that it chooses from",
+            )
         if file.exists():
             raise InputError(f"{name} holds {place} twice", expected="each file once")
         if member.file_size > MAX_PICTURE_BYTES:
             raise InputError(
                 f"{place} in {name} has {member.file_size / 1e6:.0f} MB",
                 expected=f"at most {MAX_PICTURE_BYTES / 1e6:.0f} MB",
+            )
+        if member.compress_type not in _PACKINGS:
+            raise InputError(
+                f"{place} in {name} is packed in an unusual way",
+                expected="deflated files, as most programs write them",
+                do="Zip the folder anew, without special settings",
             )
         file.parent.mkdir(parents=True, exist_ok=True)
         with opened.open(member) as packed, file.open("xb") as unpacked:
@@ -234,7 +254,8 @@ def _place(member: zipfile.ZipInfo, name: str) -> PurePosixPath:
     place = PurePosixPath(member.filename)
     is_link = stat.S_ISLNK(member.external_attr >> 16)
     is_odd = not place.parts or "\\" in member.filename or ":" in member.filename or not member.filename.isprintable()
-    if is_link or is_odd or place.is_absolute() or ".." in place.parts or len(str(place)) > 200:
+    is_long = len(str(place)) > 200 or any(len(part.encode()) > _LONGEST_NAME_BYTES for part in place.parts)
+    if is_link or is_odd or is_long or place.is_absolute() or ".." in place.parts:
         raise InputError(
             f"{name} holds a file that points out of its folder, or has an impossible name",
             expected="plain files in plain folders",
