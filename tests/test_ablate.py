@@ -229,6 +229,9 @@ def test_measures_are_taken_as_an_evaluation_has_them(tmp_path):
     assert (found.mean("sharpness"), found.mean("peak_db"), found.mean("kernel_distance")) == (3.0, 7.5, 0.02)
     (tmp_path / "evaluation.json").write_text("{}")
     assert read_measured(tmp_path).overall == {}
+    (tmp_path / "pictures.csv").write_text("name,eye,ssim\n'=a,'-b,-0.5\n")
+    found = read_measured(tmp_path)
+    assert (found.pictures, found.eyes, found.each) == (("=a",), ("-b",), {"ssim": (-0.5,)})
     (tmp_path / "pictures.csv").write_text("name,eye\n")
     with pytest.raises(DataError, match="cannot be read as an evaluation"):
         read_measured(tmp_path)

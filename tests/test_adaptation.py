@@ -63,6 +63,27 @@ def adapted(photos, tmp_path_factory):
     return out
 
 
+def test_it_says_how_many_cannot_be_used(photos, tmp_path, monkeypatch, capfd):
+    words = ["adapt", "--photos", photos, "--out", tmp_path / "out", "--labels-only"]
+    monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, words)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "1 of the photographs cannot be used, see" in " ".join(capfd.readouterr().out.split())
+
+
+def test_a_name_with_brackets_can_be_rejected_and_the_list_may_come_from_any_editor(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "[camera]")
+    adapt(tmp_path / "[camera]", tmp_path / "out", labels_only=True)
+    reject = tmp_path / "out" / "labels" / "reject.txt"
+    reject.write_text("[camera]-eye_60\r\n", encoding="utf-8-sig")
+    adapt(tmp_path / "[camera]", tmp_path / "out", labels_only=True)
+    kept = [eye.name for eye in find_eyes(tmp_path / "out" / "labels").eyes]
+    assert kept == ["[camera]-eye_61", "[camera]-eye_62", "[camera]-eye_63"]
+    reject.write_bytes(b"camera-\xe9\n")
+    with pytest.raises(DataError, match=r"reject\.txt cannot be read .*names in UTF-8, one a line"):
+        adapt(tmp_path / "[camera]", tmp_path / "out", labels_only=True)
+
+
 def test_photographs_become_a_model_with_a_sheet_to_review(adapted):
     labelled = find_eyes(adapted / "labels")
     assert len(labelled.split("train")) == 4

@@ -1,7 +1,9 @@
 """The commands as users type them: every one has help and stands in the docs; wrong input gets one clear error."""
 
+import ast
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -11,10 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.table import Column, Table
 
+import retinasynth
 from pictures import put_chasedb1, put_mask, put_photograph
 from retinasynth import cli, images
+from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.label_map import write_label_map
+from retinasynth.cli import shell
 from retinasynth.config import Settings
+from retinasynth.progress import progress, stages
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -54,39 +62,6 @@ def test_a_command_that_is_asked_to_end_says_that_it_stopped(number, monkeypatch
         for one, handler in before.items():
             signal.signal(one, handler)
     assert (left.value.code, capfd.readouterr().err) == (130, "Stopped.\n")
-
-
-@pytest.mark.parametrize("name", ["eyes[new]", "b[/c]", "[red]x", ":smile:", "[link=x]"])
-def test_names_are_printed_as_they_are(name, tmp_path):
-    out = tmp_path / name
-    ended = run("grow", "--count", 1, "--size", 64, "--workers", 1, "--out", out)
-    assert (ended.returncode, name in ended.stdout) == (0, True), ended
-    (out / "growing.json").write_text("{}")
-    ended = run("grow", "--count", 1, "--size", 64, "--workers", 1, "--out", out)
-    assert (ended.returncode, name in " ".join(ended.stderr.split())) == (1, True), ended
-    assert "Traceback" not in ended.stderr
-
-
-def test_a_name_that_is_not_utf8_is_refused_in_a_sentence(tmp_path):
-    foreign = os.fsdecode(b"caf\xe9")
-    for side in ("images", "masks"):
-        put = put_photograph if side == "images" else put_mask
-        put(tmp_path / "eyes" / side / f"{foreign}.png", 1, 64, 64)
-    commands = (
-        ("data", "inspect", tmp_path / "eyes"),
-        ("train", "--data", tmp_path / "eyes", "--out", tmp_path / "run"),
-        ("data", "prepare", tmp_path / "eyes", "--out", tmp_path / "prepared"),
-        ("segment", "predict", tmp_path / "eyes" / "images", "--out", tmp_path / "labels"),
-        ("grow", "--count", 1, "--out", tmp_path / foreign),
-    )
-    for words in commands:
-        ended = subprocess.run(
-            [sys.executable, "-m", "retinasynth.cli", *map(str, words)], capture_output=True, check=False
-        )
-        said = " ".join(ended.stderr.decode(errors="replace").split())
-        assert ended.returncode == 1, said
-        assert "is not UTF-8" in said
-        assert "Traceback" not in said
 
 
 # --- Help and documentation --------------------------------------------------------------------------------------
@@ -274,11 +249,161 @@ def test_bad_models_and_masks_are_named(tmp_path, monkeypatch, capfd, trained):
 def bare_run(folder: Path) -> Path:
     folder.mkdir()
     (folder / "config.yaml").write_text(Settings().to_yaml())
+    (folder / "metrics.jsonl").write_text('{"step": 400}\n')  # it had come to its first checkpoint
     return folder
 
 
-def test_text_in_brackets_is_printed_as_it_is(tmp_path, monkeypatch, capfd):
-    assert "[red]" in fails(monkeypatch, capfd, "train", "--data", tmp_path / "[red]", "--out", tmp_path / "run")
+# --- What is printed -----------------------------------------------------------------------------------------------
+
+MARKUP = ("eyes[new]", "eyes[bold", "[/c]", "c[/]", "[red]eyes", ":eye:", "eyes\\", "[link=file:x]eyes[/link]")
+
+
+def ends_well(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: object) -> str:
+    """What the command prints while it succeeds; run in this process, to be quick."""
+    monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    printed = capfd.readouterr()
+    assert not left.value.code, printed.err
+    return printed.out
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_names_that_look_like_markup_are_printed_as_they_are(name, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert f"{name}: 1 eyes" in ends_well(monkeypatch, capfd, "grow", "--out", name, "--size", 32, "--labels-only")
+    said = ends_well(monkeypatch, capfd, "overlay", name, "--out", f"{name}-drawn")
+    assert f"{name}-drawn: 1 overlay" in said
+    assert f"{name}-none does not exist." in fails(
+        monkeypatch, capfd, "train", "--data", f"{name}-none", "--out", tmp_path / "run"
+    )
+    shown = ends_well(monkeypatch, capfd, "settings", "--preset", "few-shot", "--set", f"start_from={name}")
+    assert name[:9] in shown  # in a table, whose cells are narrow
+
+
+def test_tables_and_what_one_is_pointed_to_are_printed_as_they_are(capfd):
+    for name in MARKUP:
+        shell.point_to("Open", Path(name))
+        table = Table(Column(name, no_wrap=True), title=name)
+        table.add_row(name)
+        shell.screen.print(table)
+        shell.screen.print(name)
+        said = capfd.readouterr().out
+        assert f"Open {name}\n" in said
+        assert said.count(name) == 5
+
+
+@pytest.mark.parametrize("name", MARKUP)
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_progress_and_warnings_say_names_as_they_are(name, is_terminal, monkeypatch, capfd):
+    monkeypatch.setenv("FORCE_COLOR", "1") if is_terminal else monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    with progress(f"Reading {name}", 2) as advance:
+        advance(2, f"note {name}")
+    stages("Run", 2)(1, name)
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capfd.readouterr().err)
+    assert f"Reading {name}" in said
+    assert f"note {name}" in said
+    assert f"Run 1 of 2: {name}\n" in said
+
+
+def test_warnings_are_printed_as_they_are():
+    said = f"from retinasynth import cli; import logging; cli.app = lambda: logging.warning({' '.join(MARKUP)!r})"
+    command = [sys.executable, "-c", f"{said}; cli.main()"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200"})
+    assert " ".join(MARKUP) in ended.stderr
+
+
+def test_no_other_module_opens_a_screen_of_its_own():
+    """Else names would be read as markup there."""
+    package = Path(retinasynth.__file__).parent
+    opening = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module in ("rich", "rich.console", "rich.markup")
+    ]
+    assert opening == ["progress.py"]
+
+
+# --- Names that are not UTF-8 --------------------------------------------------------------------------------------
+
+FOREIGN = "caf\udce9"  # as Python has the name whose last byte is E9
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("grow", "--out", FOREIGN),
+        ("train", "--data", FOREIGN, "--out", "run"),
+        ("data", "prepare", "eyes", "--out", FOREIGN),
+        ("generate", "--model", FOREIGN, "--masks", "a.png", "--out", "o"),
+        ("segment", "predict", f"{FOREIGN}.png", "--out", "o"),
+        (FOREIGN,),
+    ],
+)
+def test_arguments_that_are_not_utf8_are_refused(words, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    said = fails(monkeypatch, capfd, *words)
+    assert re.search(r"caf\\udce9(\.png)? is not UTF-8\. Expected: names in UTF-8", said)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """Three pairs, of which one has a name that is not UTF-8."""
+    folder = pairs(tmp_path / "set")
+    for place in ("images", "masks"):
+        (folder / place / "1.png").rename(folder / place / f"{FOREIGN}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--data", "set", "--out", "out"),
+        ("data", "prepare", "set", "--out", "out"),
+        ("data", "nnunet", "set", "--out", "Dataset001_X"),
+        ("evaluate", "--model", "MODEL", "--data", "set", "--out", "out"),
+        ("evaluate", "--real", "set/images", "--fake", "set/images", "--out", "out"),
+        ("generate", "--model", "MODEL", "--masks", "set/masks", "--out", "out"),
+        ("segment", "predict", "set/images", "--out", "out"),
+        ("segment", "label", "--data", "set/images", "--out", "out"),
+        ("segment", "train", "--data", "set", "--out", "out"),
+        ("enhance", "apply", "set/images", "--out", "out"),
+        ("adapt", "--photos", "set/images", "--out", "out"),
+        ("measure", "set"),
+        ("overlay", "set", "--out", "out"),
+    ],
+)
+def test_pictures_whose_names_are_not_utf8_are_refused(words, foreign, monkeypatch, capfd, trained):
+    monkeypatch.chdir(foreign.parent)
+    said = fails(monkeypatch, capfd, *(trained if word == "MODEL" else word for word in words))
+    assert re.search(r"caf\\udce9\.png is not UTF-8\. Expected: names in UTF-8 What to do: Rename", said)
+    assert not [path for path in foreign.parent.rglob("*") if path.is_file() and foreign not in path.parents]
+
+
+def test_an_inspection_says_which_name_is_not_utf8(foreign, monkeypatch, capfd):
+    assert r"caf\udce9.png is not UTF-8" in inspected(monkeypatch, capfd, foreign)
+    (foreign / "images" / f"{FOREIGN}.png").rename(foreign / "images" / "cafe.png")
+    assert r"masks/caf\udce9.png, images/cafe.png without partner" in inspected(monkeypatch, capfd, foreign)
+
+
+def inspected(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], folder: Path) -> str:
+    """What `data inspect` says of a set with a problem."""
+    monkeypatch.setattr(sys, "argv", ["retinasynth", "data", "inspect", str(folder)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 1
+    return capfd.readouterr().out
+
+
+def test_a_terminal_that_cannot_show_a_name_ends_no_command(tmp_path):
+    write_label_map(tmp_path / "eyes", grow(1, 64))
+    command = [sys.executable, "-m", "retinasynth.cli", "overlay", "eyes", "--out", "眼"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert (ended.returncode, ended.stdout) == (0, "\\u773c: 1 overlay\n"), ended.stderr
 
 
 def test_bench_reports_a_ratio_of_what_it_measured():

@@ -350,6 +350,21 @@ def test_a_folder_is_enhanced_and_gone_on_with(run, tmp_path, monkeypatch):
     assert "begun with other" in str(other.exception)
 
 
+def test_of_a_folder_damaged_photographs_are_counted_and_nothing_at_all_is_an_error(run, tmp_path):
+    write_photograph(tmp_path / "eyes" / "ramp.png", tiny_photograph(0, 200, 240))
+    (tmp_path / "eyes" / "damaged.png").write_bytes((tmp_path / "eyes" / "ramp.png").read_bytes()[:-400])
+    ended = words("apply", tmp_path / "eyes", "--model", run, "--out", tmp_path / "out")
+    assert ended.exit_code == 0, ended.output
+    assert "1 could not be enhanced" in " ".join(ended.output.split())
+    (tmp_path / "eyes" / "ramp.png").unlink()
+    ended = words("apply", tmp_path / "eyes", "--model", run, "--out", tmp_path / "none")
+    assert isinstance(ended.exception, ImageError)  # it is one photograph
+    (tmp_path / "eyes" / "other.png").write_text("no picture")
+    ended = words("apply", tmp_path / "eyes", "--model", run, "--out", tmp_path / "nothing")
+    assert isinstance(ended.exception, DataError)
+    assert "None of the 2 photographs could be enhanced" in str(ended.exception)
+
+
 def test_what_is_no_fundus_photograph_is_said(run, tmp_path):
     write_photograph(tmp_path / "ramp.png", tiny_photograph(0, 200, 240))
     ended = words("apply", tmp_path / "ramp.png", "--model", run, "--out", tmp_path / "out")

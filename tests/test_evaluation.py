@@ -20,6 +20,7 @@ from retinasynth.evaluation.intervals import Estimate, bootstrap_difference
 from retinasynth.evaluation.report import read_training_log
 from retinasynth.evaluation.results import Figures, Picture, outcome, summarise
 from retinasynth.images import read_metadata, read_photograph
+from retinasynth.tables import read_table
 
 ABOUT = {"Model": "a <b>bold</b> model", "Command": 'retinasynth evaluate --out "here" & there', "Seed": "0"}
 RECORD = {
@@ -386,6 +387,15 @@ def test_no_more_than_24_pictures_are_shown_from_both_ends_and_the_middle(tmp_pa
     assert shown == ranked[:8] + ranked[16:24] + ranked[32:]
     assert "Every picture has a row in" in source
     assert len((tmp_path / "pictures.csv").read_text().splitlines()) == 41
+
+
+def test_no_name_in_the_table_is_a_formula_to_a_spreadsheet(tmp_path):
+    _, photograph = eye(1, 32)
+    odd = [Example(name, f"+{name}", None, noisy(photograph, 9), photograph) for name in ("=cmd", "-1+1")]
+    evaluate_examples(odd, reference=None, out=tmp_path, about={}, title="t")
+    assert [(row["name"], row["eye"]) for row in table(tmp_path)] == [("'=cmd", "'+=cmd"), ("'-1+1", "'+-1+1")]
+    columns, *rows = read_table(tmp_path / "pictures.csv")
+    assert [dict(zip(columns, row, strict=True))["name"] for row in rows] == ["=cmd", "-1+1"]
 
 
 def test_photographs_that_compress_badly_have_their_report(tmp_path):

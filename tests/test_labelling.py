@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from retinasynth.applications.labelling import label_sets, photographs_in, segme
 from retinasynth.applications.segmentation import Segmentation
 from retinasynth.datasets.layouts import find_eyes, read_eye
 from retinasynth.errors import DataError, ImageError, OutputError
-from retinasynth.images import read_photograph, read_size, write_mask, write_photograph
+from retinasynth.images import read_mask, read_photograph, read_size, write_mask, write_photograph
 
 
 class Named:
@@ -26,12 +27,13 @@ MODELS = [Named()]
 
 
 def seen(photograph, *, models):
-    """Vessels where it is dark, disc where it is bright; black pictures are no fundus, blue ones have no disc."""
+    """Vessels where it is darkest, disc where it is bright; black pictures are no fundus, blue ones have no disc."""
     assert models == MODELS
     if photograph.max() < 30:
         raise ImageError("It is black")
     field = photograph.max(axis=2) > 20
-    vessels, disc = field & (photograph[..., 1] < 70), field & (photograph[..., 1] > 130)
+    green = photograph[..., 1]
+    vessels, disc = field & (green < np.quantile(green[field], 0.1)), field & (green > 130)
     blue = photograph[..., 2].mean() > photograph[..., 0].mean()
     planes = {"fov": field, "vessels": vessels} | ({} if blue else {"disc": disc, "cup": disc})
     probabilities = {plane: mask.astype(np.float32) for plane, mask in planes.items() if plane != "fov"}
@@ -174,17 +176,6 @@ def put_damaged(folder: Path) -> None:
     (folder / "text.jpg").write_text("no picture")
 
 
-def test_a_damaged_photograph_is_listed_and_all_else_is_labelled(sets, tmp_path):
-    folder = shutil.copytree(sets[1], tmp_path / "photos")
-    put_damaged(folder)
-    made = label_sets(MODELS, [folder], tmp_path / "set", size_px=200)
-    assert made.kept == 4
-    reasons = {row["name"]: row["reason"] for row in rows_of(tmp_path / "set" / "rejected.csv")}
-    assert reasons.keys() == {"photos-cut", "photos-text"}
-    assert all(reasons.values())
-    assert label_sets(MODELS, [folder], tmp_path / "set", size_px=200) == made
-
-
 def test_a_damaged_photograph_does_not_stop_a_folder_from_being_segmented(sets, tmp_path):
     folder = shutil.copytree(sets[1], tmp_path / "photos")
     put_damaged(folder)
@@ -195,17 +186,6 @@ def test_a_damaged_photograph_does_not_stop_a_folder_from_being_segmented(sets, 
     (folder / "twin.png").unlink()
     with pytest.raises(DataError, match=r"None of the 2 photographs could be segmented; .*rejected\.csv says why"):
         segment_folder(MODELS, folder, tmp_path / "nothing")
-
-
-def test_a_flat_folder_has_people_to_learn_from_and_others_to_test(tmp_path):
-    for seed in range(60, 67):
-        write_photograph(tmp_path / "flat" / f"{seed}.png", phantom_eye(seed, 256).photograph)
-    label_sets(MODELS, [tmp_path / "flat"], tmp_path / "set", size_px=128)
-    found = find_eyes(tmp_path / "set")
-    sides = {side: {eye.name.removeprefix("flat-") for eye in found.split(side)} for side in ("train", "test")}
-    photographs = find_eyes(tmp_path / "flat")
-    assert sides == {side: {eye.name for eye in photographs.split(side)} for side in ("train", "test")}
-    assert (len(sides["train"]), len(sides["test"])) == (6, 1)
 
 
 @pytest.mark.parametrize("damage", ["not JSON", "[" * 100_000, "[]", ""])
@@ -236,6 +216,84 @@ def test_a_set_of_which_nothing_can_be_labelled_is_explained(tmp_path):
     with pytest.raises(DataError, match=r"None of the 2 photographs could be labelled; .*rejected\.csv says why"):
         label_sets(MODELS, [tmp_path / "photographs"], tmp_path / "set")
     assert len(rows_of(tmp_path / "set" / "rejected.csv")) == 2
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-400])
+
+
+def test_damaged_files_are_listed_and_the_rest_is_labelled(tmp_path):
+    folder = tmp_path / "eyes"
+    for seed in range(80, 86):
+        eye = phantom_eye(seed, 256)
+        write_photograph(folder / "images" / f"{seed}.png", eye.photograph)
+        write_mask(folder / "vessels" / f"{seed}.png", eye.planes["vessels"])
+    spoil(folder / "images" / "80.png")
+    spoil(folder / "vessels" / "81.png")
+    write_mask(folder / "vessels" / "82.png", ~read_mask(folder / "vessels" / "82.png"))
+    write_mask(folder / "vessels" / "83.png", read_mask(folder / "vessels" / "83.png")[:100])
+    made = label_sets(MODELS, [folder], tmp_path / "set")
+    reasons = dict(made.rejected)
+    assert list(reasons) == [f"eyes-{seed}" for seed in range(80, 84)]
+    words = ("images/80.png is damaged", "vessels/81.png is damaged", "vessels cover", "is 100 x 256 px")
+    assert all(word in reason for word, reason in zip(words, reasons.values(), strict=True))
+    assert [row["name"] for row in rows_of(tmp_path / "set" / "rejected.csv")] == list(reasons)
+    assert [eye.name for eye in find_eyes(tmp_path / "set").eyes] == ["eyes-84", "eyes-85"]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_what_was_found_but_can_be_no_eye_is_listed(tmp_path, monkeypatch, share):
+    """Too many vessels, and a strip that is too low once it has been reduced."""
+
+    def full(photograph, *, models):
+        found = seen(photograph, models=models)
+        shown = found.eye.planes["fov"] if share == 1 else found.eye.planes["vessels"]
+        return replace(found, eye=replace(found.eye, planes={**found.eye.planes, "vessels": shown}))
+
+    monkeypatch.setattr(labelling, "segment", full)
+    wide = share == 0.5
+    picture = phantom_eye(90, 256).photograph
+    write_photograph(tmp_path / "eyes" / "90.png", np.tile(picture, (1, 12, 1)) if wide else picture)
+    with pytest.raises(DataError, match="None of the 1 photographs could be labelled"):
+        label_sets(MODELS, [tmp_path / "eyes"], tmp_path / "set", size_px=128)
+    reason = rows_of(tmp_path / "set" / "rejected.csv")[0]["reason"]
+    assert ("is 11 x 128 px" if wide else "vessels cover 100%") in reason
+
+
+def test_a_flat_folder_is_split_by_person(tmp_path):
+    folder = tmp_path / "camera"
+    for number in range(10):
+        write_photograph(folder / f"{number}.png", phantom_eye(100 + number, 192).photograph)
+    rows = "".join(f"{number}.png,person {number // 2}\n" for number in range(10))
+    (folder / "subjects.csv").write_text(f"image,subject\n{rows}")
+    expected = {f"camera-{files.name}": files.split for files in find_eyes(folder).eyes}
+    label_sets(MODELS, [folder], tmp_path / "set")
+    assert {eye.name: eye.split for eye in find_eyes(tmp_path / "set").eyes} == expected
+    tests = [int(name[-1]) // 2 for name, split in expected.items() if split == "test"]
+    assert len(tests) == 2
+    assert len(set(tests)) == 1
+    (folder / "subjects.csv").unlink()
+    with pytest.raises(DataError, match="begun with other photographs"):
+        label_sets(MODELS, [folder], tmp_path / "set")
+
+
+def test_what_people_drew_beside_the_photographs_is_not_taken_for_photographs(tmp_path):
+    for number, seed in enumerate((110, 111)):
+        eye = phantom_eye(seed, 192)
+        write_photograph(tmp_path / "chase" / f"Image_{number + 10}L.png", eye.photograph)
+        write_mask(tmp_path / "chase" / f"Image_{number + 10}L_1stHO.png", eye.planes["vessels"])
+    made = label_sets(MODELS, [tmp_path / "chase"], tmp_path / "set")
+    assert (made.kept, made.rejected) == (2, ())
+    lines = [json.loads(line) for line in (tmp_path / "set" / "manifest.jsonl").read_text().splitlines()]
+    assert [(line["split"], line["drawn"]) for line in lines] == [("train", ["vessels"]), ("test", ["vessels"])]
+
+
+def test_two_photographs_that_would_have_one_name_are_refused(tmp_path):
+    for place in ("a", "b"):
+        write_photograph(tmp_path / place / "images" / "1.png", phantom_eye(1, 192).photograph)
+    with pytest.raises(DataError, match="2 photographs would be called images-1"):
+        label_sets(MODELS, [tmp_path / "a" / "images", tmp_path / "b" / "images"], tmp_path / "set")
+    assert not (tmp_path / "set").exists()
 
 
 def test_a_doubtful_cup_is_left_unknown_and_all_else_kept(tmp_path):
@@ -289,6 +347,15 @@ def test_a_folder_is_segmented_with_overlays_and_a_table(sets, tmp_path):
         assert len(list((tmp_path / "out" / kind).iterdir())) == 4, kind
     with pytest.raises(OutputError, match="not empty"):
         segment_folder(MODELS, folder, tmp_path / "out")
+
+
+def test_a_folder_of_which_nothing_can_be_segmented_is_an_error_that_says_where_the_reasons_are(tmp_path):
+    write_photograph(tmp_path / "eyes" / "black.png", np.zeros((200, 200, 3), np.uint8))
+    write_photograph(tmp_path / "eyes" / "damaged.png", phantom_eye(1, 192).photograph)
+    spoil(tmp_path / "eyes" / "damaged.png")
+    with pytest.raises(DataError, match=r"None of the 2 photographs could be segmented; .*rejected\.csv says why"):
+        segment_folder(MODELS, tmp_path / "eyes", tmp_path / "out")
+    assert [row["name"] for row in rows_of(tmp_path / "out" / "rejected.csv")] == ["black", "damaged"]
 
 
 def test_one_photograph_that_cannot_be_segmented_is_an_error(tmp_path):

@@ -345,6 +345,15 @@ def test_subjects_csv_overrides_subject_eye_and_split(tmp_path: Path) -> None:
     ]
 
 
+def test_spaces_around_the_cells_of_subjects_csv_mean_nothing_but_in_names_that_have_them(tmp_path: Path) -> None:
+    put_pairs(tmp_path, "images", "masks", ["a", "b "])
+    (tmp_path / "subjects.csv").write_text("image , subject, split\n a,  ann ,test\nb , bob, train\n")
+    assert [(files.name, files.subject, files.split) for files in find_eyes(tmp_path).eyes] == [
+        ("a", "ann", "test"),
+        ("b ", "bob", "train"),
+    ]
+
+
 def test_an_eye_without_a_split_in_the_table_follows_its_subject(tmp_path: Path) -> None:
     put_pairs(tmp_path, "images", "masks", [f"p{number}" for number in range(12)])
     rows = [f"p{number},person {number % 6},{'test' if number < 5 else ''}" for number in range(12)]

@@ -36,6 +36,31 @@ def kaggle(source: Path, tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     return prepare(source, tmp_path_factory.mktemp("out") / "set", recipe="kaggle", size_px=SIZE_PX)
 
 
+# --- Names ---
+
+STRANGE = ("=cmd", "+1", "-1", "-a", "@a", "'=a", "''=a", "'a", "\t=a", "\r=a", "\n=a", "[red]", "a[b]", ":eye:")
+SPACED = ("eye 1 ", " eye", "a,b", 'say "a"', "two\nlines", "two\rlines", "two\u2028lines", "Auge 眼")
+
+
+def test_eyes_of_any_name_come_back_as_they_were(tmp_path: Path) -> None:
+    for seed, name in enumerate(STRANGE + SPACED):
+        put_photograph(tmp_path / "eyes" / "images" / f"{name}.png", seed)
+        put_mask(tmp_path / "eyes" / "vessels" / f"{name}.png", seed)
+    before = {files.name: (files.subject.strip(), files.split) for files in find_eyes(tmp_path / "eyes").eyes}
+    made = prepare(tmp_path / "eyes", tmp_path / "made", size_px=SIZE_PX)
+    assert {files.name: (files.subject, files.split) for files in made.eyes} == before
+    assert before.keys() == {*STRANGE, *SPACED}
+
+
+def test_no_name_is_a_formula_to_a_spreadsheet(tmp_path: Path) -> None:
+    for seed, name in enumerate(("=1+1", "+a", "-a", "@a")):
+        put_photograph(tmp_path / "eyes" / f"{name}.png", seed)
+    prepare(tmp_path / "eyes", tmp_path / "made", size_px=SIZE_PX)
+    cells = [cell for row in table(tmp_path / "made").values() for cell in row.values()]
+    assert not [cell for cell in cells if cell[:1] in set("=+-@")]
+    assert cells.count("'=1+1") == 3  # image, subject and eye
+
+
 # --- The recipe ---
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from retinasynth.anatomy import Eye
+from retinasynth.anatomy import Eye, usable
 from retinasynth.anatomy.arteries import tell_arteries
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.label_map import overlay
@@ -201,7 +201,10 @@ def label_sets(
             elif name in done:
                 line = done[name]
             else:
-                line = _label_one(models, origin, files, out, size_px, least_confidence)
+                try:
+                    line = _label_one(models, origin, files, out, size_px, least_confidence)
+                except (DataError, ImageError) as error:
+                    line = {"name": name, "rejected": error.got}
             if name not in done:
                 add_line(out / MANIFEST, line)
             if reason := line.get("rejected"):
@@ -261,13 +264,15 @@ def _drawn(files: EyeFiles) -> int:
 def _label_one(
     models: Sequence[Segmenter], origin: str, files: EyeFiles, out: Path, size_px: int, least_confidence: float
 ) -> dict[str, object]:
-    """Segment one photograph and write it with its planes; the line of the manifest."""
+    """Segment one photograph and write it with its planes; the line of the manifest.
+
+    Raises:
+        DataError: its masks do not fit it.
+        ImageError: a file is damaged, or what was drawn or found can be no eye.
+    """
     name = f"{origin}-{files.name}"
-    try:
-        drawn = read_eye(replace(files, geometry=None))
-        found = segment(photograph_of(files), models=models)
-    except (DataError, ImageError) as error:
-        return {"name": name, "rejected": error.got}
+    drawn = read_eye(replace(files, geometry=None))
+    found = segment(photograph_of(files), models=models)
     confidence = {plane: round(value, 4) for plane, value in found.confidence.items() if plane not in drawn.planes}
     unsure = {plane for plane, value in confidence.items() if value < least_confidence}
     # A cup is hard to see in many a good photograph: it is then left unknown, and all else is kept.
@@ -279,7 +284,7 @@ def _label_one(
     planes = {plane: mask for plane, mask in found.eye.planes.items() if plane not in unsure} | dict(drawn.planes)
     if "cup" in planes and "disc" in planes:
         planes["cup"] = planes["cup"] & planes["disc"]
-    eye = _resized(Eye(name, planes, found.eye.photograph), size_px)
+    eye = usable(_resized(Eye(name, planes, found.eye.photograph), size_px))
     told = _told_apart(eye)
     _write_labelled(out / files.split, replace(eye, planes={**eye.planes, **told}))
     return {

@@ -80,7 +80,7 @@ class EyeFiles:
     grade: int | None = None
 
     def __post_init__(self) -> None:
-        for name in (self.name, str(self.photograph), *map(str, self.planes.values())):
+        for name in (str(self.photograph), *map(str, self.planes.values()), self.name):
             if name != printable(name):
                 raise DataError(f"{name} is not UTF-8", expected="names in UTF-8", do="Rename the file or folder")
 
