@@ -14,6 +14,7 @@ FLOORS = {
     "documents": 0,
     "files": 0,
     "images": 0,
+    "checks": 0,
     "config": 0,
     "progress": 0,
     "parallel": 0,
