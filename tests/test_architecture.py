@@ -15,6 +15,7 @@ FLOORS = {
     "files": 0,
     "images": 0,
     "tables": 0,
+    "checks": 0,
     "config": 0,
     "progress": 0,
     "parallel": 0,

@@ -14,6 +14,7 @@ from retinasynth.anatomy.landmarks import DEGREES_PER_DD
 from retinasynth.anatomy.lesions import LESIONS, draw_lesions
 from retinasynth.anatomy.skeleton import vessel_graph
 from retinasynth.anatomy.style import faces_left
+from retinasynth.checks import checked_seed
 from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
@@ -107,9 +108,8 @@ def with_lesions(eye: Eye, severity: Severity, seed: int) -> Eye:
             expected="label planes disc and fov, which say where a lesion may lie and how large it is",
             do="Give its photograph too, in which they are looked for",
         )
-    drawn = draw_lesions(
-        np.random.default_rng([seed, 1]), replace(eye, geometry=eye.geometry or _geometry(eye)), **SEVERITIES[severity]
-    )
+    random = np.random.default_rng([checked_seed(seed), 1])
+    drawn = draw_lesions(random, replace(eye, geometry=eye.geometry or _geometry(eye)), **SEVERITIES[severity])
     return replace(eye, planes={**eye.planes, **drawn})
 
 

@@ -21,7 +21,8 @@ from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import LESIONS, draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy
 from retinasynth.anatomy.vessels import ARTERY, STEP, VEIN, Branch, Points, Territory, VesselGrowth, calibres, tangents
-from retinasynth.errors import InputError, SettingError
+from retinasynth.checks import SIDES_PX, checked_seed, whole_number
+from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
 RECIPE = 4  # raise when the eyes of the same seeds change
@@ -54,7 +55,7 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
         crosses a vein, both planes have the pixel.
 
     Raises:
-        SettingError: an unknown or impossible parameter.
+        SettingError: an unknown or impossible parameter, seed or size.
         InputError: the view does not show the whole disc, though something about the disc was asked for; or the
             vessels asked for would be thinner than pixels.
 
@@ -63,8 +64,7 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
         >>> eye.size, bool((eye.planes["cup"] <= eye.planes["disc"]).all())
         ((128, 128), True)
     """
-    if seed < 0:
-        raise SettingError(f"seed is {seed}", expected="0 or more")
+    seed, size_px = checked_seed(seed), whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
     anatomy = anatomy_of(seed, preset, parameters)
     random = _stream(seed, "landmarks")
     marks = draw_landmarks(
@@ -97,7 +97,7 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
 
 def anatomy_of(seed: int, preset: str, parameters: dict[str, Any]) -> Anatomy:
     """The parameters of the eye that `grow` makes of the same arguments."""
-    return draw_anatomy(_stream(seed, "anatomy"), preset, parameters)
+    return draw_anatomy(_stream(checked_seed(seed), "anatomy"), preset, parameters)
 
 
 def _stream(seed: int, part: str) -> np.random.Generator:

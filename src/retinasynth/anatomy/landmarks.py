@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth.anatomy.eye import CENTRES, LATERALITIES, Geometry
+from retinasynth.checks import SIDES_PX, real_number, whole_number
 from retinasynth.config import Centre, Laterality
 from retinasynth.errors import SettingError
 from retinasynth.images import Mask
@@ -77,7 +78,7 @@ class View:
     margin: float = 0.02
 
     def __post_init__(self) -> None:
-        _check("size_px", self.size_px, 16, 100_000)
+        whole_number(self.size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
         _check("angle_deg", self.angle_deg, 20, 60)
         _check("torsion_deg", self.torsion_deg, -45, 45)
         _check("margin", self.margin, 0, 0.5)
@@ -372,8 +373,7 @@ def _filled(outline: Points, shape: tuple[int, ...]) -> Mask:
 
 
 def _check(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise SettingError(f"{name} is {value}", expected=f"{least} to {most}")
+    real_number(value, name, least=least, most=most)
 
 
 def _check_name(name: str, value: str, known: tuple[str, ...]) -> None:

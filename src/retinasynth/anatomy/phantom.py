@@ -10,6 +10,7 @@ from retinasynth.anatomy.eye import Eye
 from retinasynth.anatomy.growth import RECIPE, grow
 from retinasynth.anatomy.rendering import RenderingStyle, draw_style, draw_wide_style, render_photograph
 from retinasynth.cache import fill_once
+from retinasynth.checks import checked_seed, whole_number
 from retinasynth.errors import SettingError
 from retinasynth.files import cache_folder, fill_folder
 from retinasynth.images import Photograph, write_mask, write_photograph
@@ -44,11 +45,12 @@ def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural") -> Pho
         ``uint8 (height, width, 3)``, black outside the field of view.
 
     Raises:
-        SettingError: there is no such style.
+        SettingError: there is no such style or seed.
         InputError: the eye has no planes.
     """
     if style not in get_args(Style):
         raise SettingError(f"style is {style!r}", expected=f"one of: {', '.join(get_args(Style))}")
+    seed = checked_seed(seed)
     wide = draw_wide_style(np.random.default_rng([seed, RENDERING])) if style == "randomised" else None
     return render_photograph(eye, seed, wide)
 
@@ -91,6 +93,7 @@ def write_phantom_set(folder: Path, *, train: int = 40, test: int = 8, size_px: 
         size_px: height and width.
         seed: of the first eye; the others follow.
     """
+    train, test, seed = whole_number(train, "train", least=0), whole_number(test, "test", least=0), checked_seed(seed)
     with fill_folder(folder, what="the phantom set") as temporary:
         _write(temporary, train, test, size_px, seed)
 
@@ -107,5 +110,6 @@ def _write(folder: Path, train: int, test: int, size_px: int, seed: int) -> None
 
 def phantom_folder(*, train: int = 40, test: int = 8, size_px: int = 256) -> Path:
     """The embedded phantom set, in the cache folder; made on first use."""
+    train, test = whole_number(train, "train", least=0), whole_number(test, "test", least=0)
     folder = cache_folder() / "phantom" / f"phantoms-{train}-{test}-{size_px}px-recipe{RECIPE}.{RENDERING}"
     return fill_once(folder, lambda temporary: _write(temporary, train, test, size_px, seed=0))

@@ -23,6 +23,7 @@ from PIL import Image
 from scipy import ndimage
 
 from retinasynth.anatomy.eye import Eye
+from retinasynth.checks import checked_seed
 from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph, through_jpeg
 
@@ -303,7 +304,7 @@ class _Scene(NamedTuple):
 
 def _stream(seed: int, name: str) -> np.random.Generator:
     """Random numbers of one element, so that the absence of another does not change them."""
-    return np.random.default_rng([seed, _STREAMS.index(name)])
+    return np.random.default_rng([checked_seed(seed), _STREAMS.index(name)])
 
 
 def _bounds(mask: Mask, margin: int) -> tuple[slice, slice]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from retinasynth.anatomy.appearance import polynomial_terms, powers
+from retinasynth.checks import real_number
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.images import Photograph
 
@@ -119,8 +120,7 @@ def turned(style: Style, knobs: Mapping[str, float]) -> Style:
     for name, steps in knobs.items():
         if name not in KNOBS:
             raise SettingError(f"There is no knob {name!r}", expected=f"one of: {', '.join(KNOBS)}")
-        if not abs(steps) <= MOST:
-            raise SettingError(f"Knob {name} is turned to {steps}", expected=f"-{MOST:g} to {MOST:g}")
+        real_number(steps, f"The knob {name}", least=-MOST, most=MOST)
     field, texture = style.field.astype(np.float64), style.texture.reshape(-1, len(CHANNELS)).astype(np.float64)
     edges = style.edges.astype(np.float64)
     darker = np.array([0.1, 0.3, 0.4]) * knobs.get("pigmentation", 0)  # melanin takes short waves first

@@ -6,6 +6,7 @@ from typing import Self
 import retinasynth
 from retinasynth.applications.labelling import photographs_in
 from retinasynth.applications.segmentation import Segmenter, as_photograph, segment
+from retinasynth.checks import whole_number
 from retinasynth.datasets.degradation import SCALES, Told
 from retinasynth.datasets.layouts import photograph_of
 from retinasynth.errors import DataError, ImageError, InputError
@@ -93,8 +94,9 @@ class Enhancer:
 
 def refuse_other_scales(scale: int) -> None:
     """Raise InputError where photographs cannot be enlarged so."""
-    if scale not in SCALES:
-        raise InputError(f"The scale is {scale}", expected=f"one of: {', '.join(map(str, SCALES))}")
+    expected = f"one of: {', '.join(map(str, SCALES))}"
+    if whole_number(scale, "The scale", expected=expected) not in SCALES:
+        raise InputError(f"The scale is {scale}", expected=expected)
 
 
 def enhance_folder(

@@ -10,6 +10,7 @@ from retinasynth.anatomy.arteries import tell_arteries
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.label_map import overlay
 from retinasynth.applications.segmentation import Segmentation, Segmenter, segment
+from retinasynth.checks import SIDES_PX, real_number, whole_number
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of, read_eye
 from retinasynth.datasets.matching import alone
 from retinasynth.datasets.twins import Sketch, find_twins, sketch
@@ -177,6 +178,8 @@ def label_sets(
         DataError: there are no photographs, or none that can be labelled, or two would have one name.
         OutputError: `out` holds something else or cannot be written.
     """
+    size_px = whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
+    least_confidence = real_number(least_confidence, "least_confidence", least=0, most=1)
     sources = [(Path(folder).name, files) for folder in data for files in photographs_in(Path(folder))]
     if all_learn:
         sources = [(origin, replace(files, split="train")) for origin, files in sources]

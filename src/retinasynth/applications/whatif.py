@@ -28,6 +28,7 @@ from retinasynth.anatomy.growth import grow
 from retinasynth.anatomy.label_map import write_label_map
 from retinasynth.anatomy.lesions import LESIONS
 from retinasynth.applications.segmentation import segment
+from retinasynth.checks import checked_seed, real_number
 from retinasynth.datasets.layouts import find_eyes, fit_mask, read_eye
 from retinasynth.errors import DataError, InputError, SettingError
 from retinasynth.files import fill_folder, write_json
@@ -70,14 +71,14 @@ class Edit:
     def __post_init__(self) -> None:
         if self.cup is None and self.lesions is None and self.narrow is None:
             raise SettingError("Nothing is to be changed", expected="at least one of: --cup, --lesions, --narrow")
-        if self.cup is not None and not CUPS[0] <= self.cup <= CUPS[1]:
-            raise SettingError(f"A cup-to-disc ratio of {self.cup:g}", expected=f"{CUPS[0]:g} to {CUPS[1]:g}")
+        if self.cup is not None:
+            ratio = real_number(self.cup, "The cup-to-disc ratio", least=CUPS[0], most=CUPS[1])
+            object.__setattr__(self, "cup", ratio)  # the only way in a frozen dataclass; a NumPy number is no JSON
         if self.lesions is not None and self.lesions not in get_args(Severity):
             raise SettingError(f"Lesions {self.lesions!r}", expected=f"one of: {', '.join(get_args(Severity))}")
-        if self.narrow is not None and not NARROWEST <= self.narrow < 1:
-            raise SettingError(
-                f"Vessels narrowed to {self.narrow:g} of their calibre", expected=f"{NARROWEST:g} to below 1"
-            )
+        if self.narrow is not None:
+            left = real_number(self.narrow, "The calibre that is left to vessels", least=NARROWEST, most=1, below=True)
+            object.__setattr__(self, "narrow", left)
 
     @property
     def words(self) -> str:
@@ -304,6 +305,7 @@ def what_if(
         InputError: the label map does not tell what the edit needs, the model does not draw it, or nothing changes.
         ImageError: the photograph shows no fundus.
     """
+    seed, lesion_seed = checked_seed(seed), None if lesion_seed is None else checked_seed(lesion_seed, "lesion_seed")
     known, found = completed(eye)
     unknown = tuple(plane for plane in LESIONS if plane not in known.planes)
     # To remove lesions where none is known is an error; else an unknown plane would change all over the picture.

@@ -14,6 +14,7 @@ from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.growth import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.label_map import write_label_map
 from retinasynth.anatomy.phantom import RENDERING, Style, metadata_of, phantom_photograph
+from retinasynth.checks import checked_seed, checked_workers, whole_number
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.matching import EyeFiles
 from retinasynth.datasets.resumable import ResumableSet, remove_left_over
@@ -72,8 +73,8 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
         OutputError: `out` holds something else, or cannot be written, or a worker was killed.
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
-    if count < 1 or (workers is not None and workers < 1):
-        raise SettingError(f"count is {count}, workers is {workers}", expected="at least 1")
+    count, workers = whole_number(count, "count"), checked_workers(workers)
+    grown = replace(grown, seed=checked_seed(grown.seed))
     if grown.style is not None:
         as_style(grown.style)
     grow(grown.seed, grown.size_px, preset=grown.preset, **grown.parameters)  # refuses what is impossible

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from retinasynth.anatomy import Eye
+from retinasynth.checks import checked_seed, whole_number
 from retinasynth.datasets.augmentation import rotate
 from retinasynth.datasets.layouts import SUBJECTS_COLUMNS, SUBJECTS_FILE, DataSet, EyeFiles, find_eyes, read_eye
 from retinasynth.errors import DataError, SettingError
@@ -63,15 +64,14 @@ def prepare(
         The new set, as `find_eyes` reads it back.
 
     Raises:
-        SettingError: the recipe or the size is impossible.
+        SettingError: the recipe, the size or the seed is impossible.
         DataError: `source` cannot be used, or the recipe needs photographs and vessels and an eye lacks one.
         ImageError: a file of `source` is damaged.
         OutputError: `out` is not empty or cannot be written.
     """
     if recipe not in get_args(Recipe):
         raise SettingError(f"There is no recipe {recipe!r}", expected=f"one of: {', '.join(get_args(Recipe))}")
-    if not 16 <= size_px <= 4096:
-        raise SettingError(f"size_px is {size_px}", expected="16 to 4096")
+    size_px, seed = whole_number(size_px, "size_px", least=16, most=4096), checked_seed(seed)
     eyes = find_eyes(source).eyes
     if recipe == "kaggle" or side_by_side:
         _refuse_incomplete(eyes, "the recipe kaggle" if recipe == "kaggle" else "a side-by-side picture")

@@ -10,6 +10,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from retinasynth.anatomy.growth import grow
 from retinasynth.anatomy.label_map import one_hot
 from retinasynth.anatomy.phantom import Style, phantom_photograph
+from retinasynth.checks import checked_seed
 
 Item = dict[str, torch.Tensor | int]
 
@@ -31,7 +32,7 @@ class EyeStream(IterableDataset[Item]):
         parameters: of the anatomy, by name, that all eyes share.
 
     Raises:
-        SettingError: an impossible parameter.
+        SettingError: an impossible parameter, seed or size.
         InputError: a plane that grown eyes do not have.
     """
 
@@ -45,7 +46,8 @@ class EyeStream(IterableDataset[Item]):
         style: Style = "natural",
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
-        self.seed, self.size_px, self.preset, self.planes, self.style = seed, size_px, preset, tuple(planes), style
+        self.seed, self.preset, self.planes, self.style = checked_seed(seed), preset, tuple(planes), style
+        self.size_px = size_px
         self.parameters = dict(parameters or {})
         self._process = (0, 1)  # rank and world size, for where torch.distributed cannot tell
         # What is impossible is said here, not in a worker.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from retinasynth.checks import checked_seed
 from retinasynth.errors import InputError
 
 SEED = 0
@@ -82,7 +83,7 @@ def bootstrap_mean(
 
     of_value = np.arange(figures.size) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     sums, counts = np.bincount(of_value, weights=figures), np.bincount(of_value)  # (group,)
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng(checked_seed(seed))
     block = max(1, _DRAWS_AT_ONCE // sums.size)
     means = []
     for start in range(0, resamples, block):
@@ -162,7 +163,7 @@ def bootstrap_crossed(
     of_picture = np.arange(pictures) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     counts = np.bincount(of_picture)
     sums = np.stack([np.bincount(of_picture, weights=row) for row in figures])  # (repetition, group)
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng(checked_seed(seed))
     rows = draws.multinomial(repetitions, np.full(repetitions, 1 / repetitions), resamples)  # how often each is drawn
     columns = draws.multinomial(counts.size, np.full(counts.size, 1 / counts.size), resamples)
     means = ((rows / repetitions) @ sums * columns).sum(axis=1) / (columns @ counts)

@@ -19,6 +19,7 @@ from scipy import ndimage, stats
 
 from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.anatomy.frame import frame_of, into_frame
+from retinasynth.checks import checked_seed
 from retinasynth.datasets.twins import evened
 from retinasynth.errors import ImageError, InputError
 from retinasynth.evaluation.intervals import SEED, Estimate, bootstrap_mean
@@ -293,7 +294,7 @@ def compare_sides(
     to_real = np.where(left[:, None] == person, np.inf, to_real - usual)
     among_real = np.where(is_own, np.inf, among_real - usual)
 
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(checked_seed(seed))
     most = np.bincount(person)
     each = int(most.min())
     draws = 1 if (most == each).all() else DRAWS

@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from retinasynth.checks import checked_seed
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation.intervals import LEVEL
 
@@ -87,7 +88,7 @@ class People(NamedTuple):
         """
         everyone = np.arange(self.total)
         kinds = np.isin(everyone, self.real) + 2 * np.isin(everyone, self.generated)
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(checked_seed(seed))
         counts = np.zeros((resamples, self.total))
         for kind in np.unique(kinds):
             size = int((kinds == kind).sum())

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from retinasynth.checks import checked_seed
 from retinasynth.datasets.layouts import EyeFiles, photograph_of
 from retinasynth.datasets.twins import Sketch, find_twins, sketch
 from retinasynth.errors import DataError, InputError
@@ -249,7 +250,7 @@ def examine_privacy(
         advance(1, "how often it is wrong")
         alarms = _false_alarms(training, held_out, sketches, unseen.sketches)
         advance(2, "whether planted copies are found")
-        chosen = _to_plant(training.people, np.random.default_rng(seed))
+        chosen = _to_plant(training.people, np.random.default_rng(checked_seed(seed)))
         planted = plant(training.read, sketches, chosen, training.names, size=made.size, aspect=trained.aspect)
         advance(3, "")
     people = [*training.people, *held_out.people]

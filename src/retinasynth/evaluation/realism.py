@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from retinasynth.checks import checked_seed
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation.features import checked_features
 from retinasynth.evaluation.intervals import SEED, Estimate
@@ -124,7 +125,7 @@ def halves_distance(
     if count < 4:
         raise DataError(f"Photographs of {count} people", expected="at least 4, of whom each half gets 2")
     pairs = PairMean(_kernel(real, real), people.real, people.real)
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng(checked_seed(seed))
     first = (draws.permuted(np.tile(np.arange(count), (resamples, 1)), axis=1) < count // 2).astype(np.float64)
     second = 1 - first
     distances = pairs(first) + pairs(second) - 2 * pairs(first, second)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy import Eye
+from retinasynth.checks import checked_seed
 from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, photograph_of, read_eye
 from retinasynth.datasets.pairs import Pairs, load_pairs
 from retinasynth.errors import DataError, SettingError
@@ -59,10 +60,11 @@ def evaluate_model(
         DataError: there are no test pairs, test eyes stand in training, or one is to have the style of a fellow and
             has none.
         ModelError: there is no such model.
-        SettingError: there is no such style, or no model that follows one.
+        SettingError: there is no such style or seed, or no model that follows one.
     """
     if style not in STYLES:
         raise SettingError(f"--style is {style!r}", expected=f"one of: {', '.join(STYLES)}")
+    seed = checked_seed(seed)
     synthesizer = Synthesizer.load(model)
     other = Synthesizer.load(against) if against else None
     is_styled = any(one.config.is_styled for one in (synthesizer, other) if one)

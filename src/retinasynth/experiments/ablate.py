@@ -11,10 +11,11 @@ figures; ``ablation.json``, ``ablation.csv`` and ``report.html`` are written ane
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from retinasynth.checks import whole_number
 from retinasynth.config import Settings
 from retinasynth.datasets.layouts import DataSet, find_eyes
 from retinasynth.datasets.pairs import load_pairs
-from retinasynth.errors import InterruptedRunError, SettingError
+from retinasynth.errors import InterruptedRunError
 from retinasynth.evaluation.fidelity import SIZE_PX
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.subjects import test_eyes
@@ -57,8 +58,7 @@ def ablate(
         InputError: `out` holds an ablation of other rows or other data.
         InterruptedRunError: the user stopped it; the same call goes on.
     """
-    if not 1 <= seeds <= MOST_SEEDS:
-        raise SettingError(f"seeds is {seeds}", expected=f"1 to {MOST_SEEDS}")
+    seeds = whole_number(seeds, "seeds", most=MOST_SEEDS)
     found = find_eyes(data)
     chosen = table.settings(preset, overrides)
     base = next(iter(chosen.values()))

@@ -21,6 +21,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 import retinasynth
+from retinasynth.checks import whole_number
 from retinasynth.config import Settings
 from retinasynth.datasets.layouts import PHANTOM, find_eyes
 from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs
@@ -121,8 +122,10 @@ def run_bench(*, preset: str = "source", turns: int = 3, steps: int = 10) -> Ben
         steps: timed in a turn, and pictures, after a few to warm up.
 
     Raises:
-        SettingError: there is no such preset, or its generator follows a style, which has no plain counterpart.
+        SettingError: there is no such preset, or its generator follows a style, which has no plain counterpart; or a
+            number is impossible.
     """
+    turns, steps = whole_number(turns, "turns"), whole_number(steps, "steps")
     if Settings.from_preset(preset).generator.architecture == "styled":
         raise SettingError(
             f"Preset {preset} follows a style, which plain PyTorch has no usual way for",

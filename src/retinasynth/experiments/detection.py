@@ -23,6 +23,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
 import retinasynth
+from retinasynth.checks import MOST_WORKERS, whole_number
 from retinasynth.datasets.grades import REFERABLE
 from retinasynth.datasets.grown import GrownSet, write_grown_set
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
@@ -167,11 +168,8 @@ def detection(
         InputError: `out` holds a study of something else.
         InterruptedRunError: the user stopped it; the same call goes on.
     """
-    if draws < 1 or workers < 1 or synthetic < len(_ILL):
-        raise SettingError(
-            f"draws is {draws}, workers is {workers}, synthetic is {synthetic}",
-            expected=f"at least {len(_ILL)} synthetic eyes, at least 1 of the others",
-        )
+    draws, synthetic = whole_number(draws, "draws"), whole_number(synthetic, "synthetic", least=len(_ILL))
+    workers = whole_number(workers, "workers", most=MOST_WORKERS)
     if features not in FEATURES:
         raise SettingError(f"--features is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
     look = FEATURES[features]()

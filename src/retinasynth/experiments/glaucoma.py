@@ -20,8 +20,9 @@ from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.label_map import overlay
 from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.applications.segmentation import segment
+from retinasynth.checks import checked_seed, checked_workers, whole_number
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
-from retinasynth.errors import DataError, ImageError, SettingError
+from retinasynth.errors import DataError, ImageError
 from retinasynth.evaluation.intervals import Estimate, bootstrap_mean
 from retinasynth.experiments.cases_report import (
     COLOURS,
@@ -203,8 +204,8 @@ def study_glaucoma(
         OutputError: `out` holds something else.
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
-    if eyes < 2 or screened < 2:
-        raise SettingError(f"{eyes} eyes and {screened} of each group", expected="at least 2 of both")
+    eyes, screened = whole_number(eyes, "eyes", least=2), whole_number(screened, "screened", least=2)
+    seed, workers = checked_seed(seed), checked_workers(workers)
     photographs = None if data is None else _real(data)
     asked = {"cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
     lines = write_series(

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
+from retinasynth.checks import whole_number
 from retinasynth.config import Settings, did_you_mean, flat
 from retinasynth.datasets.layouts import find_eyes
 from retinasynth.datasets.matching import EyeFiles
@@ -82,8 +83,7 @@ def tune(
             f"There is no measure {measure!r}{did_you_mean(measure, MEASURE_NAMES)}",
             expected=f"one of: {', '.join(MEASURE_NAMES)}",
         )
-    if trials < 1:
-        raise SettingError(f"trials is {trials}", expected="at least 1")
+    trials, folds = whole_number(trials, "trials"), whole_number(folds, "folds", least=2)
     base = base.with_overrides([*overrides, "data.folder="])
     chosen = searched(base, space, overrides)
     found = find_eyes(data)

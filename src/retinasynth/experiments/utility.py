@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import retinasynth
+from retinasynth.checks import MOST_WORKERS, whole_number
 from retinasynth.config import SegmenterSettings, flat
 from retinasynth.datasets.examples import labelled
 from retinasynth.datasets.frames import load_frames
@@ -126,11 +127,8 @@ def utility(
         InputError: `out` holds a study of other settings or other data.
         InterruptedRunError: the user stopped it; the same call goes on.
     """
-    if not 1 <= seeds <= MOST_SEEDS or workers < 1 or synthetic < 1:
-        raise SettingError(
-            f"seeds is {seeds}, workers is {workers}, synthetic is {synthetic}",
-            expected=f"1 to {MOST_SEEDS} seeds, at least 1 of the others",
-        )
+    seeds, synthetic = whole_number(seeds, "seeds", most=MOST_SEEDS), whole_number(synthetic, "synthetic")
+    workers = whole_number(workers, "workers", most=MOST_WORKERS)
     found = find_eyes(data)
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *overrides])
     training = labelled(str(data), base.data.planes)

@@ -25,7 +25,8 @@ from retinasynth.anatomy.label_map import overlay
 from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.anatomy.skeleton import Graph, vessel_graph
 from retinasynth.applications.segmentation import segment
-from retinasynth.errors import ImageError, SettingError
+from retinasynth.checks import checked_seed, checked_workers, whole_number
+from retinasynth.errors import ImageError
 from retinasynth.evaluation.intervals import Estimate, bootstrap_mean
 from retinasynth.experiments.cases_report import (
     KEY,
@@ -207,8 +208,7 @@ def study_vascular(
         OutputError: `out` holds something else.
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
-    if eyes < 2:
-        raise SettingError(f"{eyes} eyes", expected="at least 2")
+    eyes, seed, workers = whole_number(eyes, "eyes", least=2), checked_seed(seed), checked_workers(workers)
     lines = write_series(
         out,
         eyes,

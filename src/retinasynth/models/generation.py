@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from retinasynth import images
+from retinasynth.checks import checked_seed
 from retinasynth.errors import ModelError
 from retinasynth.images import Labels, Photograph
 from retinasynth.models.styled import StyledGenerator
@@ -129,4 +130,4 @@ def mixed_seed(seeds: Sequence[int]) -> int:
         >>> mixed_seed([0, 1]) == mixed_seed([1, 0])
         False
     """
-    return int(np.random.SeedSequence(list(seeds)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([checked_seed(seed) for seed in seeds]).generate_state(1, np.uint64)[0] >> 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth import images
+from retinasynth.checks import checked_seed, whole_number
 from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import DataError, OutputError, SettingError
@@ -148,6 +149,7 @@ def generate_set(
         ImageError: a mask cannot be used.
         OutputError: `out` has something in it or cannot be written; pictures already made are complete.
     """
+    seed = checked_seed(seed)
     for files in masks:
         read_eye(files)
     out = new_folder(out, what="a synthetic set")
@@ -204,6 +206,7 @@ def generate_panels(
     Raises:
         DataError: there are no labelled eyes.
     """
+    seed, count = checked_seed(seed), whole_number(count, "count")
     found = find_eyes(data)
     planes = model.needed_planes
     eyes = _labelled(found.split("test"), planes) or _labelled(found.eyes, planes)

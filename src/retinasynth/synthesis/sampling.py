@@ -22,6 +22,7 @@ from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.growth import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.label_map import write_label_map
 from retinasynth.anatomy.landmarks import Aperture
+from retinasynth.checks import checked_seed, checked_workers, real_number, whole_number
 from retinasynth.datasets.resumable import ResumableSet, remove_left_over
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.files import sha256_of
@@ -116,10 +117,9 @@ def write_synthetic_set(
         OutputError: `out` holds something else, or cannot be written, or a worker was killed.
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
-    if count < 1 or (workers is not None and workers < 1):
-        raise SettingError(f"count is {count}, workers is {workers}", expected="at least 1")
-    if not 0 <= wanted.min_structure < 1:
-        raise SettingError(f"min_structure is {wanted.min_structure}", expected="0 to below 1")
+    count, workers = whole_number(count, "count"), checked_workers(workers)
+    wanted = replace(wanted, seed=checked_seed(wanted.seed))
+    real_number(wanted.min_structure, "min_structure", least=0, most=1, below=True)
     weights = fingerprint_of(model_folder(wanted.model, bundled=GENERATORS))
     model = _loaded(wanted.model, weights)
     size = wanted.size_px or model.config.size_px

@@ -11,6 +11,7 @@ from retinasynth.anatomy import Eye
 from retinasynth.anatomy.field_of_view import field_around, find_field_of_view
 from retinasynth.anatomy.frame import Frame, frame_of, into_frame, out_of_frame
 from retinasynth.anatomy.style import NUMBERS, Numbers, Style, drawn_style, faces_left
+from retinasynth.checks import SIDES_PX, whole_number
 from retinasynth.datasets.styled import signed_layers
 from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph, read_photograph
@@ -133,6 +134,7 @@ def style_of(photograph: Photograph, size_px: int = 512) -> Style:
     Raises:
         ImageError: it is black.
     """
+    size_px = whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
     field = find_field_of_view(photograph)
     frame = frame_of(field)
     covered = into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px)

@@ -12,6 +12,7 @@ from torch import nn
 from retinasynth import images
 from retinasynth.anatomy import Eye, usable
 from retinasynth.anatomy.style import turned
+from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.datasets.pairs import labels_of
 from retinasynth.errors import InputError
 from retinasynth.images import Mask, Photograph
@@ -119,10 +120,11 @@ class Synthesizer:
     def _generate_one(
         self, what: Drawable, seed: int, size: Size, style: StyleChoice | None, knobs: Mapping[str, float]
     ) -> Photograph:
-        if seed < 0:
-            raise InputError(f"The seed is {seed}", expected="0 or more")
-        if size not in ("model", "mask") and (not isinstance(size, int) or not 16 <= size <= 8192):
-            raise InputError(f"size is {size!r}", expected="'model', 'mask', or 16 to 8192 pixels")
+        seed = checked_seed(seed)
+        if not isinstance(size, str) or size not in ("model", "mask"):
+            least, most = SIDES_PX
+            expected = f"'model', 'mask', or {least} to {most} pixels"
+            size = whole_number(size, "size", least=least, most=most, expected=expected)
         if isinstance(self._network, StyledGenerator):
             choice = "sampled" if style is None else style
             return self._styled(self._network, self._labelled(what), seed, size, choice, knobs)
