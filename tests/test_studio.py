@@ -555,6 +555,29 @@ def test_requests_are_kept_within_bounds(tmp_path, monkeypatch):
     assert not (tmp_path / "upload").exists()
 
 
+def test_uploads_that_are_on_their_way_count_as_well(tmp_path, monkeypatch):
+    from retinasynth.studio import server
+
+    monkeypatch.setattr(server, "MAX_KEPT_BYTES", 2500)
+    heads: list[int] = []
+
+    async def reads_another(scope: Any, receive: Any, send: Any) -> None:
+        if len(heads) < 4:
+            await bounds({**scope}, receive, answered)  # one more comes meanwhile
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def answered(message: dict[str, Any]) -> None:
+        heads.extend([message["status"]] if message["type"] == "http.response.start" else [])
+
+    bounds = server.Bounds(reads_another, tmp_path)
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": [(b"content-length", b"1000")]}
+    asyncio.run(bounds(scope, lambda: None, answered))  # type: ignore[arg-type, return-value]
+    assert heads == [507, 200, 200, 200]
+    heads = [0] * 4
+    asyncio.run(bounds(scope, lambda: None, answered))  # type: ignore[arg-type, return-value]
+    assert heads == [0, 0, 0, 0, 200]
+
+
 def test_the_server_shows_nothing_of_the_machine(studio):
     page = httpx.get(studio, timeout=60)
     assert page.status_code == 200

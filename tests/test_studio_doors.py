@@ -539,10 +539,12 @@ def test_cleaning_up_follows_no_link_and_touches_nothing_of_others(tmp_path, mon
     (tmp_path / "tmp" / "retinasynth-studio-1.lock").write_text("")
     (tmp_path / "tmp" / "retinasynth-studio-2.lock").symlink_to(tmp_path / "precious.lock")
     (tmp_path / "tmp" / "retinasynth-studio-2").mkdir()
+    os.link(tmp_path / "precious" / "photograph.png", tmp_path / "tmp" / "retinasynth-studio-5.lock")
     (tmp_path / "tmp" / "retinasynth-studio-3").mkdir()  # of nobody knows whom: there is no lock
     with own_folder():
         pass
-    assert (tmp_path / "precious" / "photograph.png").is_file()
+    assert (tmp_path / "precious" / "photograph.png").read_text() == "precious"
+    assert (tmp_path / "tmp" / "retinasynth-studio-5.lock").is_file()
     assert (tmp_path / "tmp" / "retinasynth-studio-2").is_dir()
     assert (tmp_path / "tmp" / "retinasynth-studio-3").is_dir()
     (tmp_path / "tmp" / "retinasynth-studio-4").mkdir()

@@ -151,12 +151,11 @@ class Doors:
         """An event in its own words: of what it says, only what is looked at is handed on."""
         try:
             event = json.loads(content)
-            is_ours = self._is_ours(event, host)
+            if self._is_ours(event, host):
+                return json.dumps({name: event[name] for name in _OF_AN_EVENT if name in event}).encode()
         except (ValueError, RecursionError) as error:
             raise HTTPException(400, "This is no event of the page.") from error
-        if not is_ours:
-            raise HTTPException(403, _FOREIGN_EVENT)
-        return json.dumps({name: event[name] for name in _OF_AN_EVENT if name in event}).encode()
+        raise HTTPException(403, _FOREIGN_EVENT)
 
     def _is_ours(self, event: object, host: str) -> bool:
         if not isinstance(event, dict):

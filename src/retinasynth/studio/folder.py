@@ -68,4 +68,6 @@ def _is_own(path: Path, kind: int) -> bool:
         about = path.lstat()
     except OSError:
         return False
-    return stat.S_IFMT(about.st_mode) == kind and (sys.platform == "win32" or about.st_uid == os.getuid())
+    is_another_name = kind == stat.S_IFREG and about.st_nlink > 1  # of a file elsewhere, which a lock would empty
+    is_foreign = sys.platform != "win32" and about.st_uid != os.getuid()
+    return stat.S_IFMT(about.st_mode) == kind and not is_another_name and not is_foreign

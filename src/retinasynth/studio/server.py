@@ -59,6 +59,7 @@ class Bounds:
 
     def __init__(self, app: ASGIApp, uploads: Path) -> None:
         self._app, self._uploads = app, uploads
+        self._coming = 0  # bytes of uploads that are on their way, at most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -88,13 +89,17 @@ class Bounds:
 
         if not claimed.isdigit() or int(claimed) > most:
             await PlainTextResponse(_TOO_LARGE.format(most // 10**6), 413)(scope, receive, answer)
-        elif is_upload and _kept_bytes(self._uploads) > MAX_KEPT_BYTES:
+        elif is_upload and _kept_bytes(self._uploads) + self._coming > MAX_KEPT_BYTES:
             await PlainTextResponse(_TOO_MANY, 507)(scope, receive, answer)
         else:
+            may_come = (int(claimed) or most) if is_upload else 0
+            self._coming += may_come
             try:
                 await self._app(scope, limited, answer)
             except HTTPException as refused:  # by the doors, or while they read what came
                 await PlainTextResponse(refused.detail, refused.status_code)(scope, receive, answer)
+            finally:
+                self._coming -= may_come
 
 
 def _kept_bytes(folder: Path) -> int:
