@@ -232,6 +232,10 @@ def test_measures_are_taken_as_an_evaluation_has_them(tmp_path):
     (tmp_path / "pictures.csv").write_text("name,eye,ssim\n'=a,'-b,-0.5\n")
     found = read_measured(tmp_path)
     assert (found.pictures, found.eyes, found.each) == (("=a",), ("-b",), {"ssim": (-0.5,)})
+    for text in ("[" * 50_000, "[]", "{", '{"a": NaN}'):
+        (tmp_path / "evaluation.json").write_text(text)
+        with pytest.raises(DataError, match=r"evaluation\.json .*Remove that folder and run the same command again"):
+            read_measured(tmp_path)
     (tmp_path / "pictures.csv").write_text("name,eye\n")
     with pytest.raises(DataError, match="cannot be read as an evaluation"):
         read_measured(tmp_path)

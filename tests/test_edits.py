@@ -1,6 +1,7 @@
 """Edits of label maps: what is asked for is what changes."""
 
 import itertools
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -96,6 +97,18 @@ def test_arteries_keep_a_share_of_their_calibre_and_veins_all_of_it(share):
     assert (after.planes["vessels"] <= before.planes["vessels"]).all()
     assert (after.planes["arteries"] | after.planes["veins"] <= after.planes["vessels"]).all()
     assert found.branch_points == pytest.approx(was.branch_points, rel=0.1)
+
+
+@pytest.mark.parametrize("share", [1e-300, 0.009, 0.51, 1e300])
+def test_lesions_are_not_drawn_at_the_scale_of_no_photograph(eye, share):
+    far = replace(eye.geometry, pixels_per_disc_diameter=share * max(eye.size))
+    begin = time.monotonic()
+    with pytest.raises(InputError, match=r"a disc of .* Expected: 0\.01 to 0\.5"):
+        with_lesions(replace(eye, geometry=far), "severe", 0)
+    whole = np.ones(eye.size, np.bool_)
+    with pytest.raises(InputError, match=r"a disc of 1 of its picture's longer side"):
+        with_lesions(Eye("all", {"disc": whole, "fov": whole}), "mild", 0)
+    assert time.monotonic() - begin < 5
 
 
 def test_a_band_is_narrowed_about_its_middle():

@@ -106,7 +106,7 @@ def test_an_interrupted_write_leaves_no_eye(tmp_path, monkeypatch):
         patch.setattr(under_test, "write_photograph", fails)
         with pytest.raises(OutputError):
             write_label_map(tmp_path, an_eye(photograph=tiny_photograph(1)))
-    with pytest.raises(DataError, match=r"a\.json does not exist"):
+    with pytest.raises(DataError, match=r"a\.json cannot be read as .*\(No such file"):
         read_label_map(tmp_path, "a")
     write_label_map(tmp_path, an_eye(photograph=tiny_photograph(1)))
     assert_equal(read_label_map(tmp_path, "a"), an_eye(photograph=tiny_photograph(1)))
@@ -127,7 +127,11 @@ def test_an_interrupted_write_leaves_no_eye(tmp_path, monkeypatch):
         ({"geometry": {"laterality": "left"}}, "geometry.pixels_per_disc_diameter"),
         ({"geometry": vars(GEOMETRY) | {"angle_deg": 300.0}}, "angle of view is 300"),
         ({"geometry": vars(GEOMETRY) | {"laterality": "middle"}}, "laterality is 'middle'"),
-        ({"geometry": vars(GEOMETRY) | {"pixels_per_disc_diameter": float("nan")}}, "pixels"),
+        ({"geometry": vars(GEOMETRY) | {"pixels_per_disc_diameter": float("nan")}}, "'NaN' is no finite"),
+        ({"geometry": vars(GEOMETRY) | {"pixels_per_disc_diameter": 0.0}}, "pixels per disc diameter"),
+        ({"height": 10**18}, "32 x 32 px, but .* says 1000000000000000000 x 32 px"),
+        ({"name": "x" * 100_000}, r"speaks of the eye 'x+ \[\.\.\.\]"),
+        ({"planes": ["x" * 100_000]}, r"planes\.0 is 'x+ \[\.\.\.\]"),
         ({"geometry": vars(GEOMETRY) | {"axial_length_mm": 24}}, "axial_length_mm"),
     ],
 )
@@ -140,11 +144,13 @@ def test_a_wrong_file_is_named_with_its_mistake(tmp_path, change, says):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "null", "\xff\xfe"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1, 2]", "null", "\xff\xfe", "[" * 50_000, '{"version": ' * 9999, "{}", '{"height": 1e999}']
+)
 def test_a_damaged_file_is_named(tmp_path, text):
     write_label_map(tmp_path, an_eye())
     (tmp_path / "geometry" / "a.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(DataError, match=r"a\.json (is damaged|has version None)"):
+    with pytest.raises(DataError, match=r"a\.json (cannot be read as|holds|has version None)"):
         read_label_map(tmp_path, "a")
 
 

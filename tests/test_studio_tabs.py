@@ -47,7 +47,7 @@ def test_only_what_is_chosen_is_edited():
     assert whatif.edit_of([whatif.LESIONS, whatif.ARTERIES], 0.8, "mild", 70) == Edit(lesions="mild", narrow=0.7)
     with pytest.raises(InputError, match="Nothing is to be changed"):
         whatif.edit_of([], 0.8, "severe", 70)
-    with pytest.raises(SettingError, match="cup-to-disc ratio of 2"):
+    with pytest.raises(SettingError, match="cup-to-disc ratio is 2"):
         whatif.edit_of([whatif.CUP], 2, "severe", 70)
 
 

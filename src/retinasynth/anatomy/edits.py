@@ -19,6 +19,10 @@ from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
 Severity = Literal["none", "mild", "moderate", "severe"]
+DISC_SHARES = (
+    0.01,
+    0.5,
+)  # of the longer side of a picture that a disc diameter can be: half in a view of 12 degrees
 
 # How many of each, in the sense of the international scale: mild is microaneurysms alone; severe has 20 haemorrhages
 # in each quadrant (Wilkinson et al., Ophthalmology 110, 2003). The numbers themselves are round ones of ours.
@@ -91,7 +95,8 @@ def with_lesions(eye: Eye, severity: Severity, seed: int) -> Eye:
         seed: decides where they lie.
 
     Raises:
-        InputError: the disc or the field of view is unknown, or, to remove lesions, whether there are any.
+        InputError: the disc or the field of view is unknown, the disc is larger or smaller than any in a photograph,
+            or, to remove lesions, whether there are any is unknown.
     """
     if severity == "none":
         if not any(plane in eye.planes for plane in LESIONS):
@@ -109,7 +114,15 @@ def with_lesions(eye: Eye, severity: Severity, seed: int) -> Eye:
             do="Give its photograph too, in which they are looked for",
         )
     random = np.random.default_rng([checked_seed(seed), 1])
-    drawn = draw_lesions(random, replace(eye, geometry=eye.geometry or _geometry(eye)), **SEVERITIES[severity])
+    geometry = eye.geometry or _geometry(eye)
+    share = geometry.pixels_per_disc_diameter / max(eye.size)
+    if not DISC_SHARES[0] <= share <= DISC_SHARES[1]:
+        raise InputError(
+            f"Eye {eye.name} is said to have a disc of {share:.3g} of its picture's longer side, and lesions were "
+            "asked for, whose size follows from it",
+            expected="{:g} to {:g}".format(*DISC_SHARES),
+        )
+    drawn = draw_lesions(random, replace(eye, geometry=geometry), **SEVERITIES[severity])
     return replace(eye, planes={**eye.planes, **drawn})
 
 

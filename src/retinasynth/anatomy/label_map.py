@@ -20,7 +20,8 @@ from scipy import ndimage
 
 from retinasynth.anatomy.eye import PLANES, Eye, Geometry
 from retinasynth.config import Plane
-from retinasynth.errors import DataError, InputError, OutputError, SettingError
+from retinasynth.documents import read_json
+from retinasynth.errors import MOST_SHOWN, DataError, InputError, OutputError, SettingError, shown
 from retinasynth.files import write_json
 from retinasynth.images import Mask, Photograph, read_mask, read_photograph, write_mask, write_photograph
 from retinasynth.parallel import in_order
@@ -112,7 +113,7 @@ def read_label_map(folder: Path, name: str) -> Eye:
     path = _about_path(folder, name)
     about = _read_about(path)
     if about.name != name:
-        raise DataError(f"{path} speaks of the eye {about.name!r}", expected=repr(name), do="Rename the file back")
+        raise DataError(f"{path} speaks of the eye {shown(about.name)}", expected=repr(name), do="Rename the file back")
     pictures: dict[str, Path] = {plane: _picture_path(folder, plane, name) for plane in about.planes}
     photograph_path = _picture_path(folder, PHOTOGRAPH_FOLDER, name)
     for file in (*pictures.values(), *([photograph_path] if about.photograph else [])):
@@ -151,24 +152,26 @@ def _picture_path(folder: Path, kind: str, name: str) -> Path:
 
 
 def _read_about(path: Path) -> _About:
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist", expected="a label map of that name") from error
-    except (OSError, ValueError, RecursionError) as error:  # the last: nested by the thousand
-        raise DataError(f"{path} is damaged ({error})", do="Copy the folder again") from error
-    version = content.get("version") if isinstance(content, dict) else None
+    content = read_json(
+        path,
+        DataError,
+        what="what a label map says of itself",
+        expected="a whole label map",
+        do="Copy the folder again",
+    )
+    version = content.get("version")
     if version != VERSION:
         raise DataError(
-            f"{path} has version {version!r}", expected=f"version {VERSION}", do="Update retinasynth, or write it anew"
+            f"{path} has version {shown(version)}",
+            expected=f"version {VERSION}",
+            do="Update retinasynth, or write it anew",
         )
     try:
-        return _About.model_validate_json(text)
+        return _About.model_validate_json(json.dumps(content))  # strict, but for what JSON has no word for
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}: {where} is {first['input']!r}", expected=first["msg"]) from error
+        raise DataError(f"{path}: {where[:MOST_SHOWN]} is {shown(first['input'])}", expected=first["msg"]) from error
     except InputError as error:
         raise DataError(f"{path}: {error.got}", expected=error.expected) from error
 

@@ -1,6 +1,5 @@
 """Two rows of runs compared: picture by picture, over eyes and over seeds, with what may be said of it."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from scipy import stats
 
+from retinasynth.documents import read_json
 from retinasynth.errors import DataError
 from retinasynth.evaluation import intervals, results
 from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.evaluation.results import BASELINE_NAMES, Outcome
 from retinasynth.tables import read_table
+
+MOST_EVALUATION_BYTES = 10**8  # it may name many pictures
 
 Expectation = Literal["worse", "better"]
 Tendency = Outcome | Literal["mixed"]
@@ -74,10 +76,13 @@ def read_measured(evaluation: Path) -> Measured:
     Raises:
         DataError: they cannot be read.
     """
+    do = "Remove that folder and run the same command again"
     try:
         columns, *lines = read_table(evaluation / "pictures.csv")
         rows = [dict(zip(columns, cells, strict=True)) for cells in lines]
-        found = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
+        found = read_json(
+            evaluation / "evaluation.json", DataError, what="an evaluation", do=do, most_bytes=MOST_EVALUATION_BYTES
+        )
         of_others = tuple(f"{baseline}_" for baseline in BASELINE_NAMES)
         measures = [name for name in rows[0] if name not in ("name", "eye") and not name.startswith(of_others)]
         each = {name: tuple(float(row[name] or "nan") for row in rows) for name in measures}
@@ -90,7 +95,7 @@ def read_measured(evaluation: Path) -> Measured:
     except (DataError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DataError(
             f"{evaluation} cannot be read as an evaluation ({type(error).__name__}: {error})",
-            do="Remove that folder and run the same command again",
+            do=do,
         ) from error
 
 
