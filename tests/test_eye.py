@@ -86,6 +86,10 @@ def test_tiny_pictures_are_refused(size):
 # --- Where they are refused ------------------------------------------------------------------------------------------
 
 
+def settings(*assignments):
+    return (word for one in assignments for word in ("--set", one))
+
+
 @pytest.fixture(params=["inverted", "full", "one pixel"])
 def wrong(request, tmp_path):
     """Three training and two test eyes in ``eyes``, with one that can be none; and what is said of it."""
@@ -104,8 +108,8 @@ def wrong(request, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        ("train", "--data", "eyes", "--out", "out"),
-        ("segment", "train", "--data", "eyes", "--out", "out"),
+        ("train", "--data", "eyes", "--out", "out", *settings("size_px=32", "generator.depth=3", "epochs=1")),
+        ("segment", "train", "--data", "eyes", "--out", "out", *settings("data.grown=0", "filters=2", "steps=1")),
         ("data", "prepare", "eyes", "--out", "out"),
         ("data", "nnunet", "eyes", "--out", "Dataset001_Eyes"),
         ("generate", "--model", "MODEL", "--masks", "eyes/train/vessels", "--out", "out"),
