@@ -262,8 +262,16 @@ def test_wrong_input_to_the_studies_is_named(tmp_path, trained, styled_run):
     model = str(styled_run)
     for act, error, message in (
         (lambda: study_glaucoma(tmp_path / "o", model=model, data=tmp_path / "hrf"), DataError, "no glaucoma"),
-        (lambda: study_glaucoma(tmp_path / "o", model=model, eyes=1), SettingError, "eyes is 1. Expected: a whole number, 2 to"),
-        (lambda: study_vascular(tmp_path / "o", model=model, eyes=1), SettingError, "eyes is 1. Expected: a whole number, 2 to"),
+        (
+            lambda: study_glaucoma(tmp_path / "o", model=model, eyes=1),
+            SettingError,
+            "eyes is 1. Expected: a whole number, 2 to",
+        ),
+        (
+            lambda: study_vascular(tmp_path / "o", model=model, eyes=1),
+            SettingError,
+            "eyes is 1. Expected: a whole number, 2 to",
+        ),
         (lambda: study_vascular(tmp_path / "o", model=str(trained)), InputError, "follows no style"),
         (lambda: study_vascular(tmp_path / "hrf", model=model), OutputError, "not empty"),
     ):
