@@ -19,10 +19,7 @@ from retinasynth.errors import InputError
 from retinasynth.images import Mask
 
 Severity = Literal["none", "mild", "moderate", "severe"]
-DISC_SHARES = (
-    0.01,
-    0.5,
-)  # of the longer side of a picture that a disc diameter can be: half in a view of 12 degrees
+DISC_SHARES = (0.01, 0.5)  # of the longer side of a picture that a disc diameter can be: half in a view of 12 degrees
 
 # How many of each, in the sense of the international scale: mild is microaneurysms alone; severe has 20 haemorrhages
 # in each quadrant (Wilkinson et al., Ophthalmology 110, 2003). The numbers themselves are round ones of ours.
