@@ -53,6 +53,7 @@ def fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *w
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
 def test_a_command_that_is_asked_to_end_says_that_it_stopped(number, monkeypatch, capfd):
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell ignore it
     monkeypatch.setattr(sys, "argv", ["retinasynth", "data", "inspect", "phantom"])
     monkeypatch.setattr("retinasynth.datasets.inspection.inspect_data", lambda *_, **__: signal.raise_signal(number))
     try:
