@@ -447,6 +447,14 @@ def test_damaged_lines_of_a_log_are_left_out(line, trained, tmp_path, caplog):
     assert "damaged lines" in caplog.text
 
 
+def test_a_log_that_is_cut_off_is_said(trained, tmp_path, caplog):
+    run = shutil.copytree(trained, tmp_path / "run")
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    (run / "metrics.jsonl").write_text("\n".join([*lines[:2], lines[2][:20]]))
+    trainer.resume(run)
+    assert "metrics.jsonl ends at step 2, though the run had come to step 12" in caplog.text
+
+
 def test_a_log_that_cannot_be_read_is_named(trained, tmp_path):
     run = shutil.copytree(trained, tmp_path / "run")
     (run / "metrics.jsonl").unlink()

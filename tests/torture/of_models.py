@@ -188,7 +188,7 @@ def _read_checkpoint(base: Path, into: Path) -> bool:
     if (run / "model" / WEIGHTS).read_bytes() != (whole / "model" / WEIGHTS).read_bytes():
         raise NonsenseError("what was damaged was gone on with, to other weights")
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-    is_said = any("damaged lines" in text for text in said)
+    is_said = any("metrics.jsonl" in text for text in said)
     if (
         same_settings
         and not is_said

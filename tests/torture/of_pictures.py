@@ -14,7 +14,7 @@ from torture.formats import masks, photographs, spoilt
 from torture.material import Kind, NonsenseError, copied, put_pairs, tried
 from torture.mutate import Random, damaged, pick
 
-MOST_VESSELS = 0.5  # of a picture; the most that the product takes for vessels is less
+MOST_VESSELS = 0.5  # of a picture of 128 px or more; the most that the product takes for vessels is less
 LEAST_PX = 8  # of a side; smaller pictures show nothing that could be learnt
 
 
@@ -64,7 +64,7 @@ def _read_mask(base: Path, into: Path) -> bool:
         return False
     if mask.size <= 512**2:  # more is only slower
         tried(lambda: measure(file))
-        if tried(lambda: Synthesizer.load(base / "plain").generate(file)) is not None and mask.mean() > MOST_VESSELS:
+        if tried(lambda: Synthesizer.load(base / "plain").generate(file)) is not None and _is_no_tree(mask):
             raise NonsenseError(f"a mask is photographed of which {mask.mean():.0%} is vessel")
     return True
 
@@ -109,7 +109,7 @@ def _spoil_set(folder: Path, file: Path, other: Path, random: Random) -> None:
     elif what == 5:
         file.write_bytes(other.read_bytes())
     elif what == 6:
-        file.rename(file.with_name(f"{pick(random, _NAMES)}{file.suffix}"))
+        file.rename(file.with_name(f"{pick(random, _NAMES)}{file.suffix}".replace("/", "-")))
     elif what == 7:
         file.rename(os.fsdecode(os.fsencode(file.parent) + b"/\xff\xfe" + os.fsencode(file.name)))
     elif what == 8:
@@ -200,13 +200,18 @@ def _read_content(base: Path, into: Path) -> bool:
     for name in ("vessels", "disc"):
         tried(lambda name=name: Segmenter.load(base / name).segment(photograph))
     tried(lambda: Enhancer.load(base / "enhancer").enhance(photograph))
-    vessels = read_photograph(mask).mean() / 255
+    drawn = read_photograph(mask)[..., 0] > 127
     for name, style in (("plain", None), ("styled", "sampled"), ("styled", photograph)):
         model = Synthesizer.load(base / name)
         made = tried(lambda model=model, style=style: model.generate(mask, size="mask", style=style))
-        if made is not None and vessels > MOST_VESSELS:
-            raise NonsenseError(f"a mask is photographed of which {vessels:.0%} is vessel")
+        if made is not None and _is_no_tree(drawn):
+            raise NonsenseError(f"a mask is photographed of which {drawn.mean():.0%} is vessel")
     return True
+
+
+def _is_no_tree(mask: np.ndarray) -> bool:
+    """Whether more of a mask is set than of vessels; in small pictures each vessel is a pixel wide and covers more."""
+    return mask.mean() > 1 - (1 - MOST_VESSELS) * min(1, min(mask.shape) / 128)
 
 
 def _make_trained(_: Path, into: Path, random: Random) -> None:
@@ -227,7 +232,7 @@ def _read_trained(_: Path, into: Path) -> bool:
         return False
     for files in find_eyes(into / "set").split("train"):
         mask = read_mask(files.planes["vessels"])
-        if mask.mean() > MOST_VESSELS or min(mask.shape) < LEAST_PX:
+        if _is_no_tree(mask) or min(mask.shape) < LEAST_PX:
             raise NonsenseError(f"learnt from a mask of {mask.shape} px of which {mask.mean():.0%} is vessel")
     return True
 

@@ -97,6 +97,7 @@ def measure(
     measures = measure_path(path)
     if out is not None:
         write_measures(out, measures)
+        point_to("The table is", out)
     one = len(measures) == 1
     figures = ["value"] if one else ["eyes", "10 %", "median", "90 %"]
     table = Table(Column("measure", no_wrap=True), "unit", *figures, "meaning")

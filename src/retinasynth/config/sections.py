@@ -226,9 +226,9 @@ def full_name(name: str, settings: Sequence[str]) -> str:
     )
 
 
-def did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+def did_you_mean(name: object, known: Sequence[str] | Mapping[str, Any]) -> str:
     """The end of a message about an unknown name: the known one that looks like it, if there is one."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(str(name), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -317,7 +317,9 @@ def _trained(
     losses: dict[str, Tensor] = {}  # the latest of each kind since the last record
     with (
         _stop_request() as stop,
-        RunLog(run, step=done.step, tensorboard=training.tensorboard, write=first) as record,
+        RunLog(
+            run, step=done.step, every=training.log_every_steps, tensorboard=training.tensorboard, write=first
+        ) as record,
         progress("Training", task.total_steps, quiet=not first) as advance,
     ):
         advance(done.step, "")

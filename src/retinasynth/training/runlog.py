@@ -33,6 +33,7 @@ class RunLog:
     Args:
         run: the run folder.
         step: completed steps.
+        every: steps between two lines.
         tensorboard: also write TensorBoard events under ``run/tensorboard``.
         write: False in all processes but the first, which then log nothing.
 
@@ -42,7 +43,7 @@ class RunLog:
         OutputError: it cannot be written.
     """
 
-    def __init__(self, run: Path, *, step: int, tensorboard: bool, write: bool = True) -> None:
+    def __init__(self, run: Path, *, step: int, every: int, tensorboard: bool, write: bool = True) -> None:
         self.path = run / FILE
         self._writes = write
         self._events: Any = None
@@ -51,7 +52,11 @@ class RunLog:
         lines, damaged = read_lines(self.path, {"step": int})
         if damaged:
             log.warning("%s has %d damaged lines, which are left out", self.path, damaged)
-        write_lines(self.path, [line for line in lines if line["step"] <= step])
+        kept = [line for line in lines if line["step"] <= step]
+        last = kept[-1]["step"] if kept else 0
+        if last + every <= step:
+            log.warning("%s ends at step %d, though the run had come to step %d", self.path, last, step)
+        write_lines(self.path, kept)
         if tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an extra
