@@ -8,6 +8,8 @@ import pytest
 
 from retinasynth.config import Settings
 
+collect_ignore = ["torture"]  # `make torture`
+
 # Small enough to train in seconds on one core, with everything switched on that a run can have.
 TINY = [
     "size_px=32",

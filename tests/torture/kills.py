@@ -183,22 +183,28 @@ def _try(name: str, trial: Trial, random: Random, seconds: float) -> None:
     words, refused = trial.run.words, []
     kept: dict[str, object] = {}
     for attempt in range(ATTEMPTS):
-        is_killed = attempt == 0 or (attempt < 3 and random.random() < 0.4)
-        # A little past the end, so that the last moments are hit too.
+        is_killed = not trial.counts.get("kills") or (attempt < 3 and random.random() < 0.4)
+        # A little past the end, so that the last moments are hit too; a trial that none hits is begun anew.
         kill = (float(random.uniform(0, 1.05 * seconds)), int(pick(random, _SIGNALS)), random.random() < 0.5)
         waits = random.random() < 0.5  # else what lives on is still there when the run is gone on with
+        before = trial.counts.get("kills", 0)
         code, said = trial.command(words, attempt, kill if is_killed else None)
+        was_hit = trial.counts.get("kills", 0) > before
         if waits:
             trial.wait_for_watchers()
-        if code == 0:
+        if code == 0 and trial.counts.get("kills"):
             break
-        was_refused = code == 1 and not is_killed
-        if was_refused:
+        if code == 0:
+            shutil.rmtree(trial.out)
+            continue
+        if was_hit:
+            refused = []
+        else:
             refused.append(words)
             trial.notes.append(f"command {attempt} ({words[:3]}) was refused: {' '.join(said.split())[:300]}")
         following = _next(trial, said, words)
-        if was_refused and (not following or following in refused):
-            trial.count("contradictions", f"no command goes on: {said.strip()[:300]}")
+        if refused and (not following or following in refused):
+            trial.count("contradictions", f"no command goes on: {' '.join(said.split())[:300]}")
             break
         words = following or words
         kept = _finished(trial.out) | kept
@@ -206,9 +212,10 @@ def _try(name: str, trial: Trial, random: Random, seconds: float) -> None:
     if code != 0:
         trial.count("lost", f"ended with {code}: {' '.join(said.split())[-300:]}")
         return
-    again = [what for what, stamp in kept.items() if _finished(trial.out).get(what) != stamp]
+    now = _finished(trial.out)
+    again = sorted(what for what, stamp in kept.items() if now.get(what) != stamp)
     if again:
-        trial.count("lost", f"{name}: what was finished was made again: {sorted(again)[:3]}")
+        trial.count("lost", f"{name}: what was finished was made again: {again[:3]}")
 
 
 def _finished(out: Path) -> dict[str, object]:
