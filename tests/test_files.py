@@ -189,6 +189,8 @@ def test_an_output_folder_is_made_with_its_parents_and_may_exist(tmp_path: Path)
         output_folder(tmp_path / "file")
     with pytest.raises(OutputError, match="cannot be written"):
         output_folder(tmp_path / "file" / "below")
+    with pytest.raises(OutputError, match=r"cannot be written \(File name too long\)"):
+        output_folder(tmp_path / ("x" * 1000))
 
 
 def test_a_new_folder_refuses_to_mix(tmp_path: Path) -> None:

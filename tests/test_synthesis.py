@@ -122,6 +122,8 @@ def test_a_negative_seed_is_refused(model):
         (np.where(np.eye(32), np.nan, 1.0), "different values"),
         (np.arange(1024).reshape(32, 32), "1024 different values"),
         (np.ones((2, 3, 4, 5), bool), "has shape"),
+        (np.full((32, 32), "1"), "is an array of <U1"),
+        (np.full((32, 32), None), "is an array of object"),
         (np.ones((0, 4), bool), "has shape"),
         (Eye("blind", {"disc": np.ones((32, 32), bool)}), "has no plane vessels"),
         (np.ones((32, 32), bool), r"vessels cover 100% .*Is the mask inverted\?"),

@@ -114,9 +114,9 @@ def output_folder(path: Path) -> Path:
         OutputError: a file stands in its place, or it cannot be made.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"{path} is a file", expected="a folder to write into", do="Choose another --out")
     with explaining_write_errors(path):
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is a file", expected="a folder to write into", do="Choose another --out")
         path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -93,8 +93,7 @@ def _compare(found: Path, wanted: Path) -> None:
     if lines != others:
         raise NonsenseError(f"the manifest has {lines}, not {others}")
     _same_files(found, wanted, "*.*")
-    files = [file.relative_to(wanted) for file in sorted(wanted.rglob("*.*")) if file.is_file()]
-    files = [file for file in files if file.name != "manifest.jsonl"]  # nothing tells that a figure in it was changed
+    files = [file.relative_to(wanted) for file in sorted(wanted.glob("*/*"))]  # those above them are spoilt on purpose
     differ = [file for file in files if sha256_of(found / file) != sha256_of(wanted / file)]
     if differ:
         raise NonsenseError(f"finished with other content in {differ[0]}")

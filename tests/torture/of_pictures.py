@@ -8,14 +8,21 @@ from PIL import Image
 
 from conftest import TINY
 from retinasynth.errors import RetinasynthError
-from retinasynth.images import Photograph, encoded, mask_as_photograph, read_mask, read_photograph, read_size
+from retinasynth.images import Mask, Photograph, encoded, mask_as_photograph, read_mask, read_photograph, read_size
 from retinasynth.images import draw_panels as panels
 from torture.formats import masks, photographs, spoilt
 from torture.material import Kind, NonsenseError, copied, put_pairs, tried
 from torture.mutate import Random, damaged, pick
 
-MOST_VESSELS = 0.5  # of a picture of 128 px or more; the most that the product takes for vessels is less
+MOST_VESSELS, MOST_IN_SMALL, SMALL_PX = 0.5, 0.95, 128  # of a picture; lines cover more of a small one
 LEAST_PX = 8  # of a side; smaller pictures show nothing that could be learnt
+
+
+def _refuse_inverted(mask: Mask, what: str) -> None:
+    """Raise where so much is vessel that black and white must be exchanged; the product allows less."""
+    share = float(mask.mean())
+    if share > (MOST_VESSELS if min(mask.shape) >= SMALL_PX else MOST_IN_SMALL):
+        raise NonsenseError(f"{what} a mask of which {share:.0%} is vessel")
 
 
 # --- Files of pictures -------------------------------------------------------------------------------------------
@@ -64,8 +71,8 @@ def _read_mask(base: Path, into: Path) -> bool:
         return False
     if mask.size <= 512**2:  # more is only slower
         tried(lambda: measure(file))
-        if tried(lambda: Synthesizer.load(base / "plain").generate(file)) is not None and _is_no_tree(mask):
-            raise NonsenseError(f"a mask is photographed of which {mask.mean():.0%} is vessel")
+        if tried(lambda: Synthesizer.load(base / "plain").generate(file)) is not None:
+            _refuse_inverted(mask, "photographed")
     return True
 
 
@@ -73,7 +80,7 @@ def _read_mask(base: Path, into: Path) -> bool:
 
 _NAMES = (
     "eye[new]",
-    "b[/c]",
+    "[bold]",
     "-x",
     "a\nb",
     "x" * 240,
@@ -109,7 +116,7 @@ def _spoil_set(folder: Path, file: Path, other: Path, random: Random) -> None:
     elif what == 5:
         file.write_bytes(other.read_bytes())
     elif what == 6:
-        file.rename(file.with_name(f"{pick(random, _NAMES)}{file.suffix}".replace("/", "-")))
+        file.rename(file.with_name(f"{pick(random, _NAMES)}{file.suffix}"))
     elif what == 7:
         file.rename(os.fsdecode(os.fsencode(file.parent) + b"/\xff\xfe" + os.fsencode(file.name)))
     elif what == 8:
@@ -200,18 +207,13 @@ def _read_content(base: Path, into: Path) -> bool:
     for name in ("vessels", "disc"):
         tried(lambda name=name: Segmenter.load(base / name).segment(photograph))
     tried(lambda: Enhancer.load(base / "enhancer").enhance(photograph))
-    drawn = read_photograph(mask)[..., 0] > 127
+    vessels = read_photograph(mask)[..., 0] > 127
     for name, style in (("plain", None), ("styled", "sampled"), ("styled", photograph)):
         model = Synthesizer.load(base / name)
         made = tried(lambda model=model, style=style: model.generate(mask, size="mask", style=style))
-        if made is not None and _is_no_tree(drawn):
-            raise NonsenseError(f"a mask is photographed of which {drawn.mean():.0%} is vessel")
+        if made is not None:
+            _refuse_inverted(vessels, "photographed")
     return True
-
-
-def _is_no_tree(mask: np.ndarray) -> bool:
-    """Whether more of a mask is set than of vessels; in small pictures each vessel is a pixel wide and covers more."""
-    return mask.mean() > 1 - (1 - MOST_VESSELS) * min(1, min(mask.shape) / 128)
 
 
 def _make_trained(_: Path, into: Path, random: Random) -> None:
@@ -232,8 +234,9 @@ def _read_trained(_: Path, into: Path) -> bool:
         return False
     for files in find_eyes(into / "set").split("train"):
         mask = read_mask(files.planes["vessels"])
-        if _is_no_tree(mask) or min(mask.shape) < LEAST_PX:
-            raise NonsenseError(f"learnt from a mask of {mask.shape} px of which {mask.mean():.0%} is vessel")
+        _refuse_inverted(mask, "learnt from")
+        if min(mask.shape) < LEAST_PX:
+            raise NonsenseError(f"learnt from a mask of {mask.shape} px")
     return True
 
 

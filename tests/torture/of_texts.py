@@ -330,7 +330,8 @@ def _read_option(base: Path, into: Path) -> bool:
         raise NonsenseError(f"exit code {code!r}")
     out = words[words.index("--out") + 1] if "--out" in words else ""
     said = screen.getvalue()
-    if code in (0, None) and out and words[0] != "data" and out.strip().splitlines()[0] not in said:
+    name = out.removeprefix(str(into)).splitlines()[0] if out else ""
+    if code in (0, None) and f"{into}/" in said and name not in said:
         raise NonsenseError(f"wrote {out!r} and said {said[-200:]!r}")
     return code in (0, None)
 

@@ -259,6 +259,8 @@ def mask_of(what: Mask | Path | str) -> Mask:
         InputError: it is empty, or not a binary picture.
     """
     if isinstance(what, np.ndarray):
+        if what.dtype.kind not in "biuf":
+            raise InputError(f"The mask is an array of {what.dtype}", expected="one of numbers, or of True and False")
         values = what.max(axis=2) if what.ndim == 3 else what
         if values.ndim != 2 or 0 in values.shape:
             raise InputError(
