@@ -210,6 +210,25 @@ def test_a_photograph_whose_line_is_damaged_is_labelled_again(damage, sets, tmp_
     assert "damaged lines" in caplog.text
 
 
+def test_what_is_gone_is_labelled_again_unless_a_person_did_not_want_it(sets, tmp_path, monkeypatch, caplog):
+    folder = tmp_path / "set"
+    label_sets(MODELS, sets[1:], folder, size_px=128)
+    before = {file: file.read_bytes() for file in folder.rglob("*.png")}
+    names = sorted({file.stem for file in before})
+    (folder / "reject.txt").write_text(f"{names[0]}.png\n")
+    for file in before:
+        if file.stem in names[:2]:
+            file.unlink()
+    looked = []
+    monkeypatch.setattr(labelling, "segment", lambda *given, **named: looked.append(1) or seen(*given, **named))
+    label_sets(MODELS, sets[1:], folder, size_px=128)
+    assert len(looked) == 1
+    assert {file: file.read_bytes() for file in folder.rglob("*.png")} == {
+        file: content for file, content in before.items() if file.stem != names[0]
+    }
+    assert f"Files of {names[1]} in" in caplog.text
+
+
 def test_a_set_of_which_nothing_can_be_labelled_is_explained(tmp_path):
     for number in range(2):
         write_photograph(tmp_path / "photographs" / f"{number}.png", np.zeros((256, 256, 3), np.uint8))

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,9 @@ def _file(folder: Path, place: str, name: str) -> Path:
     return folder / place / f"{name}.{'json' if place == _JSON_FOLDER else 'png'}"
 
 
-def finished_eyes(folder: Path, manifest: Path, keys: Mapping[str, type]) -> dict[str, Line]:
+def finished_eyes(
+    folder: Path, manifest: Path, keys: Mapping[str, type], spared: Collection[str] = ()
+) -> dict[str, Line]:
     """The lines of the eyes of a set that are finished, by name, in the order of its manifest.
 
     An eye whose line is damaged, or whose files are not those that the line has checksums of, is not finished: it is
@@ -160,6 +162,7 @@ def finished_eyes(folder: Path, manifest: Path, keys: Mapping[str, type]) -> dic
         folder: the set.
         manifest: the file in it with a line for each eye.
         keys: what a line has beside ``name``, and of which type.
+        spared: names of eyes whose files may be gone, since a person did not want them.
 
     Raises:
         DataError: the manifest cannot be read.
@@ -169,7 +172,7 @@ def finished_eyes(folder: Path, manifest: Path, keys: Mapping[str, type]) -> dic
     finished: dict[str, Line] = {}
     changed: list[str] = []
     with progress("Looking at finished eyes", len(lines)) as advance:
-        sound = in_order(lambda line: _is_sound(folder, line), lines)
+        sound = in_order(lambda line: line["name"] in spared or _is_sound(folder, line), lines)
         for done, (line, is_sound) in enumerate(zip(lines, sound, strict=True), start=1):
             if is_sound:
                 finished[line["name"]] = line
@@ -198,7 +201,9 @@ def _some(names: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def begun_folder(path: Path, request: str, asked: Mapping[str, object], *, what: str) -> Iterator[dict[str, Line]]:
+def begun_folder(
+    path: Path, request: str, asked: Mapping[str, object], *, what: str, spared: Collection[str] = ()
+) -> Iterator[dict[str, Line]]:
     """A folder in which work was begun before, so that it can go on, or a new one in which it begins.
 
     Within the block other processes wait for this one.
@@ -208,6 +213,7 @@ def begun_folder(path: Path, request: str, asked: Mapping[str, object], *, what:
         request: the file in it that keeps what was asked for.
         asked: what is asked for now, as plain values.
         what: will be written there, for the message.
+        spared: as in `finished_eyes`.
 
     Yields:
         The lines of its `MANIFEST` of what is finished, by their ``name``; none in a new folder.
@@ -227,4 +233,4 @@ def begun_folder(path: Path, request: str, asked: Mapping[str, object], *, what:
                 f"{path} was begun with other photographs, models or limits",
                 do="Choose another --out, or remove it first",
             )
-        yield finished_eyes(path, path / MANIFEST, {})
+        yield finished_eyes(path, path / MANIFEST, {}, spared)

@@ -13,7 +13,7 @@ Run again, it goes on where it stopped.
 from collections.abc import Sequence
 from pathlib import Path
 
-from retinasynth.applications.labelling import label_sets, write_sheets
+from retinasynth.applications.labelling import REJECT, label_sets, unwanted, write_sheets
 from retinasynth.applications.segmentation import USUAL, Segmenter
 from retinasynth.config import Settings
 from retinasynth.errors import CheckpointError, DataError
@@ -23,7 +23,6 @@ from retinasynth.training import checkpoints, trainer
 from retinasynth.training.loop import CONFIG, decisive
 
 FEWEST = 3
-REJECT = "reject.txt"
 
 
 def adapt(
@@ -91,12 +90,7 @@ def _take_out(labels: Path) -> bool:
     Raises:
         DataError: a name is not that of a photograph.
     """
-    path = labels / REJECT
-    try:
-        text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error})", expected="names in UTF-8, one a line") from error
-    names = {line.strip().removesuffix(".png") for line in text.splitlines() if line.strip()}
+    path, names = labels / REJECT, unwanted(labels)
     lines, _ = read_lines(labels / MANIFEST, {"name": str})
     unknown = sorted(names - {line["name"] for line in lines})
     if unknown:

@@ -32,11 +32,12 @@ from retinasynth.images import (
     write_photograph,
 )
 from retinasynth.progress import progress
-from retinasynth.resuming import add_line, begun_folder
+from retinasynth.resuming import CHECKSUMS, add_line, begun_folder, checksums
 from retinasynth.tables import table_text
 
 SHEET_PX, SHEET_COLUMNS, SHEET_ROWS = 256, 6, 5
 ARTERIES = 1  # raise when they are told from veins in another way
+REJECT = "reject.txt"  # in which a person lists what is not to be learnt from
 REJECTED, GRADES, GRADE = "rejected.csv", "grades.csv", "retinopathy_grade"
 
 
@@ -194,7 +195,7 @@ def label_sets(
     unusable = _unusable(sources)
     rejected: list[tuple[str, str]] = []
     with (
-        begun_folder(out, LABELLING, asked, what="a set of pseudo-labels") as done,
+        begun_folder(out, LABELLING, asked, what="a set of pseudo-labels", spared=unwanted(out)) as done,
         progress("Labelling", len(sources)) as advance,
     ):
         for number, (origin, files) in enumerate(sources):
@@ -226,6 +227,20 @@ def label_sets(
         )
     write_sheets(out)
     return Labelled(len(sources) - len(rejected), tuple(rejected))
+
+
+def unwanted(folder: Path) -> set[str]:
+    """Names that a person has listed in the ``reject.txt`` of a set of pseudo-labels.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    path = Path(folder) / REJECT
+    try:
+        text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error})", expected="names in UTF-8, one a line") from error
+    return {line.strip().removesuffix(".png") for line in text.splitlines() if line.strip()}
 
 
 def _refuse_one_name_for_two(sources: Sequence[tuple[str, EyeFiles]]) -> None:
@@ -297,6 +312,7 @@ def _label_one(
         "confidence": confidence,
         "drawn": sorted(drawn.planes),
         "told": sorted(told),
+        CHECKSUMS: {f"{files.split}/{place}": one for place, one in checksums(out / files.split, name).items()},
     }
 
 
