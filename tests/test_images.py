@@ -385,6 +385,13 @@ def test_sixteen_bit_png_is_refused(colour_type: int, channels: int, tmp_path: P
             read(path)
 
 
+@pytest.mark.parametrize("suffix", [".pgm", ".ppm"])
+def test_plain_text_in_black_and_white_is_read(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"mask{suffix}"
+    path.write_text("P1\n3 2\n1 0 0\n0 1 1\n")  # in which 1 is black
+    np.testing.assert_array_equal(read_mask(path), [[False, True, True], [True, False, False]])
+
+
 def test_deep_tiff_is_refused(tmp_path: Path) -> None:
     path = saved(Image.fromarray(np.full((4, 4), 40_000, np.uint16)), tmp_path / "deep.tif")
     with pytest.raises(ImageError, match=r"deep\.tif has more than 8 bits"):

@@ -437,7 +437,10 @@ def test_a_second_process_on_a_run_is_refused(phantoms, tiny, trained, tmp_path)
     assert (run / "metrics.jsonl").read_text() == before
 
 
-@pytest.mark.parametrize("line", ["", "not JSON", "[]", '{"epoch": 1}', '{"step": "1"}', "[" * 100_000, '{"step": 2'])
+@pytest.mark.parametrize(
+    "line",
+    ["", "not JSON", "[]", '{"epoch": 1}', '{"step": "1"}', "[" * 100_000, '{"step": 2', '{"step": 1}', '{"step": 0}'],
+)
 def test_damaged_lines_of_a_log_are_left_out(line, trained, tmp_path, caplog):
     run = shutil.copytree(trained, tmp_path / "run")
     lines = (run / "metrics.jsonl").read_text().splitlines()

@@ -118,9 +118,10 @@ def _too_large(path: Path, what: str) -> ImageError:
 
 def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
     # Pillow opens 16-bit colour PNG as 8-bit RGB without a word; only the raw mode of its tiles tells.
-    # So does it with colour PPM, whose tiles tell the largest value instead.
+    # So does it with colour PPM, whose tiles tell the largest value instead; those of black and white have none.
     tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
-    is_deep = any(";16" in str(args) or (codec.startswith("ppm") and args[-1] > 255) for codec, args in tiles)
+    most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
+    is_deep = any(";16" in str(args) for _, args in tiles) or any(isinstance(one, int) and one > 255 for one in most)
     if is_deep or image.mode.startswith("I") or image.mode == "F":
         raise ImageError(
             f"{path} has more than 8 bits per channel (mode {image.mode})",

@@ -12,7 +12,7 @@ import numpy as np
 
 from retinasynth.errors import MissingExtraError, TrainingDivergedError
 from retinasynth.images import Photograph
-from retinasynth.resuming import add_line, read_lines, write_lines
+from retinasynth.resuming import Line, add_line, read_lines, write_lines
 
 FILE = "metrics.jsonl"
 LOSSES = {  # what is logged, and how the progress line calls it; without a discriminator the last alone
@@ -50,10 +50,16 @@ class RunLog:
         if not write:
             return
         lines, damaged = read_lines(self.path, {"step": int})
+        kept: list[Line] = []
+        last = 0
+        for line in lines:
+            if line["step"] <= last:
+                damaged += 1
+            elif line["step"] <= step:
+                kept.append(line)
+                last = line["step"]
         if damaged:
             log.warning("%s has %d damaged lines, which are left out", self.path, damaged)
-        kept = [line for line in lines if line["step"] <= step]
-        last = kept[-1]["step"] if kept else 0
         if last + every <= step:
             log.warning("%s ends at step %d, though the run had come to step %d", self.path, last, step)
         write_lines(self.path, kept)
