@@ -18,7 +18,7 @@ _ORIENTATION = 0x0112
 
 def _saved(picture: Image.Image, form: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, form, **options)
+    picture.copy().save(buffer, form, **options)
     return buffer.getvalue()
 
 

@@ -207,11 +207,11 @@ def _encoded_oddly(text: str, random: Random) -> bytes:
     ways: tuple[Callable[[str], bytes], ...] = (
         lambda whole: ("é" + whole).encode("latin-1", "replace"),
         lambda whole: whole.encode("utf-16"),
-        lambda whole: b"\xef\xbb\xbf" + whole.encode(),
-        lambda whole: whole.replace("\n", "\r").encode(),
-        lambda whole: whole.replace("\n", "\r\n").encode(),
-        lambda whole: whole.rstrip("\n").encode(),
-        lambda whole: damaged(whole.encode(), random),
-        lambda whole: b"\0" * int(random.integers(1, 5000)) + whole.encode(),
+        lambda whole: b"\xef\xbb\xbf" + whole.encode("utf-8", "surrogatepass"),
+        lambda whole: whole.replace("\n", "\r").encode("utf-8", "surrogatepass"),
+        lambda whole: whole.replace("\n", "\r\n").encode("utf-8", "surrogatepass"),
+        lambda whole: whole.rstrip("\n").encode("utf-8", "surrogatepass"),
+        lambda whole: damaged(whole.encode("utf-8", "surrogatepass"), random),
+        lambda whole: b"\0" * int(random.integers(1, 5000)) + whole.encode("utf-8", "surrogatepass"),
     )
     return pick(random, ways)(text)
