@@ -206,7 +206,7 @@ def _with_word(line: str, random: Random) -> str:
 def _encoded_oddly(text: str, random: Random) -> bytes:
     ways: tuple[Callable[[str], bytes], ...] = (
         lambda whole: ("é" + whole).encode("latin-1", "replace"),
-        lambda whole: whole.encode("utf-16"),
+        lambda whole: whole.encode("utf-16", "surrogatepass"),
         lambda whole: b"\xef\xbb\xbf" + whole.encode("utf-8", "surrogatepass"),
         lambda whole: whole.replace("\n", "\r").encode("utf-8", "surrogatepass"),
         lambda whole: whole.replace("\n", "\r\n").encode("utf-8", "surrogatepass"),
