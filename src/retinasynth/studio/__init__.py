@@ -84,11 +84,10 @@ def _ending_at_signals() -> Iterator[None]:
     ends = {signal.SIGTERM: end} if sys.platform == "win32" else {signal.SIGTERM: end, signal.SIGHUP: hang_up}
     if threading.current_thread() is not threading.main_thread():  # which alone may do this
         ends = {}
-    set_here = {number: do for number, do in ends.items() if signal.getsignal(number) == signal.SIG_DFL}
-    for number, do in set_here.items():
-        signal.signal(number, do)
+    usual = (signal.SIG_DFL, signal.default_int_handler)  # the second is the command line's
+    before = {number: signal.signal(number, do) for number, do in ends.items() if signal.getsignal(number) in usual}
     try:
         yield
     finally:
-        for number in set_here:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
