@@ -18,10 +18,10 @@ import sys
 from pathlib import Path
 
 from retinasynth import models
-from retinasynth.applications.labelling import label_sets
-from retinasynth.applications.segmentation import Segmenter
-from retinasynth.config import SegmenterSettings
-from retinasynth.training import segmentation
+from retinasynth.segmentation import train as segmentation
+from retinasynth.segmentation.labelling import label_sets
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.segmentation.use import Segmenter
 
 CHASEDB1 = "CHASE_DB1 (Kingston University, CC BY 4.0)"
 HRF = "High-Resolution Fundus (Erlangen and Brno, CC BY 4.0)"

@@ -22,10 +22,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from retinasynth import images
-from retinasynth.anatomy import Eye, Geometry
-from retinasynth.anatomy.biomarkers import measure_eye
-from retinasynth.anatomy.growth import grow
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.grow import grow
+from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.eye import Eye, Geometry
+from retinasynth.eye.biomarkers import measure_eye
 
 DISCS = Path(__file__).with_name("chasedb1_discs.csv")
 MEASURES = (

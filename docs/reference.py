@@ -7,10 +7,13 @@ from typing import Any
 import typer
 
 from retinasynth import cli
-from retinasynth.anatomy.biomarkers import COLUMNS
 from retinasynth.anatomy.physiology import PRESETS as PEOPLE
 from retinasynth.anatomy.physiology import described
-from retinasynth.config import EnhancerSettings, SegmenterSettings, Settings, descriptions, flat
+from retinasynth.enhancement.settings import EnhancerSettings
+from retinasynth.eye.biomarkers import COLUMNS
+from retinasynth.pix2pix.settings import Settings
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.settings import descriptions, flat
 
 HERE = Path(__file__).parent
 

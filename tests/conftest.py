@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retinasynth.config import Settings
+from retinasynth.pix2pix.settings import Settings
 
 collect_ignore = ["torture"]  # `make torture`
 
@@ -55,7 +55,7 @@ def tiny() -> Settings:
 @pytest.fixture(scope="session")
 def trained(phantoms: Path, tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 12 steps on `phantoms`. Not to be changed."""
-    from retinasynth.training.trainer import train
+    from retinasynth.pix2pix.train import train
 
     return train(phantoms, tmp_path_factory.mktemp("runs") / "undisturbed", tiny)
 
@@ -72,7 +72,7 @@ def styled_settings() -> Settings:
 @pytest.fixture(scope="session")
 def styled_run(phantoms: Path, styled_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 16 steps on `phantoms`, of a generator that follows a style. Not to be changed."""
-    from retinasynth.training.trainer import train
+    from retinasynth.pix2pix.train import train
 
     return train(phantoms, tmp_path_factory.mktemp("runs") / "styled", styled_settings)
 
@@ -82,9 +82,9 @@ def enhancer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model folder of a tiny enhancer that has learnt nothing, and changes every photograph."""
     import torch
 
-    from retinasynth.config import EnhancerSettings
-    from retinasynth.models.enhancer_saving import EnhancerConfig, EnhancerModel, save_enhancer
-    from retinasynth.models.enhancers import EnhancementNetwork
+    from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, save_enhancer
+    from retinasynth.enhancement.network import EnhancementNetwork
+    from retinasynth.enhancement.settings import EnhancerSettings
 
     settings = EnhancerSettings.from_preset("enhance").with_overrides(["filters=8", "blocks=1"])
     torch.manual_seed(0)

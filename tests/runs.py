@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from retinasynth.config.sections import RunSettings
-from retinasynth.training import checkpoints
+from retinasynth.settings import RunSettings
+from retinasynth.training import checkpoint as checkpoints
 
 
 def killed_run(trainer: str, data: Path | list[Path], out: Path, settings: RunSettings, at_step: int) -> None:

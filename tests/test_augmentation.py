@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pictures import tiny_mask, tiny_photograph
-from retinasynth.config import DataSettings
-from retinasynth.datasets.augmentation import Transform, draw_transform, rotate
+from retinasynth.data.augmentation import Transform, draw_transform, rotate
 from retinasynth.images import Mask, mask_as_photograph
+from retinasynth.pix2pix.settings import DataSettings
 
 DRAWS = 4000
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from retinasynth.anatomy import Eye, Geometry
-from retinasynth.anatomy.biomarkers import COLUMNS, Biomarkers, fractal_dimension, measure_eye
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.equivalents import ARTERIOLES, VENULES, knudtson
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.skeleton import vessel_graph
+from retinasynth.anatomy.grow import grow
 from retinasynth.errors import InputError
+from retinasynth.eye import Eye, Geometry
+from retinasynth.eye.biomarkers import COLUMNS, Biomarkers, fractal_dimension, measure_eye
+from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
+from retinasynth.eye.skeleton import vessel_graph
 
 SIZE = 400
 

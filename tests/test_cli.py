@@ -18,10 +18,10 @@ from rich.table import Column, Table
 import retinasynth
 from pictures import put_chasedb1, put_mask, put_photograph
 from retinasynth import cli, images
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.label_map import write_label_map
+from retinasynth.anatomy.grow import grow
 from retinasynth.cli import shell
-from retinasynth.config import Settings
+from retinasynth.eye.label_map import write_label_map
+from retinasynth.pix2pix.settings import Settings
 from retinasynth.progress import progress, stages
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -55,7 +55,7 @@ def test_a_command_that_is_asked_to_end_says_that_it_stopped(number, monkeypatch
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell ignore it
     monkeypatch.setattr(sys, "argv", ["retinasynth", "data", "inspect", "phantom"])
-    monkeypatch.setattr("retinasynth.datasets.inspection.inspect_data", lambda *_, **__: signal.raise_signal(number))
+    monkeypatch.setattr("retinasynth.data.inspect.inspect_data", lambda *_, **__: signal.raise_signal(number))
     try:
         with pytest.raises(SystemExit) as left:
             cli.main()
@@ -408,7 +408,7 @@ def test_a_terminal_that_cannot_show_a_name_ends_no_command(tmp_path):
 
 
 def test_bench_reports_a_ratio_of_what_it_measured():
-    from retinasynth.experiments.bench import run_bench
+    from retinasynth.studies.bench import run_bench
 
     result = run_bench(preset="demo", turns=1, steps=2)
     ours, plain = result.ours[0], result.plain[0]

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from retinasynth.config import PRESETS, EnhancerSettings, SegmenterSettings, Settings, descriptions, flat
+from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import SettingError
-from retinasynth.models.saving import ModelConfig
-from retinasynth.models.segmenter_saving import SegmenterConfig
+from retinasynth.pix2pix.model import ModelConfig
+from retinasynth.pix2pix.settings import PRESETS, Settings
+from retinasynth.segmentation.model import SegmenterConfig
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.settings import descriptions, flat
 
 # What the publication fixes; beta2, the seed and all that does not change a step are Adam's and ours.
 PUBLISHED = {

@@ -12,11 +12,12 @@ from sklearn.metrics import roc_auc_score
 from pictures import put_photograph
 from retinasynth import cli
 from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.datasets.twins import sketch
+from retinasynth.data.layouts import find_eyes
+from retinasynth.data.near_duplicates import sketch
 from retinasynth.errors import DataError, InputError, MissingExtraError, SettingError
-from retinasynth.experiments import detection as study
-from retinasynth.experiments.detection import (
+from retinasynth.images import write_photograph
+from retinasynth.studies import detection as study
+from retinasynth.studies.detection import (
     Choice,
     Described,
     bootstrap_area,
@@ -28,7 +29,6 @@ from retinasynth.experiments.detection import (
     graded,
     without_twins,
 )
-from retinasynth.images import write_photograph
 
 
 def graded_set(folder: Path, grades: dict[str, list[int]]) -> Path:

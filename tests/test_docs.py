@@ -25,9 +25,11 @@ import retinasynth
 from retinasynth import api, cli
 from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.anatomy.physiology import assignments, draw_anatomy
-from retinasynth.applications import labelling, segmentation
-from retinasynth.config import SegmenterSettings, Settings
 from retinasynth.images import read_photograph, write_mask, write_photograph
+from retinasynth.pix2pix.settings import Settings
+from retinasynth.segmentation import labelling
+from retinasynth.segmentation import use as segmentation
+from retinasynth.segmentation.settings import SegmenterSettings
 from test_labelling import MODELS, seen
 
 ROOT = Path(__file__).parent.parent

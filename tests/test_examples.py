@@ -8,8 +8,11 @@ from PIL import Image
 from scipy import ndimage
 
 from pictures import put_mask, put_photograph, tiny_photograph
-from retinasynth.config import SegmenterSettings
-from retinasynth.datasets.examples import (
+from retinasynth.data.annotators import second_observer
+from retinasynth.data.grown import grown_eyes
+from retinasynth.data.layouts import find_eyes
+from retinasynth.errors import DataError
+from retinasynth.segmentation.data import (
     FramedEyes,
     Sources,
     draw_cut,
@@ -19,11 +22,8 @@ from retinasynth.datasets.examples import (
     load_sources,
     validation_subjects,
 )
-from retinasynth.datasets.grown import grown_eyes
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.datasets.observers import second_observer
-from retinasynth.datasets.photometric import as_another_camera
-from retinasynth.errors import DataError
+from retinasynth.segmentation.photometric import as_another_camera
+from retinasynth.segmentation.settings import SegmenterSettings
 
 SIZE = 64
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from retinasynth import cli
-from retinasynth.anatomy.style import NUMBERS
 from retinasynth.errors import InputError, OutputError
-from retinasynth.models.generation import drawn_noise
-from retinasynth.synthesis import Synthesizer
-from retinasynth.synthesis.export import export_onnx
+from retinasynth.eye.style import NUMBERS
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.styled.onnx import export_onnx
+from retinasynth.styled.photograph import drawn_noise
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -23,7 +23,7 @@ pytest.importorskip("onnxscript")
 
 @pytest.fixture(scope="module")
 def model(styled_run):
-    return Synthesizer.load(styled_run)
+    return load_generator(styled_run)
 
 
 @pytest.fixture(scope="module")
@@ -80,4 +80,4 @@ def test_what_cannot_be_exported_is_refused(model, trained, exported, tmp_path):
     with pytest.raises(OutputError, match="exists already"):
         export_onnx(model, exported)
     with pytest.raises(InputError, match="follows no style"):
-        export_onnx(Synthesizer.load(trained), tmp_path / "plain.onnx")
+        export_onnx(load_generator(trained), tmp_path / "plain.onnx")

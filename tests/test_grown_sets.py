@@ -16,14 +16,14 @@ import psutil
 import pytest
 
 from retinasynth import files
-from retinasynth.anatomy import PLANES
-from retinasynth.anatomy.growth import anatomy_of, grow
-from retinasynth.anatomy.label_map import read_label_map
+from retinasynth.anatomy.grow import anatomy_of, grow
 from retinasynth.anatomy.phantom import phantom_photograph
-from retinasynth.datasets.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
-from retinasynth.datasets.layouts import find_eyes, read_eye
-from retinasynth.datasets.resumable import ResumableSet
+from retinasynth.data.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
+from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.sets import ResumableSet
 from retinasynth.errors import DiskFullError, OutputError, RetinasynthError, SettingError
+from retinasynth.eye import PLANES
+from retinasynth.eye.label_map import read_label_map
 from retinasynth.files import sha256_of
 from retinasynth.images import read_metadata
 from retinasynth.resuming import one_writer

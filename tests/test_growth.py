@@ -8,11 +8,11 @@ from scipy import ndimage
 
 from retinasynth.anatomy.disease import beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.eye import PLANES
-from retinasynth.anatomy.growth import anatomy_of, grow
+from retinasynth.anatomy.grow import anatomy_of, grow
 from retinasynth.anatomy.physiology import PRESETS, Anatomy, draw_anatomy
 from retinasynth.anatomy.vessels import ARTERY, VEIN, Branch, Territory, VesselGrowth, calibres
 from retinasynth.errors import InputError, SettingError
+from retinasynth.eye.eye import PLANES
 
 TERRITORY = Territory(centre=(0.0, 0.0), reach=2.6, fovea=(2.5, 0.35), avascular=0.4)
 

@@ -14,12 +14,12 @@ from PIL import Image
 import retinasynth
 from pictures import put_mask, put_photograph
 from retinasynth import cli
-from retinasynth.anatomy import Eye
 from retinasynth.anatomy.phantom import phantom_eye, phantom_photograph
-from retinasynth.datasets.augmentation import rotate
-from retinasynth.datasets.inspection import MIN_FIT, Inspection, fit_of, inspect_data
-from retinasynth.datasets.prepare import prepare
-from retinasynth.datasets.twins import MIN_CORRELATION, MIN_TEXTURE, find_twins, find_twins_between, sketch
+from retinasynth.data.augmentation import rotate
+from retinasynth.data.inspect import MIN_FIT, Inspection, fit_of, inspect_data
+from retinasynth.data.near_duplicates import MIN_CORRELATION, MIN_TEXTURE, find_twins, find_twins_between, sketch
+from retinasynth.data.prepare import prepare
+from retinasynth.eye import Eye
 from retinasynth.images import Mask, Photograph, mask_as_photograph, write_mask, write_photograph
 
 SIZE = 256

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retinasynth.anatomy import Eye
 from retinasynth.anatomy.phantom import phantom_eye, write_phantom_set
-from retinasynth.applications import labelling
-from retinasynth.applications.labelling import label_sets, photographs_in, segment_folder
-from retinasynth.applications.segmentation import Segmentation
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.photographs import photographs_in
 from retinasynth.errors import DataError, ImageError, OutputError
+from retinasynth.eye import Eye
 from retinasynth.images import read_mask, read_photograph, read_size, write_mask, write_photograph
+from retinasynth.segmentation import labelling
+from retinasynth.segmentation.labelling import label_sets, segment_folder
+from retinasynth.segmentation.use import Segmentation
 
 
 class Named:

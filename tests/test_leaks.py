@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.datasets.inspection import Leak
-from retinasynth.datasets.matching import EyeFiles, Split, alone
+from retinasynth.data.inspect import Leak
+from retinasynth.data.matching import EyeFiles, Split, alone
 from retinasynth.errors import DataError, ImageError
 from retinasynth.evaluation import leaks
 from retinasynth.evaluation.leaks import find_leaks, refuse_leaks

@@ -5,10 +5,10 @@ import pytest
 from typer.testing import CliRunner
 
 import retinasynth as rs
-from retinasynth.anatomy.biomarkers import COLUMNS, Biomarkers, measure_eye
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.label_map import write_label_map
+from retinasynth.anatomy.grow import grow
 from retinasynth.cli import app
+from retinasynth.eye.biomarkers import COLUMNS, Biomarkers, measure_eye
+from retinasynth.eye.label_map import write_label_map
 from retinasynth.images import write_mask
 
 

@@ -14,22 +14,26 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pictures import tiny_mask
-from retinasynth.anatomy.style import NUMBERS
-from retinasynth.config import EnhancerSettings, GeneratorSettings, SegmenterSettings, Settings
+from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, load_enhancer, save_enhancer
+from retinasynth.enhancement.network import EnhancementNetwork, enhanced
+from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import ModelError
-from retinasynth.models import folders
-from retinasynth.models.enhancer_saving import EnhancerConfig, EnhancerModel, load_enhancer, save_enhancer
-from retinasynth.models.enhancers import EnhancementNetwork, enhanced
-from retinasynth.models.generation import generate_photograph, generate_styled
-from retinasynth.models.generators import build_generator
-from retinasynth.models.prediction import predict
-from retinasynth.models.saving import load_model, save_model
-from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
-from retinasynth.models.segmenters import SegmentationNetwork
-from retinasynth.models.styled import StyledGenerator
-from retinasynth.models.weights import ENHANCERS, GENERATORS, HERE, SEGMENTERS
-from retinasynth.synthesis import Synthesizer
-from retinasynth.training import segmentation, trainer
+from retinasynth.eye.style import NUMBERS
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.pix2pix import train as trainer
+from retinasynth.pix2pix.model import load_model, save_model
+from retinasynth.pix2pix.network import build_generator
+from retinasynth.pix2pix.photograph import generate_photograph
+from retinasynth.pix2pix.settings import GeneratorSettings, Settings
+from retinasynth.segmentation import train as segmentation
+from retinasynth.segmentation.model import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
+from retinasynth.segmentation.network import SegmentationNetwork
+from retinasynth.segmentation.predict import predict
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.styled.network import StyledNetwork
+from retinasynth.styled.photograph import generate_styled
+from retinasynth.training import model_folder as folders
+from retinasynth.training.bundled import ENHANCERS, GENERATORS, HERE, SEGMENTERS
 
 SMALL = ["size_px=32", "mask_channels=1", "depth=3", "generator.filters=4", "discriminator.scales=1"]
 
@@ -43,7 +47,7 @@ def make_generator(folder: Path, *overrides: str) -> nn.Module:
 
 def make_styled(folder: Path) -> nn.Module:
     settings = Settings.from_preset("fundus-512").with_overrides(SMALL)
-    network = StyledGenerator(1 + len(settings.data.planes), settings.generator, 5)
+    network = StyledNetwork(1 + len(settings.data.planes), settings.generator, 5)
     network.start_from(torch.rand(5, NUMBERS))
     save_model(folder, network, settings, {"pairs": 4, "known_planes": {"disc": 4}})
     return network
@@ -142,7 +146,7 @@ def test_a_model_of_version_0_1_has_no_checksum_and_loads(folder: Path, kind: st
 def test_every_width_in_the_settings_is_a_network(architecture: str, filters: int) -> None:
     settings = GeneratorSettings.model_validate({"architecture": architecture, "filters": filters, "depth": 5})
     with torch.device("meta"):
-        network = StyledGenerator(2, settings, 1) if architecture == "styled" else build_generator(1, 32, settings)
+        network = StyledNetwork(2, settings, 1) if architecture == "styled" else build_generator(1, 32, settings)
     assert sum(parameter.numel() for parameter in network.parameters()) > 100 * filters
 
 
@@ -282,16 +286,16 @@ def test_a_file_of_a_model_that_cannot_be_read_is_one_clear_error(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "is_file", refused)
         with pytest.raises(ModelError, match=r"cannot be looked into \(Permission denied\)"):
-            Synthesizer.load(folder)
+            load_generator(folder)
         with pytest.raises(ModelError, match=r"cannot be looked into \(Permission denied\)"):
             load(folder, kind)
 
 
 def test_a_name_that_no_file_can_have_is_one_clear_error() -> None:
     with pytest.raises(ModelError, match=r"cannot be looked into \(File name too long\)"):
-        Synthesizer.load("x" * 5000)
+        load_generator("x" * 5000)
     with pytest.raises(ModelError, match="does not exist"):
-        Synthesizer.load("a\0b")
+        load_generator("a\0b")
 
 
 # --- Hostile configurations ---
@@ -420,7 +424,7 @@ def test_facts_of_the_training_are_refused_or_never_break_a_photograph(folder: P
     for facts in ({"known_planes": known, "pairs": 4}, {"known_planes": {"disc": 4}, "pairs": known}):
         (folder / "config.json").write_text(json.dumps(config | {"training": facts}))
         try:
-            model = Synthesizer.load(folder)
+            model = load_generator(folder)
         except ModelError:
             continue
         assert model.generate(tiny_mask(0), style="expected").shape == (32, 32, 3)

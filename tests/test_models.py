@@ -12,20 +12,18 @@ from torch.nn import functional
 
 from pictures import tiny_mask
 from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.config import DiscriminatorSettings, GeneratorSettings, LossSettings, Settings
-from retinasynth.evaluation.spectrum import MeanSpectrum, Peak
+from retinasynth.evaluation.metrics.spectrum import MeanSpectrum, Peak
 from retinasynth.images import photograph_from_signed, signed_from_labels
-from retinasynth.models.discriminators import PatchDiscriminator, SameConvolution
-from retinasynth.models.generation import generate_photograph, mixed_seed
-from retinasynth.models.generators import (
-    DoublingConvolution,
-    EncoderStep,
-    ResizeGenerator,
-    UNetGenerator,
-    build_generator,
-)
-from retinasynth.models.layers import AlwaysDropout, BatchNorm, initialise
-from retinasynth.models.losses import coarse_difference, discriminator_loss, generator_loss, ssim, texture_difference
+from retinasynth.networks.layers import AlwaysDropout, BatchNorm, initialise
+from retinasynth.networks.patchgan import PatchDiscriminator, SameConvolution
+from retinasynth.networks.ssim import ssim
+from retinasynth.networks.unet import DoublingConvolution, EncoderStep, UNetGenerator
+from retinasynth.pix2pix.network import ResizeGenerator, build_generator
+from retinasynth.pix2pix.photograph import generate_photograph
+from retinasynth.pix2pix.settings import DiscriminatorSettings, GeneratorSettings, LossSettings, Settings
+from retinasynth.seeds import mixed_seed
+from retinasynth.styled.losses import coarse_difference, texture_difference
+from retinasynth.training.adversary import discriminator_loss, generator_loss
 
 # The published networks, one row a layer: channels in, channels out, batch normalisation. The decoder's channels in
 # are those of the step before it beside the skip connection's.

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
-from retinasynth.anatomy.appearance import MOST_SMOOTHED
-from retinasynth.config import Settings
-from retinasynth.datasets import pairs as module
-from retinasynth.datasets.layouts import EyeFiles, find_eyes
-from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs, steps_per_epoch, whole_batch
+from retinasynth.data.batches import Batch, steps_per_epoch
+from retinasynth.data.layouts import EyeFiles, find_eyes
 from retinasynth.errors import DataError, ImageError, SettingError
+from retinasynth.eye.appearance import MOST_SMOOTHED
 from retinasynth.images import read_mask, resize_photograph, write_mask
+from retinasynth.pix2pix import data as module
+from retinasynth.pix2pix.data import Pairs, batches, load_pairs, whole_batch
+from retinasynth.pix2pix.settings import Settings
 
 SIZE_PX = 32
 AUGMENTED = ["size_px=32", "depth=5", "flip=true", "rotation_deg=40"]

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.phantom import phantom_eye, phantom_folder, phantom_photograph, write_phantom_set
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.data.layouts import find_eyes, read_eye
 from retinasynth.errors import OutputError, SettingError
 from retinasynth.images import read_metadata
 

@@ -24,10 +24,10 @@ from published import (
     put_idrid,
     put_stare,
 )
-from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, read_eye
-from retinasynth.datasets.pairs import load_pairs
+from retinasynth.data.layouts import DataSet, EyeFiles, find_eyes, read_eye
 from retinasynth.errors import DataError
 from retinasynth.images import stem_of
+from retinasynth.pix2pix.data import load_pairs
 
 
 def one(found: DataSet, name: str) -> EyeFiles:

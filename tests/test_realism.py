@@ -11,10 +11,8 @@ from sklearn.metrics.pairwise import polynomial_kernel
 
 from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.errors import DataError, InputError
-from retinasynth.evaluation.features import FundusFeatures, described
-from retinasynth.evaluation.intervals import Estimate
-from retinasynth.evaluation.people import PairMean, People
-from retinasynth.evaluation.realism import (
+from retinasynth.evaluation.metrics.features import FundusFeatures, described
+from retinasynth.evaluation.metrics.realism import (
     Classified,
     Realism,
     frechet_distance,
@@ -23,6 +21,8 @@ from retinasynth.evaluation.realism import (
     real_or_synthetic,
     realism,
 )
+from retinasynth.evaluation.metrics.subject_bootstrap import PairMean, People
+from retinasynth.intervals import Estimate
 
 FEW = 300  # resampled sets
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 import retinasynth as rs
 from retinasynth import cli
-from retinasynth.anatomy.skeleton import vessel_graph
-from retinasynth.applications.fundus import connected_share
-from retinasynth.applications.segmentation import SEGMENTERS, Segmenter
 from retinasynth.errors import ImageError, InputError
+from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import read_mask, resize_photograph, write_photograph
-from retinasynth.models.weights import model_folder
+from retinasynth.segmentation.fundus import connected_share
+from retinasynth.segmentation.use import SEGMENTERS, Segmenter
+from retinasynth.training.bundled import model_folder
 
 RETINA = skimage.data.retina()  # 1411 x 1411, CC0
 DISC = (655, 222, 105)  # row, column and radius of its disc, by eye

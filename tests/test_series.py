@@ -9,18 +9,18 @@ from scipy import ndimage, stats
 
 from pictures import put_photograph
 from retinasynth import cli
-from retinasynth.anatomy import Eye, Geometry
-from retinasynth.anatomy.agreement import area_under_curve
-from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.landmarks import Landmarks, View
-from retinasynth.anatomy.skeleton import vessel_graph
 from retinasynth.errors import DataError, InputError, OutputError, SettingError
-from retinasynth.experiments import glaucoma, series, vascular
-from retinasynth.experiments.cases_report import figure_text
-from retinasynth.experiments.glaucoma import narrowest_rim, study_glaucoma
-from retinasynth.experiments.series import Point, close_up, curve, middle, recovery, separation, sheet, tiles
-from retinasynth.experiments.vascular import calibre_swing, of_kind, study_vascular
+from retinasynth.eye import Eye, Geometry
+from retinasynth.eye.agreement import area_under_curve
+from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import read_metadata
+from retinasynth.studies import glaucoma, series, vascular
+from retinasynth.studies.glaucoma import narrowest_rim, study_glaucoma
+from retinasynth.studies.series import Point, close_up, curve, middle, recovery, separation, sheet, tiles
+from retinasynth.studies.series_report import figure_text
+from retinasynth.studies.vascular import calibre_swing, of_kind, study_vascular
 from test_cli import fails
 
 # --- Statistics --------------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ import torch
 from torch.utils.data import DataLoader
 
 import retinasynth as rs
-from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.phantom import phantom_photograph
-from retinasynth.datasets import stream as under_test
+from retinasynth.data import stream as under_test
 from retinasynth.errors import InputError, SettingError
 
 

@@ -22,19 +22,21 @@ import pytest
 from PIL import Image
 
 from pictures import put_mask, put_photograph, tiny_photograph
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.biomarkers import measure_eye
-from retinasynth.anatomy.growth import _DENSITY_TOLERANCE
-from retinasynth.anatomy.label_map import read_label_map
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.grow import _DENSITY_TOLERANCE
+from retinasynth.data.layouts import find_eyes, read_eye
 from retinasynth.errors import DataError, ImageError, InputError, OutputError, RetinasynthError
+from retinasynth.eye import Eye
+from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.label_map import read_label_map
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generator import Generator
 from retinasynth.images import Mask, read_metadata, write_mask, write_photograph
 from retinasynth.studio import downloads as downloads_module
-from retinasynth.studio import markup, uploads, wishes
+from retinasynth.studio import markup, uploads
+from retinasynth.studio import view_model as wishes
 from retinasynth.studio.downloads import MOST, Downloads
 from retinasynth.studio.uploads import without_folders
-from retinasynth.studio.wishes import DRAWN, GROWN, UPLOADED, Asked, Given, Look
-from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.studio.view_model import DRAWN, GROWN, UPLOADED, Asked, Given, Look
 
 pytest.importorskip("gradio", reason="the extra studio is not installed")
 import httpx  # these two come with gradio
@@ -42,8 +44,8 @@ from fastapi import FastAPI, Request
 
 
 @pytest.fixture(scope="module")
-def model(styled_run: Path) -> Synthesizer:
-    return Synthesizer.load(styled_run)
+def model(styled_run: Path) -> Generator:
+    return load_generator(styled_run)
 
 
 def asked(seed: int = 7, **numbers: float) -> Asked:
@@ -475,7 +477,7 @@ def test_a_geometry_that_is_nested_by_the_thousand_is_a_damaged_one(tmp_path):
 
 
 def test_messages_name_no_folders(tmp_path):
-    from retinasynth.studio.answers import read_and_remove, said
+    from retinasynth.studio.handlers import read_and_remove, said
 
     file = put_photograph(tmp_path / "my photograph.png")
     with pytest.raises(ImageError) as refused:

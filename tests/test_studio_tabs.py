@@ -6,24 +6,25 @@ import numpy as np
 import pytest
 
 from pictures import put_photograph, tiny_photograph
-from retinasynth.anatomy import Eye
-from retinasynth.applications.enhancement import WARNING, Enhancer
-from retinasynth.applications.whatif import Edit
-from retinasynth.datasets.degradation import enlarged
+from retinasynth.enhancement.degradation import enlarged
+from retinasynth.enhancement.use import WARNING, Enhancer
 from retinasynth.errors import ImageError, InputError, ModelError, SettingError
+from retinasynth.eye import Eye
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.whatif import Edit
 from retinasynth.images import read_metadata, read_photograph
-from retinasynth.synthesis.synthesizer import Synthesizer
 
 pytest.importorskip("gradio", reason="the extra studio is not installed")
-from retinasynth.experiments import glaucoma, vascular
-from retinasynth.studio import controls, enhance, markup, series, serve, whatif, wishes
+from retinasynth.studies import glaucoma, vascular
+from retinasynth.studio import controls, enhance, markup, series, serve, whatif
+from retinasynth.studio import view_model as wishes
 from retinasynth.studio.enhance import Pair
-from retinasynth.studio.wishes import Look
+from retinasynth.studio.view_model import Look
 
 
 @pytest.fixture(scope="module")
 def model(styled_run):
-    return Synthesizer.load(styled_run)
+    return load_generator(styled_run)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_labels_go_along_with_what_is_asked_for(name, model, monkeypatch):
 
 def test_the_bundled_generator_is_followed_by_the_bundled_segmenter(monkeypatch):
     monkeypatch.setitem(series.SERIES, "Glaucoma", series.SERIES["Glaucoma"]._replace(grades=(0.3, 0.9)))
-    drawn = list(series.steps(Synthesizer.load("fundus-512"), "Glaucoma", 7, Look()))
+    drawn = list(series.steps(load_generator("fundus-512"), "Glaucoma", 7, Look()))
     assert 0.05 < drawn[1].found - drawn[0].found < 0.7
     strip = series.strip_of("Glaucoma", drawn)
     assert strip.count("<img") == 6

@@ -13,15 +13,27 @@ import torch
 from lightning_fabric import Fabric
 
 from retinasynth import cli
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.agreement import agreement
-from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.anatomy.style import NUMBERS, TERMS, TEXTURES, Style
-from retinasynth.config import Settings
-from retinasynth.config.sections import flat
-from retinasynth.datasets.layouts import find_eyes, photograph_of, read_eye
-from retinasynth.datasets.styled import (
+from retinasynth.data.layouts import find_eyes, photograph_of, read_eye
+from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
+from retinasynth.evaluation.subjects import evaluate_model, generated
+from retinasynth.eye import Eye
+from retinasynth.eye.agreement import agreement
+from retinasynth.eye.style import NUMBERS, TERMS, TEXTURES, Style
+from retinasynth.generation import complete as discs
+from retinasynth.generation.complete import FoundDisc
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
+from retinasynth.networks.layers import coordinates
+from retinasynth.pix2pix import train as trainer
+from retinasynth.pix2pix.settings import Settings
+from retinasynth.settings import flat
+from retinasynth.studies.ablate import ablate as run_ablation
+from retinasynth.studies.bench import run_bench
+from retinasynth.studies.table import Row, Table
+from retinasynth.styled import train as styled
+from retinasynth.styled.data import (
     FEWEST_WELL,
     StyledBatch,
     example,
@@ -32,20 +44,10 @@ from retinasynth.datasets.styled import (
     usual_styles,
     usual_texture,
 )
-from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
-from retinasynth.evaluation.subjects import evaluate_model, generated
-from retinasynth.experiments.ablate import ablate as run_ablation
-from retinasynth.experiments.bench import run_bench
-from retinasynth.experiments.table import Row, Table
-from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
-from retinasynth.models.discriminators import MultiScaleDiscriminator
-from retinasynth.models.generators import coordinates
-from retinasynth.models.losses import difference_within, feature_difference
-from retinasynth.models.styled import StyledGenerator, canvas
-from retinasynth.synthesis import Synthesizer, discs
-from retinasynth.synthesis.discs import FoundDisc
-from retinasynth.training import styled, trainer
-from retinasynth.training.styled import _cup_and_rim, _lesions
+from retinasynth.styled.discriminator import MultiScaleDiscriminator
+from retinasynth.styled.losses import difference_within, feature_difference
+from retinasynth.styled.network import StyledNetwork, canvas
+from retinasynth.styled.train import _cup_and_rim, _lesions
 from runs import assert_same_run, log_of
 from test_cli import fails
 
@@ -64,7 +66,7 @@ def run(styled_run):
 
 @pytest.fixture(scope="module")
 def model(styled_run):
-    return Synthesizer.load(styled_run)
+    return load_generator(styled_run)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def eye():
 @pytest.fixture
 def network(settings):
     torch.manual_seed(0)
-    made = StyledGenerator(1 + len(PLANES), settings.generator, styles=5)
+    made = StyledNetwork(1 + len(PLANES), settings.generator, styles=5)
     made.start_from(torch.randn(5, NUMBERS) / 10)
     for module in made.modules():  # as if it had learnt
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
@@ -95,7 +97,7 @@ def given(batch=1):
 
 @torch.inference_mode()
 def test_it_begins_as_the_smooth_field_of_the_style(settings):
-    network = StyledGenerator(1 + len(PLANES), settings.generator, styles=5)
+    network = StyledNetwork(1 + len(PLANES), settings.generator, styles=5)
     network.start_from(torch.randn(5, NUMBERS))
     labels, style = given()
     inside = labels[:, :1] > 0
@@ -115,7 +117,7 @@ def test_the_canvas_is_the_field_that_was_measured():
 
 
 def test_an_unknown_disc_is_looked_for_in_the_most_likely_photographs(styled_run, eye, monkeypatch):
-    model, looked, disc = Synthesizer.load(styled_run), [], eye.planes["disc"]
+    model, looked, disc = load_generator(styled_run), [], eye.planes["disc"]
     surer_of = [FoundDisc(~disc, 0.7), FoundDisc(disc, 0.9)]
 
     def find(photograph):
@@ -125,7 +127,7 @@ def test_an_unknown_disc_is_looked_for_in_the_most_likely_photographs(styled_run
     bare = Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")})
     left_to_chance = model.generate(bare, seed=1)  # in a photograph as small as this nothing can be found
     monkeypatch.setattr(discs, "find_disc", find)
-    model = Synthesizer.load(styled_run)
+    model = load_generator(styled_run)
     found = model.generate(bare, seed=1)
     assert len(looked) == 2
     np.testing.assert_array_equal(looked[0], model.generate(bare, style="expected", size="mask"))
@@ -137,13 +139,13 @@ def test_an_unknown_disc_is_looked_for_in_the_most_likely_photographs(styled_run
     model.generate(Eye("other", {**bare.planes, "vessels": bare.planes["vessels"][::-1]}), seed=1)
     assert len(looked) == 4
     surer_of[:] = [FoundDisc(None, 0.0)] * 2
-    np.testing.assert_array_equal(Synthesizer.load(styled_run).generate(bare, seed=1), left_to_chance)
+    np.testing.assert_array_equal(load_generator(styled_run).generate(bare, seed=1), left_to_chance)
 
 
 def test_what_has_learnt_from_vessels_alone_is_told_no_disc(phantoms, settings, eye, tmp_path, monkeypatch):
     shutil.copytree(phantoms, tmp_path / "eyes", ignore=shutil.ignore_patterns("disc", "cup"))
     run = trainer.train(tmp_path / "eyes", tmp_path / "run", settings.with_overrides(["epochs=1"]))
-    model = Synthesizer.load(run)
+    model = load_generator(run)
     assert model.config.training["known_planes"] == {"vessels": 4, "disc": 0, "cup": 0}
     monkeypatch.setattr(discs, "find_disc", lambda _: pytest.fail("a disc was looked for"))
     model.generate(Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")}))
@@ -152,7 +154,7 @@ def test_what_has_learnt_from_vessels_alone_is_told_no_disc(phantoms, settings, 
 @pytest.mark.parametrize("laterality", ["left", "right"])
 def test_the_disc_of_a_bare_mask_lies_where_its_vessels_meet(laterality):
     grown = grow(3, 512, laterality=laterality)
-    photograph = Synthesizer.load("fundus-512").generate(grown.planes["vessels"], seed=2)
+    photograph = load_generator("fundus-512").generate(grown.planes["vessels"], seed=2)
     found = discs.find_disc(photograph)
     assert agreement(found.disc, grown.planes["disc"], grown.planes["fov"]).dice > 0.6
     assert found.confidence > 0.8
@@ -510,14 +512,14 @@ def test_weights_are_learnt_on_from_at_another_size(run, model, phantoms, settin
     theirs = model._network.state_dict()
     for wanted, own in ((again, set()), (bigger, {"mean", "deviation"})):
         folder = trainer.train(phantoms, tmp_path / str(wanted.data.size_px), wanted)
-        ours = Synthesizer.load(folder)._network.state_dict()
+        ours = load_generator(folder)._network.state_dict()
         differ = {
             name for name in theirs if name != "styles" and not torch.allclose(ours[name], theirs[name], atol=1e-5)
         }
         assert differ == own  # textures of another size are another matter
     finer = again.with_overrides(["data.planes=vessels,arteries,veins,disc,cup", "training.seed=5"])
     folder = trainer.train(phantoms, tmp_path / "finer", finer)
-    ours, entry = Synthesizer.load(folder)._network.state_dict(), "enter.0.weight"
+    ours, entry = load_generator(folder)._network.state_dict(), "enter.0.weight"
     torch.testing.assert_close(ours[entry][:, [0, 1, 4, 5, 6, 7, 8, 9, 10]], theirs[entry], atol=1e-5, rtol=0)
     assert ours[entry][:, 2:4].abs().max() < 1e-5  # what is new does nothing at first
     with pytest.raises(SettingError, match=r"cannot be learnt on from: its planes is .*vessels"):
@@ -601,7 +603,7 @@ def test_a_bare_mask_is_enough_and_sizes_are_as_asked(model, eye, tmp_path):
 
 def test_other_models_follow_no_style(trained, eye):
     with pytest.raises(InputError, match="follows no style"):
-        Synthesizer.load(trained).generate(eye.planes["vessels"], style="expected")
+        load_generator(trained).generate(eye.planes["vessels"], style="expected")
 
 
 def test_a_set_is_generated_with_all_labels_and_says_in_which_style(run, phantoms, tmp_path, monkeypatch):
@@ -618,7 +620,7 @@ def test_a_set_is_generated_with_all_labels_and_says_in_which_style(run, phantom
     name = made.eyes[0].name
     assert read_metadata(out / "images" / f"{name}.png")["Style"] == "expected"
     assert json.loads((out / "manifest.jsonl").read_text().splitlines()[0])["style"] == "expected"
-    expected = Synthesizer.load(run)
+    expected = load_generator(run)
     assert read_photograph(out / "images" / f"{name}.png").shape[:2] == read_mask(out / "vessels" / f"{name}.png").shape
     assert expected.needed_planes == ("vessels",)
 

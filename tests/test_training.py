@@ -20,9 +20,8 @@ from torch import nn
 
 from conftest import TINY
 from published import put_drive
-from retinasynth.config import Settings
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.datasets.pairs import Batch, batches, load_pairs
+from retinasynth.data.batches import Batch
+from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import (
     CheckpointError,
     DataError,
@@ -32,10 +31,17 @@ from retinasynth.errors import (
     SettingError,
     TrainingDivergedError,
 )
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.pix2pix import train as trainer
+from retinasynth.pix2pix.data import batches, load_pairs
+from retinasynth.pix2pix.settings import Settings
 from retinasynth.resuming import one_writer
-from retinasynth.synthesis import Synthesizer
-from retinasynth.training import checkpoints, loop, runlog, trainer
-from retinasynth.training.learner import Learner, choose_precision, moving_average
+from retinasynth.training import checkpoint as checkpoints
+from retinasynth.training import log as runlog
+from retinasynth.training import loop
+from retinasynth.training.adversary import Learner
+from retinasynth.training.optimisation import moving_average
+from retinasynth.training.precision import choose_precision
 from runs import assert_same_run, killed_run, log_of
 
 
@@ -52,7 +58,7 @@ def assert_same_kernels(ours: dict[str, torch.Tensor], theirs: dict[str, torch.T
 
 def train_until_step_6(monkeypatch: pytest.MonkeyPatch, data: Path, run: Path, settings: Settings) -> Path:
     """A run that was asked to stop in its sixth step."""
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(*arguments):
         steps.append(1)
@@ -60,7 +66,7 @@ def train_until_step_6(monkeypatch: pytest.MonkeyPatch, data: Path, run: Path, s
             os.kill(os.getpid(), signal.SIGTERM)
         return real_step(*arguments)
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(InterruptedRunError, match="train --resume") as stopped:
         trainer.train(data, run, settings)
     assert stopped.value.exit_code == 130
@@ -87,7 +93,7 @@ def test_training_changes_the_weights_and_learns(phantoms, tiny, tmp_path):
 
 
 def test_samples_show_exactly_what_users_get(trained, phantoms, tiny):
-    model = Synthesizer.load(trained)
+    model = load_generator(trained)
     pairs = load_pairs(find_eyes(phantoms).split("test"), 32)
     rows = [model.generate(np.asarray(pairs.labels[index, ..., 0]), seed=tiny.training.seed) for index in range(2)]
     sheet = np.asarray(Image.open(trained / "samples" / "step_000012.png"))
@@ -132,9 +138,9 @@ def test_lean_starts_from_the_mean_photograph_and_keeps_it_with_its_weights(lean
     canvas = load_file(lean_trained / "model" / "model.safetensors")["canvas"]
     np.testing.assert_allclose((canvas.permute(1, 2, 0).numpy() + 1) * 127.5, pairs.mean, atol=0.01)
     mask = np.asarray(pairs.labels[0, ..., 0])
-    generated = Synthesizer.load(lean_trained).generate(mask)
+    generated = load_generator(lean_trained).generate(mask)
     shutil.copytree(lean_trained / "model", tmp_path / "moved")
-    assert np.array_equal(Synthesizer.load(tmp_path / "moved").generate(mask), generated)
+    assert np.array_equal(load_generator(tmp_path / "moved").generate(mask), generated)
 
 
 def test_without_adversarial_weight_no_discriminator_learns(phantoms, lean, tmp_path):
@@ -161,7 +167,7 @@ def test_a_step_is_the_published_update(tiny):
     random = torch.Generator().manual_seed(0)
     masks, photographs = (torch.rand((1, channels, 32, 32), generator=random) * 2 - 1 for channels in (1, 3))
 
-    losses = trainer.train_step(fabric, learner, Batch(masks, photographs), settings.loss)
+    losses = trainer.adversarial_step(fabric, learner, Batch(masks, photographs), settings.loss)
 
     bce = nn.BCELoss()
     generator, discriminator = twin.generator, twin.discriminator
@@ -528,14 +534,14 @@ def losses(real: float, generated: float) -> dict[str, float]:
 
 
 def test_nan_stops_the_run_before_anything_bad_is_saved(phantoms, tiny, tmp_path, monkeypatch):
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(fabric, learner, batch, weight):
         steps.append(1)
         result = real_step(fabric, learner, batch, weight)
         return dict.fromkeys(result, torch.tensor(math.nan)) if len(steps) == 6 else result
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(TrainingDivergedError, match="Step 6: loss_discriminator_real"):
         trainer.train(phantoms, tmp_path / "run", tiny)
     assert checkpoints.read_progress(tmp_path / "run").step == 3
@@ -543,7 +549,7 @@ def test_nan_stops_the_run_before_anything_bad_is_saved(phantoms, tiny, tmp_path
 
 
 def test_broken_weights_are_never_saved(phantoms, tiny, tmp_path, monkeypatch):
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(fabric, learner, batch, weight):
         steps.append(1)
@@ -552,7 +558,7 @@ def test_broken_weights_are_never_saved(phantoms, tiny, tmp_path, monkeypatch):
             next(learner.generator.parameters()).data.fill_(math.inf)
         return result
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(TrainingDivergedError, match=r"generator/.* is not a finite number"):
         trainer.train(phantoms, tmp_path / "run", tiny)
     assert checkpoints.read_progress(tmp_path / "run").step == 3

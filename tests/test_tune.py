@@ -17,15 +17,15 @@ import torch
 
 import retinasynth as rs
 from conftest import TINY
-from retinasynth.config import Settings
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import DataError, InputError, InterruptedRunError, MissingExtraError, SettingError
-from retinasynth.evaluation.intervals import bootstrap_difference
-from retinasynth.experiments.comparison import read_measured
-from retinasynth.experiments.space import SPACE, Search, read_space, searched
-from retinasynth.experiments.tune import deal, settings_of
-from retinasynth.experiments.tuning_results import Trial, Tuning, best_of
-from retinasynth.training import trainer
+from retinasynth.intervals import bootstrap_difference
+from retinasynth.pix2pix import train as trainer
+from retinasynth.pix2pix.settings import Settings
+from retinasynth.studies.comparison import read_measured
+from retinasynth.studies.space import SPACE, Search, read_space, searched
+from retinasynth.studies.tune import deal, settings_of
+from retinasynth.studies.tuning_results import Trial, Tuning, best_of
 
 optuna = pytest.importorskip("optuna")
 
@@ -295,7 +295,7 @@ def test_a_trial_sees_as_many_pictures_as_the_start_would():
 
 
 def test_hopeless_trials_are_given_up_where_that_is_asked_for(finished, phantoms, space, tmp_path, monkeypatch):
-    monkeypatch.setattr("retinasynth.experiments.tune.BEFORE_PRUNING", 1)
+    monkeypatch.setattr("retinasynth.studies.tune.BEFORE_PRUNING", 1)
     shutil.copytree(finished, tmp_path / "out")
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
     (tmp_path / "out" / "plan.json").write_text(json.dumps(plan | {"prune": True, "trials": 2}))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from retinasynth.errors import InputError
-from retinasynth.evaluation.intervals import Estimate, bootstrap_crossed, bootstrap_mean
-from retinasynth.experiments.usefulness import Arm, Gap, Point, Study, gap_sentence, outcome
-from retinasynth.experiments.usefulness_report import render, write_study
+from retinasynth.intervals import Estimate, bootstrap_crossed, bootstrap_mean
+from retinasynth.studies.arms import Arm, Gap, Point, Study, gap_sentence, outcome
+from retinasynth.studies.arms_report import render, write_study
 
 REAL = Arm("real only", has_synthetic=False, is_strong=True)
 BOTH = Arm("real + grown", has_synthetic=True, is_strong=True)

@@ -9,12 +9,13 @@ import pytest
 from pictures import put_photograph
 from retinasynth import cli
 from retinasynth.anatomy.phantom import write_phantom_set
-from retinasynth.config import SegmenterSettings, flat
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import DataError, InputError, SettingError
-from retinasynth.experiments import utility_runs as runs_module
-from retinasynth.experiments.utility import counts_of, utility
-from retinasynth.experiments.utility_runs import BUDGET, bring_to_end, planned
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.settings import flat
+from retinasynth.studies import utility_runs as runs_module
+from retinasynth.studies.utility import counts_of, utility
+from retinasynth.studies.utility_runs import BUDGET, bring_to_end, planned
 
 TINY = ["field_px=64", "crop_px=64", "network.filters=2", "steps=2"]
 

@@ -84,7 +84,7 @@ def prepare(base: Path) -> None:
 
 def _put_sets(base: Path) -> None:
     from retinasynth.anatomy.phantom import write_phantom_set
-    from retinasynth.datasets.grown import GrownSet, write_grown_set
+    from retinasynth.data.grown import GrownSet, write_grown_set
 
     put_pairs(base / "pairs")
     put_chasedb1(base / "chase")
@@ -95,8 +95,12 @@ def _put_sets(base: Path) -> None:
 
 
 def _put_runs(base: Path) -> None:
-    from retinasynth.config import EnhancerSettings, SegmenterSettings, Settings
-    from retinasynth.training import enhancement, segmentation, trainer
+    from retinasynth.enhancement import train as enhancement
+    from retinasynth.enhancement.settings import EnhancerSettings
+    from retinasynth.pix2pix import train as trainer
+    from retinasynth.pix2pix.settings import Settings
+    from retinasynth.segmentation import train as segmentation
+    from retinasynth.segmentation.settings import SegmenterSettings
     from runs import killed_run
 
     plain = Settings.from_preset("source").with_overrides([*TINY, "epochs=3"])
@@ -114,8 +118,8 @@ def _put_runs(base: Path) -> None:
 
 def train_styled(eyes: Path, run: Path) -> None:
     """A generator that follows a style, of a few filters and steps."""
-    from retinasynth.config import Settings
-    from retinasynth.training import trainer
+    from retinasynth.pix2pix import train as trainer
+    from retinasynth.pix2pix.settings import Settings
 
     own = ("size_px", "mask_channels", "flip", "rotation_deg", "generator.dropout")
     shared = [setting for setting in TINY if not setting.startswith(own)]
@@ -124,9 +128,9 @@ def train_styled(eyes: Path, run: Path) -> None:
 
 
 def _put_results(base: Path) -> None:
-    from retinasynth.applications.enhancement import Enhancer, enhance_folder
+    from retinasynth.enhancement.use import Enhancer, enhance_folder
     from retinasynth.evaluation.subjects import evaluate_model
-    from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
+    from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 
     for count in (3, 4):
         write_synthetic_set(base / f"generated-{count}", count, SyntheticSet(str(base / "styled")), workers=1)
@@ -137,7 +141,7 @@ def _put_results(base: Path) -> None:
 
 def label(base: Path, out: Path) -> None:
     """Label the photographs, whose discs and vessels are drawn, by a segmenter that looks for the disc alone."""
-    from retinasynth.applications.labelling import label_sets
-    from retinasynth.applications.segmentation import Segmenter
+    from retinasynth.segmentation.labelling import label_sets
+    from retinasynth.segmentation.use import Segmenter
 
     label_sets([Segmenter.load(base / "disc")], [base / "photos"], out, least_confidence=0.0)

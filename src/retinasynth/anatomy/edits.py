@@ -6,16 +6,15 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.eye import Eye, Geometry
-from retinasynth.anatomy.frame import frame_of
 from retinasynth.anatomy.landmarks import DEGREES_PER_DD
 from retinasynth.anatomy.lesions import LESIONS, draw_lesions
-from retinasynth.anatomy.skeleton import vessel_graph
-from retinasynth.anatomy.style import faces_left
 from retinasynth.checks import checked_seed
 from retinasynth.errors import InputError
+from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.eye import Eye, Geometry
+from retinasynth.eye.frame import faces_left, frame_of
+from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import Mask
 
 Severity = Literal["none", "mild", "moderate", "severe"]

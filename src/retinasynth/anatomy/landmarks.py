@@ -16,18 +16,17 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from retinasynth.anatomy.eye import CENTRES, LATERALITIES, Geometry
 from retinasynth.checks import SIDES_PX, real_number, whole_number
-from retinasynth.config import Centre, Laterality
 from retinasynth.errors import SettingError
+from retinasynth.eye.eye import CENTRES, LATERALITIES, Geometry
 from retinasynth.images import Mask
+from retinasynth.settings import Centre, Laterality
 
 Points = NDArray[np.float64]  # (n, 2): x and y in DD, or column and row in pixels
 Aperture = Literal["round", "cut", "cut_all", "notched", "tabbed"]
 Side = Literal["inferior", "superior"]
 
 DEGREES_PER_DD = 6.2
-DD_PER_FIELD = 0.14  # of the breadth of a view: what a DD is taken for where no scale is known, as if it had 45 degrees
 USUAL_FOVEA = (2.5, 0.35)  # 15.5 degrees from the disc, and a little below it
 FOVEA_RADIUS = 0.1  # of the plane `fovea`
 

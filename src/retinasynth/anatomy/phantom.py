@@ -6,12 +6,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from retinasynth.anatomy.eye import Eye
-from retinasynth.anatomy.growth import RECIPE, grow
+from retinasynth.anatomy.grow import RECIPE, grow
 from retinasynth.anatomy.rendering import RenderingStyle, draw_style, draw_wide_style, render_photograph
 from retinasynth.cache import fill_once
 from retinasynth.checks import checked_seed, whole_number
 from retinasynth.errors import SettingError
+from retinasynth.eye.eye import Eye
 from retinasynth.files import cache_folder, fill_folder
 from retinasynth.images import Photograph, write_mask, write_photograph
 

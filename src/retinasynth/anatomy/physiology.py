@@ -15,10 +15,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from pydantic import Field, ValidationError
 
-from retinasynth.anatomy.eye import LATERALITIES
 from retinasynth.anatomy.landmarks import Aperture, Side
-from retinasynth.config import Centre, Laterality, Section, did_you_mean, explain
 from retinasynth.errors import SettingError
+from retinasynth.eye.eye import LATERALITIES
+from retinasynth.settings import Centre, Laterality, Section, did_you_mean, explain
 
 Distribution = tuple[float, float]  # mean and standard deviation; cut off where the parameter's range ends
 Preset = Literal["adult", "child", "elderly", "hypertensive", "glaucomatous", "diabetic"]

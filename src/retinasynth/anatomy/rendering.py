@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from retinasynth.anatomy.eye import Eye
 from retinasynth.checks import checked_seed
 from retinasynth.errors import InputError
+from retinasynth.eye.eye import Eye
 from retinasynth.images import Mask, Photograph, through_jpeg
 
 Field = NDArray[np.float32]  # (height, width)

@@ -10,7 +10,7 @@ from retinasynth.cli.shell import Overrides, Seed, point_to, screen
 from retinasynth.errors import InputError
 
 if TYPE_CHECKING:
-    from retinasynth.experiments.usefulness import Study
+    from retinasynth.studies.arms import Study
 
 
 class Lesions(StrEnum):
@@ -62,8 +62,8 @@ def whatif(
 ) -> None:
     """Show an eye before and after one change: cup, lesions or vessels. An illustration, not a clinical prediction."""
     from retinasynth.anatomy.physiology import assignments
-    from retinasynth.applications import whatif as cases
-    from retinasynth.synthesis.synthesizer import Synthesizer
+    from retinasynth.generation import whatif as cases
+    from retinasynth.generation.generator import load as load_generator
 
     edit = cases.Edit(cup, None if lesions is None else lesions.value, narrow)
     if [grown, data, photo].count(None) != 2 or (name and not data) or (mask and not photo):
@@ -72,7 +72,7 @@ def whatif(
         )
     if grown is None and (preset != "adult" or overrides):
         raise InputError("--preset and --set grow an eye", expected="them beside --grown SEED")
-    synthesizer = Synthesizer.load(model)
+    synthesizer = load_generator(model)
     if grown is not None:
         eye = cases.grown_eye(synthesizer, grown, preset, assignments(overrides or []))
     elif data is not None:
@@ -104,7 +104,7 @@ def glaucoma(
     workers: _Workers = None,
 ) -> None:
     """Is glaucoma drawn as asked for? Cups and notches in series, measured; a screening. Run again to go on."""
-    from retinasynth.experiments.glaucoma import study_glaucoma
+    from retinasynth.studies.glaucoma import study_glaucoma
 
     study = study_glaucoma(out, model=str(model), eyes=eyes, screened=screened, seed=seed, data=data, workers=workers)
     for sentence in study.sentences:
@@ -120,7 +120,7 @@ def vascular(
     workers: _Workers = None,
 ) -> None:
     """Are narrowing, tortuosity, beading and new vessels drawn as asked for? Measured again. Run again to go on."""
-    from retinasynth.experiments.vascular import study_vascular
+    from retinasynth.studies.vascular import study_vascular
 
     study = study_vascular(out, model=str(model), eyes=eyes, seed=seed, workers=workers)
     for sentence in study.sentences:
@@ -151,7 +151,7 @@ def utility(
 ) -> None:
     """Are synthetic photographs of use for training? Vessel segmenters with and without. Run again to go on."""
     from retinasynth.anatomy.physiology import assignments
-    from retinasynth.experiments import utility as study
+    from retinasynth.studies import utility as study
 
     result = study.utility(
         data,
@@ -195,7 +195,7 @@ def detection(
 ) -> None:
     """Do synthetic eyes help to find referable retinopathy? Classifiers with and without. Run again to go on."""
     from retinasynth.anatomy.physiology import assignments
-    from retinasynth.experiments import detection as study
+    from retinasynth.studies import detection as study
 
     result = study.detection(
         data,

@@ -29,8 +29,8 @@ def enhance_train(
     overrides: Overrides = None,
 ) -> None:
     """Train an enhancer on photographs alone: each is made worse on the fly, in many ways, and made good again."""
-    from retinasynth.config import EnhancerSettings
-    from retinasynth.training import enhancement
+    from retinasynth.enhancement import train as enhancement
+    from retinasynth.enhancement.settings import EnhancerSettings
 
     if resume is not None:
         if data or out or config:
@@ -61,9 +61,10 @@ def enhance_apply(
     ] = None,
 ) -> None:
     """Enhance photographs: noise, blur and compression are taken away as far as they can be. Not for diagnosis."""
-    from retinasynth.applications.enhancement import WARNING, Enhancer, enhance_folder
+    from retinasynth.enhancement.use import WARNING, Enhancer, enhance_folder
+    from retinasynth.segmentation.use import doubt
 
-    doubts = enhance_folder(Enhancer.load(model), path, out, scale=scale, noise=noise, blur=blur)
+    doubts = enhance_folder(Enhancer.load(model), path, out, scale=scale, noise=noise, blur=blur, doubt=doubt)
     for name, reason in doubts.items():
         screen.print(Text.assemble((name, "yellow"), f": {reason.rstrip('.')}."), soft_wrap=True, highlight=False)
     left_out = sum(not (out / "images" / f"{name}.png").is_file() for name in doubts)

@@ -91,8 +91,8 @@ def measure(
     """Measure biomarkers of vessels, disc and cup: density, tortuosity, calibres, artery-to-vein ratio and more."""
     import numpy as np
 
-    from retinasynth.anatomy.biomarkers import COLUMNS
-    from retinasynth.datasets.measuring import measure_path, write_measures
+    from retinasynth.data.measure import measure_path, write_measures
+    from retinasynth.eye.biomarkers import COLUMNS
 
     measures = measure_path(path)
     if out is not None:
@@ -115,7 +115,7 @@ def overlay(
     legend: Annotated[bool, typer.Option(help="Add a strip that names the colours.")] = True,
 ) -> None:
     """Draw labels in colours over their photographs, or over a dark ground where there are none."""
-    from retinasynth.datasets.overlays import write_overlays
+    from retinasynth.data.overlays import write_overlays
 
     count = write_overlays(path, out, opacity=opacity, legend=legend)
     screen.print(f"{out}: {count} overlay{'s' if count > 1 else ''}", soft_wrap=True)
@@ -134,7 +134,7 @@ def ablate(
 ) -> None:
     """Compare many runs with one budget: what each change of settings does, over eyes and seeds. Run again to go on."""
     if yaml:
-        from retinasynth.experiments.table import Table as Rows
+        from retinasynth.studies.table import Table as Rows
 
         typer.echo(Rows.named(table).to_yaml(), nl=False)
         return
@@ -199,7 +199,7 @@ def bench(
     """Time training and generation against plain PyTorch, as ratios, taking turns in one run."""
     import json
 
-    from retinasynth.experiments.bench import run_bench
+    from retinasynth.studies.bench import run_bench
 
     result = run_bench(preset=preset, turns=turns, steps=steps)
     if as_json:

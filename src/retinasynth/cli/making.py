@@ -17,7 +17,7 @@ def demo(
 
     No download, no GPU: under three minutes on two cores.
     """
-    from retinasynth.experiments.demo import run_demo
+    from retinasynth.studies.demo import run_demo
 
     made = run_demo(out)
     point_to("Done. Open", made / "evaluation" / "report.html")
@@ -64,7 +64,7 @@ def adapt(
     overrides: Overrides = None,
 ) -> None:
     """Make a generator of your own camera from photographs alone: labels, sheets to review, training."""
-    from retinasynth.applications.adaptation import adapt as run_adaptation
+    from retinasynth.generation.adapt import adapt as run_adaptation
     from retinasynth.tables import read_table
 
     run = run_adaptation(photos, out, preset=preset, overrides=overrides or [], labels_only=labels_only)
@@ -123,8 +123,8 @@ def generate(
     seed: Seed = 0,
 ) -> None:
     """Generate photographs from label maps, or of grown eyes."""
-    from retinasynth.synthesis import bulk
-    from retinasynth.synthesis.synthesizer import Synthesizer
+    from retinasynth.generation import folder as bulk
+    from retinasynth.generation.generator import load as load_generator
 
     if [masks, random, count].count(None) != 2 or (random is None) != (data is None):
         raise InputError(
@@ -135,7 +135,7 @@ def generate(
         raise InputError("--preset, --set, --min-structure and --workers grow eyes", expected="them beside --count N")
     if count is not None:
         from retinasynth.anatomy.physiology import assignments
-        from retinasynth.synthesis.sampling import SyntheticSet, rank_and_world, write_synthetic_set
+        from retinasynth.generation.sets import SyntheticSet, rank_and_world, write_synthetic_set
 
         side = bulk.parse_size(size)
         if side == "mask":
@@ -160,7 +160,7 @@ def generate(
         away = f", {count - kept} kept out for their structure" if kept < count else ""
         screen.print(f"{out}: {count} eyes{there}{away}", soft_wrap=True, highlight=False)
         return
-    synthesizer = Synthesizer.load(model)
+    synthesizer = load_generator(model)
     if random is not None and data is not None:
         turned = bulk.parse_knobs(knobs or [])
         names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned)
@@ -180,10 +180,9 @@ def export(
     out: Annotated[Path, typer.Option(metavar="NAME.onnx", help="A new file.")],
 ) -> None:
     """Write a styled generator as an ONNX file, for programs without torch. Needs the extra onnx."""
-    from retinasynth.synthesis.export import export_onnx
-    from retinasynth.synthesis.synthesizer import Synthesizer
+    from retinasynth.generation.generator import load
 
-    export_onnx(Synthesizer.load(model), out)
+    load(model).export_onnx(out)
     screen.print(f"Done: {out}", soft_wrap=True)
 
 
@@ -213,7 +212,7 @@ def grow(
     if out is None:
         raise InputError("--out is missing", expected="--out DIR, or --parameters")
     from retinasynth.anatomy.physiology import assignments
-    from retinasynth.datasets.grown import GrownSet, as_style, write_grown_set
+    from retinasynth.data.grown import GrownSet, as_style, write_grown_set
 
     chosen = GrownSet(seed, size, preset, None if labels_only else as_style(style), assignments(overrides or []))
     before = write_grown_set(out, count, chosen, workers=workers)
@@ -237,10 +236,14 @@ def settings(
     yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for --config.")] = False,
 ) -> None:
     """Show every setting with its value and meaning, and the presets."""
-    from retinasynth.config import EnhancerSettings, SegmenterSettings, Settings, descriptions, flat
+    from retinasynth.enhancement.settings import EnhancerSettings
+    from retinasynth.pix2pix.settings import Settings as Pix2PixSettings
+    from retinasynth.segmentation.settings import SegmenterSettings
+    from retinasynth.settings import RunSettings, descriptions, flat
+    from retinasynth.styled.settings import Settings as StyledSettings
 
-    others: tuple[type[SegmenterSettings | EnhancerSettings], ...] = (SegmenterSettings, EnhancerSettings)
-    kind = next((one for one in others if preset in one.presets), Settings)
+    kinds: tuple[type[RunSettings], ...] = (StyledSettings, SegmenterSettings, EnhancerSettings)
+    kind = next((one for one in kinds if preset in one.presets), Pix2PixSettings)
     chosen = kind.from_preset(preset).with_overrides(overrides or [])
     if yaml:
         typer.echo(chosen.to_yaml(), nl=False)
@@ -250,6 +253,6 @@ def settings(
         if name != "preset":
             table.add_row(name, str(value), descriptions(kind)[name])
     screen.print(table)
-    screen.print(f"Presets of train: {', '.join(Settings.presets)}")
-    for other in others:
+    screen.print(f"Presets of train: {', '.join([*Pix2PixSettings.presets, *StyledSettings.presets])}")
+    for other in kinds[1:]:
         screen.print(f"Presets of {other.command}: {', '.join(other.presets)}")

@@ -60,8 +60,8 @@ def segment_train(
     overrides: Overrides = None,
 ) -> None:
     """Train a segmenter on photographs in which people drew vessels, disc or lesions, and on grown eyes."""
-    from retinasynth.config import SegmenterSettings
-    from retinasynth.training import segmentation
+    from retinasynth.segmentation import train as segmentation
+    from retinasynth.segmentation.settings import SegmenterSettings
 
     if resume is not None:
         if data or target or out or preset or config:
@@ -93,8 +93,8 @@ def segment_predict(
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Write these too, as grey pictures.")] = False,
 ) -> None:
     """Find label planes in photographs: masks, overlays to look at, and how far to trust them."""
-    from retinasynth.applications.labelling import segment_folder
-    from retinasynth.applications.segmentation import USUAL, Segmenter
+    from retinasynth.segmentation.labelling import segment_folder
+    from retinasynth.segmentation.use import USUAL, Segmenter
 
     models = [Segmenter.load(one) for one in model or USUAL]
     rejected = segment_folder(models, path, out, probabilities=probabilities)
@@ -111,8 +111,8 @@ def segment_label(
     least_confidence: Annotated[float, typer.Option(min=0, max=1, help="Below it a photograph is rejected.")] = 0.7,
 ) -> None:
     """Make one labelled data set of photographs without labels: twins removed, doubtful ones rejected and listed."""
-    from retinasynth.applications.labelling import label_sets
-    from retinasynth.applications.segmentation import USUAL, Segmenter
+    from retinasynth.segmentation.labelling import label_sets
+    from retinasynth.segmentation.use import USUAL, Segmenter
 
     models = [Segmenter.load(one) for one in model or USUAL]
     made = label_sets(models, data, out, size_px=size, least_confidence=least_confidence)

@@ -13,33 +13,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from retinasynth.anatomy.field_of_view import find_field_of_view
-from retinasynth.anatomy.frame import frame_of
-from retinasynth.applications.enhancement import WARNING, Enhancer
-from retinasynth.applications.segmentation import Segmenter
-from retinasynth.datasets.clean import reduced_to
-from retinasynth.datasets.degradation import Degradation, Told, degraded, enlarged
-from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of, read_eye
+from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of, read_eye
+from retinasynth.enhancement.data import reduced_to
+from retinasynth.enhancement.degradation import Degradation, Told, degraded, enlarged
+from retinasynth.enhancement.network import enhanced
+from retinasynth.enhancement.use import WARNING, Enhancer
 from retinasynth.errors import DataError
 from retinasynth.evaluation.classical import Method, chosen_method
-from retinasynth.evaluation.fidelity import at_own_size
-from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
-from retinasynth.evaluation.page import draw_pairs, drawing, page, panel, svg
-from retinasynth.evaluation.parts import Column, Gallery, Part, Row, Shown, Table
+from retinasynth.evaluation.metrics.fidelity import at_own_size
+from retinasynth.eye.field_of_view import find_field_of_view
+from retinasynth.eye.frame import frame_of
 from retinasynth.files import LABELLING, MANIFEST, write_json, write_text
-from retinasynth.images import (
-    Mask,
-    Photograph,
-    draw_panels,
-    encoded,
-    read_photograph,
-    resize_mask,
-    write_photograph,
-)
-from retinasynth.models.enhancers import enhanced
-from retinasynth.models.prediction import found_planes, predict
+from retinasynth.images import Mask, Photograph, draw_panels, encoded, read_photograph, resize_mask, write_photograph
+from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.progress import progress
+from retinasynth.report.page import draw_pairs, drawing, page, panel, svg
+from retinasynth.report.sections import Column, Gallery, Part, Row, Shown, Table
 from retinasynth.resuming import add_line, begun_folder
+from retinasynth.segmentation.predict import found_planes, predict
+from retinasynth.segmentation.use import Segmenter
 
 
 class Trial(NamedTuple):

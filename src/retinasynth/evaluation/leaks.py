@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from retinasynth.cache import fill_once
-from retinasynth.datasets.inspection import Leak, named
-from retinasynth.datasets.layouts import EyeFiles, photograph_of
-from retinasynth.datasets.pairs import stamp_of
-from retinasynth.datasets.twins import Sketch, find_twins_between, sketch
+from retinasynth.data.batches import stamp_of
+from retinasynth.data.inspect import Leak, named
+from retinasynth.data.layouts import EyeFiles, photograph_of
+from retinasynth.data.near_duplicates import Sketch, find_twins_between, sketch
 from retinasynth.errors import DataError
 from retinasynth.files import cache_folder, write_json
 from retinasynth.parallel import THREADS

@@ -10,18 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth.errors import DataError
-from retinasynth.evaluation.page import (
-    MODEL,
-    WORSE,
-    dot_size,
-    draw_curve,
-    draw_pairs,
-    drawing,
-    finish_curves,
-    page,
-    panel,
-    svg,
-)
 from retinasynth.evaluation.results import (
     CONVENTIONS,
     LOWER_IS_BETTER,
@@ -34,6 +22,18 @@ from retinasynth.evaluation.results import (
     outcome,
 )
 from retinasynth.images import Photograph, encoded
+from retinasynth.report.page import (
+    MODEL,
+    WORSE,
+    dot_size,
+    draw_curve,
+    draw_pairs,
+    drawing,
+    finish_curves,
+    page,
+    panel,
+    svg,
+)
 
 TEMPLATE = Path(__file__).parent / "report.html.jinja"
 MOST_SHOWN = 24

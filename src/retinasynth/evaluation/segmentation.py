@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.agreement import Agreement, agreement
-from retinasynth.anatomy.label_map import overlay
-from retinasynth.applications.segmentation import Segmenter
-from retinasynth.datasets.layouts import EyeFiles, find_eyes, fit_mask, read_eye
-from retinasynth.datasets.observers import second_observer
+from retinasynth.data.annotators import second_observer
+from retinasynth.data.layouts import EyeFiles, find_eyes, fit_mask, read_eye
 from retinasynth.errors import DataError
-from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.eye import Eye
+from retinasynth.eye.agreement import Agreement, agreement
+from retinasynth.eye.label_map import overlay
 from retinasynth.files import new_folder, write_json, write_text
 from retinasynth.images import Mask, draw_panels, read_mask, square_photograph, write_photograph
-from retinasynth.models.prediction import found_planes, predict
+from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.progress import progress
+from retinasynth.segmentation.predict import found_planes, predict
+from retinasynth.segmentation.use import Segmenter
 from retinasynth.tables import table_text
 
 CONVENTIONS = {

@@ -7,7 +7,7 @@ import gradio as gr
 
 from retinasynth.anatomy.physiology import PRESETS
 from retinasynth.errors import InputError
-from retinasynth.studio import wishes
+from retinasynth.studio import view_model as wishes
 
 FIRST_SEED = 7
 FETCH = """
@@ -75,7 +75,7 @@ def connect(
 
     Args:
         trigger: what happens, such as the ``click`` of a button.
-        answer: see `retinasynth.studio.answers`.
+        answer: see `retinasynth.studio.handlers`.
         inputs: whose values it is given.
         outputs: what it may change.
         queue: its name; of all events with it, one is answered at a time, for all people together.

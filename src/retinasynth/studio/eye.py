@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from retinasynth.anatomy import PLANES, Eye
-from retinasynth.anatomy.label_map import overlay
-from retinasynth.anatomy.style import KNOBS, MOST
 from retinasynth.errors import InputError
-from retinasynth.studio import markup, wishes
-from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, read_and_remove
+from retinasynth.eye import PLANES, Eye
+from retinasynth.eye.label_map import overlay
+from retinasynth.eye.style import KNOBS, MOST
+from retinasynth.generator import Generator
+from retinasynth.studio import markup
+from retinasynth.studio import view_model as wishes
 from retinasynth.studio.controls import (
     FETCH,
     FIRST_SEED,
@@ -30,10 +31,10 @@ from retinasynth.studio.controls import (
     styles,
 )
 from retinasynth.studio.downloads import Downloads
+from retinasynth.studio.handlers import Changes, Values, answering, answering_in_steps, read_and_remove
 from retinasynth.studio.markup import Shown
 from retinasynth.studio.uploads import drawing_in, mask_in, photograph_in
-from retinasynth.studio.wishes import DRAWN, GROWN, UPLOADED, Asked, Given, Look
-from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.studio.view_model import DRAWN, GROWN, UPLOADED, Asked, Given, Look
 
 PHOTOGRAPH, SIX, TWO = "Photograph", "Six styles", "Two models"
 ALL = "all"  # of the labels
@@ -117,7 +118,7 @@ class _Events:
     """What happens when something is touched: each answer takes the values of all controls and says what changes."""
 
     def __init__(
-        self, controls: _Controls, results: _Results, models: Mapping[str, Synthesizer], downloads: Downloads
+        self, controls: _Controls, results: _Results, models: Mapping[str, Generator], downloads: Downloads
     ) -> None:
         self.controls, self.results, self.models, self.downloads = controls, results, models, downloads
         self.name, self.model = next(iter(models.items()))
@@ -283,7 +284,7 @@ def canvas_of(eye: Eye) -> str:
 
 
 def picture_of(
-    models: Mapping[str, Synthesizer], eye: Eye, look: Look, given: Given, shows: str, planes: list[str], rival: str
+    models: Mapping[str, Generator], eye: Eye, look: Look, given: Given, shows: str, planes: list[str], rival: str
 ) -> str:
     """The picture that is wanted, as a piece of the page."""
     name, model = next(iter(models.items()))
@@ -322,7 +323,7 @@ def caption_of(eye: Eye, look: Look) -> str:
     return f"{eye.name.replace('_', ' ')}, {style}. Synthetic; not for diagnosis."
 
 
-def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
+def build(models: Mapping[str, Generator], downloads: Downloads) -> None:
     """Build the tab.
 
     Args:

@@ -6,16 +6,17 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from retinasynth.experiments import glaucoma, vascular
-from retinasynth.experiments.cases_report import asked_and_found, capital
-from retinasynth.experiments.series import SHOWN, Point, halved
+from retinasynth.generator import Generator
 from retinasynth.images import Photograph
-from retinasynth.studio import markup, wishes
-from retinasynth.studio.answers import Changes, Values, answering_in_steps
+from retinasynth.studies import glaucoma, vascular
+from retinasynth.studies.series import SHOWN, Point, halved
+from retinasynth.studies.series_report import asked_and_found, capital
+from retinasynth.studio import markup
+from retinasynth.studio import view_model as wishes
 from retinasynth.studio.controls import connect, eye_number, next_seed, seed_of, styles
+from retinasynth.studio.handlers import Changes, Values, answering_in_steps
 from retinasynth.studio.markup import Shown
-from retinasynth.studio.wishes import Given, Look
-from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.studio.view_model import Given, Look
 
 WARNING = """What is found in the photographs is found by our own segmenters, which err as well. Thin vessels are a \
 pixel or two wide and partly missed, so biomarkers of found vessels follow poorly where small vessels count: a flat \
@@ -75,7 +76,7 @@ class Step(NamedTuple):
         grade: that was asked for.
         label: the biomarker of its exact labels; None where it cannot be measured.
         found: that of what the segmenter finds, likewise.
-        tiles: close-ups, as `retinasynth.experiments.series.SHOWN` has them.
+        tiles: close-ups, as `retinasynth.studies.series.SHOWN` has them.
     """
 
     grade: float
@@ -84,7 +85,7 @@ class Step(NamedTuple):
     tiles: Sequence[Photograph]
 
 
-def steps(model: Synthesizer, name: str, seed: int, look: Look) -> Iterator[Step]:
+def steps(model: Generator, name: str, seed: int, look: Look) -> Iterator[Step]:
     """The photographs of a series, one by one.
 
     Args:
@@ -149,7 +150,7 @@ def plot_of(name: str, drawn: Sequence[Step]) -> str:
     return f'<figure class="plot">{drawing.svg}<figcaption><ul>{key}</ul></figcaption></figure>'
 
 
-def build(model: Synthesizer, tab: gr.Tab) -> None:
+def build(model: Generator, tab: gr.Tab) -> None:
     """Build the tab.
 
     Args:

@@ -1,0 +1,489 @@
+"""Does a generator draw the glaucoma that it is asked for? Cups and notches in series, and a screening.
+
+1. Series: each eye with a rising cup-to-disc ratio, and with a deepening notch. The segmenter ``disc-cup`` measures
+   the photographs.
+2. Screening: healthy and glaucomatous grown eyes, told apart by the measured ratio.
+3. With real photographs of both kinds (HRF), the same there.
+"""
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.checks import checked_seed, checked_workers, whole_number
+from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.errors import DataError, ImageError
+from retinasynth.eye import Eye
+from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.label_map import overlay
+from retinasynth.files import write_json
+from retinasynth.images import Mask, Photograph, read_photograph, write_photograph
+from retinasynth.intervals import Estimate, bootstrap_mean
+from retinasynth.progress import progress
+from retinasynth.resuming import Line
+from retinasynth.segmentation.use import segment
+from retinasynth.studies.series import (
+    CONVENTIONS,
+    SHOWN,
+    SOURCES,
+    Point,
+    Recovery,
+    close_up,
+    curve,
+    generator,
+    grown,
+    halved,
+    middle,
+    recovery,
+    segmenter,
+    separation,
+    sheet,
+    tiles,
+    write_rows,
+    write_series,
+)
+from retinasynth.studies.series_report import (
+    COLOURS,
+    KEY,
+    Section,
+    Strip,
+    asked_and_found,
+    capital,
+    curves,
+    figure_text,
+    follows,
+    groups,
+    recovery_table,
+    strip,
+    write_page,
+)
+
+CUPS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+NOTCHES = (0.0, 0.25, 0.5, 0.75, 1.0)
+NOTCHED_CUP = 0.6  # the ratio of the series of notches, which keep it
+GROUPS = ("healthy", "glaucoma")
+PRESETS = {"healthy": "adult", "glaucoma": "glaucomatous"}
+TILE_PX = 168
+SHOWN_EYES = 3
+
+_REACH_DD = 0.75  # to each side of the disc's middle, in the pictures
+_HRF = re.compile(r"\d+_(h|g)", re.IGNORECASE)
+_RAYS = 180
+_SECTOR = 5  # rays, 10 degrees
+_CONVENTIONS = {
+    "cup-to-disc ratio": "height of the cup over height of the disc, both as the bundled segmenter disc-cup finds them",
+    "narrowest rim": "least width of the rim along rays from the middle of the disc, over the diameter of the disc "
+    "there, averaged over sectors of 10 degrees (as in the Disc Damage Likelihood Scale, Spaeth et al., 2002)",
+    "area under the curve": "probability that a glaucomatous eye has the higher measured ratio; its interval is a "
+    "bootstrap within each group",
+}
+
+
+@dataclass(frozen=True)
+class Screening:
+    """Two groups of eyes, told apart by a measured ratio.
+
+    Attributes:
+        ratios: the ratios of each of `GROUPS`.
+        means: their means.
+        auc: area under the receiver operating characteristic; None where a group has none.
+        missing: photographs in which no disc or no cup was found.
+    """
+
+    ratios: dict[str, list[float]]
+    means: dict[str, Estimate]
+    auc: Estimate | None
+    missing: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "auc": self.auc and self.auc.to_json(),
+            "mean_ratio": {group: mean.to_json() for group, mean in self.means.items()},
+            "missing": self.missing,
+        }
+
+
+@dataclass(frozen=True)
+class GlaucomaStudy:
+    """What was found.
+
+    Attributes:
+        model: name of the generator.
+        seed: of the first eye.
+        lines: of the eyes of the series, as they stand in the manifest.
+        cups: recovery of the vertical cup-to-disc ratio, by source of `retinasynth.studies.series.SOURCES`.
+        rims: recovery of the narrowest rim in the series of notches, likewise.
+        screenings: by whose eyes: ``"generated"``, ``"label"`` (the exact ratios of the same eyes), and ``"real"``.
+    """
+
+    model: str
+    seed: int
+    lines: Sequence[Line]
+    cups: dict[str, Recovery]
+    rims: dict[str, Recovery]
+    screenings: dict[str, Screening]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for ``glaucoma.json``."""
+        return {
+            "model": self.model,
+            "seed": self.seed,
+            "eyes": len(self.lines),
+            "cup_to_disc_vertical": {source: one.to_json() for source, one in self.cups.items()},
+            "narrowest_rim": {source: one.to_json() for source, one in self.rims.items()},
+            "screening": {source: one.to_json() for source, one in self.screenings.items()},
+        }
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was found, the answer first."""
+        cup, control = self.cups["generated"], self.cups["by_rule"]
+        rim, ruled = (figure_text(self.rims[source].within_eyes) for source in ("generated", "by_rule"))
+        auc = {source: figure_text(one.auc) for source, one in self.screenings.items()}
+        sentences = [
+            (
+                f"The cup {follows(self.cups)}: of each 0.1 that its ratio to the disc is asked to rise, "
+                f"{_tenth(cup.slope)} is found in generated photographs."
+            ),
+            (
+                f"The measured ratio is off by {figure_text(cup.absolute_error)}; within an eye it correlates with the "
+                f"one asked for with {figure_text(cup.within_eyes)}. In photographs drawn by rule, where only the "
+                f"segmenter can be wrong, it is off by {figure_text(control.absolute_error)}, and "
+                f"{_tenth(control.slope)} of each 0.1 is found."
+            ),
+            (
+                f"Notches: the narrowest rim asked for and measured correlate within eyes with {rim}; in photographs "
+                f"drawn by rule with {ruled}."
+            ),
+            (
+                "Glaucomatous grown eyes are told from healthy ones by the ratio measured in their generated "
+                f"photographs with an area under the curve of {auc['generated']}; by that of their exact labels "
+                f"{auc['label']}."
+            ),
+        ]
+        if "real" in self.screenings:
+            means = self.screenings["real"].means.items()
+            told = ", ".join(f"{group} {figure_text(mean)}" for group, mean in means)
+            sentences.append(f"Real photographs: mean ratio {told}; area under the curve {auc['real']}.")
+        return sentences
+
+
+def study_glaucoma(
+    out: Path,
+    *,
+    model: str = "fundus-512",
+    eyes: int = 12,
+    screened: int = 40,
+    seed: int = 0,
+    data: Path | None = None,
+    workers: int | None = None,
+) -> GlaucomaStudy:
+    """Draw, measure and compare; or go on with a study that was begun.
+
+    Writes ``glaucoma.json``, ``measures.csv`` (each photograph), ``screening.csv``, ``pictures/`` and ``report.html``.
+
+    Args:
+        out: a new or empty folder, or that of the same study, unfinished or with fewer eyes.
+        model: a styled generator.
+        eyes: in the series.
+        screened: grown eyes of each group of the screening.
+        seed: of the first eye.
+        data: real photographs of healthy eyes (``NN_h``) and of glaucoma (``NN_g``), or None.
+        workers: processes; None takes one for each core.
+
+    Raises:
+        SettingError: too few eyes.
+        DataError: `data` has not both kinds of photographs.
+        OutputError: `out` holds something else.
+        InterruptedRunError: the user stopped it; finished eyes are kept.
+    """
+    eyes, screened = whole_number(eyes, "eyes", least=2), whole_number(screened, "screened", least=2)
+    seed, workers = checked_seed(seed), checked_workers(workers)
+    photographs = None if data is None else _real(data)
+    asked = {"cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
+    lines = write_series(
+        out, eyes, model, asked, functools.partial(_write_eye, seed), seed=seed, doing="Drawing series", workers=workers
+    )
+    members = write_series(
+        out / "screening",
+        2 * screened,
+        model,
+        {"presets": PRESETS},
+        functools.partial(_write_member, seed),
+        seed=seed,
+        doing="Screening",
+        workers=workers,
+    )
+    screenings = {source: _screening([(one["group"], one[source]) for one in members])
+                  for source in ("label", "generated")}  # fmt: skip
+    measured = [("grown", one["name"], one["group"], one["label"], one["generated"]) for one in members]
+    if photographs is not None:
+        real = _measure_real(photographs)
+        screenings["real"] = _screening([(group, ratio) for _, group, ratio in real])
+        measured += [("real", name, group, None, ratio) for name, group, ratio in real]
+    rows = [{"eye": line["name"], **row} for line in lines for row in line["rows"]]
+    sources = ("label", "generated", "by_rule")
+    study = GlaucomaStudy(
+        Path(model).name,
+        seed,
+        lines,
+        {source: recovery(_points(rows, "cup", source, asked="asked", of="ratio")) for source in sources},
+        {source: recovery(_points(rows, "notch", source, asked="rim_label", of="rim")) for source in sources[1:]},
+        screenings,
+    )
+    write_rows(out / "measures.csv", rows)
+    write_rows(
+        out / "screening.csv",
+        [dict(zip(("eyes", "name", "group", "label", "measured"), one, strict=True)) for one in measured],
+    )
+    write_json(out / "glaucoma.json", study.to_json())
+    _write_report(study, rows, out)
+    return study
+
+
+def _points(rows: Sequence[dict[str, Any]], series: str, source: str, *, asked: str, of: str) -> list[Point]:
+    return [Point(row["eye"], row[asked], row[f"{of}_{source}"]) for row in rows if row["series"] == series]
+
+
+# --- Measures ----------------------------------------------------------------------------------------------------
+
+
+def narrowest_rim(disc: Mask, cup: Mask) -> float:
+    """The narrowest rim over the diameter of the disc there, as in the Disc Damage Likelihood Scale.
+
+    Along each ray from the middle of the disc the rim reaches from the last pixel of the cup to the last of the disc;
+    widths are averaged over sectors of 10 degrees.
+
+    Args:
+        disc: ``bool (height, width)``, not empty.
+        cup: likewise, inside the disc; may be empty.
+
+    Returns:
+        0 (no rim left) to 0.5.
+
+    Source:
+        G. L. Spaeth et al., "The disc damage likelihood scale: reproducibility of a new method of estimating the amount
+        of optic nerve damage caused by glaucoma", Trans Am Ophthalmol Soc 100, 2002.
+    """
+    rows, columns = np.nonzero(disc)
+    middle = rows.mean(), columns.mean()
+    along = np.arange(0, np.hypot(np.ptp(rows), np.ptp(columns)) + 2, 0.25)
+    angles = np.linspace(0, 2 * np.pi, _RAYS, endpoint=False)
+    places = [
+        np.clip(np.rint(start + along * step[:, np.newaxis]).astype(int), 0, side - 1)
+        for start, step, side in zip(middle, (np.sin(angles), np.cos(angles)), disc.shape, strict=True)
+    ]
+    reach = [np.max(np.where(mask[places[0], places[1]], along, 0), axis=1) for mask in (disc, cup & disc)]
+    diameter = reach[0] + np.roll(reach[0], _RAYS // 2)
+    rim = (reach[0] - reach[1]) / diameter
+    return float(rim.reshape(-1, _SECTOR).mean(axis=1).min())
+
+
+def measured_in(eye: Eye) -> tuple[float | None, float | None]:
+    """Vertical ratio and narrowest rim of what an eye shows; None where disc or cup is not there."""
+    if not {"disc", "cup"} <= eye.planes.keys() or not eye.planes["disc"].any():
+        return None, None
+    return measure_eye(eye).cup_to_disc_vertical, narrowest_rim(eye.planes["disc"], eye.planes["cup"])
+
+
+def found_in(photograph: Photograph) -> Eye:
+    """What the segmenter finds in a photograph; nothing in one that is black."""
+    try:
+        return segment(photograph, models=[segmenter("disc-cup")]).eye
+    except ImageError:
+        return Eye("nothing", {}, photograph)
+
+
+# --- One eye -----------------------------------------------------------------------------------------------------
+
+
+def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
+    """Both series of one eye: its pictures, and what was measured in them."""
+    seed = first_seed + number
+    name, rows = f"eye_{seed:06d}", []
+    size_px = generator(model).config.size_px
+    for kind, grades in (("cup", CUPS), ("notch", NOTCHES)):
+        shown: list[list[Photograph]] = [[] for _ in SHOWN]
+        for asked in grades:
+            eye = drawn(size_px, seed, kind, asked)
+            labels = halved(eye)
+            photograph = generator(model).generate(eye, seed=seed)
+            found = found_in(photograph)
+            ruled = found_in(phantom_photograph(labels, seed))
+            row: dict[str, Any] = {"series": kind, "asked": asked}
+            for source, one in (("label", labels), ("generated", found), ("by_rule", ruled)):
+                row[f"ratio_{source}"], row[f"rim_{source}"] = _rounded(measured_in(one))
+            rows.append(row)
+            for row_of_tiles, tile in zip(shown, close_ups(photograph, labels, found, TILE_PX), strict=True):
+                row_of_tiles.append(tile)
+        write_photograph(out / "pictures" / f"{name}-{kind}.png", sheet(shown), generator(model).provenance(seed))
+    return {"name": name, "seed": seed, "rows": rows}
+
+
+def drawn(size_px: int, seed: int, kind: str, grade: float) -> Eye:
+    """The eye of a seed with a ``"cup"`` or a ``"notch"`` of a grade, at twice the size of its photograph."""
+    parameters: dict[str, Any] = (
+        {"cup_to_disc": grade} if kind == "cup" else {"cup_to_disc": NOTCHED_CUP, "notch": grade}
+    )
+    return grown(size_px, seed, **parameters)
+
+
+def close_ups(photograph: Photograph, labels: Eye, found: Eye, shown_px: int) -> list[Photograph]:
+    """The disc close up, as `SHOWN` has it: a photograph, and over it what was asked for and what is found."""
+    centre = middle(labels.planes["disc"])
+    reach_px = _REACH_DD * (labels.geometry.pixels_per_disc_diameter if labels.geometry else 1.0)
+    pictures = (photograph, _outlined(labels, photograph), _outlined(found, photograph))
+    return [close_up(picture, centre, reach_px, shown_px) for picture in pictures]
+
+
+def _outlined(eye: Eye, photograph: Photograph) -> Photograph:
+    """Disc and cup of an eye over a photograph."""
+    return overlay(Eye(eye.name, {p: eye.planes[p] for p in ("disc", "cup") if p in eye.planes}, photograph))
+
+
+def _write_member(first_seed: int, out: Path, model: str, number: int) -> Line:
+    """One eye of the screening: every second is glaucomatous, and no two are of one seed."""
+    del out  # its pictures are not kept: the seed makes them again
+    group = GROUPS[number % 2]
+    seed = first_seed + number
+    eye = grown(generator(model).config.size_px, seed, preset=PRESETS[group])
+    ratio, _ = _rounded(measured_in(found_in(generator(model).generate(eye, seed=seed))))
+    label, _ = _rounded(measured_in(halved(eye)))
+    return {"name": f"eye_{seed:06d}", "seed": seed, "group": group, "label": label, "generated": ratio}
+
+
+def _rounded(values: tuple[float | None, ...]) -> tuple[float | None, ...]:
+    return tuple(None if value is None else round(value, 4) for value in values)
+
+
+# --- Two groups --------------------------------------------------------------------------------------------------
+
+
+def _screening(members: Sequence[tuple[str, float | None]]) -> Screening:
+    ratios = {group: [ratio for other, ratio in members if other == group and ratio is not None] for group in GROUPS}
+    return Screening(
+        ratios,
+        {group: bootstrap_mean(values) for group, values in ratios.items() if values},
+        separation(ratios["glaucoma"], ratios["healthy"]) if all(ratios.values()) else None,
+        sum(ratio is None for _, ratio in members),
+    )
+
+
+def _real(data: Path) -> list[EyeFiles]:
+    """The photographs of healthy eyes and of glaucoma in a folder."""
+    found = [
+        files
+        for files in find_eyes(data, allow_unpaired=True).eyes
+        if files.photograph is not None and _HRF.fullmatch(files.name)
+    ]
+    kinds = {_group_of(files) for files in found}
+    if kinds != set(GROUPS):
+        lacking = " and no ".join(group for group in GROUPS if group not in kinds)
+        raise DataError(
+            f"{data} names no {lacking} photographs",
+            expected="names as HRF has them: 01_h for a healthy eye, 01_g for glaucoma",
+        )
+    return found
+
+
+def _group_of(files: EyeFiles) -> str:
+    return GROUPS[0] if files.name.lower().endswith("h") else GROUPS[1]
+
+
+def _measure_real(photographs: Sequence[EyeFiles]) -> list[tuple[str, str, float | None]]:
+    """Name, group and vertical ratio of each."""
+    measured = []
+    with progress("Measuring photographs", len(photographs)) as advance:
+        for number, files in enumerate(photographs, start=1):
+            ratio, _ = _rounded(measured_in(found_in(photograph_of(files))))
+            measured.append((files.name, _group_of(files), ratio))
+            advance(number, files.name)
+    return measured
+
+
+# --- The page ----------------------------------------------------------------------------------------------------
+
+
+def _tenth(slope: Estimate | None) -> str:
+    return "an unknown part" if slope is None else f"{slope.mean / 10:.3f}"
+
+
+def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Path) -> None:
+    ratios = {source: _points(rows, "cup", source, asked="asked", of="ratio") for source in study.cups}
+    depths = {source: _points(rows, "notch", source, asked="asked", of="rim") for source in SOURCES}
+    names = {"label": "exact labels", "generated": "generated photographs", "real": "real photographs"}
+    lines = {
+        source: (names[source], *curve(one.ratios["glaucoma"], one.ratios["healthy"]), figure_text(one.auc))
+        for source, one in study.screenings.items()
+        if one.auc is not None
+    }
+    dots = [
+        groups(capital(names[source]), "measured cup-to-disc ratio", one.ratios, COLOURS[source])
+        for source, one in study.screenings.items()
+        if source != "label" and one.auc is not None
+    ]
+    sections = [
+        Section(
+            "One eye, a larger and larger cup",
+            strips=[_strip(line, "cup", out) for line in study.lines[:SHOWN_EYES]],
+            note="Generated photographs, close up, with disc (white) and cup (yellow) as asked for, and as the "
+            "segmenter finds them. Style and noise of an eye are the same throughout.",
+        ),
+        Section(
+            "Is the cup as large as asked for?",
+            plots=[asked_and_found("Vertical cup-to-disc ratio", "asked for", "measured", ratios)],
+            tables=[recovery_table("Cup-to-disc ratio in", {SOURCES[name]: one for name, one in study.cups.items()})],
+            key=KEY,
+        ),
+        Section(
+            "Notches",
+            strips=[_strip(line, "notch", out) for line in study.lines[:SHOWN_EYES]],
+            plots=[asked_and_found("Narrowest rim", "notch asked for", "share of the disc", depths, in_one_unit=False)],
+            tables=[recovery_table("Narrowest rim in", {SOURCES[name]: one for name, one in study.rims.items()}, 3)],
+            note=f"The cup-to-disc ratio stays at {NOTCHED_CUP:g}; the rim is thinned at one pole. The segmenter gives "
+            "cups convex outlines, which fill up a narrow notch, so that even the control finds rims too wide.",
+            key=KEY[:3],
+        ),
+        Section(
+            "A screening",
+            plots=[curves("Glaucoma told by the ratio alone", lines), *dots],
+            note="Grown eyes of the presets adult and glaucomatous, whose ratios overlap as they do in people; the "
+            "exact labels show what could be reached at best.",
+        ),
+    ]
+    counts = {group: len(one) for group, one in study.screenings["generated"].ratios.items()}
+    about = {
+        "Generator": study.model,
+        "Series": f"{len(study.lines)} grown eyes from seed {study.seed}; ratios {', '.join(map(str, CUPS))}; notches "
+        f"{', '.join(map(str, NOTCHES))} at ratio {NOTCHED_CUP}",
+        "Screening": f"{', '.join(f'{count} {group}' for group, count in counts.items())} grown eyes, each of its own "
+        "seed"
+        + (f"; {sum(map(len, study.screenings['real'].ratios.values()))} real photographs" if "real" in study.screenings
+           else ""),
+    }  # fmt: skip
+    write_page(
+        out / "report.html",
+        "Glaucoma: is it drawn as asked for?",
+        study.sentences,
+        [f"{len(study.lines)} eyes in series", f"{sum(counts.values())} eyes screened"],
+        sections,
+        CONVENTIONS | _CONVENTIONS,
+        about,
+    )
+
+
+def _strip(line: Line, kind: str, out: Path) -> Strip:
+    rows = [row for row in line["rows"] if row["series"] == kind]
+    of, asked = ("ratio", "asked") if kind == "cup" else ("rim", "rim_label")
+    found = ["none" if row[f"{of}_generated"] is None else f"{row[f'{of}_generated']:.2f}" for row in rows]
+    texts = [f"asked {row[asked]:.2f}\nmeasured {one}" for row, one in zip(rows, found, strict=True)]
+    picture = read_photograph(out / "pictures" / f"{line['name']}-{kind}.png")
+    shown = dict(zip(SHOWN, tiles(picture, len(rows)), strict=True))
+    return strip(capital(line["name"].replace("_", " ")), shown, texts)
