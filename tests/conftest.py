@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from retinasynth.pix2pix.settings import Settings
+from retinasynth.styled.settings import Settings as StyledSettings
 
 collect_ignore = ["torture"]  # `make torture`
 
@@ -61,18 +62,20 @@ def trained(phantoms: Path, tiny: Settings, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def styled_settings() -> Settings:
+def styled_settings() -> StyledSettings:
     """Those of a tiny generator that follows a style."""
     own = ("size_px=", "mask_channels=", "flip=", "rotation_deg=", "generator.dropout=", "epochs=")
     tiny = [setting for setting in TINY if not setting.startswith(own)]
     small = ["size_px=64", "data.planes=vessels,disc,cup", "discriminator.crop_px=32", "epochs=4", "expected_share=0.5"]
-    return Settings.from_preset("fundus-512").with_overrides([*tiny, *small, "cup_variation=0", "lesion_lending=0"])
+    return StyledSettings.from_preset("fundus-512").with_overrides(
+        [*tiny, *small, "cup_variation=0", "lesion_lending=0"]
+    )
 
 
 @pytest.fixture(scope="session")
-def styled_run(phantoms: Path, styled_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def styled_run(phantoms: Path, styled_settings: StyledSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 16 steps on `phantoms`, of a generator that follows a style. Not to be changed."""
-    from retinasynth.pix2pix.train import train
+    from retinasynth.styled.train import train
 
     return train(phantoms, tmp_path_factory.mktemp("runs") / "styled", styled_settings)
 

@@ -25,6 +25,7 @@ from retinasynth.anatomy.phantom import write_phantom_set
 from retinasynth.data.layouts import find_eyes
 from retinasynth.data.selection import write_selection
 from retinasynth.errors import DataError, InputError, InterruptedRunError, OutputError, SettingError
+from retinasynth.generation.train import settings_of_preset
 from retinasynth.intervals import bootstrap_difference
 from retinasynth.pix2pix import train as trainer
 from retinasynth.pix2pix.settings import Settings
@@ -265,7 +266,7 @@ def test_a_budget_is_equal_in_pictures_seen(batch, epochs, pictures):
 def test_the_source_table_varies_what_the_source_says_it_varied():
     made = SOURCE.settings()
     assert next(iter(made)) == "baseline"
-    assert made["baseline"] == Settings.from_preset("source")
+    assert made["baseline"] == settings_of_preset("source")
     assert made["no-discriminator-norm"].discriminator.norm == "none"
     assert made["no-dropout"].generator.dropout == 0
     rates = {made[name].optimiser.learning_rate for name in ("learning-rate-10x", "learning-rate-0.1x")}
@@ -325,7 +326,7 @@ def test_the_tables_and_spaces_in_the_docs_are_ones(tmp_path):
     table = Table.named(written(tmp_path, blocks[0]))
     assert list(table.settings()) == ["baseline", "no-flip"]
     space = read_space(written(tmp_path, blocks[1]))
-    assert searched(Settings.from_preset("lean"), space, []).keys() == space.keys()
+    assert searched(settings_of_preset("lean"), space, []).keys() == space.keys()
 
 
 def test_an_unknown_table_names_those_that_there_are():

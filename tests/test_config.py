@@ -14,11 +14,12 @@ from pydantic.fields import FieldInfo
 
 from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import SettingError
-from retinasynth.pix2pix.model import ModelConfig
+from retinasynth.generation.train import settings_of_preset
 from retinasynth.pix2pix.settings import PRESETS, Settings
 from retinasynth.segmentation.model import SegmenterConfig
 from retinasynth.segmentation.settings import SegmenterSettings
 from retinasynth.settings import descriptions, flat
+from retinasynth.training.model_folder import ModelConfig
 
 # What the publication fixes; beta2, the seed and all that does not change a step are Adam's and ours.
 PUBLISHED = {
@@ -69,16 +70,16 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_valid_and_comes_back_from_yaml(name: str, tmp_path: Path) -> None:
-    preset = Settings.from_preset(name)
+    preset = settings_of_preset(name)
     assert preset.preset == name
     assert from_yaml(tmp_path, preset.to_yaml()) == preset
     assert from_yaml(tmp_path, f"preset: {name}") == preset
 
 
 def test_the_source_preset_is_the_published_system() -> None:
-    values = flat(Settings.from_preset("source"))
+    values = flat(settings_of_preset("source"))
     assert {name: values[name] for name in PUBLISHED} == PUBLISHED
-    assert Settings() == Settings.from_preset("source")
+    assert Settings() == settings_of_preset("source")
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
@@ -86,7 +87,7 @@ def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
         SettingError,
         match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, fundus-512, few-shot,",
     ):
-        Settings.from_preset("sorce")
+        settings_of_preset("sorce")
 
 
 def test_an_unknown_preset_in_a_file_is_refused(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_every_setting_is_described_where_its_name_does_not_do() -> None:
 
 def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
     changed = from_yaml(tmp_path, "preset: demo\ntraining:\n  epochs: 3\n")
-    assert changed_names(changed, Settings.from_preset("demo")) == ["training.epochs"]
+    assert changed_names(changed, settings_of_preset("demo")) == ["training.epochs"]
     assert changed.training.epochs == 3
     assert changed_names(from_yaml(tmp_path, "loss: {l1_weight: 50}"), Settings()) == ["loss.l1_weight"]
 

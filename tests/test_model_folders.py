@@ -20,6 +20,7 @@ from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import ModelError
 from retinasynth.eye.style import NUMBERS
 from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.train import settings_of_preset
 from retinasynth.pix2pix import train as trainer
 from retinasynth.pix2pix.model import load_model, save_model
 from retinasynth.pix2pix.network import build_generator
@@ -30,12 +31,16 @@ from retinasynth.segmentation.model import SegmenterConfig, SegmenterModel, load
 from retinasynth.segmentation.network import SegmentationNetwork
 from retinasynth.segmentation.predict import predict
 from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.styled.model import load_model as load_styled
+from retinasynth.styled.model import save_model as save_styled
 from retinasynth.styled.network import StyledNetwork
 from retinasynth.styled.photograph import generate_styled
+from retinasynth.styled.settings import GeneratorSettings as StyledGeneratorSettings
+from retinasynth.styled.settings import Settings as StyledSettings
 from retinasynth.training import model_folder as folders
 from retinasynth.training.bundled import ENHANCERS, GENERATORS, HERE, SEGMENTERS
 
-SMALL = ["size_px=32", "mask_channels=1", "depth=3", "generator.filters=4", "discriminator.scales=1"]
+SMALL = ["size_px=32", "mask_channels=1", "depth=3", "generator.filters=4"]
 
 
 def make_generator(folder: Path, *overrides: str) -> nn.Module:
@@ -46,10 +51,12 @@ def make_generator(folder: Path, *overrides: str) -> nn.Module:
 
 
 def make_styled(folder: Path) -> nn.Module:
-    settings = Settings.from_preset("fundus-512").with_overrides(SMALL)
+    settings = StyledSettings.from_preset("fundus-512").with_overrides(
+        ["size_px=32", "depth=3", "generator.filters=4", "discriminator.scales=1"]
+    )
     network = StyledNetwork(1 + len(settings.data.planes), settings.generator, 5)
     network.start_from(torch.rand(5, NUMBERS))
-    save_model(folder, network, settings, {"pairs": 4, "known_planes": {"disc": 4}})
+    save_styled(folder, network, settings, {"pairs": 4, "known_planes": {"disc": 4}})
     return network
 
 
@@ -73,7 +80,7 @@ def make_enhancer(folder: Path) -> nn.Module:
 KINDS: dict[str, tuple[Callable[[Path], nn.Module], Callable[[Path], Any]]] = {
     "unet": (make_generator, load_model),
     "resize": (lambda folder: make_generator(folder, "architecture=resize"), load_model),
-    "styled": (make_styled, load_model),
+    "styled": (make_styled, load_styled),
     "segmenter": (lambda folder: make_segmenter(folder, "network.norm=batch"), load_segmenter),
     "residual segmenter": (lambda folder: make_segmenter(folder, "architecture=residual"), load_segmenter),
     "pix2pix segmenter": (lambda folder: make_segmenter(folder, "architecture=pix2pix"), load_segmenter),
@@ -144,9 +151,12 @@ def test_a_model_of_version_0_1_has_no_checksum_and_loads(folder: Path, kind: st
 @pytest.mark.parametrize("filters", [*range(1, 40), 100, 510, 511, 512])
 @pytest.mark.parametrize("architecture", ["unet", "resize", "styled"])
 def test_every_width_in_the_settings_is_a_network(architecture: str, filters: int) -> None:
-    settings = GeneratorSettings.model_validate({"architecture": architecture, "filters": filters, "depth": 5})
+    values = {"architecture": architecture, "filters": filters, "depth": 5}
     with torch.device("meta"):
-        network = StyledNetwork(2, settings, 1) if architecture == "styled" else build_generator(1, 32, settings)
+        if architecture == "styled":
+            network: nn.Module = StyledNetwork(2, StyledGeneratorSettings.model_validate(values), 1)
+        else:
+            network = build_generator(1, 32, GeneratorSettings.model_validate(values))
     assert sum(parameter.numel() for parameter in network.parameters()) > 100 * filters
 
 
@@ -325,11 +335,14 @@ import io, json, resource, sys, time
 from contextlib import redirect_stdout
 from pathlib import Path
 from retinasynth.errors import ModelError
-from retinasynth.models import saving, segmenter_saving, enhancer_saving
+from retinasynth.enhancement.model import load_enhancer
+from retinasynth.pix2pix.model import load_model as load_pix2pix
+from retinasynth.segmentation.model import load_segmenter
+from retinasynth.styled.model import load_model as load_styled
 
 folder = Path(sys.argv[1])
-load = {"load_model": saving.load_model, "load_segmenter": segmenter_saving.load_segmenter,
-        "load_enhancer": enhancer_saving.load_enhancer}[sys.argv[2]]
+loaders = {"unet": load_pix2pix, "resize": load_pix2pix, "styled": load_styled, "enhancer": load_enhancer}
+load = loaders.get(sys.argv[2], load_segmenter)
 answers, slowest = [], 0.0
 with redirect_stdout(io.StringIO()):
     load(folder)
@@ -356,7 +369,7 @@ def under_each_configuration(folder: Path, kind: str, configurations: list[dict[
     file = folder.parent / "configurations"
     file.write_text("\n".join(map(json.dumps, configurations)))
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder), KINDS[kind][1].__name__, str(file)],
+        [sys.executable, "-c", SCRIPT, str(folder), kind, str(file)],
         capture_output=True,
         text=True,
         check=True,
@@ -446,7 +459,7 @@ def test_a_run_does_not_begin_from_a_hostile_model(folder: Path, kind: str, tmp_
     shape = "generator" if kind == "styled" else "network"
     changed = config | {shape: config[shape] | {"filters": 256}}
     (folder / "config.json").write_text(json.dumps(changed))
-    few = Settings.from_preset("few-shot").with_overrides([*SMALL, f"start_from={folder}"])
+    few = settings_of_preset("few-shot").with_overrides([*SMALL, f"start_from={folder}"])
     vessels = SegmenterSettings().with_overrides([f"start_from={folder}"])
     begin: dict[str, Callable[[Path], Path]] = {
         "styled": lambda run: trainer.train(phantoms, run, few),

@@ -221,7 +221,7 @@ def test_every_epoch_is_a_permutation_and_no_two_are_alike() -> None:
 
 def test_what_is_left_over_changes_from_epoch_to_epoch() -> None:
     pairs, settings = numbered_pairs(7), chosen("batch_size=3")
-    assert steps_per_epoch(pairs, settings) == 2
+    assert steps_per_epoch(pairs, settings.training) == 2
     left_over = {frozenset(range(7)) - set(order(pairs, settings, epoch)) for epoch in range(20)}
     assert len(left_over) >= 5
 
@@ -274,7 +274,7 @@ def test_an_epoch_resumed_in_the_middle_is_the_rest_of_it(first_step: int) -> No
 
 def test_two_processes_share_an_epoch_exactly() -> None:
     pairs, two = numbered_pairs(11), chosen("batch_size=2", "devices=2")
-    assert steps_per_epoch(pairs, two) == 2
+    assert steps_per_epoch(pairs, two.training) == 2
     first, second = (list(batches(pairs, two, epoch=1, process=process)) for process in (0, 1))
     seen = [number for batch in (*first, *second) for number in numbers(batch)]
     assert len(set(seen)) == len(seen) == 8
@@ -297,10 +297,10 @@ def test_batches_can_be_left_in_the_middle() -> None:
 def test_too_few_pairs_for_a_step_are_refused(batch_size: int, devices: int) -> None:
     settings = chosen(f"batch_size={batch_size}", f"devices={devices}")
     with pytest.raises(SettingError, match=r"One step takes 6 pairs .*but there are 5.*smaller training\.batch_size"):
-        steps_per_epoch(numbered_pairs(5), settings)
+        steps_per_epoch(numbered_pairs(5), settings.training)
     with pytest.raises(SettingError, match="One step takes 6 pairs"):
         next(batches(numbered_pairs(5), settings, epoch=0))
-    assert steps_per_epoch(numbered_pairs(6), settings) == 1
+    assert steps_per_epoch(numbered_pairs(6), settings.training) == 1
 
 
 # --- The expected appearance ---

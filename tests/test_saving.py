@@ -20,9 +20,11 @@ from retinasynth.generator import Generator
 from retinasynth.images import mask_as_photograph
 from retinasynth.networks.layers import initialise
 from retinasynth.networks.unet import UNetGenerator
-from retinasynth.pix2pix.model import load_model, release, save_model
+from retinasynth.pix2pix.model import load_model, save_model
+from retinasynth.pix2pix.network import build_generator
 from retinasynth.pix2pix.photograph import generate_photograph
 from retinasynth.pix2pix.settings import GeneratorSettings, Settings
+from retinasynth.styled.model import release
 from retinasynth.training.bundled import GENERATORS, HERE, model_folder
 
 SETTINGS = Settings().with_overrides(
@@ -33,7 +35,7 @@ SETTINGS = Settings().with_overrides(
 def network() -> UNetGenerator:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = UNetGenerator(SETTINGS.data.mask_channels, SETTINGS.generator)
+        made = build_generator(SETTINGS.data.mask_channels, SETTINGS.data.size_px, SETTINGS.generator)
         initialise(made, "he")  # far from grey, so that pictures differ visibly
     return made
 

@@ -24,10 +24,10 @@ from retinasynth.eye.style import NUMBERS, TERMS, TEXTURES, Style
 from retinasynth.generation import complete as discs
 from retinasynth.generation.complete import FoundDisc
 from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.train import settings_of_preset
 from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
 from retinasynth.networks.layers import coordinates
 from retinasynth.pix2pix import train as trainer
-from retinasynth.pix2pix.settings import Settings
 from retinasynth.settings import flat
 from retinasynth.studies.ablate import ablate as run_ablation
 from retinasynth.studies.bench import run_bench
@@ -525,7 +525,7 @@ def test_weights_are_learnt_on_from_at_another_size(run, model, phantoms, settin
     with pytest.raises(SettingError, match=r"cannot be learnt on from: its planes is .*vessels"):
         trainer.train(phantoms, tmp_path / "other", bigger.with_overrides(["data.planes=vessels"]))
     with pytest.raises(SettingError, match="start_from is for"):
-        Settings.from_preset("lean").with_overrides([f"start_from={run}"])
+        settings_of_preset("lean").with_overrides([f"start_from={run}"])
 
 
 @pytest.mark.parametrize(
@@ -541,7 +541,7 @@ def test_settings_that_do_not_go_together_are_refused(settings, override, messag
     with pytest.raises(SettingError, match=message):
         settings.with_overrides([override])
     with pytest.raises(SettingError, match="nothing else does"):
-        Settings.from_preset("lean").with_overrides(["data.resize=frame"])
+        settings_of_preset("lean").with_overrides(["data.resize=frame"])
 
 
 def test_settings_of_styled_generators_are_compared(phantoms, settings, tmp_path):

@@ -32,6 +32,7 @@ from retinasynth.errors import (
     TrainingDivergedError,
 )
 from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.train import settings_of_preset
 from retinasynth.pix2pix import train as trainer
 from retinasynth.pix2pix.data import batches, load_pairs
 from retinasynth.pix2pix.settings import Settings
@@ -119,7 +120,7 @@ def test_two_trainings_with_one_seed_are_equal_and_with_another_differ(trained, 
 def lean() -> Settings:
     own = ("flip=", "rotation_deg=", "generator.dropout=")
     tiny = [setting for setting in TINY if not setting.startswith(own)]
-    return Settings.from_preset("lean").with_overrides([*tiny, "generator.dropout=0.3"])
+    return settings_of_preset("lean").with_overrides([*tiny, "generator.dropout=0.3"])
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +290,7 @@ def test_resume_refuses_other_settings_and_other_data(phantoms, tiny, tmp_path):
     config = (run / "config.yaml").read_text()
     with pytest.raises(CheckpointError, match=r"optimiser\.learning_rate was 0.0002, is 0.1"):
         trainer.resume(run, ["learning_rate=0.1"])
-    (run / "config.yaml").write_text(Settings.from_preset("source").to_yaml())
+    (run / "config.yaml").write_text(settings_of_preset("source").to_yaml())
     with pytest.raises(CheckpointError, match=r"generator\.filters was 4, is 64"):
         trainer.resume(run)
     (run / "config.yaml").write_text(config)

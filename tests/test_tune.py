@@ -19,6 +19,7 @@ import retinasynth as rs
 from conftest import TINY
 from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import DataError, InputError, InterruptedRunError, MissingExtraError, SettingError
+from retinasynth.generation.train import settings_of_preset
 from retinasynth.intervals import bootstrap_difference
 from retinasynth.pix2pix import train as trainer
 from retinasynth.pix2pix.settings import Settings
@@ -84,7 +85,7 @@ def trials_in(out: Path) -> list[dict]:
 
 @pytest.mark.parametrize("preset", list(Settings.presets))
 def test_every_preset_lies_in_the_space(preset):
-    assert searched(Settings.from_preset(preset), None, []).keys() == SPACE.keys()
+    assert searched(settings_of_preset(preset), None, []).keys() == SPACE.keys()
 
 
 def test_what_set_fixes_is_not_searched_unless_a_space_says_so():

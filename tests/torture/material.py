@@ -97,13 +97,13 @@ def _put_sets(base: Path) -> None:
 def _put_runs(base: Path) -> None:
     from retinasynth.enhancement import train as enhancement
     from retinasynth.enhancement.settings import EnhancerSettings
+    from retinasynth.generation.train import settings_of_preset
     from retinasynth.pix2pix import train as trainer
-    from retinasynth.pix2pix.settings import Settings
     from retinasynth.segmentation import train as segmentation
     from retinasynth.segmentation.settings import SegmenterSettings
     from runs import killed_run
 
-    plain = Settings.from_preset("source").with_overrides([*TINY, "epochs=3"])
+    plain = settings_of_preset("source").with_overrides([*TINY, "epochs=3"])
     vessels = SegmenterSettings.from_preset("vessels").with_overrides(_SEGMENTER)
     enhancer = EnhancerSettings.from_preset("enhance").with_overrides(_ENHANCER)
     trainer.train(base / "eyes", base / "plain", plain)
@@ -118,13 +118,13 @@ def _put_runs(base: Path) -> None:
 
 def train_styled(eyes: Path, run: Path) -> None:
     """A generator that follows a style, of a few filters and steps."""
+    from retinasynth.generation.train import settings_of_preset
     from retinasynth.pix2pix import train as trainer
-    from retinasynth.pix2pix.settings import Settings
 
     own = ("size_px", "mask_channels", "flip", "rotation_deg", "generator.dropout")
     shared = [setting for setting in TINY if not setting.startswith(own)]
     small = ["size_px=64", "data.planes=vessels,disc,cup", "discriminator.crop_px=32", "cup_variation=0"]
-    trainer.train(eyes, run, Settings.from_preset("fundus-512").with_overrides([*shared, *small, "lesion_lending=0"]))
+    trainer.train(eyes, run, settings_of_preset("fundus-512").with_overrides([*shared, *small, "lesion_lending=0"]))
 
 
 def _put_results(base: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from retinasynth.errors import RetinasynthError
+from retinasynth.generation.generator import load as load_generator
 from torture.material import RESUMED, Kind, NonsenseError, copied, tried
 from torture.mutate import INTEGERS, Random, damaged, flip, hostile, json_text, pick
 

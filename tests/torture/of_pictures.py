@@ -8,6 +8,7 @@ from PIL import Image
 
 from conftest import TINY
 from retinasynth.errors import RetinasynthError
+from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import Mask, Photograph, encoded, mask_as_photograph, read_mask, read_photograph, read_size
 from retinasynth.images import draw_panels as panels
 from torture.formats import masks, photographs, spoilt
@@ -225,10 +226,10 @@ def _make_trained(_: Path, into: Path, random: Random) -> None:
 
 def _read_trained(_: Path, into: Path) -> bool:
     from retinasynth.data.layouts import find_eyes
-    from retinasynth.pix2pix.settings import Settings
+    from retinasynth.generation.train import settings_of_preset
     from retinasynth.pix2pix.train import train
 
-    settings = Settings.from_preset("source").with_overrides([*TINY, "epochs=1"])
+    settings = settings_of_preset("source").with_overrides([*TINY, "epochs=1"])
     if tried(lambda: train(into / "set", into / "run", settings)) is None:
         return False
     for files in find_eyes(into / "set").split("train"):
