@@ -15,11 +15,13 @@ from pydantic.fields import FieldInfo
 from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import SettingError
 from retinasynth.generation.train import settings_of_preset
+from retinasynth.pix2pix.model import Config
 from retinasynth.pix2pix.settings import PRESETS, Settings
 from retinasynth.segmentation.model import SegmenterConfig
 from retinasynth.segmentation.settings import SegmenterSettings
 from retinasynth.settings import descriptions, flat
-from retinasynth.training.model_folder import ModelConfig
+from retinasynth.styled.model import Config as StyledConfig
+from retinasynth.styled.settings import Settings as StyledSettings
 
 # What the publication fixes; beta2, the seed and all that does not change a step are Adam's and ours.
 PUBLISHED = {
@@ -85,7 +87,7 @@ def test_the_source_preset_is_the_published_system() -> None:
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(
         SettingError,
-        match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, fundus-512, few-shot,",
+        match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, demo, fundus-512, few-shot,",
     ):
         settings_of_preset("sorce")
 
@@ -223,7 +225,9 @@ def leaves(kind: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
             yield name, field
 
 
-@pytest.mark.parametrize("kind", [Settings, SegmenterSettings, EnhancerSettings, ModelConfig, SegmenterConfig])
+@pytest.mark.parametrize(
+    "kind", [Settings, SegmenterSettings, EnhancerSettings, StyledSettings, Config, StyledConfig, SegmenterConfig]
+)
 def test_every_number_has_a_least_and_a_greatest_value(kind: type[BaseModel]) -> None:
     numbers = {name: leaf.metadata for name, leaf in leaves(kind) if leaf.annotation in (int, float)}
     numbers.pop("format_version", None)  # which is one number alone
@@ -327,9 +331,6 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "data.folder": texts,
     "data.size_px": st.integers(1, 16).map(lambda number: 256 * number),
     "data.resize": st.sampled_from(["stretch", "letterbox"]),
-    "data.plane_dropout": numbers(0, 1),
-    "data.cup_variation": numbers(0, 1),
-    "data.lesion_lending": numbers(0, 1),
     "data.planes": st.sampled_from(["vessels", "disc"]),
     "data.mask_channels": st.sampled_from([1, 3]),
     "data.appearance": st.sampled_from(["own", "expected"]),
@@ -342,20 +343,12 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "generator.dropout": numbers(0, 1, open_above=True),
     "discriminator.filters": st.integers(1, 512),
     "discriminator.norm": st.sampled_from(["batch", "none"]),
-    "discriminator.scales": st.integers(1, 4),
-    "discriminator.crop_px": st.integers(32, 4096),
     "loss.adversarial_weight": numbers(0, 1e6),
     "loss.ssim_weight": numbers(0, 1e6),
     "loss.l1_weight": numbers(0, 1e6),
-    "loss.feature_weight": numbers(0, 1e6),
-    "loss.texture_weight": numbers(0, 1e6),
-    "loss.lesion_weight": numbers(0, 1e6),
-    "loss.cup_weight": numbers(0, 1e6),
-    "loss.expected_share": numbers(0, 1),
     "optimiser.learning_rate": numbers(0, 1, open_below=True),
     "optimiser.beta1": numbers(0, 1, open_above=True),
     "optimiser.beta2": numbers(0, 1, open_above=True),
-    "training.start_from": st.just(""),
     "training.epochs": st.integers(1, 10**9),
     "training.batch_size": st.integers(1, 4096),
     "training.initialisation": st.sampled_from(["normal", "glorot", "he"]),
@@ -368,21 +361,50 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "training.checkpoint_every_steps": st.integers(1, 10**9),
     "training.tensorboard": st.booleans(),
 }
-one_valid_override = st.sampled_from(sorted(VALID)).flatmap(lambda name: VALID[name].map(lambda value: (name, value)))
+NOT_STYLED = {"data.resize", "data.mask_channels", "data.appearance", "generator.dropout"}
+STYLED_VALID = {name: values for name, values in VALID.items() if name not in NOT_STYLED} | {
+    "data.size_px": st.integers(2, 16).map(lambda number: 256 * number),
+    "data.planes": st.just("vessels"),
+    "generator.architecture": st.just("styled"),
+    "data.plane_dropout": numbers(0, 1),
+    "data.cup_variation": numbers(0, 1),
+    "data.lesion_lending": numbers(0, 1),
+    "discriminator.scales": st.integers(1, 3),
+    "discriminator.crop_px": st.integers(32, 4096),
+    "loss.feature_weight": numbers(0, 1e6),
+    "loss.texture_weight": numbers(0, 1e6),
+    "loss.lesion_weight": numbers(0, 1e6),
+    "loss.cup_weight": numbers(0, 1e6),
+    "loss.expected_share": numbers(0, 1),
+    "training.start_from": st.just(""),
+}
+KINDS_AND_VALUES: list[tuple[type[Settings | StyledSettings], dict[str, st.SearchStrategy[Any]]]] = [
+    (Settings, VALID),
+    (StyledSettings, STYLED_VALID),
+]
+one_valid_override = st.sampled_from(KINDS_AND_VALUES).flatmap(
+    lambda kind: st.sampled_from(sorted(kind[1])).flatmap(
+        lambda name: kind[1][name].map(lambda value: (kind[0], name, value))
+    )
+)
 
 
-def test_every_setting_has_a_strategy() -> None:
-    assert VALID.keys() == flat(Settings()).keys() - {"preset"}
+@pytest.mark.parametrize(("kind", "values"), KINDS_AND_VALUES)
+def test_every_setting_has_a_strategy(kind: type[Settings | StyledSettings], values: dict[str, Any]) -> None:
+    assert values.keys() == flat(kind()).keys() - {"preset"}
 
 
 @settings(deadline=None, max_examples=250)
 @given(one_valid_override)
-def test_any_valid_override_is_taken_exactly_and_comes_back_from_yaml(scratch: Path, one: tuple[str, Any]) -> None:
-    name, value = one
-    chosen = Settings().with_overrides([f"{name}={value}"])
+def test_any_valid_override_is_taken_exactly_and_comes_back_from_yaml(
+    scratch: Path, one: tuple[type[Settings | StyledSettings], str, Any]
+) -> None:
+    kind, name, value = one
+    chosen = kind().with_overrides([f"{name}={value}"])
     taken = flat(chosen)[name]
     assert (taken, type(taken)) == (value, type(value))
-    assert set(changed_names(chosen, Settings())) <= {name}
-    assert from_yaml(scratch, chosen.to_yaml()) == chosen
+    assert set(changed_names(chosen, kind())) <= {name}
+    (scratch / "settings.yaml").write_text(chosen.to_yaml(), encoding="utf-8")
+    assert kind.from_yaml(scratch / "settings.yaml") == chosen
     if isinstance(value, float):
         assert math.isfinite(taken)

@@ -20,8 +20,6 @@ from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import ModelError
 from retinasynth.eye.style import NUMBERS
 from retinasynth.generation.generator import load as load_generator
-from retinasynth.generation.train import settings_of_preset
-from retinasynth.pix2pix import train as trainer
 from retinasynth.pix2pix.model import load_model, save_model
 from retinasynth.pix2pix.network import build_generator
 from retinasynth.pix2pix.photograph import generate_photograph
@@ -31,6 +29,7 @@ from retinasynth.segmentation.model import SegmenterConfig, SegmenterModel, load
 from retinasynth.segmentation.network import SegmentationNetwork
 from retinasynth.segmentation.predict import predict
 from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.styled import train as styled
 from retinasynth.styled.model import load_model as load_styled
 from retinasynth.styled.model import save_model as save_styled
 from retinasynth.styled.network import StyledNetwork
@@ -40,6 +39,7 @@ from retinasynth.styled.settings import Settings as StyledSettings
 from retinasynth.training import model_folder as folders
 from retinasynth.training.bundled import ENHANCERS, GENERATORS, HERE, SEGMENTERS
 
+SMALL_STYLED = ["size_px=32", "depth=3", "generator.filters=4", "discriminator.scales=1"]
 SMALL = ["size_px=32", "mask_channels=1", "depth=3", "generator.filters=4"]
 
 
@@ -51,9 +51,7 @@ def make_generator(folder: Path, *overrides: str) -> nn.Module:
 
 
 def make_styled(folder: Path) -> nn.Module:
-    settings = StyledSettings.from_preset("fundus-512").with_overrides(
-        ["size_px=32", "depth=3", "generator.filters=4", "discriminator.scales=1"]
-    )
+    settings = StyledSettings.from_preset("fundus-512").with_overrides(SMALL_STYLED)
     network = StyledNetwork(1 + len(settings.data.planes), settings.generator, 5)
     network.start_from(torch.rand(5, NUMBERS))
     save_styled(folder, network, settings, {"pairs": 4, "known_planes": {"disc": 4}})
@@ -459,10 +457,10 @@ def test_a_run_does_not_begin_from_a_hostile_model(folder: Path, kind: str, tmp_
     shape = "generator" if kind == "styled" else "network"
     changed = config | {shape: config[shape] | {"filters": 256}}
     (folder / "config.json").write_text(json.dumps(changed))
-    few = settings_of_preset("few-shot").with_overrides([*SMALL, f"start_from={folder}"])
+    few = StyledSettings.from_preset("few-shot").with_overrides([*SMALL_STYLED, f"start_from={folder}"])
     vessels = SegmenterSettings().with_overrides([f"start_from={folder}"])
     begin: dict[str, Callable[[Path], Path]] = {
-        "styled": lambda run: trainer.train(phantoms, run, few),
+        "styled": lambda run: styled.train(phantoms, run, few),
         "segmenter": lambda run: segmentation.train([phantoms], run, vessels),
     }
     with pytest.raises(ModelError, match=r"does not hold the weights that config\.json describes"):

@@ -16,7 +16,6 @@ from retinasynth.anatomy.grow import grow
 from retinasynth.errors import ModelError, OutputError
 from retinasynth.eye.style import NUMBERS
 from retinasynth.generation.generator import load as load_generator
-from retinasynth.generator import Generator
 from retinasynth.images import mask_as_photograph
 from retinasynth.networks.layers import initialise
 from retinasynth.networks.unet import UNetGenerator
@@ -24,6 +23,7 @@ from retinasynth.pix2pix.model import load_model, save_model
 from retinasynth.pix2pix.network import build_generator
 from retinasynth.pix2pix.photograph import generate_photograph
 from retinasynth.pix2pix.settings import GeneratorSettings, Settings
+from retinasynth.styled.model import load_model as load_styled
 from retinasynth.styled.model import release
 from retinasynth.training.bundled import GENERATORS, HERE, model_folder
 
@@ -209,7 +209,7 @@ def test_what_is_no_folder_is_refused(folder: Path, tmp_path: Path) -> None:
         load_model(tmp_path / "nowhere")
     with pytest.raises(ModelError, match=r"nowhere does not exist\. Expected: a folder, or one of: fundus-512"):
         load_generator(tmp_path / "nowhere")
-    for load in (load_model, Generator.load):
+    for load in (load_model, load_generator):
         with pytest.raises(ModelError, match=r"safetensors is a file\. Expected: a model folder"):
             load(folder / "model.safetensors")
         with pytest.raises(ModelError, match=r"has no config\.json and no model\.safetensors"):
@@ -309,7 +309,7 @@ def test_a_model_of_other_styles_says_that_it_is_to_be_trained_again(styled_run,
     del config["style_numbers"]  # as models had it when a style was 40 numbers
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=rf"styles of 40 numbers.*{NUMBERS}, as this version.*Train it again"):
-        load_model(tmp_path / "model")
+        load_styled(tmp_path / "model")
 
 
 def test_the_bundled_generator_is_there_by_name_and_small():

@@ -240,7 +240,7 @@ def test_precision_auto_follows_the_hardware(monkeypatch):
 
 def test_killed_and_resumed_run_is_bit_identical(trained, phantoms, tiny, tmp_path):
     run = tmp_path / "run"
-    killed_run("trainer", phantoms, run, tiny, at_step=9)
+    killed_run("pix2pix", phantoms, run, tiny, at_step=9)
     assert checkpoints.read_progress(run).step == 6
     assert len(log_of(run)) == 8  # two steps after the checkpoint, which will be made again
     trainer.resume(run)
@@ -427,7 +427,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(trained, 
 
 
 def test_a_run_is_saved_before_its_first_step(phantoms, tiny, trained, tmp_path):
-    killed_run("trainer", phantoms, tmp_path / "run", tiny, at_step=1)
+    killed_run("pix2pix", phantoms, tmp_path / "run", tiny, at_step=1)
     assert checkpoints.read_progress(tmp_path / "run").step == 0
     trainer.resume(tmp_path / "run")
     assert_same_run(tmp_path / "run", trained)

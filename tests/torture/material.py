@@ -112,7 +112,7 @@ def _put_runs(base: Path) -> None:
     segmentation.train([base / "eyes"], base / "vessels", vessels)
     segmentation.train([base / "eyes"], base / "disc", vessels.with_overrides(["planes=disc"]))
     enhancement.train([base / "photos"], base / "enhancer", enhancer)
-    killed_run("trainer", base / "eyes", base / "killed-plain", plain, at_step=8)
+    killed_run("pix2pix", base / "eyes", base / "killed-plain", plain, at_step=8)
     killed_run("segmentation", [base / "eyes"], base / "killed-vessels", vessels, at_step=7)
 
 
