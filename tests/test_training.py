@@ -39,8 +39,7 @@ from retinasynth.pix2pix.settings import Settings
 from retinasynth.resuming import one_writer
 from retinasynth.training import checkpoint as checkpoints
 from retinasynth.training import log as runlog
-from retinasynth.training import loop
-from retinasynth.training.adversary import Learner
+from retinasynth.training import run as runs_of
 from retinasynth.training.optimisation import moving_average
 from retinasynth.training.precision import choose_precision
 from runs import assert_same_run, killed_run, log_of
@@ -163,8 +162,8 @@ def test_a_step_is_the_published_update(tiny):
     """Against plain PyTorch: halved discriminator loss first, then the generator against the updated discriminator."""
     settings = tiny.with_overrides(["generator.dropout=0"])
     fabric = Fabric(accelerator="cpu")
-    learner = Learner.build(fabric, settings)
-    twin = Learner.build(fabric, settings)
+    learner = trainer.build_learner(fabric, settings)
+    twin = trainer.build_learner(fabric, settings)
     random = torch.Generator().manual_seed(0)
     masks, photographs = (torch.rand((1, channels, 32, 32), generator=random) * 2 - 1 for channels in (1, 3))
 
@@ -335,10 +334,10 @@ def test_resume_of_a_damaged_run_says_what_is_wrong(damage, message, trained, tm
 
 
 def test_checkpoint_of_other_tensors_is_refused(trained, tiny):
-    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
     with pytest.raises(CheckpointError, match=r"is of another model: .* has shape"):
         checkpoints.restore_checkpoint(trained, learner.state)
-    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
     with pytest.raises(CheckpointError, match="tensors differ"):
         checkpoints.restore_checkpoint(trained, learner.state)
 
@@ -477,7 +476,7 @@ def test_a_run_goes_on_with_the_threads_and_the_precision_that_it_began_with(pha
     usual = torch.get_num_threads()
     seen: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "restore_checkpoint", lambda *_: seen.append(torch.get_num_threads()))
+        patch.setattr("retinasynth.training.loop.restore_checkpoint", lambda *_: seen.append(torch.get_num_threads()))
         torch.set_num_threads(2)
         try:
             run = trainer.train(phantoms, tmp_path / "run", tiny.with_overrides(["precision=bf16", "epochs=1"]))
@@ -496,9 +495,9 @@ def test_a_run_that_began_in_another_precision_says_so(trained, tmp_path, caplog
     run = shutil.copytree(trained, tmp_path / "run")
     progress = replace(checkpoints.read_progress(run), precision="bf16", device="another processor")
     used: list[str] = []
-    real = loop.choose_precision
-    monkeypatch.setattr(loop, "choose_precision", lambda *wanted: used.append(wanted[0]) or real(*wanted))
-    monkeypatch.setattr(loop, "read_progress", lambda _: progress)
+    real = runs_of.choose_precision
+    monkeypatch.setattr(runs_of, "choose_precision", lambda *wanted: used.append(wanted[0]) or real(*wanted))
+    monkeypatch.setattr(runs_of, "read_progress", lambda _: progress)
     trainer.resume(run)
     assert used[0] == "bf16"
     assert "began in bf16 and goes on in it" in caplog.text
@@ -593,7 +592,7 @@ def test_two_processes_average_their_gradients(phantoms, tiny, tmp_path):
     )
     run = trainer.train(phantoms, tmp_path / "run", settings)
 
-    learner = Learner.build(Fabric(accelerator="cpu"), settings)
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), settings)
     pairs = load_pairs(find_eyes(phantoms).split("train"), 32)
     both = [next(batches(pairs, settings, epoch=0, process=process)) for process in (0, 1)]
     generator, discriminator = learner.generator, learner.discriminator
