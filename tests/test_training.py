@@ -44,6 +44,8 @@ from retinasynth.training.optimisation import moving_average
 from retinasynth.training.precision import choose_precision
 from runs import assert_same_run, killed_run, log_of
 
+LOSSES = ("loss_discriminator_real", "loss_discriminator_generated", "loss_generator_adversarial", "loss_generator_l1")
+
 
 def assert_same_kernels(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
     """All kernels equal, but for the few whose gradient is zero: of these Adam's first step takes the sign of noise.
@@ -79,8 +81,7 @@ def train_until_step_6(monkeypatch: pytest.MonkeyPatch, data: Path, run: Path, s
 def test_run_folder_holds_what_the_design_promises(trained, tiny):
     assert Settings.from_yaml(trained / "config.yaml").generator == tiny.generator
     assert [line["step"] for line in log_of(trained)] == list(range(1, 13))
-    losses = {"discriminator_real", "discriminator_generated", "generator_adversarial", "generator_l1"}
-    assert {f"loss_{name}" for name in losses} < set(log_of(trained)[0])
+    assert set(LOSSES) < set(log_of(trained)[0])
     assert sorted(path.name for path in (trained / "samples").iterdir()) == ["step_000006.png", "step_000012.png"]
     assert {path.name for path in (trained / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
     assert "not for diagnosis" in (trained / "model" / "README.md").read_text()
@@ -186,7 +187,7 @@ def test_a_step_is_the_published_update(tiny):
     adams[0].step()
 
     expected = [real_loss.item(), fake_loss.item(), adversarial.item(), absolute.item()]
-    assert list(losses) == list(runlog.LOSSES)
+    assert list(losses) == list(LOSSES)
     assert [loss.item() for loss in losses.values()] == pytest.approx(expected, abs=1e-6)
     assert_same_kernels(learner.discriminator.state_dict(), updated)
     assert_same_kernels(learner.generator.state_dict(), generator.state_dict())
@@ -531,7 +532,7 @@ def test_train_refuses_a_folder_with_something_in_it(phantoms, tiny, tmp_path):
 
 
 def losses(real: float, generated: float) -> dict[str, float]:
-    return dict(zip(runlog.LOSSES, (real, generated, 1.0, 0.1), strict=True))
+    return dict(zip(LOSSES, (real, generated, 1.0, 0.1), strict=True))
 
 
 def test_nan_stops_the_run_before_anything_bad_is_saved(phantoms, tiny, tmp_path, monkeypatch):
