@@ -249,7 +249,8 @@ def _in_process(
     """Learn in this process, one of those of the run, each of which reads the data itself; True if stopped."""
     if fabric.world_size > 1:
         end_with_parent()
-    with _threads(saved.threads if saved else 0):
+    devices = [fabric.device] if fabric.device.type == "cuda" else []
+    with _threads(saved.threads if saved else 0), torch.random.fork_rng(devices):
         data = loaded or training.load(settings)
         task = training.task(fabric, settings, precision, data)
         return learn(fabric, task, run, settings, saved, precision, data.fingerprint)
