@@ -15,7 +15,8 @@ from retinasynth.eye import Eye
 from retinasynth.eye.label_map import read_label_map
 from retinasynth.generation import whatif
 from retinasynth.generation.generator import load as load_generator
-from retinasynth.generation.whatif import Edit, what_if, write_what_if
+from retinasynth.generation.whatif import Edit, what_if
+from retinasynth.generation.whatif_files import write_what_if
 from retinasynth.images import read_metadata, read_photograph, write_mask, write_photograph
 from test_cli import fails
 

@@ -64,6 +64,7 @@ def whatif(
     from retinasynth.anatomy.physiology import assignments
     from retinasynth.generation import whatif as cases
     from retinasynth.generation.generator import load as load_generator
+    from retinasynth.generation.whatif_files import write_what_if
 
     edit = cases.Edit(cup, None if lesions is None else lesions.value, narrow)
     if [grown, data, photo].count(None) != 2 or (name and not data) or (mask and not photo):
@@ -80,7 +81,7 @@ def whatif(
     elif photo is not None:
         eye = cases.photographed_eye(photo, mask)
     result = cases.what_if(eye, edit, synthesizer, seed=seed, style=style)
-    cases.write_what_if(result, out)
+    write_what_if(result, out)
     change = result.change
     blended = f" ({change.outside_unblended:.2f} before blending)" if change.is_blended else ""
     screen.print(

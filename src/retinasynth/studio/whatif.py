@@ -8,7 +8,8 @@ import gradio as gr
 
 from retinasynth.anatomy.edits import SEVERITIES, Severity
 from retinasynth.errors import InputError
-from retinasynth.generation.whatif import CUPS, GOAL, NARROWEST, NOTICE, SHOWN_CHANGE, Edit, WhatIf, draw_panel, what_if
+from retinasynth.generation.whatif import CUPS, GOAL, NARROWEST, NOTICE, SHOWN_CHANGE, Edit, WhatIf, what_if
+from retinasynth.generation.whatif_files import draw_panel
 from retinasynth.generator import Generator
 from retinasynth.images import write_photograph
 from retinasynth.studio import markup
