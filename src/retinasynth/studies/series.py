@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import retinasynth
@@ -27,6 +26,7 @@ from retinasynth.generation.generator import load as load_generator
 from retinasynth.generator import Generator
 from retinasynth.images import Mask, Photograph, mask_as_photograph, resize_photograph
 from retinasynth.intervals import Estimate, bootstrap_mean
+from retinasynth.parallel import one_thread
 from retinasynth.resuming import Line, read_lines
 from retinasynth.segmentation.use import Segmenter
 from retinasynth.tables import table_text
@@ -109,12 +109,8 @@ def write_series(
 
 
 def _one(write_one: Callable[[Path, str, int], Line], out: Path, model: str, number: int) -> Line:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # one worker for each core; and sums come out alike however many there are
-    try:
+    with one_thread():
         return write_one(out, model, number)
-    finally:
-        torch.set_num_threads(threads)
 
 
 @functools.lru_cache(maxsize=1)

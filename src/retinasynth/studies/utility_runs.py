@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from retinasynth.data.layouts import EyeFiles, read_eye
 from retinasynth.data.selection import write_selection
 from retinasynth.eye.agreement import area_under_curve
 from retinasynth.files import write_json
 from retinasynth.images import Mask, resize_mask, write_mask
-from retinasynth.parallel import worker_processes
+from retinasynth.parallel import share_cores, worker_processes
 from retinasynth.progress import progress, stages
 from retinasynth.segmentation import train as segmentation
 from retinasynth.segmentation.model import load_segmenter
@@ -142,7 +141,7 @@ def finished(runs: Sequence[Run], judges: Sequence[EyeFiles], workers: int) -> G
                 begin(number, f"{run.arm.name}, {run.count} real, seed {run.seed}")
             yield bring(run)
         return
-    begin = functools.partial(torch.set_num_threads, max(1, (os.cpu_count() or 1) // workers))
+    begin = functools.partial(share_cores, workers)
     with worker_processes(workers, begin) as pool, progress("Training", len(runs)) as advance:
         for number, _ in enumerate(pool.map(functools.partial(_quietly, bring), runs), start=1):
             advance(number, "runs")
