@@ -21,18 +21,24 @@ from retinasynth.data.layouts import find_eyes
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.selection import write_selection
 from retinasynth.documents import read_json
-from retinasynth.errors import DataError, InterruptedRunError, MissingExtraError, SettingError
+from retinasynth.errors import DataError, MissingExtraError, SettingError
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES
-from retinasynth.files import atomic_path, output_folder, write_json, write_text
+from retinasynth.files import atomic_path, write_json, write_text
 from retinasynth.generation.train import GeneratorSettings
 from retinasynth.pix2pix.data import load_pairs
 from retinasynth.progress import stages
-from retinasynth.resuming import going_on
 from retinasynth.settings import did_you_mean, flat
 from retinasynth.studies.comparison import read_measured
-from retinasynth.studies.runs import drop_weights, keep_to_plan, pictures_seen, train_and_evaluate, with_budget
+from retinasynth.studies.runs import (
+    begun_study,
+    drop_weights,
+    pictures_seen,
+    stopped,
+    train_and_evaluate,
+    with_budget,
+)
 from retinasynth.studies.space import Search, Value, as_text, searched
 from retinasynth.studies.tuning_report import render
 from retinasynth.studies.tuning_results import State, Trial, Tuning, summarise
@@ -96,9 +102,7 @@ def tune(
         },
         "trials": trials,
     }
-    output_folder(out)
-    with going_on(out):
-        keep_to_plan(out, plan, may_grow="trials", what="a search")
+    with begun_study(out, plan, may_grow="trials", what="a search"):
         selections = _write_folds(out, found.folder, parts)
         for selection in map(find_eyes, selections):  # before anything is trained
             refuse_leaks(selection.split("train"), selection.split("test"))
@@ -112,13 +116,8 @@ def tune(
                     number,
                     "the settings that the search starts from" if number == 1 else _best_so_far(done, measure),
                 )
-                try:
+                with stopped(out, f"trial {number} of {trials}"):
                     trial = study.run(number, done)
-                except (InterruptedRunError, KeyboardInterrupt) as error:
-                    raise InterruptedRunError(
-                        f"Stopped in trial {number} of {trials}; everything so far is kept in {out}",
-                        do="Go on with the same command",
-                    ) from error
                 write_json(_folder(out, number) / "trial.json", trial.to_json())
             done.append(trial)
         made = summarise(found, files, base, chosen, measure, folds, done, importances=study.importances(done))

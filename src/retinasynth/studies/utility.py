@@ -11,7 +11,6 @@ nothing, and is judged on the same test eyes. ``runs/EYES/ARM/seed-N`` hold sett
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,32 +25,33 @@ from retinasynth.data.grown import GrownSet, write_grown_set
 from retinasynth.data.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.data.selection import write_selection
 from retinasynth.documents import parse_json
-from retinasynth.errors import DataError, InterruptedRunError, OutputError, SettingError
+from retinasynth.errors import DataError
 from retinasynth.evaluation.leaks import refuse_leaks
+from retinasynth.evaluation.results import Outcome
 from retinasynth.evaluation.subjects import test_eyes
-from retinasynth.files import output_folder
 from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 from retinasynth.images import Mask, encoded, mask_as_photograph, read_mask, square_photograph
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate, bootstrap_crossed
-from retinasynth.resuming import going_on
 from retinasynth.segmentation.data import labelled
 from retinasynth.segmentation.settings import SegmenterSettings
 from retinasynth.settings import flat
 from retinasynth.studies.ablate import MOST_SEEDS
 from retinasynth.studies.arms import (
-    Arm,
-    Gap,
+    ALL,
+    Effect,
+    Place,
     Point,
     Study,
+    by_outcome,
+    compared,
     counted,
+    counts_of,
+    effect_sentence,
     figure_text,
-    gap_sentence,
     interval_text,
-    listed,
-    outcome,
 )
 from retinasynth.studies.arms_report import write_study
-from retinasynth.studies.runs import keep_to_plan
+from retinasynth.studies.runs import begun_study, stopped
 from retinasynth.studies.utility_runs import (
     ARMS,
     BOTH,
@@ -68,10 +68,9 @@ from retinasynth.studies.utility_runs import (
 )
 from retinasynth.training.run import decisive
 
-ALL = "all"
 EYES = ("1", "5", ALL)
 SEEDS, QUICK_SEEDS, QUICK = 3, 2, ("steps=400",)
-_GAPS = ((BOTH, CLASSICAL), (WITH_GENERATED, CLASSICAL), (CLASSICAL, REAL))
+_PAIRS = ((BOTH, CLASSICAL), (WITH_GENERATED, CLASSICAL), (CLASSICAL, REAL))
 MEASURES = {"dice": "Dice", "auc": "AUC"}
 OF_WHAT = "real training eye"
 _FIRST_SEED = 5_000_000  # of the grown eyes
@@ -134,7 +133,9 @@ def utility(
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *overrides])
     training = labelled(str(data), base.data.planes)
     judges = [files for files in test_eyes(found) if files.photograph and files.has(["vessels"])]
-    counts = counts_of(eyes, len(training), found.folder)
+    counts = counts_of(
+        eyes, len(training), flag="--eyes", least=1, where=found.folder, what="training eyes with vessels"
+    )
     refuse_leaks(training, judges)
     grown = GrownSet(_FIRST_SEED, base.data.field_px, people, "natural", dict(parameters or {}))
     plan = {
@@ -146,9 +147,7 @@ def utility(
         },
         "seeds": seeds,
     }
-    output_folder(out)
-    with going_on(out):
-        keep_to_plan(out, plan, may_grow="seeds", what="a study of utility")
+    with begun_study(out, plan, may_grow="seeds", what="a study of utility"):
         write_grown_set(out / "procedural", synthetic, grown, workers=workers)
         generated = None
         if len(training) in counts:
@@ -161,34 +160,6 @@ def utility(
         return _all(runs, judges, out, seeds, workers, about=_about(found.folder, training, judges, base, generator))
 
 
-def counts_of(eyes: Sequence[str], there_are: int, folder: Path) -> list[int]:
-    """Numbers of real eyes, rising, each once.
-
-    Args:
-        eyes: numbers, or ``all``, as on a command line.
-        there_are: training eyes.
-        folder: where, for the message.
-
-    Raises:
-        SettingError: one is no number.
-        DataError: there are fewer eyes.
-
-    Example:
-        >>> counts_of(["all", "1", "5"], 20, Path("eyes"))
-        [1, 5, 20]
-    """
-    if not eyes or not all(one == ALL or (one.isdecimal() and int(one) > 0) for one in eyes):
-        raise SettingError(f"--eyes is {' '.join(eyes) or 'empty'}", expected=f"numbers from 1, or {ALL}")
-    counts = sorted({there_are if one == ALL else int(one) for one in eyes})
-    if counts[-1] > there_are:
-        raise DataError(
-            f"{folder} has {there_are} training eyes with vessels, but {counts[-1]} are asked for",
-            expected=f"at least {counts[-1]}",
-            do=f"Choose others: --eyes {ALL}",
-        )
-    return counts
-
-
 def _learnt_from(out: Path, kind: str) -> Path:
     """A selection of all eyes of a synthetic set: none of them is spared for a test."""
     names = [files.name for files in find_eyes(out / kind).eyes]
@@ -198,23 +169,13 @@ def _learnt_from(out: Path, kind: str) -> Path:
 def _all(
     runs: Sequence[Run], judges: Sequence[EyeFiles], out: Path, seeds: int, workers: int, *, about: Mapping[str, str]
 ) -> Study:
-    try:
-        with contextlib.closing(finished(runs, judges, workers)) as done:
-            for seed in range(seeds):
-                ours = [run for run in runs if run.seed <= seed]
-                for _ in range(len(ours) // (seed + 1)):
-                    next(done)
-                study = summarise(ours, judges, about)
-                write_study(study, out, "utility")
-    except (InterruptedRunError, KeyboardInterrupt) as error:
-        raise InterruptedRunError(
-            f"Stopped; everything so far is kept in {out}", do="Go on with the same command"
-        ) from error
-    except BrokenProcessPool as error:
-        raise OutputError(
-            f"A worker process was killed, perhaps for want of memory; {out} keeps the runs that are finished",
-            do="Run the same command again to go on, with fewer --workers",
-        ) from error
+    with stopped(out), contextlib.closing(finished(runs, judges, workers)) as done:
+        for seed in range(seeds):
+            ours = [run for run in runs if run.seed <= seed]
+            for _ in range(len(ours) // (seed + 1)):
+                next(done)
+            study = summarise(ours, judges, about)
+            write_study(study, out, "utility")
     return study
 
 
@@ -267,31 +228,26 @@ def summarise(runs: Sequence[Run], judges: Sequence[EyeFiles], about: Mapping[st
     Raises:
         DataError: the figures of a run cannot be read.
     """
-    of: dict[tuple[Arm, int], list[Run]] = {}
+    of: dict[Place, list[Run]] = {}
     for run in runs:
         of.setdefault((run.arm, run.count), []).append(run)
     measured = {key: _measured(same) for key, same in of.items()}
+    points, effects = compared(
+        {place: one.source for place, one in measured.items()},
+        lambda one, other: measured[one].estimates(measured[other] if other else None),
+        ARMS,
+        _PAIRS,
+    )
     counts = sorted({count for _, count in of} - {0})
-    points = [
-        Point(arm.name, count, measured[arm, count].source, measured[arm, count].estimates())
-        for count in [0, *counts]
-        for arm in ARMS
-        if (arm, count) in of
-    ]
-    pairs = [(first, second, count) for first, second in _GAPS for count in counts if (first, count) in of]
-    gaps = [
-        Gap(first.name, second.name, count, measured[first, count].estimates(measured[second, count]))
-        for first, second, count in pairs
-    ]
     seeds = len(next(iter(of.values())))
     return Study(
         title="Are synthetic photographs of use for training?",
-        verdict=[*_verdict(gaps), *_shares(points, counts[-1])],
+        verdict=[*_verdict(effects), *_shares(points, counts[-1])],
         measures=MEASURES,
         of_what=OF_WHAT,
         arms=[arm for arm in ARMS if any(key[0] is arm for key in of)],
         points=points,
-        gaps=gaps,
+        effects=effects,
         conventions=CONVENTIONS,
         about={**about, "Seeds": str(seeds), "Version": retinasynth.__version__},
         pictures=_pictures(of, judges, counts),
@@ -299,19 +255,12 @@ def summarise(runs: Sequence[Run], judges: Sequence[EyeFiles], about: Mapping[st
     )
 
 
-def _verdict(gaps: Sequence[Gap]) -> list[str]:
+def _verdict(effects: Sequence[Effect]) -> list[str]:
     """The answer first, then each comparison."""
-    wanted = [gap for gap in gaps if gap.first == BOTH.name]
-    shown = {"better": [], "worse": [], "undecided": []}  # type: dict[str, list[str]]
-    for gap in wanted:
-        shown[outcome(gap.measures["dice"])].append(str(gap.count))
-    parts = [
-        f"{words} with {listed(shown[kind])}"
-        for kind, words in (("better", "help"), ("worse", "harm"), ("undecided", "are not shown to matter"))
-        if shown[kind]
-    ]
-    answer = f"Beside classical augmentation, procedural photographs {', '.join(parts)} real eyes."
-    return [answer, *(gap_sentence(gap, "dice", "Dice", OF_WHAT) for gap in gaps)]
+    words: dict[Outcome, str] = {"better": "help", "worse": "harm", "undecided": "are not shown to matter"}
+    clauses = ", ".join(by_outcome(effects, BOTH, "dice", words))
+    answer = f"Beside classical augmentation, procedural photographs {clauses} real eyes."
+    return [answer, *(effect_sentence(one, "dice", "Dice", OF_WHAT) for one in effects)]
 
 
 def _shares(points: Sequence[Point], most: int) -> list[str]:
@@ -331,7 +280,7 @@ def _shares(points: Sequence[Point], most: int) -> list[str]:
 
 
 def _pictures(
-    of: Mapping[tuple[Arm, int], Sequence[Run]], judges: Sequence[EyeFiles], counts: Sequence[int]
+    of: Mapping[Place, Sequence[Run]], judges: Sequence[EyeFiles], counts: Sequence[int]
 ) -> dict[str, dict[str, bytes]]:
     """For the middle test eye, by number of real eyes, its photograph, what people drew, and what each arm found."""
     ranked = np.argsort(_measured(of[CLASSICAL, counts[0]]).values["dice"].mean(axis=0))
