@@ -329,7 +329,7 @@ def test_a_folder_is_enhanced_and_gone_on_with(run, tmp_path, monkeypatch):
     out = tmp_path / "out"
     command = ("apply", folder, "--model", run, "--scale", 2, "--out", out)
     looked = []
-    monkeypatch.setattr("retinasynth.enhancement.use.doubt", lambda *given: looked.append(given) or "")
+    monkeypatch.setattr("retinasynth.segmentation.use.doubt", lambda *given: looked.append(given) or "")
     ended = words(*command)
     assert ended.exit_code == 0, ended.output
     assert "tiny" in ended.output

@@ -14,7 +14,7 @@ from retinasynth.errors import DataError, ImageError, SettingError
 from retinasynth.eye.appearance import MOST_SMOOTHED
 from retinasynth.images import read_mask, resize_photograph, write_mask
 from retinasynth.pix2pix import data as module
-from retinasynth.pix2pix.data import Pairs, batches, load_pairs, whole_batch
+from retinasynth.pix2pix.data import Pairs, batches, load_pairs
 from retinasynth.pix2pix.settings import Settings
 
 SIZE_PX = 32
@@ -237,14 +237,8 @@ def test_batches_are_signed_pairs() -> None:
         index = numbers(batch)[0]
         expected = torch.from_numpy(np.where(pairs.labels[index, ..., 0], 1.0, -1.0)).float()
         assert torch.equal(batch.masks, expected[None, None])
-        assert_equal([batch], [whole_batch(pairs, [index], channels=1)])
-
-
-def test_a_chosen_batch_is_not_augmented() -> None:
-    pairs = numbered_pairs(5)
-    batch = whole_batch(pairs, [3, 0], channels=1)
-    assert numbers(batch) == [3, 0]
-    np.testing.assert_array_equal(batch.masks[:, 0].numpy() > 0, pairs.labels[[3, 0], ..., 0])
+        photograph = torch.from_numpy(pairs.photographs[index].astype(np.float32) / 127.5 - 1).permute(2, 0, 1)
+        torch.testing.assert_close(batch.photographs, photograph[None])
 
 
 def test_augmentation_differs_from_epoch_to_epoch_and_is_replayed() -> None:

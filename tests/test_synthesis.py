@@ -13,9 +13,8 @@ from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import DataError, ImageError, InputError, OutputError
 from retinasynth.eye import Eye
 from retinasynth.generation import folder as bulk
-from retinasynth.generation import generator as synthesizer
 from retinasynth.generation.generator import load as load_generator
-from retinasynth.generator import Generator
+from retinasynth.pix2pix.generator import Pix2Pix
 from retinasynth.pix2pix.model import Model
 
 
@@ -60,11 +59,11 @@ def test_size_is_the_models_the_masks_or_the_users(model):
 @pytest.fixture
 def echoes(model, monkeypatch):
     """Models that draw the mask they are given, stretched and letterboxed."""
-    monkeypatch.setattr(synthesizer, "generate_photograph", _echo)
+    monkeypatch.setattr("retinasynth.pix2pix.generator.generate_photograph", _echo)
     made = {}
     for resize in ("stretch", "letterbox"):
         config = model.config.model_copy(update={"resize": resize})
-        made[resize] = Generator(Model(nn.Identity(), config), resize)
+        made[resize] = Pix2Pix(Model(nn.Identity(), config), resize)
     return made
 
 

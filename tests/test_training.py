@@ -39,11 +39,12 @@ from retinasynth.pix2pix.settings import Settings
 from retinasynth.resuming import one_writer
 from retinasynth.training import checkpoint as checkpoints
 from retinasynth.training import log as runlog
-from retinasynth.training import loop
-from retinasynth.training.adversary import Learner
+from retinasynth.training import run as runs_of
 from retinasynth.training.optimisation import moving_average
 from retinasynth.training.precision import choose_precision
 from runs import assert_same_run, killed_run, log_of
+
+LOSSES = ("loss_discriminator_real", "loss_discriminator_generated", "loss_generator_adversarial", "loss_generator_l1")
 
 
 def assert_same_kernels(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
@@ -80,7 +81,7 @@ def train_until_step_6(monkeypatch: pytest.MonkeyPatch, data: Path, run: Path, s
 def test_run_folder_holds_what_the_design_promises(trained, tiny):
     assert Settings.from_yaml(trained / "config.yaml").generator == tiny.generator
     assert [line["step"] for line in log_of(trained)] == list(range(1, 13))
-    assert set(runlog.LOSSES) < set(log_of(trained)[0])
+    assert set(LOSSES) < set(log_of(trained)[0])
     assert sorted(path.name for path in (trained / "samples").iterdir()) == ["step_000006.png", "step_000012.png"]
     assert {path.name for path in (trained / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
     assert "not for diagnosis" in (trained / "model" / "README.md").read_text()
@@ -163,8 +164,8 @@ def test_a_step_is_the_published_update(tiny):
     """Against plain PyTorch: halved discriminator loss first, then the generator against the updated discriminator."""
     settings = tiny.with_overrides(["generator.dropout=0"])
     fabric = Fabric(accelerator="cpu")
-    learner = Learner.build(fabric, settings)
-    twin = Learner.build(fabric, settings)
+    learner = trainer.build_learner(fabric, settings)
+    twin = trainer.build_learner(fabric, settings)
     random = torch.Generator().manual_seed(0)
     masks, photographs = (torch.rand((1, channels, 32, 32), generator=random) * 2 - 1 for channels in (1, 3))
 
@@ -186,7 +187,7 @@ def test_a_step_is_the_published_update(tiny):
     adams[0].step()
 
     expected = [real_loss.item(), fake_loss.item(), adversarial.item(), absolute.item()]
-    assert list(losses) == list(runlog.LOSSES)
+    assert list(losses) == list(LOSSES)
     assert [loss.item() for loss in losses.values()] == pytest.approx(expected, abs=1e-6)
     assert_same_kernels(learner.discriminator.state_dict(), updated)
     assert_same_kernels(learner.generator.state_dict(), generator.state_dict())
@@ -335,10 +336,10 @@ def test_resume_of_a_damaged_run_says_what_is_wrong(damage, message, trained, tm
 
 
 def test_checkpoint_of_other_tensors_is_refused(trained, tiny):
-    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
     with pytest.raises(CheckpointError, match=r"is of another model: .* has shape"):
         checkpoints.restore_checkpoint(trained, learner.state)
-    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
     with pytest.raises(CheckpointError, match="tensors differ"):
         checkpoints.restore_checkpoint(trained, learner.state)
 
@@ -477,7 +478,7 @@ def test_a_run_goes_on_with_the_threads_and_the_precision_that_it_began_with(pha
     usual = torch.get_num_threads()
     seen: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "restore_checkpoint", lambda *_: seen.append(torch.get_num_threads()))
+        patch.setattr("retinasynth.training.loop.restore_checkpoint", lambda *_: seen.append(torch.get_num_threads()))
         torch.set_num_threads(2)
         try:
             run = trainer.train(phantoms, tmp_path / "run", tiny.with_overrides(["precision=bf16", "epochs=1"]))
@@ -496,9 +497,9 @@ def test_a_run_that_began_in_another_precision_says_so(trained, tmp_path, caplog
     run = shutil.copytree(trained, tmp_path / "run")
     progress = replace(checkpoints.read_progress(run), precision="bf16", device="another processor")
     used: list[str] = []
-    real = loop.choose_precision
-    monkeypatch.setattr(loop, "choose_precision", lambda *wanted: used.append(wanted[0]) or real(*wanted))
-    monkeypatch.setattr(loop, "read_progress", lambda _: progress)
+    real = runs_of.choose_precision
+    monkeypatch.setattr(runs_of, "choose_precision", lambda *wanted: used.append(wanted[0]) or real(*wanted))
+    monkeypatch.setattr(runs_of, "read_progress", lambda _: progress)
     trainer.resume(run)
     assert used[0] == "bf16"
     assert "began in bf16 and goes on in it" in caplog.text
@@ -531,7 +532,7 @@ def test_train_refuses_a_folder_with_something_in_it(phantoms, tiny, tmp_path):
 
 
 def losses(real: float, generated: float) -> dict[str, float]:
-    return dict(zip(runlog.LOSSES, (real, generated, 1.0, 0.1), strict=True))
+    return dict(zip(LOSSES, (real, generated, 1.0, 0.1), strict=True))
 
 
 def test_nan_stops_the_run_before_anything_bad_is_saved(phantoms, tiny, tmp_path, monkeypatch):
@@ -593,7 +594,7 @@ def test_two_processes_average_their_gradients(phantoms, tiny, tmp_path):
     )
     run = trainer.train(phantoms, tmp_path / "run", settings)
 
-    learner = Learner.build(Fabric(accelerator="cpu"), settings)
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), settings)
     pairs = load_pairs(find_eyes(phantoms).split("train"), 32)
     both = [next(batches(pairs, settings, epoch=0, process=process)) for process in (0, 1)]
     generator, discriminator = learner.generator, learner.discriminator

@@ -226,7 +226,7 @@ def test_the_storage_is_one_that_optuna_reads(finished):
 
 
 def test_stopped_and_gone_on_with_equals_undisturbed(finished, phantoms, space, tmp_path, monkeypatch):
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(*arguments):
         steps.append(1)
@@ -234,11 +234,11 @@ def test_stopped_and_gone_on_with_equals_undisturbed(finished, phantoms, space, 
             os.kill(os.getpid(), signal.SIGINT)
         return real_step(*arguments)
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(InterruptedRunError, match=r"Stopped in trial [23] of 3.*same command") as stopped:
         tune(phantoms, space, tmp_path / "out")
     assert stopped.value.exit_code == 130
-    monkeypatch.setattr(trainer, "train_step", real_step)
+    monkeypatch.setattr(trainer, "adversarial_step", real_step)
     tune(phantoms, space, tmp_path / "out")
     for name in ("tuning.json", "best.yaml", "report.html"):
         assert (tmp_path / "out" / name).read_bytes() == (finished / name).read_bytes(), name
@@ -264,14 +264,14 @@ def test_another_search_is_refused(finished, phantoms, space, tmp_path):
 
 
 def test_a_trial_that_diverges_is_recorded_and_stops_nothing(phantoms, space, tmp_path, monkeypatch):
-    real_step = trainer.train_step
+    real_step = trainer.adversarial_step
 
     def step(fabric, learner, batch, weights):
         losses = real_step(fabric, learner, batch, weights)
         rate = learner.generator_optimiser.optimizer.param_groups[0]["lr"]
         return losses if rate == 0.0002 else dict.fromkeys(losses, torch.tensor(math.nan))
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     made = tune(phantoms, space, tmp_path / "out", trials=2)
     assert [trial.state for trial in made.trials] == ["finished", "diverged"]
     assert "is not a finite number" in made.trials[1].why

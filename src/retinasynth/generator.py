@@ -5,6 +5,7 @@ Whoever holds one asks what it needs and takes (`needed_planes`, `styles`), neve
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, overload
 
@@ -20,6 +21,17 @@ from retinasynth.training.model_folder import GeneratorConfig
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
 Size = int | Literal["model", "mask"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a photograph; see `Generator.generate`."""
+
+    seed: int
+    size: Size
+    style: StyleChoice | None
+    knobs: Mapping[str, float]
+    complete: bool
 
 
 class Generator(Protocol):
@@ -98,39 +110,24 @@ class Generator(Protocol):
             InputError: this is no mask, or an empty, full or tiny one (`retinasynth.eye.eye.usable`), or the size or
                 the style is impossible.
         """
+        asked = self._checked(seed, size, style, knobs, complete)
         if isinstance(what, Eye | str | Path | np.ndarray):
-            return self._checked(what, seed, size, style, knobs, complete)
-        return [self._checked(one, seed, size, style, knobs, complete) for one in what]
+            return self.photograph(self.eye_of(what), asked)
+        return [self.photograph(self.eye_of(one), asked) for one in what]
 
     def _checked(
-        self,
-        what: Drawable,
-        seed: int,
-        size: Size,
-        style: StyleChoice | None,
-        knobs: Mapping[str, float],
-        complete: bool,
-    ) -> Photograph:
-        seed = checked_seed(seed)
+        self, seed: int, size: Size, style: StyleChoice | None, knobs: Mapping[str, float], complete: bool
+    ) -> Asked:
         if not isinstance(size, str) or size not in ("model", "mask"):
             least, most = SIDES_PX
             expected = f"'model', 'mask', or {least} to {most} pixels"
             size = whole_number(size, "size", least=least, most=most, expected=expected)
         if not self.styles and (style is not None or knobs):
             raise InputError(f"{self.name} follows no style", expected="a model of the architecture styled")
-        return self.photograph(self.eye_of(what), seed, size, style, knobs, complete=complete)
+        return Asked(checked_seed(seed), size, style, knobs, complete)
 
     @abstractmethod
-    def photograph(
-        self,
-        eye: Eye,
-        seed: int,
-        size: Size,
-        style: StyleChoice | None,
-        knobs: Mapping[str, float],
-        *,
-        complete: bool,
-    ) -> Photograph:
+    def photograph(self, eye: Eye, asked: Asked) -> Photograph:
         """The photograph of one eye; everything given is checked."""
 
     @abstractmethod

@@ -145,11 +145,6 @@ def batches(pairs: Pairs, settings: Settings, *, epoch: int, first_step: int = 0
     )
 
 
-def whole_batch(pairs: Pairs, indices: Sequence[int], channels: int) -> Batch:
-    """Chosen pairs as they are, without augmentation."""
-    return _stack([_signed(pairs.labels[i], pairs.photographs[i], channels) for i in indices])
-
-
 def _pair(pairs: Pairs, index: int, settings: Settings, epoch: int, position: int) -> tuple[Tensor, Tensor]:
     random = np.random.default_rng([settings.training.seed, epoch, position])
     transform = draw_transform(random, flip=settings.data.flip, rotation_deg=settings.data.rotation_deg)

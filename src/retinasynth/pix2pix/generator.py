@@ -1,6 +1,6 @@
 """pix2pix as users hold it: label planes in, a photograph out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +8,7 @@ from retinasynth import images
 from retinasynth.data.batches import labels_of
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye
-from retinasynth.eye.style import StyleChoice
-from retinasynth.generator import Drawable, Generator, Size
+from retinasynth.generator import Asked, Drawable, Generator, Size
 from retinasynth.images import Mask, Photograph
 from retinasynth.pix2pix.model import Config, Model
 from retinasynth.pix2pix.photograph import generate_photograph
@@ -30,25 +29,16 @@ class Pix2Pix(Generator):
         self.name, self.config = name, model.config
         self.network = move_for_generation(model.network)
 
-    def photograph(
-        self,
-        eye: Eye,
-        seed: int,
-        size: Size,
-        style: StyleChoice | None,  # noqa: ARG002 - there is none
-        knobs: Mapping[str, float],  # noqa: ARG002 - likewise
-        *,
-        complete: bool,  # noqa: ARG002 - nothing is missing
-    ) -> Photograph:
+    def photograph(self, eye: Eye, asked: Asked) -> Photograph:
         """The photograph of one eye, as the source generates it."""
         config = self.config
         labels = labels_of(eye, config.planes, config.size_px, config.resize)
-        photograph = generate_photograph(self.network, labels, channels=config.label_channels, seed=seed)
-        if size == "model":
+        photograph = generate_photograph(self.network, labels, channels=config.label_channels, seed=asked.seed)
+        if asked.size == "model":
             return photograph
-        if size == "mask":
+        if asked.size == "mask":
             return images.unsquare_photograph(photograph, eye.size, config.resize)
-        return images.resize_photograph(photograph, (size, size))
+        return images.resize_photograph(photograph, (asked.size, asked.size))
 
     def eye_of(self, what: Drawable) -> Eye:
         """What was given, as an eye with all planes of the model, checked."""

@@ -1,15 +1,15 @@
 """The styled generator as users hold it: labels, of which many may be unknown, and a style in, a photograph out."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from retinasynth import images
 from retinasynth.eye import Eye
-from retinasynth.eye.style import StyleChoice, turned
-from retinasynth.generator import Generator, Size
+from retinasynth.eye.style import turned
+from retinasynth.generator import Asked, Generator, Size
 from retinasynth.images import Mask, Photograph
 from retinasynth.styled.encode import FramedEye, chosen_style, framed_eye
 from retinasynth.styled.model import Config, Model
@@ -46,25 +46,16 @@ class Styled(Generator):
         self._completed: tuple[bytes, Mask | None] = (b"", None)
         move_for_generation(model.network)
 
-    def photograph(
-        self,
-        eye: Eye,
-        seed: int,
-        size: Size,
-        style: StyleChoice | None,
-        knobs: Mapping[str, float],
-        *,
-        complete: bool,
-    ) -> Photograph:
+    def photograph(self, eye: Eye, asked: Asked) -> Photograph:
         """The photograph of one eye in a style; the most likely one (``"expected"``) needs no disc."""
-        choice = "sampled" if style is None else style
-        if complete and not (isinstance(choice, str) and choice == "expected"):
+        choice = "sampled" if asked.style is None else asked.style
+        if asked.complete and not (isinstance(choice, str) and choice == "expected"):
             eye = self.complete(eye)
         framed = self._framed(eye)
-        wanted, detail = chosen_style(choice, self.network.styles.cpu().numpy(), framed, seed)
-        numbers = turned(wanted, knobs).numbers
-        photograph = generate_styled(self.network, framed.layers, numbers, detail=detail, seed=seed)
-        side = self.config.size_px if size == "model" else size
+        wanted, detail = chosen_style(choice, self.network.styles.cpu().numpy(), framed, asked.seed)
+        numbers = turned(wanted, asked.knobs).numbers
+        photograph = generate_styled(self.network, framed.layers, numbers, detail=detail, seed=asked.seed)
+        side = self.config.size_px if asked.size == "model" else asked.size
         return framed.back(photograph, None if side == "mask" else (side, side))
 
     def _framed(self, eye: Eye) -> FramedEye:

@@ -196,7 +196,7 @@ def adversarial_step(fabric: Fabric, learner: Learner, batch: Batch, weights: Lo
     Where passing for real has no weight, there is no discriminator to learn or to ask.
 
     Returns:
-        The losses that the source logs, by the names of `LOSSES`.
+        The losses that the source logs, as ``loss_discriminator_real`` and so on.
     """
     masks, photographs, importance = batch
     generated = learner.generator_ddp(masks)

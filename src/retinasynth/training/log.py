@@ -15,12 +15,6 @@ from retinasynth.images import Photograph
 from retinasynth.resuming import Line, add_line, read_lines, write_lines
 
 FILE = "metrics.jsonl"
-LOSSES = {  # what is logged, and how the progress line calls it; without a discriminator the last alone
-    "loss_discriminator_real": "D real",
-    "loss_discriminator_generated": "D generated",
-    "loss_generator_adversarial": "G adversarial",
-    "loss_generator_l1": "G L1",
-}
 
 log = logging.getLogger("retinasynth")
 

@@ -1,5 +1,6 @@
 """Starting and resuming a run, of whatever is learnt: its folder, its lock, its data, its processes."""
 
+import functools
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -172,7 +173,10 @@ class Training(Generic[Settings, Loaded]):
             # The processes stop by themselves; their parent only waits.
             before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             try:
-                interrupted = fabric.launch(_in_process, self, run, settings, saved, precision)  # type: ignore[arg-type]
+                others = functools.partial(
+                    _in_process, training=self, run=run, settings=settings, saved=saved, precision=precision
+                )
+                interrupted = fabric.launch(others)
             except ProcessRaisedException as error:
                 raise RetinasynthError(f"A training process failed: {str(error).strip().splitlines()[-1]}") from error
             finally:
@@ -245,7 +249,8 @@ def _in_process(
     """Learn in this process, one of those of the run, each of which reads the data itself; True if stopped."""
     if fabric.world_size > 1:
         end_with_parent()
-    with _threads(saved.threads if saved else 0):
+    devices = [fabric.device] if fabric.device.type == "cuda" else []
+    with _threads(saved.threads if saved else 0), torch.random.fork_rng(devices):
         data = loaded or training.load(settings)
         task = training.task(fabric, settings, precision, data)
         return learn(fabric, task, run, settings, saved, precision, data.fingerprint)
