@@ -10,7 +10,7 @@ import retinasynth
 from retinasynth.data.batches import steps_per_epoch
 from retinasynth.data.layouts import DataSet
 from retinasynth.data.matching import EyeFiles
-from retinasynth.generation.train import GeneratorSettings, settings_of_preset
+from retinasynth.generation.train import GeneratorSettings
 from retinasynth.studies.comparison import (
     CONVENTIONS,
     Agreement,
@@ -26,7 +26,7 @@ from retinasynth.studies.comparison import (
     verdict,
 )
 from retinasynth.studies.runs import pictures_seen
-from retinasynth.studies.table import Row, Table, changes
+from retinasynth.studies.table import Row, Table, settings_text
 from retinasynth.tables import table_text
 
 BASELINE = "The baseline, which the others are compared with."
@@ -158,13 +158,10 @@ def summarise(
         )
         for number, row in enumerate(table.rows)
     ]
-    base = chosen[table.rows[0].name]
-    set_apart = changes(base, settings_of_preset(base.preset))
     about = {
         "Data": f"{found.folder.name}: {len(train_files)} training and {len(judges)} test pictures of "
         f"{len({files.eye for files in judges})} eyes",
-        "Settings of the baseline": f"preset {base.preset}"
-        + "".join(f", {name}={value}" for name, value in set_apart.items()),
+        "Settings of the baseline": settings_text(chosen[table.rows[0].name]),
         "Budget": _budget(rows),
         "Seeds": ", ".join(map(str, seeds)),
         "retinasynth": retinasynth.__version__,

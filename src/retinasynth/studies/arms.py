@@ -13,6 +13,7 @@ from typing import Any
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.results import Outcome
 from retinasynth.intervals import Estimate
+from retinasynth.studies.words import counted, listed
 from retinasynth.tables import table_text
 
 ALL = "all"  # real photographs
@@ -258,27 +259,6 @@ def interval_text(estimate: Estimate, *, signed: bool = False) -> str:
         '0.250 to 0.750'
     """
     return f"{figure_text(estimate.low, signed=signed)} to {figure_text(estimate.high, signed=signed)}"
-
-
-def counted(count: int, what: str) -> str:
-    """A number of things.
-
-    Example:
-        >>> counted(1, "eye"), counted(5, "eye"), counted(0, "eye")
-        ('1 eye', '5 eyes', 'no eyes')
-    """
-    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words as a sentence has them.
-
-    Example:
-        >>> listed(["1", "5", "20"])
-        '1, 5 and 20'
-    """
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def effect_sentence(effect: Effect, measure: str, name: str, of_what: str) -> str:

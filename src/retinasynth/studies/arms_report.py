@@ -11,11 +11,12 @@ from matplotlib.ticker import NullLocator
 
 from retinasynth.files import write_json, write_text
 from retinasynth.intervals import Estimate
-from retinasynth.report.page import INK, MODEL, RIVAL, RULE, WORSE, drawing, page, panel, svg
-from retinasynth.studies.arms import Arm, Effect, Point, Study, counted, figure_text, interval_text, outcome
+from retinasynth.report.page import INK, MODEL, RIVAL, RULE, drawing, page, svg
+from retinasynth.studies.arms import Arm, Effect, Point, Study, figure_text, interval_text, outcome
+from retinasynth.studies.forest import OUTCOME_COLOURS, finish_forest, forest_panel
+from retinasynth.studies.words import capital, counted
 
 TEMPLATE = Path(__file__).parent / "arms.html.jinja"
-_COLOURS = {"better": MODEL, "worse": WORSE, "undecided": RIVAL}
 _LABEL_GAP = 0.062  # of the height of the plot, between two names at its right
 # The page's own style sheet gives the plots their colours; a file that stands alone brings these along.
 _ALONE = (
@@ -46,7 +47,7 @@ def render(study: Study) -> str:
             "figures": {name: _curves(study, measure) for measure, name in study.measures.items()},
             "forests": [_forest(study, first, second) for first, second in _pairs(study.effects)],
             "groups": [(_group(study, count), _rows(study, count)) for count in [0, *study.counts]],
-            "conventions": {name[0].upper() + name[1:]: text for name, text in study.conventions.items()},
+            "conventions": {capital(name): text for name, text in study.conventions.items()},
         },
     )
 
@@ -55,8 +56,7 @@ def render(study: Study) -> str:
 
 
 def _group(study: Study, count: int) -> str:
-    title = counted(count, study.of_what)
-    return title[0].upper() + title[1:]
+    return capital(counted(count, study.of_what))
 
 
 def _rows(study: Study, count: int) -> list[dict[str, Any]]:
@@ -152,20 +152,15 @@ def _forest(study: Study, first: str, second: str) -> dict[str, str]:
     measure, name = next(iter(study.measures.items()))
     effects = [one for one in study.effects if (one.first, one.second) == (first, second)]
     with drawing():
-        figure, axes = panel(f"difference in {name}; right is better", height_inches=0.9 + 0.3 * len(effects))
-        axes.axvline(0, color=INK, linewidth=0.8)
+        figure, axes = forest_panel(f"difference in {name}; right is better", len(effects), 0.3)
         for place, effect in enumerate(reversed(effects)):
             one = effect.measures[measure]
-            colour = _COLOURS[outcome(one)]
+            colour = OUTCOME_COLOURS[outcome(one)]
             axes.plot([one.low, one.high], [place, place], color=colour, linewidth=3.5, alpha=0.55)
             axes.plot([one.mean], [place], "o", color=colour, markersize=5)
-        axes.set_ylim(-0.7, len(effects) - 0.3)
-        axes.set_yticks(range(len(effects)), [f"{effect.count} real" for effect in reversed(effects)])
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.locator_params(axis="x", nbins=4)
+        finish_forest(axes, [f"{effect.count} real" for effect in reversed(effects)])
         shown = "; ".join(f"{one.count} real {figure_text(one.measures[measure].mean, signed=True)}" for one in effects)
-        caption = f"{first[0].upper()}{first[1:]}, less {second}"
+        caption = f"{capital(first)}, less {second}"
         return {"caption": caption, "svg": svg(figure, f"{caption}: {shown}")}
 
 

@@ -25,7 +25,6 @@ from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures
 from retinasynth.files import atomic_path, write_json, write_text
 from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
-from retinasynth.images import encoded, square_photograph
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate
 from retinasynth.parallel import in_order
 from retinasynth.progress import progress
@@ -55,6 +54,7 @@ from retinasynth.studies.classifier import (
     drawn,
     fitted,
 )
+from retinasynth.studies.forest import thumbnail
 from retinasynth.studies.graded import graded, is_ill, kept_apart, stamp_of_all
 from retinasynth.studies.runs import begun_study, stopped
 from retinasynth.tables import table_text
@@ -73,7 +73,6 @@ _ILL: tuple[Mapping[str, float], ...] = (
 _NONE = dict.fromkeys(("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates"), 0)
 _CAMERA: Mapping[str, Any] = {"angle_deg": 50.0, "aperture": "cut"}
 _SIZE_PX = 512
-_SHOWN_PX = 256
 _FEWEST = 4  # photographs that are learnt from: two of each kind
 _MOST_BYTES = 10**8  # of a file of scores
 
@@ -356,14 +355,12 @@ def _pictures(training: Sequence[EyeFiles], made: Mapping[str, Mapping[Path, boo
     for ill, title in ((False, "Not to be referred"), (True, "To be referred")):
         for name, folders in made.items():
             eyes = [find_eyes(folder).eyes[0] for folder, is_one in folders.items() if is_one == ill]
-            panels[f"{title}: {name}"] = {files.name: _small(files) for files in eyes}
+            panels[f"{title}: {name}"] = {files.name: thumbnail(photograph_of(files)) for files in eyes}
         real = [files for files in training if is_ill(files) == ill][: len(_ILL)]
-        panels[f"{title}: real"] = {f"{files.name}, grade {files.grade}": _small(files) for files in real}
+        panels[f"{title}: real"] = {
+            f"{files.name}, grade {files.grade}": thumbnail(photograph_of(files)) for files in real
+        }
     return panels
-
-
-def _small(files: EyeFiles) -> bytes:
-    return encoded(square_photograph(photograph_of(files), _SHOWN_PX, "letterbox"), "JPEG")
 
 
 def _about(

@@ -48,7 +48,6 @@ from retinasynth.studies.series_report import (
     Section,
     Strip,
     asked_and_found,
-    capital,
     curves,
     figure_text,
     follows,
@@ -57,6 +56,7 @@ from retinasynth.studies.series_report import (
     recovery_table,
     write_page,
 )
+from retinasynth.studies.words import capital
 
 CUPS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 NOTCHES = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -17,6 +17,7 @@ from retinasynth.report.page import INK, MODEL, MUTED, RIVAL, RULE, drawing, pag
 from retinasynth.resuming import Line
 from retinasynth.studies.recovery import Point, Recovery
 from retinasynth.studies.series import SHOWN, SOURCES, tiles
+from retinasynth.studies.words import capital
 
 TEMPLATE = Path(__file__).parent / "series.html.jinja"
 COLOURS = {"label": MUTED, "generated": MODEL, "by_rule": RIVAL, "real": INK}
@@ -138,11 +139,6 @@ def follows(recovered: Mapping[str, Recovery]) -> str:
     share = slope.mean / most.mean
     steps = ((0.1, "does not follow"), (0.4, "hardly follows"), (0.8, "follows a part of the way"))
     return next((words for below, words in steps if share < below), "follows")
-
-
-def capital(text: str) -> str:
-    """A text that begins a line."""
-    return text[0].upper() + text[1:]
 
 
 # --- Figures in words --------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ import retinasynth
 from retinasynth.data.layouts import DataSet
 from retinasynth.data.matching import EyeFiles
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, figure_text, outcome
-from retinasynth.generation.train import GeneratorSettings, settings_of_preset
+from retinasynth.generation.train import GeneratorSettings
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.studies.runs import pictures_seen
 from retinasynth.studies.space import Search, Value
-from retinasynth.studies.table import changes
+from retinasynth.studies.table import settings_text
 
 State = Literal["finished", "pruned", "diverged", "impossible"]
 
@@ -145,11 +145,10 @@ def summarise(
             groups=[eye_of[name] for name in names],
         )
     people, eyes = len({one.subject for one in files}), len(set(eye_of.values()))
-    set_apart = changes(base, settings_of_preset(base.preset))
     about = {
         "Data": f"{found.folder.name}: {len(files)} training pictures of {eyes} eyes of {people} people",
         "Folds": f"{folds}, by person; test eyes were not used",
-        "Start": f"preset {base.preset}" + "".join(f", {name}={value}" for name, value in set_apart.items()),
+        "Start": settings_text(base),
         "Budget": f"as many pictures seen as the start sees, which with all training eyes is "
         f"{pictures_seen(base, files):,}",
         "Seed": f"{base.training.seed} for every training; for the search this and the number of the trial",

@@ -30,11 +30,10 @@ from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.results import Outcome
 from retinasynth.evaluation.subjects import test_eyes
 from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
-from retinasynth.images import Mask, encoded, mask_as_photograph, read_mask, square_photograph
+from retinasynth.images import mask_as_photograph, read_mask
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate, bootstrap_crossed
 from retinasynth.segmentation.data import labelled
 from retinasynth.segmentation.settings import SegmenterSettings
-from retinasynth.settings import flat
 from retinasynth.studies.ablate import MOST_SEEDS
 from retinasynth.studies.arms import (
     ALL,
@@ -44,14 +43,15 @@ from retinasynth.studies.arms import (
     Study,
     by_outcome,
     compared,
-    counted,
     counts_of,
     effect_sentence,
     figure_text,
     interval_text,
 )
 from retinasynth.studies.arms_report import write_study
+from retinasynth.studies.forest import thumbnail
 from retinasynth.studies.runs import begun_study, stopped
+from retinasynth.studies.table import changes
 from retinasynth.studies.utility_runs import (
     ARMS,
     BOTH,
@@ -60,12 +60,12 @@ from retinasynth.studies.utility_runs import (
     GENERATED,
     PROCEDURAL,
     REAL,
-    SHOWN_PX,
     WITH_GENERATED,
     Run,
     finished,
     planned,
 )
+from retinasynth.studies.words import counted
 from retinasynth.training.run import decisive
 
 EYES = ("1", "5", ALL)
@@ -291,32 +291,25 @@ def _pictures(
     panels = {}
     for count in counts:
         views = {
-            "Photograph": encoded(square_photograph(eye.photograph, SHOWN_PX, "letterbox"), "JPEG"),
-            "Drawn": _small(eye.planes["vessels"]),
+            "Photograph": thumbnail(eye.photograph),
+            "Drawn": thumbnail(mask_as_photograph(eye.planes["vessels"]), "PNG"),
         }
         for arm in ARMS:
             run = next((run for run in of.get((arm, 0 if arm is PROCEDURAL else count), ()) if run.seed == 0), None)
             if run:
-                views[arm.name.capitalize()] = _small(
-                    read_mask(run.folder / "found" / f"{files.name}.png", allow_empty=True)
-                )
+                found = read_mask(run.folder / "found" / f"{files.name}.png", allow_empty=True)
+                views[arm.name.capitalize()] = thumbnail(mask_as_photograph(found), "PNG")
         panels[f"{files.name}, {counted(count, OF_WHAT)}"] = views
     return panels
-
-
-def _small(mask: Mask) -> bytes:
-    """A mask as a greyscale picture, averaged, so that thin vessels stay."""
-    return encoded(square_photograph(mask_as_photograph(mask), SHOWN_PX, "letterbox"), "PNG")
 
 
 def _about(
     data: Path, training: Sequence[EyeFiles], judges: Sequence[EyeFiles], base: SegmenterSettings, generator: str
 ) -> dict[str, str]:
-    usual = flat(SegmenterSettings.from_preset(base.preset))
-    changed = [f"{name}={value}" for name, value in flat(base).items() if usual[name] != value]
+    changed = changes(base, SegmenterSettings.from_preset(base.preset)).items()
     return {
         "Data": f"{data.name}: {len(training)} training eyes, {len(judges)} test eyes of "
         f"{len({files.subject for files in judges})} people",
-        "Settings": f"segmenter preset {base.preset}; {', '.join(changed)}",
+        "Settings": f"segmenter preset {base.preset}; {', '.join(f'{name}={value}' for name, value in changed)}",
         "Generator": str(generator),
     }

@@ -21,8 +21,10 @@ from retinasynth.segmentation import train as segmentation
 from retinasynth.segmentation.model import load_segmenter
 from retinasynth.segmentation.predict import found_planes, predict
 from retinasynth.segmentation.settings import SegmenterSettings
-from retinasynth.studies.arms import Arm, counted
+from retinasynth.studies.arms import Arm
+from retinasynth.studies.forest import THUMBNAIL_PX
 from retinasynth.studies.runs import drop_weights
+from retinasynth.studies.words import counted
 from retinasynth.training import checkpoint as checkpoints
 
 # What all runs share. Small, so that one takes a minute or two of one core; chosen on training eyes alone.
@@ -44,7 +46,6 @@ BUDGET = (
 )
 _PLAIN = ("flip=false", "rotation_deg=0", "zoom=1", "stretch=0", "photometric=0")
 _ONE_LOOK: tuple[tuple[int, ...], ...] = ((),)
-SHOWN_PX = 256
 
 PROCEDURAL = Arm("procedural only", has_synthetic=True, is_strong=False)
 REAL = Arm("real only", has_synthetic=False, is_strong=False)
@@ -194,5 +195,5 @@ def bring_to_end(run: Run, *, judges: Sequence[EyeFiles]) -> None:
 def _shown(mask: Mask) -> tuple[int, int]:
     """The size at which what was found is kept for the report."""
     height, width = mask.shape
-    scale = min(1.0, 2 * SHOWN_PX / max(height, width))
+    scale = min(1.0, 2 * THUMBNAIL_PX / max(height, width))
     return max(1, round(scale * height)), max(1, round(scale * width))

@@ -45,7 +45,6 @@ from retinasynth.studies.series_report import (
     Table,
     asked_and_found,
     by_class,
-    capital,
     cell,
     figure_text,
     follows,
@@ -65,6 +64,7 @@ from retinasynth.studies.vessel_signs import (
     measured_in,
     of_kind,
 )
+from retinasynth.studies.words import capital
 
 SIGNS: dict[str, tuple[float, ...]] = {
     "narrowing": (1.0, 0.9, 0.8, 0.7, 0.6),  # share of their calibre that arteries keep

@@ -11,7 +11,8 @@ from retinasynth.images import Photograph
 from retinasynth.studies import glaucoma, vascular, vessel_signs
 from retinasynth.studies.recovery import Point
 from retinasynth.studies.series import SHOWN, halved
-from retinasynth.studies.series_report import asked_and_found, capital
+from retinasynth.studies.series_report import asked_and_found
+from retinasynth.studies.words import capital
 from retinasynth.studio import markup
 from retinasynth.studio import view_model as wishes
 from retinasynth.studio.controls import connect, eye_number, next_seed, seed_of, styles
