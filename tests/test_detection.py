@@ -1,4 +1,4 @@
-"""A study of disease detection: who is judged, near-duplicates, the classifier, its interval, and what it says."""
+"""A study of disease detection: which photographs, near-duplicates, the classifier, its interval, and what it says."""
 
 import csv
 import json
@@ -64,7 +64,7 @@ def clouds(count: int, seed: int, apart: float = 2.0, dimensions: int = 30) -> D
     return Described(rows.astype(np.float32), ill)
 
 
-# --- Who is judged -----------------------------------------------------------------------------------------------
+# --- Photographs -------------------------------------------------------------------------------------------------
 
 
 def test_photographs_have_their_side_and_whether_they_are_to_be_referred(tmp_path):

@@ -115,16 +115,16 @@ def test_a_study_that_was_stopped_goes_on_and_finds_the_same(done, phantoms, sty
 
 
 def test_a_run_goes_on_from_its_checkpoint(phantoms, tmp_path, monkeypatch):
-    judges = find_eyes(phantoms).split("test")
+    test_files = find_eyes(phantoms).split("test")
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *TINY])
     run = planned(phantoms, find_eyes(phantoms).split("train"), tmp_path, base, [1], 1, tmp_path, None)[1]
-    judge = runs_module.load_segmenter
+    load = runs_module.load_segmenter
     monkeypatch.setattr(runs_module, "load_segmenter", lambda _: 1 / 0)
-    with pytest.raises(ZeroDivisionError):  # stopped between training and judging
-        bring_to_end(run, judges=judges)
-    monkeypatch.setattr(runs_module, "load_segmenter", judge)
+    with pytest.raises(ZeroDivisionError):  # stopped between training and evaluation
+        bring_to_end(run, test_files=test_files)
+    monkeypatch.setattr(runs_module, "load_segmenter", load)
     monkeypatch.setattr(runs_module.segmentation, "train", lambda *_: 1 / 0)  # nothing is trained anew
-    bring_to_end(run, judges=judges)
+    bring_to_end(run, test_files=test_files)
     assert len(json.loads((run.folder / "figures.json").read_text())) == 2
 
 

@@ -60,15 +60,15 @@ def ablate(
     found = find_eyes(data)
     chosen = table.settings(preset, overrides)
     base = next(iter(chosen.values()))
-    train_files, judges = found.split("train"), test_eyes(found)
-    refuse_leaks(train_files, judges)
+    train_files, test_files = found.split("train"), test_eyes(found)
+    refuse_leaks(train_files, test_files)
     budget = pictures_seen(base, train_files)
     chosen = {name: with_budget(settings, train_files, budget) for name, settings in chosen.items()}
     plan = {
         "rows": {name: decisive(settings) for name, settings in chosen.items()},
         "data": {
             "training pairs": load_pairs(train_files, SIZE_PX, planes=base.needed_planes).fingerprint,
-            "test pairs": load_pairs(judges, SIZE_PX).fingerprint,
+            "test pairs": load_pairs(test_files, SIZE_PX).fingerprint,
         },
         "seeds": seeds,
     }

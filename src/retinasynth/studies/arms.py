@@ -83,7 +83,7 @@ class Study:
         conventions: what the words mean.
         about: data, settings, version.
         pictures: panels of the report: caption, and pictures (PNG or JPEG bytes) by what they show.
-        pictures_note: what stands below them.
+        pictures_note: text below them.
     """
 
     title: str
@@ -219,7 +219,7 @@ def by_outcome(effects: Sequence[Effect], arm: Arm, measure: str, words: Mapping
     """With how many real photographs an arm is better, worse or neither: "help with 1 and 5".
 
     Args:
-        effects: differences; those of `arm` are told.
+        effects: differences; only those of `arm` count.
         arm: that is compared.
         measure: the one that is spoken of.
         words: for each outcome, in the order of the sentence.

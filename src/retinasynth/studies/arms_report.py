@@ -18,7 +18,7 @@ from retinasynth.studies.words import capital, counted
 
 TEMPLATE = Path(__file__).parent / "arms.html.jinja"
 _LABEL_GAP = 0.062  # of the height of the plot, between two names at its right
-# The page's own style sheet gives the plots their colours; a file that stands alone brings these along.
+# The page's own style sheet gives the plots their colours; a file of its own brings these along.
 _ALONE = (
     "--paper: #fbfaf7; --ink: #1c1a17; --muted: #69635a; --rule: #ddd7cc; --model: #0b6b63; --rival: #8a8175; "
     "--worse: #b3401f"
@@ -110,8 +110,8 @@ def _curves(study: Study, measure: str) -> str:
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
         _name_lines(axes, ends)
-        said = "; ".join(f"{arm.name} ends at {figure_text(mean)}" for mean, arm in ends)
-        return svg(figure, f"{name} against the number of {study.of_what}s: {said}")
+        label = "; ".join(f"{arm.name} ends at {figure_text(mean)}" for mean, arm in ends)
+        return svg(figure, f"{name} against the number of {study.of_what}s: {label}")
 
 
 def _of(study: Study, arm: Arm) -> list[Point]:

@@ -30,18 +30,18 @@ class Described:
     is_ill: NDArray[np.bool_]
 
     def standardised(self, as_of: "Described | None" = None) -> "Described":
-        """Every feature with mean 0 and at most a deviation of 1.
+        """Every feature with mean 0 and at most a standard deviation of 1.
 
-        To its deviation, the median deviation of all features is added in quadrature (as to each gene's in V. Tusher et
-        al., PNAS 98(9), 2001): among twenty photographs many a feature hardly varies by chance, and would elsewhere
+        To its standard deviation, the median one of all features is added in quadrature (as to each gene's in V. Tusher
+        et al., PNAS 98(9), 2001): among twenty photographs many a feature hardly varies by chance, and would elsewhere
         outweigh all others.
 
         Args:
-            as_of: photographs that set mean and deviation; else these.
+            as_of: photographs that set mean and standard deviation; else these.
         """
         rows = (as_of or self).rows.astype(np.float64)
-        deviation = rows.std(axis=0)
-        steady = np.hypot(deviation, np.median(deviation)) + 1e-6
+        spread = rows.std(axis=0)
+        steady = np.hypot(spread, np.median(spread)) + 1e-6
         return Described(((self.rows - rows.mean(axis=0)) / steady).astype(np.float32), self.is_ill)
 
 
@@ -72,11 +72,11 @@ def fitted(real: Described | None, synthetic: Described | None, choice: Choice) 
         synthetic: synthetic ones; together they count `Choice.weight` times as much as the real ones.
         choice: how.
     """
-    parts = [(real, 1.0)] if real else []
+    kinds = [(real, 1.0)] if real else []
     if synthetic:
-        parts.append((synthetic, choice.weight * len(real.rows) / len(synthetic.rows) if real else 1.0))
-    rows, ill = (np.concatenate(list(of)) for of in zip(*((part.rows, part.is_ill) for part, _ in parts), strict=True))
-    weights = np.concatenate([np.full(len(part.rows), weight) for part, weight in parts])
+        kinds.append((synthetic, choice.weight * len(real.rows) / len(synthetic.rows) if real else 1.0))
+    rows, ill = (np.concatenate(list(of)) for of in zip(*((kind.rows, kind.is_ill) for kind, _ in kinds), strict=True))
+    weights = np.concatenate([np.full(len(kind.rows), weight) for kind, weight in kinds])
     return LogisticRegression(C=choice.strength, solver="newton-cholesky", tol=1e-3).fit(rows, ill, weights)
 
 
@@ -88,21 +88,21 @@ def chosen(real: Described | None, synthetic: Described | None, seed: int) -> Ch
         synthetic: learnt from in every fold, where there are real ones.
         seed: of the folds.
     """
-    judged = real or synthetic
-    if judged is None:
+    scored = real or synthetic
+    if scored is None:
         raise ValueError("nothing to learn from")
-    folds = min(FOLDS, int(np.bincount(judged.is_ill, minlength=2).min()))
-    divisions = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(judged.rows, judged.is_ill))
+    folds = min(FOLDS, int(np.bincount(scored.is_ill, minlength=2).min()))
+    divisions = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(scored.rows, scored.is_ill))
     best, least = Choice(STRENGTHS[0]), np.inf
     for strength in STRENGTHS:
         for weight in WEIGHTS if real and synthetic else (1.0,):
             choice = Choice(strength, weight)
             losses = []
             for others, these in divisions:
-                part = Described(judged.rows[others], judged.is_ill[others])
+                part = Described(scored.rows[others], scored.is_ill[others])
                 model = fitted(part, synthetic, choice) if real else fitted(None, part, choice)
                 losses.append(
-                    log_loss(judged.is_ill[these], model.predict_proba(judged.rows[these])[:, 1], labels=[False, True])
+                    log_loss(scored.is_ill[these], model.predict_proba(scored.rows[these])[:, 1], labels=[False, True])
                 )
             if np.mean(losses) < least:
                 best, least = choice, float(np.mean(losses))

@@ -300,7 +300,7 @@ def agreement(
 
 
 def measure_name(measure: str) -> str:
-    """A measure as people call it."""
+    """What a measure is called in reports."""
     return NAMES.get(measure, measure.replace("_", " "))
 
 

@@ -144,17 +144,17 @@ def detection(
     workers = whole_number(workers, "workers", most=MOST_WORKERS)
     if features not in FEATURES:
         raise SettingError(f"--features is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
-    look = FEATURES[features]()
-    training, judged = graded(data)
+    network = FEATURES[features]()
+    training, test_files = graded(data)
     plan = {
         "features": features,
         "synthetic": synthetic,
         "parameters": dict(parameters or _CAMERA),
-        "data": {side: stamp_of_all(files) for side, files in (("training", training), ("test", judged))},
+        "data": {side: stamp_of_all(files) for side, files in (("training", training), ("test", test_files))},
         "draws": draws,
     }
     with begun_study(out, plan, may_grow="draws", what="a study of detection"):
-        training = [training[index] for index in kept_apart(training, judged)]
+        training = [training[index] for index in kept_apart(training, test_files)]
         numbers = counts_of(
             counts,
             len(training),
@@ -164,13 +164,15 @@ def detection(
             what="graded training photographs without near-duplicates",
         )
         made = _synthetic(out, synthetic, generator, dict(parameters or _CAMERA), workers)
-        real, test = (_described(out, name, files, look) for name, files in (("training", training), ("test", judged)))
-        kinds = {name: _of_kind(out, name, folders, look) for name, folders in made.items()}
+        real, test = (
+            _described(out, name, files, network) for name, files in (("training", training), ("test", test_files))
+        )
+        kinds = {name: _of_kind(out, name, folders, network) for name, folders in made.items()}
         with stopped(out):
             scores = _scores(out, real, test, kinds, numbers, draws)
-        about = _about(data, training, judged, look, generator, synthetic)
+        about = _about(data, training, test_files, network, generator, synthetic)
         study = _summarise(scores, test, draws, _pictures(training, made), about)
-        write_text(out / "scores.csv", _scores_csv(scores, judged))
+        write_text(out / "scores.csv", _scores_csv(scores, test_files))
         write_study(study, out, "detection")
     return study
 
@@ -201,7 +203,7 @@ def _synthetic(
     return made
 
 
-def _described(out: Path, name: str, files: Sequence[EyeFiles], look: Features) -> Described:
+def _described(out: Path, name: str, files: Sequence[EyeFiles], network: Features) -> Described:
     """What a network sees in photographs; kept in ``features/``."""
     path = out / "features" / f"{name}.npy"
     try:
@@ -211,7 +213,7 @@ def _described(out: Path, name: str, files: Sequence[EyeFiles], look: Features) 
     if len(kept) != len(files) or not np.isfinite(kept).all():
         rows = []
         with progress(f"Describing {name}", len(files)) as advance:
-            for number, row in enumerate(in_order(look, map(photograph_of, files)), start=1):
+            for number, row in enumerate(in_order(network, map(photograph_of, files)), start=1):
                 rows.append(row)
                 advance(number, "")
         kept = np.stack(rows)
@@ -220,13 +222,14 @@ def _described(out: Path, name: str, files: Sequence[EyeFiles], look: Features) 
     return Described(kept, np.array([is_ill(one) for one in files]))
 
 
-def _of_kind(out: Path, name: str, folders: Mapping[Path, bool], look: Features) -> Described:
-    parts = [
-        (_described(out, f"{name}-{folder.name}", find_eyes(folder).eyes, look).rows, ill)
+def _of_kind(out: Path, name: str, folders: Mapping[Path, bool], network: Features) -> Described:
+    described = [
+        (_described(out, f"{name}-{folder.name}", find_eyes(folder).eyes, network).rows, ill)
         for folder, ill in folders.items()
     ]
     return Described(
-        np.concatenate([rows for rows, _ in parts]), np.concatenate([np.full(len(rows), ill) for rows, ill in parts])
+        np.concatenate([rows for rows, _ in described]),
+        np.concatenate([np.full(len(rows), ill) for rows, ill in described]),
     )
 
 
@@ -364,24 +367,29 @@ def _pictures(training: Sequence[EyeFiles], made: Mapping[str, Mapping[Path, boo
 
 
 def _about(
-    data: Path, training: Sequence[EyeFiles], judged: Sequence[EyeFiles], look: Features, generator: str, synthetic: int
+    data: Path,
+    training: Sequence[EyeFiles],
+    test_files: Sequence[EyeFiles],
+    network: Features,
+    generator: str,
+    synthetic: int,
 ) -> dict[str, str]:
-    ill = [sum(map(is_ill, files)) for files in (training, judged)]
+    ill = [sum(map(is_ill, files)) for files in (training, test_files)]
     return {
         "Data": f"{data.name}: {len(training)} training photographs without twins ({ill[0]} to be referred), "
-        f"{len(judged)} test photographs ({ill[1]} to be referred)",
-        "Features": look.name,
+        f"{len(test_files)} test photographs ({ill[1]} to be referred)",
+        "Features": network.name,
         "Synthetic eyes": f"{synthetic} with lesions of moderate retinopathy and more, {synthetic} without lesions or "
         "with a few microaneurysms",
         "Generator": generator,
     }
 
 
-def _scores_csv(scores: Scores, judged: Sequence[EyeFiles]) -> str:
+def _scores_csv(scores: Scores, test_files: Sequence[EyeFiles]) -> str:
     rows = [
         [files.name, files.grade, arm.name, count, draw, score]
         for (arm, count), draws in scores.items()
         for draw, of_draw in enumerate(draws)
-        for files, score in zip(judged, of_draw, strict=True)
+        for files, score in zip(test_files, of_draw, strict=True)
     ]
     return table_text(["name", "grade", "arm", "count", "draw", "score"], rows)

@@ -84,7 +84,7 @@ class GlaucomaStudy:
     Attributes:
         model: name of the generator.
         seed: of the first eye.
-        lines: of the eyes of the series, as they stand in the manifest.
+        lines: of the eyes of the series, as the manifest has them.
         cups: recovery of the vertical cup-to-disc ratio, by source of `retinasynth.studies.series.SOURCES`.
         rims: recovery of the narrowest rim in the series of notches, likewise.
         screenings: by whose eyes: ``"generated"``, ``"label"`` (the exact ratios of the same eyes), and ``"real"``.
@@ -137,8 +137,8 @@ class GlaucomaStudy:
         ]
         if "real" in self.screenings:
             means = self.screenings["real"].means.items()
-            told = ", ".join(f"{group} {figure_text(mean)}" for group, mean in means)
-            sentences.append(f"Real photographs: mean ratio {told}; area under the curve {auc['real']}.")
+            of_groups = ", ".join(f"{group} {figure_text(mean)}" for group, mean in means)
+            sentences.append(f"Real photographs: mean ratio {of_groups}; area under the curve {auc['real']}.")
         return sentences
 
 
@@ -333,14 +333,14 @@ def _write_report(
     ratios = {source: points_of(cups, "asked", f"ratio_{source}") for source in SOURCES}
     depths = {source: points_of(notches, "asked", f"rim_{source}") for source in SOURCES}
     names = SOURCES | {"real": "real photographs"}
-    told = {source: one for source, one in study.screenings.items() if one.auc is not None}
+    known = {source: one for source, one in study.screenings.items() if one.auc is not None}
     lines = {
         source: (names[source], *curve(one.ratios["glaucoma"], one.ratios["healthy"]), figure_text(one.auc))
-        for source, one in told.items()
+        for source, one in known.items()
     }
     dots = [
         groups(capital(names[source]), "measured cup-to-disc ratio", one.ratios, COLOURS[source])
-        for source, one in told.items()
+        for source, one in known.items()
         if source != "label"
     ]
     strips: dict[str, list[Strip]] = {"cup": [], "notch": []}

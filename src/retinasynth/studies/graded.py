@@ -1,4 +1,4 @@
-"""Photographs with grades of retinopathy: which are learnt from, and which are judged."""
+"""Photographs with grades of retinopathy: those for training and those for the test."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ def stamp_of_all(files: Sequence[EyeFiles]) -> str:
 
 
 def kept_apart(training: Sequence[EyeFiles], test: Sequence[EyeFiles]) -> list[int]:
-    """Which training photographs show no retina of a test photograph, nor one that stands before them."""
+    """Which training photographs show no retina of a test photograph, nor that of one before them."""
     sketches = []
     both = [*training, *test]
     with progress("Looking for near-duplicates", len(both)) as advance, ThreadPoolExecutor(THREADS) as pool:
@@ -65,7 +65,7 @@ def kept_apart(training: Sequence[EyeFiles], test: Sequence[EyeFiles]) -> list[i
 
 def without_near_duplicates(training: Sequence[Sketch], test: Sequence[Sketch]) -> list[int]:
     """Places of the training photographs that show no retina of a test photograph, nor of one before them."""
-    out = {twins.second for twins in find_twins(training)} | {
-        twins.first for twins in find_twins_between(training, test)
+    left_out = {pair.second for pair in find_twins(training)} | {
+        pair.first for pair in find_twins_between(training, test)
     }
-    return [index for index in range(len(training)) if index not in out]
+    return [index for index in range(len(training)) if index not in left_out]

@@ -50,6 +50,7 @@ def with_budget(settings: GeneratorSettings, pairs: Sized, pictures: int) -> Gen
     step of four pictures is one step, not four.
 
     Example:
+        >>> from retinasynth.pix2pix.settings import Settings
         >>> pairs = range(80)
         >>> four = Settings().with_overrides(["training.batch_size=4", "epochs=1"])
         >>> with_budget(four, pairs, pictures_seen(Settings(), pairs)).training.epochs

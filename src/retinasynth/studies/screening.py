@@ -1,4 +1,4 @@
-"""Two groups of eyes, healthy and glaucomatous, told apart by one measured number."""
+"""Two groups of eyes, healthy and glaucomatous, separated by one measured ratio."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _HRF = re.compile(r"\d+_(h|g)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Screening:
-    """Two groups of eyes, told apart by a measured ratio.
+    """Two groups of eyes, separated by a measured ratio.
 
     Attributes:
         ratios: the ratios of each of `GROUPS`.
@@ -48,7 +48,7 @@ class Screening:
 
 
 def screening(members: Sequence[tuple[str, float | None]]) -> Screening:
-    """How well groups are told apart.
+    """How well a measured ratio separates two groups.
 
     Args:
         members: the group of each eye, and its measured ratio; None where nothing could be measured.

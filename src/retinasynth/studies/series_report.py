@@ -34,7 +34,7 @@ Values = NDArray[np.float64]
 
 
 class Plot(NamedTuple):
-    """A drawing with what stands above it."""
+    """A drawing with its caption."""
 
     caption: str
     svg: str
@@ -58,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Attributes:
         title: its heading.
@@ -145,7 +145,7 @@ def follows(recovered: Mapping[str, Recovery]) -> str:
 
 
 def figure_text(figure: Estimate | None, decimals: int = 2, *, signed: bool = False) -> str:
-    """A figure with its interval, as it stands in a sentence.
+    """A figure with its interval, as sentences have it.
 
     Example:
         >>> figure_text(Estimate(0.5, 0.25, 0.75, 8))
@@ -155,7 +155,7 @@ def figure_text(figure: Estimate | None, decimals: int = 2, *, signed: bool = Fa
 
 
 def cell(figure: Estimate | None, decimals: int = 2, *, signed: bool = False) -> tuple[str, str]:
-    """A figure and its interval, as they stand in a table."""
+    """A figure and its interval, as tables have them."""
     if figure is None:
         return "unknown", ""
     sign = "+" if signed else ""

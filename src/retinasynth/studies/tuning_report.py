@@ -83,8 +83,8 @@ def _importances(tuning: Tuning) -> str:
         axes.barh([name for name, _ in items], [share for _, share in items], color=MODEL, height=0.55)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        told = ", ".join(f"{name} {share:.2f}" for name, share in tuning.importances.items())
-        return svg(figure, f"Importance of each setting: {told}")
+        shown = ", ".join(f"{name} {share:.2f}" for name, share in tuning.importances.items())
+        return svg(figure, f"Importance of each setting: {shown}")
 
 
 def _setting(tuning: Tuning, name: str, search: Search) -> dict[str, str]:

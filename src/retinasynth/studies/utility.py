@@ -5,7 +5,7 @@
     retinasynth utility --data EYES --out STUDY --seeds 5             # later: two more seeds of the same
 
 Run again, it goes on where it stopped. Every segmenter has the same network, optimiser and number of steps, starts from
-nothing, and is judged on the same test eyes. ``runs/EYES/ARM/seed-N`` hold settings, log and figures of each;
+nothing, and is evaluated on the same test eyes. ``runs/EYES/ARM/seed-N`` hold settings, log and figures of each;
 ``utility.json``, ``utility.csv``, ``figure.svg`` and ``report.html`` are written anew after each seed.
 """
 
@@ -108,12 +108,12 @@ def utility(
     overrides: Sequence[str] = (),
     workers: int = 1,
 ) -> Study:
-    """Train and judge a segmenter for each arm, number of real eyes and seed.
+    """Train and evaluate a segmenter for each arm, number of real eyes and seed.
 
     Args:
         data: a data set with vessels, and a training and a test split.
         out: a new or empty folder, or that of the same study to go on with; then `seeds` and `eyes` may differ.
-        eyes: numbers of real training eyes, or ``all``; with ``all``, the generator stands in the comparison.
+        eyes: numbers of real training eyes, or ``all``; with ``all``, the generator is in the comparison.
         seeds: how many runs of each arm.
         synthetic: how many grown eyes; the same ones for both kinds of synthetic photographs.
         generator: that photographs them, beside rendering: a bundled one, a run or a model folder.
@@ -132,18 +132,18 @@ def utility(
     found = find_eyes(data)
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *overrides])
     training = labelled(str(data), base.data.planes)
-    judges = [files for files in test_eyes(found) if files.photograph and files.has(["vessels"])]
+    test_files = [files for files in test_eyes(found) if files.photograph and files.has(["vessels"])]
     counts = counts_of(
         eyes, len(training), flag="--eyes", least=1, where=found.folder, what="training eyes with vessels"
     )
-    refuse_leaks(training, judges)
+    refuse_leaks(training, test_files)
     grown = GrownSet(_FIRST_SEED, base.data.field_px, people, "natural", dict(parameters or {}))
     plan = {
         "settings": decisive(base),
         "synthetic": {"eyes": synthetic, "people": people, "parameters": dict(parameters or {})},
         "data": {
             "training eyes": load_frames(training, base.data.field_px, base.data.planes).fingerprint,
-            "test eyes": load_frames(judges, base.data.field_px, base.data.planes).fingerprint,
+            "test eyes": load_frames(test_files, base.data.field_px, base.data.planes).fingerprint,
         },
         "seeds": seeds,
     }
@@ -157,7 +157,9 @@ def utility(
             generated = _learnt_from(out, "generated")
         procedural = _learnt_from(out, "procedural")
         runs = planned(found.folder, training, out, base, counts, seeds, procedural, generated)
-        return _all(runs, judges, out, seeds, workers, about=_about(found.folder, training, judges, base, generator))
+        return _all(
+            runs, test_files, out, seeds, workers, about=_about(found.folder, training, test_files, base, generator)
+        )
 
 
 def _learnt_from(out: Path, kind: str) -> Path:
@@ -167,14 +169,20 @@ def _learnt_from(out: Path, kind: str) -> Path:
 
 
 def _all(
-    runs: Sequence[Run], judges: Sequence[EyeFiles], out: Path, seeds: int, workers: int, *, about: Mapping[str, str]
+    runs: Sequence[Run],
+    test_files: Sequence[EyeFiles],
+    out: Path,
+    seeds: int,
+    workers: int,
+    *,
+    about: Mapping[str, str],
 ) -> Study:
-    with stopped(out), contextlib.closing(finished(runs, judges, workers)) as done:
+    with stopped(out), contextlib.closing(finished(runs, test_files, workers)) as done:
         for seed in range(seeds):
             ours = [run for run in runs if run.seed <= seed]
             for _ in range(len(ours) // (seed + 1)):
                 next(done)
-            study = summarise(ours, judges, about)
+            study = summarise(ours, test_files, about)
             write_study(study, out, "utility")
     return study
 
@@ -187,13 +195,13 @@ class _Measured:
     """The figures of one arm at one number of eyes: ``float (seeds, test eyes)`` by measure."""
 
     source: str
-    people: tuple[str, ...]
+    subjects: tuple[str, ...]
     values: Mapping[str, NDArray[np.float64]]
 
     def estimates(self, other: "_Measured | None" = None) -> dict[str, Estimate]:
         """Means with intervals, or those of the differences to another."""
         return {
-            name: bootstrap_crossed(values - other.values[name] if other else values, groups=self.people)
+            name: bootstrap_crossed(values - other.values[name] if other else values, groups=self.subjects)
             for name, values in self.values.items()
         }
 
@@ -217,12 +225,12 @@ def _measured(runs: Sequence[Run]) -> _Measured:
     return _Measured(runs[0].source, tuple(row[0] for row in tables[0]), values)
 
 
-def summarise(runs: Sequence[Run], judges: Sequence[EyeFiles], about: Mapping[str, str]) -> Study:
+def summarise(runs: Sequence[Run], test_files: Sequence[EyeFiles], about: Mapping[str, str]) -> Study:
     """Compare the arms over runs that are finished.
 
     Args:
         runs: the same arms and numbers of every seed.
-        judges: the test eyes, for the pictures.
+        test_files: the test eyes, for the pictures.
         about: data and settings, in words.
 
     Raises:
@@ -250,7 +258,7 @@ def summarise(runs: Sequence[Run], judges: Sequence[EyeFiles], about: Mapping[st
         effects=effects,
         conventions=CONVENTIONS,
         about={**about, "Seeds": str(seeds), "Version": retinasynth.__version__},
-        pictures=_pictures(of, judges, counts),
+        pictures=_pictures(of, test_files, counts),
         pictures_note="The test eye in the middle by Dice of real + classical; vessels as found with the first seed.",
     )
 
@@ -280,11 +288,11 @@ def _shares(points: Sequence[Point], most: int) -> list[str]:
 
 
 def _pictures(
-    of: Mapping[Place, Sequence[Run]], judges: Sequence[EyeFiles], counts: Sequence[int]
+    of: Mapping[Place, Sequence[Run]], test_files: Sequence[EyeFiles], counts: Sequence[int]
 ) -> dict[str, dict[str, bytes]]:
-    """For the middle test eye, by number of real eyes, its photograph, what people drew, and what each arm found."""
+    """The middle test eye by number of real eyes: its photograph, its reference vessels, and what each arm found."""
     ranked = np.argsort(_measured(of[CLASSICAL, counts[0]]).values["dice"].mean(axis=0))
-    files = judges[int(ranked[len(ranked) // 2])]
+    files = test_files[int(ranked[len(ranked) // 2])]
     eye = read_eye(files.with_planes_alone(["vessels"]))
     if eye.photograph is None:
         return {}
@@ -304,12 +312,12 @@ def _pictures(
 
 
 def _about(
-    data: Path, training: Sequence[EyeFiles], judges: Sequence[EyeFiles], base: SegmenterSettings, generator: str
+    data: Path, training: Sequence[EyeFiles], test_files: Sequence[EyeFiles], base: SegmenterSettings, generator: str
 ) -> dict[str, str]:
     changed = changes(base, SegmenterSettings.from_preset(base.preset)).items()
     return {
-        "Data": f"{data.name}: {len(training)} training eyes, {len(judges)} test eyes of "
-        f"{len({files.subject for files in judges})} people",
+        "Data": f"{data.name}: {len(training)} training eyes, {len(test_files)} test eyes of "
+        f"{len({files.subject for files in test_files})} people",
         "Settings": f"segmenter preset {base.preset}; {', '.join(f'{name}={value}' for name, value in changed)}",
         "Generator": str(generator),
     }

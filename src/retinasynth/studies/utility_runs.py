@@ -58,7 +58,7 @@ ARMS = (REAL, CLASSICAL, BOTH, PROCEDURAL, WITH_GENERATED, GENERATED)
 
 @dataclass(frozen=True)
 class Run:
-    """One segmenter to train and judge.
+    """One segmenter to train and evaluate.
 
     Attributes:
         arm: what it learns from.
@@ -132,9 +132,9 @@ def _run(
     return Run(arm, count, seed, place, tuple(data), settings.with_overrides([f"training.seed={seed}"]), source)
 
 
-def finished(runs: Sequence[Run], judges: Sequence[EyeFiles], workers: int) -> Generator[None]:
+def finished(runs: Sequence[Run], test_files: Sequence[EyeFiles], workers: int) -> Generator[None]:
     """Yields once for each run, in order, when it is finished."""
-    bring = functools.partial(bring_to_end, judges=judges)
+    bring = functools.partial(bring_to_end, test_files=test_files)
     if workers == 1:
         begin = stages("Run", len(runs))
         for number, run in enumerate(runs, start=1):
@@ -155,12 +155,12 @@ def _quietly(bring: functools.partial[None], run: Run) -> None:
         bring(run)
 
 
-def bring_to_end(run: Run, *, judges: Sequence[EyeFiles]) -> None:
-    """Train and judge one segmenter, from wherever it is; its weights are removed in the end.
+def bring_to_end(run: Run, *, test_files: Sequence[EyeFiles]) -> None:
+    """Train and evaluate one segmenter, from wherever it is; its weights are removed in the end.
 
     Args:
         run: what to do.
-        judges: test eyes with photographs and vessels.
+        test_files: test eyes with photographs and vessels.
 
     Raises:
         InterruptedRunError: the user stopped it; called again it goes on.
@@ -177,7 +177,7 @@ def bring_to_end(run: Run, *, judges: Sequence[EyeFiles]) -> None:
         segmentation.train(run.data, place, run.settings)
     model = load_segmenter(place / "model")
     rows = []
-    for files in judges:
+    for files in test_files:
         eye = read_eye(files.with_planes_alone(["vessels", "fov"]))
         if eye.photograph is None:
             continue

@@ -107,7 +107,7 @@ class VascularStudy:
     Attributes:
         model: name of the generator.
         seed: of the first eye.
-        lines: of the eyes, as they stand in the manifest.
+        lines: of the eyes, as the manifest has them.
         signs: recovery of each biomarker, by sign and by source of `retinasynth.studies.series.SOURCES`.
         found: by source and width (`WIDTH_NAMES`), the share of arteries that is found in photographs before narrowing.
         calibres: by source and width, recovery of the calibre of arteries, in micrometres, in the series of narrowing.

@@ -37,7 +37,7 @@ Numbers = NDArray[np.float64]
 
 
 def of_kind(found: Mask, eye: Eye) -> Eye:
-    """An eye's label map with found vessels instead of its own, told into arteries and veins by the labels nearby.
+    """An eye's label map with found vessels instead of its own, divided into arteries and veins by the labels nearby.
 
     Args:
         found: ``bool (height, width)``.
@@ -46,9 +46,9 @@ def of_kind(found: Mask, eye: Eye) -> Eye:
     scale = eye.geometry.pixels_per_disc_diameter if eye.geometry else 0.0
     away = {kind: ndimage.distance_transform_edt(~eye.planes[kind]) for kind in ("arteries", "veins")}
     nearest = np.minimum(away["arteries"], away["veins"])
-    told = {kind: found & (one <= nearest) & (one <= NEAR_DD * scale) for kind, one in away.items()}
+    kinds = {kind: found & (one <= nearest) & (one <= NEAR_DD * scale) for kind, one in away.items()}
     rest = {plane: eye.planes[plane] for plane in ("disc", "fov")}
-    return Eye(eye.name, {"vessels": found, **told, **rest}, geometry=eye.geometry)
+    return Eye(eye.name, {"vessels": found, **kinds, **rest}, geometry=eye.geometry)
 
 
 def calibre_swing(veins: Mask, pixels_per_dd: float) -> float | None:
