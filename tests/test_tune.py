@@ -145,7 +145,7 @@ def test_folds_keep_persons_apart_and_are_of_about_one_size(phantoms):
     assert sum(map(len, whose)) == 7
     assert max(map(len, parts)) - min(map(len, parts)) <= 2
     assert deal(files[::-1], 3) == parts
-    with pytest.raises(SettingError, match="folds is 8, and the training split has 7 people"):
+    with pytest.raises(SettingError, match="folds is 8, and the training split has 7 subjects"):
         deal(files, 8)
 
 
@@ -324,7 +324,7 @@ def test_the_best_trial_follows_the_direction_of_the_measure():
 def test_a_measure_that_does_not_exist_and_a_missing_extra_are_named(phantoms, tmp_path, monkeypatch):
     with pytest.raises(SettingError, match="no measure 'sim'; did you mean 'ssim'"):
         rs.tune(phantoms, tmp_path / "out", measure="sim")
-    with pytest.raises(SettingError, match="folds is 9, and the training split has 4 people"):
+    with pytest.raises(SettingError, match="folds is 9, and the training split has 4 subjects"):
         rs.tune(phantoms, tmp_path / "out", folds=9)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'retinasynth\[tune\]'"):

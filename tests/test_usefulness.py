@@ -1,4 +1,4 @@
-"""What studies of usefulness share: intervals over two things at once, figures, words and the page."""
+"""What augmentation studies share: intervals over two things at once, figures, words and the page."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ import pytest
 
 from retinasynth.errors import InputError
 from retinasynth.intervals import Estimate, bootstrap_crossed, bootstrap_mean
-from retinasynth.studies.arms import Arm, Gap, Point, Study, gap_sentence, outcome
+from retinasynth.studies.arms import Arm, Effect, Point, Study, effect_sentence, outcome
 from retinasynth.studies.arms_report import render, write_study
 
 REAL = Arm("real only", has_synthetic=False, is_strong=True)
@@ -34,9 +34,9 @@ def study() -> Study:
             point(REAL, 5, 0.7),
             point(BOTH, 5, 0.71),
         ],
-        gaps=[
-            Gap("real + grown", "real only", 1, {"dice": Estimate(0.15, 0.1, 0.2, 8)}),
-            Gap("real + grown", "real only", 5, {"dice": Estimate(0.01, -0.01, 0.03, 8)}),
+        effects=[
+            Effect("real + grown", "real only", 1, {"dice": Estimate(0.15, 0.1, 0.2, 8)}),
+            Effect("real + grown", "real only", 5, {"dice": Estimate(0.01, -0.01, 0.03, 8)}),
         ],
         conventions={"interval": "an interval <b>"},
         about={"Data": "eyes", "Seeds": "3"},
@@ -102,9 +102,9 @@ def test_a_difference_is_told_by_its_interval():
         "undecided",
         "undecided",
     ]
-    found = gap_sentence(study().gaps[0], "dice", "Dice", "eye")
+    found, other = (effect_sentence(one, "dice", "Dice", "eye") for one in study().effects)
     assert found == "With 1 eye, real + grown is better than real only: Dice +0.150 (+0.100 to +0.200)."
-    assert "With 5 eyes, real + grown is not shown to differ" in gap_sentence(study().gaps[1], "dice", "Dice", "eye")
+    assert "With 5 eyes, real + grown is not shown to differ" in other
 
 
 def test_figures_are_in_json_and_csv():

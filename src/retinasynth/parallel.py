@@ -76,6 +76,26 @@ def _begin_worker(begin: Callable[[], object] | None) -> None:
         begin()
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of torch within the block: for one worker a core, and for sums that come out alike everywhere."""
+    import torch  # noqa: PLC0415 - slow to import, and most who work in parallel have it already or never
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+def share_cores(workers: int) -> None:
+    """Let torch use this process's share of the cores, where so many processes are at work; for `worker_processes`."""
+    import torch  # noqa: PLC0415 - as above
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
 def termination_requests() -> list[signal.Signals]:
     """The signals, beside that of Ctrl-C, that ask this process to end: SIGTERM, and SIGHUP unless `nohup` is on."""
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none

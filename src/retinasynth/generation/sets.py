@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import retinasynth
 from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
@@ -28,6 +27,7 @@ from retinasynth.eye.label_map import write_label_map
 from retinasynth.files import sha256_of
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.generator import Generator
+from retinasynth.parallel import one_thread
 from retinasynth.resuming import Line, checksums
 from retinasynth.seeds import mixed_seed
 from retinasynth.segmentation.model import SegmenterModel, load_segmenter
@@ -153,9 +153,8 @@ def _gate() -> SegmenterModel:
 
 
 def _write_one(out: Path, wanted: SyntheticSet, weights: str, number: int) -> Line:
-    seed, threads = wanted.seed + number, torch.get_num_threads()
-    torch.set_num_threads(1)  # one worker for each core; and sums come out alike however many there are
-    try:
+    seed = wanted.seed + number
+    with one_thread():
         model = _loaded(wanted.model, weights)
         size = wanted.size_px or model.config.size_px
         parameters = wanted.parameters_of(seed)
@@ -163,8 +162,6 @@ def _write_one(out: Path, wanted: SyntheticSet, weights: str, number: int) -> Li
         photograph = model.generate(grown, seed=seed, size="mask", style=wanted.style, knobs=wanted.knobs)
         eye = replace(grown, name=f"synthetic_{seed:06d}", photograph=photograph)
         structure = _found_again(eye) if wanted.min_structure else None
-    finally:
-        torch.set_num_threads(threads)
     line: Line = {"name": eye.name, "seed": seed}
     if structure is not None:
         line["structure"] = round(structure, 4)

@@ -13,18 +13,16 @@ from pathlib import Path
 
 from retinasynth.checks import whole_number
 from retinasynth.data.layouts import DataSet, find_eyes
-from retinasynth.errors import InterruptedRunError
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.subjects import test_eyes
-from retinasynth.files import output_folder, write_json, write_text
+from retinasynth.files import write_json, write_text
 from retinasynth.generation.train import GeneratorSettings
 from retinasynth.pix2pix.data import load_pairs
 from retinasynth.progress import stages
-from retinasynth.resuming import going_on
 from retinasynth.studies.ablation_report import render
 from retinasynth.studies.ablation_results import Ablation, summarise
-from retinasynth.studies.runs import keep_to_plan, pictures_seen, train_and_evaluate, with_budget
+from retinasynth.studies.runs import begun_study, pictures_seen, stopped, train_and_evaluate, with_budget
 from retinasynth.studies.table import Table
 from retinasynth.training.run import decisive
 
@@ -62,21 +60,19 @@ def ablate(
     found = find_eyes(data)
     chosen = table.settings(preset, overrides)
     base = next(iter(chosen.values()))
-    train_files, judges = found.split("train"), test_eyes(found)
-    refuse_leaks(train_files, judges)
+    train_files, test_files = found.split("train"), test_eyes(found)
+    refuse_leaks(train_files, test_files)
     budget = pictures_seen(base, train_files)
     chosen = {name: with_budget(settings, train_files, budget) for name, settings in chosen.items()}
     plan = {
         "rows": {name: decisive(settings) for name, settings in chosen.items()},
         "data": {
             "training pairs": load_pairs(train_files, SIZE_PX, planes=base.needed_planes).fingerprint,
-            "test pairs": load_pairs(judges, SIZE_PX).fingerprint,
+            "test pairs": load_pairs(test_files, SIZE_PX).fingerprint,
         },
         "seeds": seeds,
     }
-    output_folder(out)
-    with going_on(out):
-        keep_to_plan(out, plan, may_grow="seeds", what="an ablation")
+    with begun_study(out, plan, may_grow="seeds", what="an ablation"):
         return _run_all(found, out, table, chosen, seeds)
 
 
@@ -94,13 +90,8 @@ def _run_all(found: DataSet, out: Path, table: Table, chosen: Mapping[str, Gener
             run, evaluation = (out / kind / name / f"seed-{seed}" for kind in ("runs", "evaluations"))
             if not evaluation.is_dir():
                 begin(number, f"{name}, seed {seed}")
-            try:
+            with stopped(out, f"run {number} of {total}"):
                 why = train_and_evaluate(data, run, evaluation, settings.with_overrides([f"training.seed={seed}"]))
-            except (InterruptedRunError, KeyboardInterrupt) as error:
-                raise InterruptedRunError(
-                    f"Stopped in run {number} of {total}; everything so far is kept in {out}",
-                    do="Go on with the same command",
-                ) from error
             if why:
                 diverged[name][seed] = why
         made = summarise(found, out, table, chosen, range(first, seed + 1), diverged)

@@ -16,10 +16,8 @@ from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import encoded, mask_as_photograph, resize_photograph
 from retinasynth.pix2pix.data import load_pairs
 from retinasynth.report.page import (
-    INK,
     MODEL,
     MUTED,
-    RIVAL,
     WORSE,
     draw_curve,
     drawing,
@@ -38,10 +36,11 @@ from retinasynth.studies.comparison import (
     measure_name,
     read_measured,
 )
+from retinasynth.studies.forest import OUTCOME_COLOURS, finish_forest, forest_panel
+from retinasynth.studies.words import capital
 
 TEMPLATE = Path(__file__).parent / "ablation.html.jinja"
 MOST_EYES = 3
-COLOURS = {"better": MODEL, "worse": WORSE, "undecided": RIVAL}
 CURVES = {
     "Generator, mean absolute error": ("loss_generator_l1",),
     "Discriminator": ("loss_discriminator_real", "loss_discriminator_generated"),
@@ -68,7 +67,7 @@ def render(ablation: Ablation, found: DataSet, out: Path) -> str:
             "forests": [_forest(name, ablation.rows[1:]) for name in measures],
             "curves": _curves(ablation, out),
             "eyes": _eyes(ablation, found, out),
-            "conventions": {name[0].upper() + name[1:]: text for name, text in CONVENTIONS.items()},
+            "conventions": {capital(name): text for name, text in CONVENTIONS.items()},
         },
     )
 
@@ -107,17 +106,12 @@ def _ends(measure: str, low: float | None, high: float | None, *, signed: bool =
 def _forest(measure: str, rows: Sequence[RowResult]) -> dict[str, str]:
     """A line for each row: its difference to the baseline, thick over eyes, thin over seeds."""
     with drawing():
-        figure, axes = panel(_axis_text(measure), height_inches=0.9 + 0.28 * len(rows))
-        axes.axvline(0, color=INK, linewidth=0.8)
+        figure, axes = forest_panel(_axis_text(measure), len(rows), 0.28)
         for place, row in enumerate(reversed(rows)):
             difference = row.differences.get(measure)
             if difference is not None:
                 _draw_difference(axes, place, difference)
-        axes.set_ylim(-0.7, len(rows) - 0.3)
-        axes.set_yticks(range(len(rows)), [row.row.name for row in reversed(rows)])
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.locator_params(axis="x", nbins=4)
+        finish_forest(axes, [row.row.name for row in reversed(rows)])
         shown = "; ".join(
             f"{row.row.name} {figure_text(measure, row.differences[measure].mean, signed=True)}"
             for row in rows
@@ -133,7 +127,7 @@ def _axis_text(measure: str) -> str:
 
 
 def _draw_difference(axes: Axes, place: float, difference: Difference) -> None:
-    colour = COLOURS[difference.outcome]
+    colour = OUTCOME_COLOURS[difference.outcome]
     if difference.spread is not None:
         ends = [difference.mean - difference.spread, difference.mean + difference.spread]
         axes.plot(ends, [place, place], color=colour, linewidth=0.9)

@@ -10,7 +10,7 @@ import retinasynth
 from retinasynth.data.batches import steps_per_epoch
 from retinasynth.data.layouts import DataSet
 from retinasynth.data.matching import EyeFiles
-from retinasynth.generation.train import GeneratorSettings, settings_of_preset
+from retinasynth.generation.train import GeneratorSettings
 from retinasynth.studies.comparison import (
     CONVENTIONS,
     Agreement,
@@ -26,7 +26,7 @@ from retinasynth.studies.comparison import (
     verdict,
 )
 from retinasynth.studies.runs import pictures_seen
-from retinasynth.studies.table import Row, Table, changes
+from retinasynth.studies.table import Row, Table, settings_text
 from retinasynth.tables import table_text
 
 BASELINE = "The baseline, which the others are compared with."
@@ -137,7 +137,7 @@ def summarise(
     Raises:
         DataError: an evaluation cannot be read.
     """
-    train_files, judges = found.split("train"), found.split("test")
+    train_files, test_files = found.split("train"), found.split("test")
     measured = {
         name: [
             read_measured(out / "evaluations" / name / f"seed-{seed}") for seed in seeds if seed not in diverged[name]
@@ -158,18 +158,17 @@ def summarise(
         )
         for number, row in enumerate(table.rows)
     ]
-    base = chosen[table.rows[0].name]
-    set_apart = changes(base, settings_of_preset(base.preset))
     about = {
-        "Data": f"{found.folder.name}: {len(train_files)} training and {len(judges)} test pictures of "
-        f"{len({files.eye for files in judges})} eyes",
-        "Settings of the baseline": f"preset {base.preset}"
-        + "".join(f", {name}={value}" for name, value in set_apart.items()),
+        "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures of "
+        f"{len({files.eye for files in test_files})} eyes",
+        "Settings of the baseline": settings_text(chosen[table.rows[0].name]),
         "Budget": _budget(rows),
         "Seeds": ", ".join(map(str, seeds)),
         "retinasynth": retinasynth.__version__,
     }
-    return Ablation(f"Ablation {table.name} on {found.folder.name}", _answers(rows, seeds, judges), rows, seeds, about)
+    return Ablation(
+        f"Ablation {table.name} on {found.folder.name}", _verdict(rows, seeds, test_files), rows, seeds, about
+    )
 
 
 def _row_result(
@@ -196,13 +195,13 @@ def _row_result(
 def _budget(rows: Sequence[RowResult]) -> str:
     base = rows[0]
     others = [row for row in rows if (row.steps, row.pictures) != (base.steps, base.pictures)]
-    parts = [f"Every run sees {base.pictures:,} pictures in {base.steps:,} steps"]
-    parts += [f"{row.row.name} {row.pictures:,} in {row.steps:,} steps" for row in others]
+    clauses = [f"Every run sees {base.pictures:,} pictures in {base.steps:,} steps"]
+    clauses += [f"{row.row.name} {row.pictures:,} in {row.steps:,} steps" for row in others]
     unequal = any(row.pictures != base.pictures for row in others)
-    return f"{'; '.join(parts)}{', as near as whole epochs come' if unequal else ''}."
+    return f"{'; '.join(clauses)}{', as near as whole epochs come' if unequal else ''}."
 
 
-def _answers(rows: Sequence[RowResult], seeds: range, judges: Sequence[EyeFiles]) -> list[str]:
+def _verdict(rows: Sequence[RowResult], seeds: range, test_files: Sequence[EyeFiles]) -> list[str]:
     base, *others = rows
     if not base.measures:
         return ["The baseline diverged with every seed, so nothing can be compared."]
@@ -216,18 +215,20 @@ def _answers(rows: Sequence[RowResult], seeds: range, judges: Sequence[EyeFiles]
     clauses = [
         f"{counts[kind]} {'is' if counts[kind] == 1 else 'are'} {text}" for kind, text in words.items() if counts[kind]
     ]
-    answers = [f"Of {len(others)} change{'s' if len(others) > 1 else ''}, {', '.join(clauses)}."]
+    sentences = [f"Of {len(others)} change{'s' if len(others) > 1 else ''}, {', '.join(clauses)}."]
     claims = Counter(row.agreement for row in others if row.agreement)
     if claims:
         counted = [f"{kind} {claims[kind]}" for kind in ("agrees", "disagrees", "cannot be told") if claims[kind]]
-        answers.append(f"Claims that could be tested: {sum(claims.values())}; {', '.join(counted)}.")
+        sentences.append(f"Claims that could be tested: {sum(claims.values())}; {', '.join(counted)}.")
     if len(seeds) < 2:
-        answers.append("One seed cannot tell a change from chance, so every measure is undecided; run again with more.")
-    if len({files.eye for files in judges}) < 2:
-        answers.append("All test pictures are of one eye, which decides nothing.")
+        sentences.append(
+            "One seed cannot tell a change from chance, so every measure is undecided; run again with more."
+        )
+    if len({files.eye for files in test_files}) < 2:
+        sentences.append("All test pictures are of one eye, which decides nothing.")
     outcomes = [difference.outcome for row in others for difference in row.differences.values()]
     if set(outcomes) - {"undecided"}:
-        answers.append(
+        sentences.append(
             f"{len(outcomes)} differences were looked at. A few of so many would seem decided by chance alone."
         )
-    return answers
+    return sentences

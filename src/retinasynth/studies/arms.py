@@ -1,16 +1,22 @@
-"""What a study of usefulness found: how good something gets with real, synthetic and both kinds of photographs.
+"""The protocol of augmentation studies, "is it of use?": how good something gets with real and synthetic photographs.
 
-`utility` and `detection` are such studies. Both compare arms at several numbers of real photographs, in figures with
-intervals, in differences between two arms, and in plain words.
+`utility` and `detection` are such studies. Each has arms that differ in what is learnt from, numbers of real
+photographs, and repetitions of both; it gives a score of each run, and how scores become means and paired differences
+with intervals. What is compared with what, the plain words, and the tables are here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.results import Outcome
 from retinasynth.intervals import Estimate
+from retinasynth.studies.words import counted, listed
 from retinasynth.tables import table_text
+
+ALL = "all"  # real photographs
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Gap:
+class Effect:
     """One arm minus another, paired.
 
     Attributes:
@@ -73,11 +79,11 @@ class Study:
         of_what: what is counted, in the singular, such as "real training eye".
         arms: in the order of tables.
         points: of every arm, by rising number.
-        gaps: differences.
+        effects: differences between arms.
         conventions: what the words mean.
         about: data, settings, version.
         pictures: panels of the report: caption, and pictures (PNG or JPEG bytes) by what they show.
-        pictures_note: what stands below them.
+        pictures_note: text below them.
     """
 
     title: str
@@ -86,7 +92,7 @@ class Study:
     of_what: str
     arms: Sequence[Arm]
     points: Sequence[Point]
-    gaps: Sequence[Gap]
+    effects: Sequence[Effect]
     conventions: Mapping[str, str]
     about: Mapping[str, str]
     pictures: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
@@ -117,7 +123,7 @@ class Study:
                         for name, estimate in one.measures.items()
                     },
                 }
-                for one in self.gaps
+                for one in self.effects
             ],
             "conventions": dict(self.conventions),
             "about": dict(self.about),
@@ -131,12 +137,96 @@ class Study:
             for name, estimate in point.measures.items()
         ]
         rows += [
-            [gap.first, gap.second, gap.count, name, *estimate, outcome(estimate), ""]
-            for gap in self.gaps
-            for name, estimate in gap.measures.items()
+            [effect.first, effect.second, effect.count, name, *estimate, outcome(estimate), ""]
+            for effect in self.effects
+            for name, estimate in effect.measures.items()
         ]
         columns = ["arm", "minus", "count", "measure", "mean", "low", "high", "n", "outcome", "source"]
         return table_text(columns, rows)
+
+
+# --- What is compared --------------------------------------------------------------------------------------------
+
+
+Place = tuple[Arm, int]  # an arm, and its number of real photographs
+
+
+def counts_of(words: Sequence[str], there_are: int, *, flag: str, least: int, where: Path, what: str) -> list[int]:
+    """Numbers of real photographs, rising, each once.
+
+    Args:
+        words: numbers, or ``all``, as on a command line.
+        there_are: training photographs.
+        flag: that the words were given with, for messages.
+        least: of what can be learnt from.
+        where: the data set, for messages.
+        what: the training photographs, in words.
+
+    Raises:
+        SettingError: one is no number.
+        DataError: there are fewer photographs.
+
+    Example:
+        >>> counts_of(["all", "1", "5"], 20, flag="--eyes", least=1, where=Path("eyes"), what="training eyes")
+        [1, 5, 20]
+    """
+    if not words or not all(one == ALL or (one.isdecimal() and int(one) >= least) for one in words):
+        raise SettingError(f"{flag} is {' '.join(words) or 'empty'}", expected=f"numbers from {least}, or {ALL}")
+    counts = sorted({there_are if one == ALL else int(one) for one in words})
+    if counts[-1] > there_are:
+        raise DataError(
+            f"{where} has {there_are} {what}, but {counts[-1]} are asked for",
+            expected=f"at most {there_are}",
+            do=f"Choose others: {flag} {ALL}",
+        )
+    return counts
+
+
+def compared(
+    sources: Mapping[Place, str],
+    estimates: Callable[[Place, Place | None], Mapping[str, Estimate]],
+    arms: Sequence[Arm],
+    pairs: Sequence[tuple[Arm, Arm]],
+) -> tuple[list[Point], list[Effect]]:
+    """Every arm at every number of real photographs, by rising number, and the differences between pairs of arms.
+
+    Args:
+        sources: what is learnt from, in words; of the arms and numbers that are finished.
+        estimates: the measures of an arm at a number; or, given another, the paired differences to that.
+        arms: in the order of tables.
+        pairs: arms that are compared, the first with the second.
+    """
+    counts = sorted({count for _, count in sources})
+    points = [
+        Point(arm.name, count, sources[arm, count], estimates((arm, count), None))
+        for count in counts
+        for arm in arms
+        if (arm, count) in sources
+    ]
+    effects = [
+        Effect(first.name, second.name, count, estimates((first, count), (second, count)))
+        for first, second in pairs
+        for count in counts
+        if (first, count) in sources
+    ]
+    return points, effects
+
+
+# --- In words ----------------------------------------------------------------------------------------------------
+
+
+def by_outcome(effects: Sequence[Effect], arm: Arm, measure: str, words: Mapping[Outcome, str]) -> list[str]:
+    """With how many real photographs an arm is better, worse or neither: "help with 1 and 5".
+
+    Args:
+        effects: differences; only those of `arm` count.
+        arm: that is compared.
+        measure: the one that is spoken of.
+        words: for each outcome, in the order of the sentence.
+    """
+    ours = [effect for effect in effects if effect.first == arm.name]
+    counts = {kind: [str(one.count) for one in ours if outcome(one.measures[measure]) == kind] for kind in words}
+    return [f"{text} with {listed(counts[kind])}" for kind, text in words.items() if counts[kind]]
 
 
 def outcome(difference: Estimate) -> Outcome:
@@ -171,40 +261,19 @@ def interval_text(estimate: Estimate, *, signed: bool = False) -> str:
     return f"{figure_text(estimate.low, signed=signed)} to {figure_text(estimate.high, signed=signed)}"
 
 
-def counted(count: int, what: str) -> str:
-    """A number of things.
-
-    Example:
-        >>> counted(1, "eye"), counted(5, "eye"), counted(0, "eye")
-        ('1 eye', '5 eyes', 'no eyes')
-    """
-    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words as a sentence has them.
-
-    Example:
-        >>> listed(["1", "5", "20"])
-        '1, 5 and 20'
-    """
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def gap_sentence(gap: Gap, measure: str, name: str, of_what: str) -> str:
+def effect_sentence(effect: Effect, measure: str, name: str, of_what: str) -> str:
     """A difference in plain words.
 
     Args:
-        gap: the difference.
+        effect: the difference.
         measure: the one that is spoken of.
         name: what it is called.
         of_what: what is counted, in the singular.
     """
-    estimate = gap.measures[measure]
+    estimate = effect.measures[measure]
     words = {"better": "better than", "worse": "worse than", "undecided": "not shown to differ from"}[outcome(estimate)]
     figures = f"{name} {figure_text(estimate.mean, signed=True)} ({interval_text(estimate, signed=True)})"
-    return f"With {counted(gap.count, of_what)}, {gap.first} is {words} {gap.second}: {figures}."
+    return f"With {counted(effect.count, of_what)}, {effect.first} is {words} {effect.second}: {figures}."
 
 
 def _plain(measures: Mapping[str, Estimate]) -> dict[str, Any]:

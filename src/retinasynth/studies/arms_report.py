@@ -1,4 +1,4 @@
-"""The report of a study of usefulness: one self-contained page, the answer first, and its figure as a file."""
+"""The report of a augmentation study: one self-contained page, the answer first, and its figure as a file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,14 @@ from matplotlib.ticker import NullLocator
 
 from retinasynth.files import write_json, write_text
 from retinasynth.intervals import Estimate
-from retinasynth.report.page import INK, MODEL, RIVAL, RULE, WORSE, drawing, page, panel, svg
-from retinasynth.studies.arms import Arm, Gap, Point, Study, counted, figure_text, interval_text, outcome
+from retinasynth.report.page import INK, MODEL, RIVAL, RULE, drawing, page, svg
+from retinasynth.studies.arms import Arm, Effect, Point, Study, figure_text, interval_text, outcome
+from retinasynth.studies.forest import OUTCOME_COLOURS, finish_forest, forest_panel
+from retinasynth.studies.words import capital, counted
 
 TEMPLATE = Path(__file__).parent / "arms.html.jinja"
-_COLOURS = {"better": MODEL, "worse": WORSE, "undecided": RIVAL}
 _LABEL_GAP = 0.062  # of the height of the plot, between two names at its right
-# The page's own style sheet gives the plots their colours; a file that stands alone brings these along.
+# The page's own style sheet gives the plots their colours; a file of its own brings these along.
 _ALONE = (
     "--paper: #fbfaf7; --ink: #1c1a17; --muted: #69635a; --rule: #ddd7cc; --model: #0b6b63; --rival: #8a8175; "
     "--worse: #b3401f"
@@ -44,9 +45,9 @@ def render(study: Study) -> str:
         {
             "study": study,
             "figures": {name: _curves(study, measure) for measure, name in study.measures.items()},
-            "forests": [_forest(study, first, second) for first, second in _pairs(study.gaps)],
+            "forests": [_forest(study, first, second) for first, second in _pairs(study.effects)],
             "groups": [(_group(study, count), _rows(study, count)) for count in [0, *study.counts]],
-            "conventions": {name[0].upper() + name[1:]: text for name, text in study.conventions.items()},
+            "conventions": {capital(name): text for name, text in study.conventions.items()},
         },
     )
 
@@ -55,8 +56,7 @@ def render(study: Study) -> str:
 
 
 def _group(study: Study, count: int) -> str:
-    title = counted(count, study.of_what)
-    return title[0].upper() + title[1:]
+    return capital(counted(count, study.of_what))
 
 
 def _rows(study: Study, count: int) -> list[dict[str, Any]]:
@@ -110,8 +110,8 @@ def _curves(study: Study, measure: str) -> str:
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
         _name_lines(axes, ends)
-        said = "; ".join(f"{arm.name} ends at {figure_text(mean)}" for mean, arm in ends)
-        return svg(figure, f"{name} against the number of {study.of_what}s: {said}")
+        label = "; ".join(f"{arm.name} ends at {figure_text(mean)}" for mean, arm in ends)
+        return svg(figure, f"{name} against the number of {study.of_what}s: {label}")
 
 
 def _of(study: Study, arm: Arm) -> list[Point]:
@@ -143,29 +143,24 @@ def _name_lines(axes: Axes, ends: Sequence[tuple[float, Arm]]) -> None:
         axes.text(1.015, float(height), arm.name, transform=axes.transAxes, color=colour, va="center")
 
 
-def _pairs(gaps: Sequence[Gap]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((gap.first, gap.second) for gap in gaps))
+def _pairs(effects: Sequence[Effect]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((one.first, one.second) for one in effects))
 
 
 def _forest(study: Study, first: str, second: str) -> dict[str, str]:
     """The difference between two arms at each number of real photographs, with its interval."""
     measure, name = next(iter(study.measures.items()))
-    gaps = [gap for gap in study.gaps if (gap.first, gap.second) == (first, second)]
+    effects = [one for one in study.effects if (one.first, one.second) == (first, second)]
     with drawing():
-        figure, axes = panel(f"difference in {name}; right is better", height_inches=0.9 + 0.3 * len(gaps))
-        axes.axvline(0, color=INK, linewidth=0.8)
-        for place, gap in enumerate(reversed(gaps)):
-            one = gap.measures[measure]
-            colour = _COLOURS[outcome(one)]
+        figure, axes = forest_panel(f"difference in {name}; right is better", len(effects), 0.3)
+        for place, effect in enumerate(reversed(effects)):
+            one = effect.measures[measure]
+            colour = OUTCOME_COLOURS[outcome(one)]
             axes.plot([one.low, one.high], [place, place], color=colour, linewidth=3.5, alpha=0.55)
             axes.plot([one.mean], [place], "o", color=colour, markersize=5)
-        axes.set_ylim(-0.7, len(gaps) - 0.3)
-        axes.set_yticks(range(len(gaps)), [f"{gap.count} real" for gap in reversed(gaps)])
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.locator_params(axis="x", nbins=4)
-        shown = "; ".join(f"{gap.count} real {figure_text(gap.measures[measure].mean, signed=True)}" for gap in gaps)
-        caption = f"{first[0].upper()}{first[1:]}, less {second}"
+        finish_forest(axes, [f"{effect.count} real" for effect in reversed(effects)])
+        shown = "; ".join(f"{one.count} real {figure_text(one.measures[measure].mean, signed=True)}" for one in effects)
+        caption = f"{capital(first)}, less {second}"
         return {"caption": caption, "svg": svg(figure, f"{caption}: {shown}")}
 
 

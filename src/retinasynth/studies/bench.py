@@ -199,8 +199,8 @@ def _time_plain(preset: str, steps: int) -> Timing:
     generator = _usual_layers(
         build_generator(settings.data.label_channels, settings.data.size_px, settings.generator)
     ).to(device)
-    judge = settings.discriminator
-    discriminator = _usual_layers(PatchDiscriminator(settings.data.label_channels, judge.filters, judge.norm)).to(
+    chosen = settings.discriminator
+    discriminator = _usual_layers(PatchDiscriminator(settings.data.label_channels, chosen.filters, chosen.norm)).to(
         device
     )
     adams = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (generator, discriminator)]

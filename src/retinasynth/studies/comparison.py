@@ -15,6 +15,7 @@ from retinasynth.errors import DataError
 from retinasynth.evaluation import results
 from retinasynth.evaluation.results import BASELINE_NAMES, Outcome
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.studies.words import capital, listed
 from retinasynth.tables import read_table
 
 MOST_EVALUATION_BYTES = 10**8  # it may name many pictures
@@ -269,12 +270,12 @@ def verdict(differences: Mapping[str, Difference], *, diverged: int, runs: int) 
     for shown in ("worse", "better", "undecided"):
         names = [measure_name(name) for name, difference in differences.items() if difference.outcome == shown]
         if names:
-            clauses.append(f"{shown} on {'every measure' if len(names) == len(differences) > 1 else _listed(names)}")
+            clauses.append(f"{shown} on {'every measure' if len(names) == len(differences) > 1 else listed(names)}")
     found = "; ".join(clauses) if clauses else "nothing to compare"
     if diverged:
         rest = f"; {found} in the others" if diverged < runs else ""
         return f"Diverged in {diverged} of {runs} run{'s' if runs > 1 else ''}{rest}."
-    return f"{found[0].upper()}{found[1:]}."
+    return f"{capital(found)}."
 
 
 def agreement(
@@ -299,15 +300,10 @@ def agreement(
 
 
 def measure_name(measure: str) -> str:
-    """A measure as people call it."""
+    """What a measure is called in reports."""
     return NAMES.get(measure, measure.replace("_", " "))
 
 
 def figure_text(measure: str, value: float, *, signed: bool = False) -> str:
     """A figure with the decimals that it deserves, and perhaps its sign."""
     return f"{value:{'+' if signed else ''}.{DECIMALS.get(measure, 4)}f}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

@@ -8,43 +8,57 @@ without. Run again, it goes on where it stopped. Writes ``detection.json``, ``de
 each classifier is of each test photograph), ``figure.svg`` and ``report.html``.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold
 
 import retinasynth
 from retinasynth.checks import MOST_WORKERS, whole_number
-from retinasynth.data.batches import stamp_of
 from retinasynth.data.grades import REFERABLE
 from retinasynth.data.grown import GrownSet, write_grown_set
 from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
-from retinasynth.data.near_duplicates import Sketch, find_twins, find_twins_between, sketch
 from retinasynth.documents import read_json
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures
-from retinasynth.files import atomic_path, output_folder, write_json, write_text
+from retinasynth.files import atomic_path, write_json, write_text
 from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
-from retinasynth.images import encoded, square_photograph
-from retinasynth.intervals import LEVEL, RESAMPLES, SEED, Estimate
-from retinasynth.parallel import THREADS, in_order
+from retinasynth.intervals import LEVEL, RESAMPLES, Estimate
+from retinasynth.parallel import in_order
 from retinasynth.progress import progress
-from retinasynth.resuming import going_on
-from retinasynth.studies.arms import Arm, Gap, Point, Study, figure_text, gap_sentence, interval_text, listed, outcome
+from retinasynth.studies.arms import (
+    ALL,
+    Arm,
+    Effect,
+    Place,
+    Point,
+    Study,
+    by_outcome,
+    compared,
+    counts_of,
+    effect_sentence,
+    figure_text,
+    interval_text,
+)
 from retinasynth.studies.arms_report import write_study
-from retinasynth.studies.runs import keep_to_plan
+from retinasynth.studies.classifier import (
+    COMPONENTS,
+    FOLDS,
+    Described,
+    bootstrap_area,
+    chosen,
+    comparisons,
+    components,
+    drawn,
+    fitted,
+)
+from retinasynth.studies.forest import thumbnail
+from retinasynth.studies.graded import graded, is_ill, kept_apart, stamp_of_all
+from retinasynth.studies.runs import begun_study, stopped
 from retinasynth.tables import table_text
 
-ALL = "all"
 COUNTS = ("20", "50", "100", ALL)
 DRAWS, QUICK_DRAWS = 10, 4
 FEATURES: Mapping[str, Callable[[], Features]] = {"imagenet": ImageNetFeatures, "fundus": FundusFeatures}
@@ -59,11 +73,7 @@ _ILL: tuple[Mapping[str, float], ...] = (
 _NONE = dict.fromkeys(("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates"), 0)
 _CAMERA: Mapping[str, Any] = {"angle_deg": 50.0, "aperture": "cut"}
 _SIZE_PX = 512
-_STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C, weak fits to strong ones
-_WEIGHTS = (0.03, 0.2, 1.0)  # of all synthetic eyes together, to all real photographs together
-_COMPONENTS = 100
-_FOLDS = 5
-_SHOWN_PX = 256
+_FEWEST = 4  # photographs that are learnt from: two of each kind
 _MOST_BYTES = 10**8  # of a file of scores
 
 REAL = Arm("real only", has_synthetic=False, is_strong=True)
@@ -72,7 +82,7 @@ WITH_GENERATED = Arm("real + generated", has_synthetic=True, is_strong=True)
 PROCEDURAL = Arm("procedural only", has_synthetic=True, is_strong=False)
 GENERATED = Arm("generated only", has_synthetic=True, is_strong=True)
 ARMS = (REAL, WITH_GENERATED, BOTH, GENERATED, PROCEDURAL)
-_GAPS = ((WITH_GENERATED, REAL), (BOTH, REAL))
+_PAIRS = ((WITH_GENERATED, REAL), (BOTH, REAL))
 
 MEASURES = {"auc": "AUC"}
 OF_WHAT = "real training photograph"
@@ -80,8 +90,8 @@ CONVENTIONS = {
     "referable": f"grade {REFERABLE} or above of the international scale of diabetic retinopathy",
     "classifier": "logistic regression on the features of one frozen network, each feature brought to mean 0 and about "
     "deviation 1 among the photographs of its kind (real or synthetic; its deviation and the median one are added in "
-    f"quadrature), and of all only the first {_COMPONENTS} principal components, in which each kind counts half",
-    "what is chosen": f"the strength of the regularisation, and how much synthetic eyes weigh, by {_FOLDS}-fold "
+    f"quadrature), and of all only the first {COMPONENTS} principal components, in which each kind counts half",
+    "what is chosen": f"the strength of the regularisation, and how much synthetic eyes weigh, by {FOLDS}-fold "
     "cross-validation over the real training photographs of a draw alone, by log loss; without real ones over the "
     "synthetic ones",
     "generated": "grown eyes photographed by a generator. It has learnt from real photographs of its own, which help "
@@ -96,34 +106,6 @@ CONVENTIONS = {
     "twins": "training photographs that show the retina of a test photograph are left out, and of those that show one "
     "retina all but the first",
 }
-
-
-@dataclass(frozen=True)
-class Described:
-    """Photographs as the classifier sees them.
-
-    Attributes:
-        rows: features, ``float (photographs, dimensions)``.
-        is_ill: ``bool (photographs,)``: to be referred.
-    """
-
-    rows: NDArray[np.floating]
-    is_ill: NDArray[np.bool_]
-
-    def standardised(self, as_of: "Described | None" = None) -> "Described":
-        """Every feature with mean 0 and at most a deviation of 1.
-
-        To its deviation, the median deviation of all features is added in quadrature (as to each gene's in V. Tusher et
-        al., PNAS 98(9), 2001): among twenty photographs many a feature hardly varies by chance, and would elsewhere
-        outweigh all others.
-
-        Args:
-            as_of: photographs that set mean and deviation; else these.
-        """
-        rows = (as_of or self).rows.astype(np.float64)
-        deviation = rows.std(axis=0)
-        steady = np.hypot(deviation, np.median(deviation)) + 1e-6
-        return Described(((self.rows - rows.mean(axis=0)) / steady).astype(np.float32), self.is_ill)
 
 
 def detection(
@@ -162,101 +144,40 @@ def detection(
     workers = whole_number(workers, "workers", most=MOST_WORKERS)
     if features not in FEATURES:
         raise SettingError(f"--features is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
-    look = FEATURES[features]()
-    training, judges = graded(data)
+    network = FEATURES[features]()
+    training, test_files = graded(data)
     plan = {
         "features": features,
         "synthetic": synthetic,
         "parameters": dict(parameters or _CAMERA),
-        "data": {side: _stamp(files) for side, files in (("training", training), ("test", judges))},
+        "data": {side: stamp_of_all(files) for side, files in (("training", training), ("test", test_files))},
         "draws": draws,
     }
-    output_folder(out)
-    with going_on(out):
-        keep_to_plan(out, plan, may_grow="draws", what="a study of detection")
-        training = [training[index] for index in _kept(training, judges)]
-        numbers = _counts(counts, training, data)
+    with begun_study(out, plan, may_grow="draws", what="a study of detection"):
+        training = [training[index] for index in kept_apart(training, test_files)]
+        numbers = counts_of(
+            counts,
+            len(training),
+            flag="--photographs",
+            least=_FEWEST,
+            where=data,
+            what="graded training photographs without near-duplicates",
+        )
         made = _synthetic(out, synthetic, generator, dict(parameters or _CAMERA), workers)
-        real, test = (_described(out, name, files, look) for name, files in (("training", training), ("test", judges)))
-        kinds = {name: _of_kind(out, name, folders, look) for name, folders in made.items()}
-        scores = _scores(out, real, test, kinds, numbers, draws)
-        about = _about(data, training, judges, look, generator, synthetic)
-        study = _summarise(scores, test, numbers, draws, _pictures(training, made), about)
-        write_text(out / "scores.csv", _scores_csv(scores, judges))
+        real, test = (
+            _described(out, name, files, network) for name, files in (("training", training), ("test", test_files))
+        )
+        kinds = {name: _of_kind(out, name, folders, network) for name, folders in made.items()}
+        with stopped(out):
+            scores = _scores(out, real, test, kinds, numbers, draws)
+        about = _about(data, training, test_files, network, generator, synthetic)
+        study = _summarise(scores, test, draws, _pictures(training, made), about)
+        write_text(out / "scores.csv", _scores_csv(scores, test_files))
         write_study(study, out, "detection")
     return study
 
 
 # --- Photographs -------------------------------------------------------------------------------------------------
-
-
-def graded(data: Path) -> tuple[list[EyeFiles], list[EyeFiles]]:
-    """The training and the test photographs whose grade is known.
-
-    Raises:
-        DataError: there are none, or one side has but one kind.
-    """
-    found = find_eyes(data)
-    eyes = [files for files in found.eyes if files.photograph and files.grade is not None]
-    if not eyes:
-        raise DataError(
-            f"{found.folder} has no grades of retinopathy ({len(found.eyes)} eyes)",
-            expected="a table of comma-separated text with the columns image and retinopathy_grade, as in IDRiD",
-            do="Put one beside the photographs, in train/ and in test/ where both use the same names",
-        )
-    sides = ([files for files in eyes if files.split == side] for side in ("train", "test"))
-    training, judges = sides
-    for side, files in (("training", training), ("test", judges)):
-        ill = sum(map(is_ill, files))
-        if min(ill, len(files) - ill) < 2:
-            raise DataError(
-                f"{found.folder} has {ill} {side} photographs of grade {REFERABLE} or more, {len(files) - ill} others",
-                expected="at least two of each on both sides",
-            )
-    return training, judges
-
-
-def is_ill(files: EyeFiles) -> bool:
-    """Whether an eye should be referred."""
-    return files.grade is not None and files.grade >= REFERABLE
-
-
-def _stamp(files: Sequence[EyeFiles]) -> str:
-    """Of the names, grades, sizes and times of photographs."""
-    stamps = [[one.grade, *stamp_of(one, ())] for one in files]
-    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
-
-
-def _kept(training: Sequence[EyeFiles], judges: Sequence[EyeFiles]) -> list[int]:
-    """Which training photographs show no retina of a test photograph, nor one that stands before them."""
-    sketches = []
-    both = [*training, *judges]
-    with progress("Looking for twins", len(both)) as advance, ThreadPoolExecutor(THREADS) as pool:
-        for done, one in enumerate(pool.map(lambda files: sketch(photograph_of(files)), both), start=1):
-            sketches.append(one)
-            advance(done, "")
-    return without_twins(sketches[: len(training)], sketches[len(training) :])
-
-
-def without_twins(training: Sequence[Sketch], judges: Sequence[Sketch]) -> list[int]:
-    """Places of the training photographs that show no retina of a test photograph, nor of one before them."""
-    out = {twins.second for twins in find_twins(training)} | {
-        twins.first for twins in find_twins_between(training, judges)
-    }
-    return [index for index in range(len(training)) if index not in out]
-
-
-def _counts(counts: Sequence[str], training: Sequence[EyeFiles], data: Path) -> list[int]:
-    if not counts or not all(one == ALL or (one.isdecimal() and int(one) >= 4) for one in counts):
-        raise SettingError(f"--photographs is {' '.join(counts) or 'empty'}", expected=f"numbers from 4, or {ALL}")
-    numbers = sorted({len(training) if one == ALL else int(one) for one in counts})
-    if numbers[-1] > len(training):
-        raise DataError(
-            f"{data} has {len(training)} graded training photographs without twins, but {numbers[-1]} are asked for",
-            expected=f"at most {len(training)}",
-            do=f"Choose others: --photographs {ALL}",
-        )
-    return numbers
 
 
 def _synthetic(
@@ -282,7 +203,7 @@ def _synthetic(
     return made
 
 
-def _described(out: Path, name: str, files: Sequence[EyeFiles], look: Features) -> Described:
+def _described(out: Path, name: str, files: Sequence[EyeFiles], network: Features) -> Described:
     """What a network sees in photographs; kept in ``features/``."""
     path = out / "features" / f"{name}.npy"
     try:
@@ -292,7 +213,7 @@ def _described(out: Path, name: str, files: Sequence[EyeFiles], look: Features) 
     if len(kept) != len(files) or not np.isfinite(kept).all():
         rows = []
         with progress(f"Describing {name}", len(files)) as advance:
-            for number, row in enumerate(in_order(look, map(photograph_of, files)), start=1):
+            for number, row in enumerate(in_order(network, map(photograph_of, files)), start=1):
                 rows.append(row)
                 advance(number, "")
         kept = np.stack(rows)
@@ -301,99 +222,21 @@ def _described(out: Path, name: str, files: Sequence[EyeFiles], look: Features) 
     return Described(kept, np.array([is_ill(one) for one in files]))
 
 
-def _of_kind(out: Path, name: str, folders: Mapping[Path, bool], look: Features) -> Described:
-    parts = [
-        (_described(out, f"{name}-{folder.name}", find_eyes(folder).eyes, look).rows, ill)
+def _of_kind(out: Path, name: str, folders: Mapping[Path, bool], network: Features) -> Described:
+    described = [
+        (_described(out, f"{name}-{folder.name}", find_eyes(folder).eyes, network).rows, ill)
         for folder, ill in folders.items()
     ]
     return Described(
-        np.concatenate([rows for rows, _ in parts]), np.concatenate([np.full(len(rows), ill) for rows, ill in parts])
+        np.concatenate([rows for rows, _ in described]),
+        np.concatenate([np.full(len(rows), ill) for rows, ill in described]),
     )
 
 
-# --- The classifier ----------------------------------------------------------------------------------------------
+# --- Scores ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What cross-validation chose.
-
-    Attributes:
-        strength: C of the regularisation.
-        weight: of all synthetic eyes together, where all real photographs together have 1.
-    """
-
-    strength: float
-    weight: float = 1.0
-
-
-def components(kinds: Sequence[Described]) -> NDArray[np.float64]:
-    """The directions in which photographs differ most, ``float (dimensions, components)``; each kind counts alike."""
-    rows = np.concatenate([kind.rows / np.sqrt(len(kind.rows)) for kind in kinds]).astype(np.float64)
-    return np.linalg.svd(rows, full_matrices=False)[2][:_COMPONENTS].T
-
-
-def fitted(real: Described | None, synthetic: Described | None, choice: Choice) -> LogisticRegression:
-    """A classifier that learnt from photographs, real or synthetic ones or both, each kind standardised.
-
-    Args:
-        real: real photographs; each counts once.
-        synthetic: synthetic ones; together they count `Choice.weight` times as much as the real ones.
-        choice: how.
-    """
-    parts = [(real, 1.0)] if real else []
-    if synthetic:
-        parts.append((synthetic, choice.weight * len(real.rows) / len(synthetic.rows) if real else 1.0))
-    rows, ill = (np.concatenate(list(of)) for of in zip(*((part.rows, part.is_ill) for part, _ in parts), strict=True))
-    weights = np.concatenate([np.full(len(part.rows), weight) for part, weight in parts])
-    return LogisticRegression(C=choice.strength, solver="newton-cholesky", tol=1e-3).fit(rows, ill, weights)
-
-
-def chosen(real: Described | None, synthetic: Described | None, seed: int) -> Choice:
-    """The best choice by cross-validation over the real photographs, by log loss.
-
-    Args:
-        real: real photographs; without them, cross-validation goes over the synthetic ones.
-        synthetic: learnt from in every fold, where there are real ones.
-        seed: of the folds.
-    """
-    judged = real or synthetic
-    if judged is None:
-        raise ValueError("nothing to learn from")
-    folds = min(_FOLDS, int(np.bincount(judged.is_ill, minlength=2).min()))
-    divisions = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(judged.rows, judged.is_ill))
-    best, least = Choice(_STRENGTHS[0]), np.inf
-    for strength in _STRENGTHS:
-        for weight in _WEIGHTS if real and synthetic else (1.0,):
-            choice = Choice(strength, weight)
-            losses = []
-            for others, these in divisions:
-                part = Described(judged.rows[others], judged.is_ill[others])
-                model = fitted(part, synthetic, choice) if real else fitted(None, part, choice)
-                losses.append(
-                    log_loss(judged.is_ill[these], model.predict_proba(judged.rows[these])[:, 1], labels=[False, True])
-                )
-            if np.mean(losses) < least:
-                best, least = choice, float(np.mean(losses))
-    return best
-
-
-def drawn(is_ill: NDArray[np.bool_], fewest: int, draw: int) -> NDArray[np.intp]:
-    """An order of the training photographs whose first few hold at least two of each kind.
-
-    Args:
-        is_ill: of each training photograph.
-        fewest: the smallest number that is learnt from.
-        draw: the same number, the same order.
-    """
-    random = np.random.default_rng(draw)
-    order = random.permutation(len(is_ill))
-    while not 2 <= is_ill[order[:fewest]].sum() <= fewest - 2:
-        order = random.permutation(len(is_ill))
-    return order
-
-
-Scores = Mapping[tuple[Arm, int], NDArray[np.float64]]  # float (draws, test photographs)
+Scores = Mapping[Place, NDArray[np.float64]]  # float (draws, test photographs)
 
 
 def _scores(
@@ -456,62 +299,14 @@ def _classified(
 # --- What it showed ----------------------------------------------------------------------------------------------
 
 
-def comparisons(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Whether each positive has a higher score than each negative: 1, 0, or one half where they are the same.
-
-    Its mean is the area under the curve (Mann and Whitney, 1947).
-
-    Args:
-        scores: ``float (draws, photographs)``.
-        positive: ``bool (photographs,)``.
-
-    Returns:
-        ``float (draws, positives, negatives)``.
-    """
-    above = scores[:, positive, None] - scores[:, None, ~positive]
-    return (np.sign(above) + 1) / 2
-
-
-def bootstrap_area(
-    compared: NDArray[np.float64], *, seed: int = SEED, resamples: int = RESAMPLES, level: float = LEVEL
-) -> Estimate:
-    """An area under the curve, or a difference of two, with its interval over photographs and draws.
-
-    Positives, negatives and draws are resampled independently of one another.
-
-    Args:
-        compared: what `comparisons` gives, or the difference of two of them, ``float (draws, positives, negatives)``.
-        seed: of the resampling.
-        resamples: number of resampled sets.
-        level: share of resampled figures inside the interval.
-
-    Source:
-        A. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2), 2007; resampling of positives and
-        negatives apart as in M. Pepe, "The Statistical Evaluation of Medical Tests", 2003, section 5.2.
-
-    Example:
-        >>> bootstrap_area(np.ones((1, 2, 3)))
-        Estimate(mean=1.0, low=1.0, high=1.0, n=5)
-    """
-    random = np.random.default_rng(seed)
-    draws, positives, negatives = (
-        random.multinomial(size, np.full(size, 1 / size), resamples) / size for size in compared.shape
-    )
-    of_draw = np.stack([((positives @ one) * negatives).sum(axis=1) for one in compared], axis=1)
-    areas = (of_draw * draws).sum(axis=1)
-    low, high = np.quantile(areas, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(compared.mean()), float(low), float(high), compared.shape[1] + compared.shape[2])
-
-
 def _summarise(
     scores: Scores,
     test: Described,
-    counts: Sequence[int],
     draws: int,
     pictures: Mapping[str, Mapping[str, bytes]],
     about: Mapping[str, str],
 ) -> Study:
-    compared = {key: comparisons(rows, test.is_ill) for key, rows in scores.items()}
+    wins = {place: comparisons(rows, test.is_ill) for place, rows in scores.items()}
     sources = {
         REAL: "real photographs",
         WITH_GENERATED: "real photographs, and grown eyes photographed by the generator",
@@ -519,25 +314,19 @@ def _summarise(
         GENERATED: "grown eyes photographed by the generator; no grade of a real photograph",
         PROCEDURAL: "grown eyes with procedural photographs; no grade of a real photograph",
     }
-    points = [
-        Point(arm.name, count, sources[arm], {"auc": bootstrap_area(compared[arm, count])})
-        for count in [0, *counts]
-        for arm in ARMS
-        if (arm, count) in compared
-    ]
-    gaps = [
-        Gap(first.name, second.name, count, {"auc": bootstrap_area(compared[first, count] - compared[second, count])})
-        for first, second in _GAPS
-        for count in counts
-    ]
+
+    def estimates(one: Place, other: Place | None) -> dict[str, Estimate]:
+        return {"auc": bootstrap_area(wins[one] - wins[other] if other else wins[one])}
+
+    points, effects = compared({place: sources[place[0]] for place in scores}, estimates, ARMS, _PAIRS)
     return Study(
         title="Do synthetic eyes help to find referable retinopathy?",
-        verdict=_verdict(points, gaps),
+        verdict=_verdict(points, effects),
         measures=MEASURES,
         of_what=OF_WHAT,
         arms=ARMS,
         points=points,
-        gaps=gaps,
+        effects=effects,
         conventions=CONVENTIONS,
         about={**about, "Draws": str(draws), "Version": retinasynth.__version__},
         pictures=pictures,
@@ -545,16 +334,14 @@ def _summarise(
     )
 
 
-def _verdict(points: Sequence[Point], gaps: Sequence[Gap]) -> list[str]:
+def _verdict(points: Sequence[Point], effects: Sequence[Effect]) -> list[str]:
     """The answer first, then each comparison, and what synthetic eyes do alone."""
-    shown = {"better": "raise the AUC", "worse": "lower the AUC", "undecided": "are not shown to change the AUC"}
-    clauses = []
-    for kind, words in shown.items():
-        counts = [
-            str(gap.count) for gap in gaps if gap.first == WITH_GENERATED.name and outcome(gap.measures["auc"]) == kind
-        ]
-        if counts:
-            clauses.append(f"{words} with {listed(counts)}")
+    clauses = by_outcome(
+        effects,
+        WITH_GENERATED,
+        "auc",
+        {"better": "raise the AUC", "worse": "lower the AUC", "undecided": "are not shown to change the AUC"},
+    )
     answer = f"Generated eyes {'; they '.join(clauses)} {OF_WHAT}s."
     alone = [
         f"{point.arm.capitalize()}, without a grade of a real photograph: AUC "
@@ -562,7 +349,7 @@ def _verdict(points: Sequence[Point], gaps: Sequence[Gap]) -> list[str]:
         for point in points
         if not point.count
     ]
-    return [answer, *(gap_sentence(gap, "auc", "AUC", OF_WHAT) for gap in gaps), *alone]
+    return [answer, *(effect_sentence(one, "auc", "AUC", OF_WHAT) for one in effects), *alone]
 
 
 def _pictures(training: Sequence[EyeFiles], made: Mapping[str, Mapping[Path, bool]]) -> dict[str, dict[str, bytes]]:
@@ -571,35 +358,38 @@ def _pictures(training: Sequence[EyeFiles], made: Mapping[str, Mapping[Path, boo
     for ill, title in ((False, "Not to be referred"), (True, "To be referred")):
         for name, folders in made.items():
             eyes = [find_eyes(folder).eyes[0] for folder, is_one in folders.items() if is_one == ill]
-            panels[f"{title}: {name}"] = {files.name: _small(files) for files in eyes}
+            panels[f"{title}: {name}"] = {files.name: thumbnail(photograph_of(files)) for files in eyes}
         real = [files for files in training if is_ill(files) == ill][: len(_ILL)]
-        panels[f"{title}: real"] = {f"{files.name}, grade {files.grade}": _small(files) for files in real}
+        panels[f"{title}: real"] = {
+            f"{files.name}, grade {files.grade}": thumbnail(photograph_of(files)) for files in real
+        }
     return panels
 
 
-def _small(files: EyeFiles) -> bytes:
-    return encoded(square_photograph(photograph_of(files), _SHOWN_PX, "letterbox"), "JPEG")
-
-
 def _about(
-    data: Path, training: Sequence[EyeFiles], judges: Sequence[EyeFiles], look: Features, generator: str, synthetic: int
+    data: Path,
+    training: Sequence[EyeFiles],
+    test_files: Sequence[EyeFiles],
+    network: Features,
+    generator: str,
+    synthetic: int,
 ) -> dict[str, str]:
-    ill = [sum(map(is_ill, files)) for files in (training, judges)]
+    ill = [sum(map(is_ill, files)) for files in (training, test_files)]
     return {
         "Data": f"{data.name}: {len(training)} training photographs without twins ({ill[0]} to be referred), "
-        f"{len(judges)} test photographs ({ill[1]} to be referred)",
-        "Features": look.name,
+        f"{len(test_files)} test photographs ({ill[1]} to be referred)",
+        "Features": network.name,
         "Synthetic eyes": f"{synthetic} with lesions of moderate retinopathy and more, {synthetic} without lesions or "
         "with a few microaneurysms",
         "Generator": generator,
     }
 
 
-def _scores_csv(scores: Scores, judges: Sequence[EyeFiles]) -> str:
+def _scores_csv(scores: Scores, test_files: Sequence[EyeFiles]) -> str:
     rows = [
         [files.name, files.grade, arm.name, count, draw, score]
         for (arm, count), draws in scores.items()
         for draw, of_draw in enumerate(draws)
-        for files, score in zip(judges, of_draw, strict=True)
+        for files, score in zip(test_files, of_draw, strict=True)
     ]
     return table_text(["name", "grade", "arm", "count", "draw", "score"], rows)

@@ -7,7 +7,6 @@
 """
 
 import functools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,38 +14,33 @@ from typing import Any
 
 import numpy as np
 
-from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.checks import checked_seed, checked_workers, whole_number
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
-from retinasynth.errors import DataError, ImageError
+from retinasynth.errors import ImageError
 from retinasynth.eye import Eye
 from retinasynth.eye.biomarkers import measure_eye
 from retinasynth.eye.label_map import overlay
 from retinasynth.files import write_json
-from retinasynth.images import Mask, Photograph, read_photograph, write_photograph
-from retinasynth.intervals import Estimate, bootstrap_mean
-from retinasynth.progress import progress
+from retinasynth.images import Mask, Photograph
+from retinasynth.intervals import Estimate
 from retinasynth.resuming import Line
 from retinasynth.segmentation.use import segment
+from retinasynth.studies.recovery import Recovery, recovery
+from retinasynth.studies.screening import GROUPS, Screening, curve, measure_real, real_photographs, screening
 from retinasynth.studies.series import (
     CONVENTIONS,
-    SHOWN,
     SOURCES,
-    Point,
-    Recovery,
     close_up,
-    curve,
     generator,
     grown,
     halved,
     middle,
-    recovery,
+    photographed,
+    points_of,
+    rows_of,
     segmenter,
-    separation,
-    sheet,
-    tiles,
     write_rows,
     write_series,
+    write_tiles,
 )
 from retinasynth.studies.series_report import (
     COLOURS,
@@ -54,26 +48,24 @@ from retinasynth.studies.series_report import (
     Section,
     Strip,
     asked_and_found,
-    capital,
     curves,
     figure_text,
     follows,
     groups,
+    read_strip,
     recovery_table,
-    strip,
     write_page,
 )
+from retinasynth.studies.words import capital
 
 CUPS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 NOTCHES = (0.0, 0.25, 0.5, 0.75, 1.0)
 NOTCHED_CUP = 0.6  # the ratio of the series of notches, which keep it
-GROUPS = ("healthy", "glaucoma")
 PRESETS = {"healthy": "adult", "glaucoma": "glaucomatous"}
 TILE_PX = 168
 SHOWN_EYES = 3
 
 _REACH_DD = 0.75  # to each side of the disc's middle, in the pictures
-_HRF = re.compile(r"\d+_(h|g)", re.IGNORECASE)
 _RAYS = 180
 _SECTOR = 5  # rays, 10 degrees
 _CONVENTIONS = {
@@ -86,38 +78,13 @@ _CONVENTIONS = {
 
 
 @dataclass(frozen=True)
-class Screening:
-    """Two groups of eyes, told apart by a measured ratio.
-
-    Attributes:
-        ratios: the ratios of each of `GROUPS`.
-        means: their means.
-        auc: area under the receiver operating characteristic; None where a group has none.
-        missing: photographs in which no disc or no cup was found.
-    """
-
-    ratios: dict[str, list[float]]
-    means: dict[str, Estimate]
-    auc: Estimate | None
-    missing: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "auc": self.auc and self.auc.to_json(),
-            "mean_ratio": {group: mean.to_json() for group, mean in self.means.items()},
-            "missing": self.missing,
-        }
-
-
-@dataclass(frozen=True)
 class GlaucomaStudy:
     """What was found.
 
     Attributes:
         model: name of the generator.
         seed: of the first eye.
-        lines: of the eyes of the series, as they stand in the manifest.
+        lines: of the eyes of the series, as the manifest has them.
         cups: recovery of the vertical cup-to-disc ratio, by source of `retinasynth.studies.series.SOURCES`.
         rims: recovery of the narrowest rim in the series of notches, likewise.
         screenings: by whose eyes: ``"generated"``, ``"label"`` (the exact ratios of the same eyes), and ``"real"``.
@@ -170,8 +137,8 @@ class GlaucomaStudy:
         ]
         if "real" in self.screenings:
             means = self.screenings["real"].means.items()
-            told = ", ".join(f"{group} {figure_text(mean)}" for group, mean in means)
-            sentences.append(f"Real photographs: mean ratio {told}; area under the curve {auc['real']}.")
+            of_groups = ", ".join(f"{group} {figure_text(mean)}" for group, mean in means)
+            sentences.append(f"Real photographs: mean ratio {of_groups}; area under the curve {auc['real']}.")
         return sentences
 
 
@@ -206,7 +173,7 @@ def study_glaucoma(
     """
     eyes, screened = whole_number(eyes, "eyes", least=2), whole_number(screened, "screened", least=2)
     seed, workers = checked_seed(seed), checked_workers(workers)
-    photographs = None if data is None else _real(data)
+    photographs = None if data is None else real_photographs(data)
     asked = {"cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
     lines = write_series(
         out, eyes, model, asked, functools.partial(_write_eye, seed), seed=seed, doing="Drawing series", workers=workers
@@ -221,35 +188,29 @@ def study_glaucoma(
         doing="Screening",
         workers=workers,
     )
-    screenings = {source: _screening([(one["group"], one[source]) for one in members])
+    screenings = {source: screening([(one["group"], one[source]) for one in members])
                   for source in ("label", "generated")}  # fmt: skip
     measured = [("grown", one["name"], one["group"], one["label"], one["generated"]) for one in members]
     if photographs is not None:
-        real = _measure_real(photographs)
-        screenings["real"] = _screening([(group, ratio) for _, group, ratio in real])
+        real = measure_real(photographs, lambda photograph: _rounded(found_in(photograph))[0])
+        screenings["real"] = screening([(group, ratio) for _, group, ratio in real])
         measured += [("real", name, group, None, ratio) for name, group, ratio in real]
-    rows = [{"eye": line["name"], **row} for line in lines for row in line["rows"]]
-    sources = ("label", "generated", "by_rule")
+    rows = rows_of(lines)
+    cups, notches = ([row for row in rows if row["series"] == kind] for kind in ("cup", "notch"))
     study = GlaucomaStudy(
         Path(model).name,
         seed,
         lines,
-        {source: recovery(_points(rows, "cup", source, asked="asked", of="ratio")) for source in sources},
-        {source: recovery(_points(rows, "notch", source, asked="rim_label", of="rim")) for source in sources[1:]},
+        {source: recovery(points_of(cups, "asked", f"ratio_{source}")) for source in SOURCES},
+        {source: recovery(points_of(notches, "rim_label", f"rim_{source}")) for source in ("generated", "by_rule")},
         screenings,
     )
     write_rows(out / "measures.csv", rows)
-    write_rows(
-        out / "screening.csv",
-        [dict(zip(("eyes", "name", "group", "label", "measured"), one, strict=True)) for one in measured],
-    )
+    columns = ("eyes", "name", "group", "label", "measured")
+    write_rows(out / "screening.csv", [dict(zip(columns, one, strict=True)) for one in measured])
     write_json(out / "glaucoma.json", study.to_json())
-    _write_report(study, rows, out)
+    _write_report(study, cups, notches, out)
     return study
-
-
-def _points(rows: Sequence[dict[str, Any]], series: str, source: str, *, asked: str, of: str) -> list[Point]:
-    return [Point(row["eye"], row[asked], row[f"{of}_{source}"]) for row in rows if row["series"] == series]
 
 
 # --- Measures ----------------------------------------------------------------------------------------------------
@@ -293,6 +254,11 @@ def measured_in(eye: Eye) -> tuple[float | None, float | None]:
     return measure_eye(eye).cup_to_disc_vertical, narrowest_rim(eye.planes["disc"], eye.planes["cup"])
 
 
+def _rounded(eye: Eye) -> list[float | None]:
+    """`measured_in`, as it is written."""
+    return [None if value is None else round(value, 4) for value in measured_in(eye)]
+
+
 def found_in(photograph: Photograph) -> Eye:
     """What the segmenter finds in a photograph; nothing in one that is black."""
     try:
@@ -308,22 +274,17 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
     """Both series of one eye: its pictures, and what was measured in them."""
     seed = first_seed + number
     name, rows = f"eye_{seed:06d}", []
-    size_px = generator(model).config.size_px
     for kind, grades in (("cup", CUPS), ("notch", NOTCHES)):
-        shown: list[list[Photograph]] = [[] for _ in SHOWN]
-        for asked in grades:
-            eye = drawn(size_px, seed, kind, asked)
-            labels = halved(eye)
-            photograph = generator(model).generate(eye, seed=seed)
-            found = found_in(photograph)
-            ruled = found_in(phantom_photograph(labels, seed))
-            row: dict[str, Any] = {"series": kind, "asked": asked}
-            for source, one in (("label", labels), ("generated", found), ("by_rule", ruled)):
-                row[f"ratio_{source}"], row[f"rim_{source}"] = _rounded(measured_in(one))
+        shots = photographed(model, seed, kind, grades, drawn, lambda photograph, _: found_in(photograph))
+        for shot in shots:
+            row: dict[str, Any] = {"series": kind, "asked": shot.grade}
+            for source, one in (("label", shot.labels), *shot.found.items()):
+                row[f"ratio_{source}"], row[f"rim_{source}"] = _rounded(one)
             rows.append(row)
-            for row_of_tiles, tile in zip(shown, close_ups(photograph, labels, found, TILE_PX), strict=True):
-                row_of_tiles.append(tile)
-        write_photograph(out / "pictures" / f"{name}-{kind}.png", sheet(shown), generator(model).provenance(seed))
+        columns = [
+            close_ups(shot.photographs["generated"], shot.labels, shot.found["generated"], TILE_PX) for shot in shots
+        ]
+        write_tiles(out / "pictures" / f"{name}-{kind}.png", columns, model, seed)
     return {"name": name, "seed": seed, "rows": rows}
 
 
@@ -354,58 +315,9 @@ def _write_member(first_seed: int, out: Path, model: str, number: int) -> Line:
     group = GROUPS[number % 2]
     seed = first_seed + number
     eye = grown(generator(model).config.size_px, seed, preset=PRESETS[group])
-    ratio, _ = _rounded(measured_in(found_in(generator(model).generate(eye, seed=seed))))
-    label, _ = _rounded(measured_in(halved(eye)))
+    label, _ = _rounded(halved(eye))
+    ratio, _ = _rounded(found_in(generator(model).generate(eye, seed=seed)))
     return {"name": f"eye_{seed:06d}", "seed": seed, "group": group, "label": label, "generated": ratio}
-
-
-def _rounded(values: tuple[float | None, ...]) -> tuple[float | None, ...]:
-    return tuple(None if value is None else round(value, 4) for value in values)
-
-
-# --- Two groups --------------------------------------------------------------------------------------------------
-
-
-def _screening(members: Sequence[tuple[str, float | None]]) -> Screening:
-    ratios = {group: [ratio for other, ratio in members if other == group and ratio is not None] for group in GROUPS}
-    return Screening(
-        ratios,
-        {group: bootstrap_mean(values) for group, values in ratios.items() if values},
-        separation(ratios["glaucoma"], ratios["healthy"]) if all(ratios.values()) else None,
-        sum(ratio is None for _, ratio in members),
-    )
-
-
-def _real(data: Path) -> list[EyeFiles]:
-    """The photographs of healthy eyes and of glaucoma in a folder."""
-    found = [
-        files
-        for files in find_eyes(data, allow_unpaired=True).eyes
-        if files.photograph is not None and _HRF.fullmatch(files.name)
-    ]
-    kinds = {_group_of(files) for files in found}
-    if kinds != set(GROUPS):
-        lacking = " and no ".join(group for group in GROUPS if group not in kinds)
-        raise DataError(
-            f"{data} names no {lacking} photographs",
-            expected="names as HRF has them: 01_h for a healthy eye, 01_g for glaucoma",
-        )
-    return found
-
-
-def _group_of(files: EyeFiles) -> str:
-    return GROUPS[0] if files.name.lower().endswith("h") else GROUPS[1]
-
-
-def _measure_real(photographs: Sequence[EyeFiles]) -> list[tuple[str, str, float | None]]:
-    """Name, group and vertical ratio of each."""
-    measured = []
-    with progress("Measuring photographs", len(photographs)) as advance:
-        for number, files in enumerate(photographs, start=1):
-            ratio, _ = _rounded(measured_in(found_in(photograph_of(files))))
-            measured.append((files.name, _group_of(files), ratio))
-            advance(number, files.name)
-    return measured
 
 
 # --- The page ----------------------------------------------------------------------------------------------------
@@ -415,38 +327,45 @@ def _tenth(slope: Estimate | None) -> str:
     return "an unknown part" if slope is None else f"{slope.mean / 10:.3f}"
 
 
-def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Path) -> None:
-    ratios = {source: _points(rows, "cup", source, asked="asked", of="ratio") for source in study.cups}
-    depths = {source: _points(rows, "notch", source, asked="asked", of="rim") for source in SOURCES}
-    names = {"label": "exact labels", "generated": "generated photographs", "real": "real photographs"}
+def _write_report(
+    study: GlaucomaStudy, cups: Sequence[dict[str, Any]], notches: Sequence[dict[str, Any]], out: Path
+) -> None:
+    ratios = {source: points_of(cups, "asked", f"ratio_{source}") for source in SOURCES}
+    depths = {source: points_of(notches, "asked", f"rim_{source}") for source in SOURCES}
+    names = SOURCES | {"real": "real photographs"}
+    known = {source: one for source, one in study.screenings.items() if one.auc is not None}
     lines = {
         source: (names[source], *curve(one.ratios["glaucoma"], one.ratios["healthy"]), figure_text(one.auc))
-        for source, one in study.screenings.items()
-        if one.auc is not None
+        for source, one in known.items()
     }
     dots = [
         groups(capital(names[source]), "measured cup-to-disc ratio", one.ratios, COLOURS[source])
-        for source, one in study.screenings.items()
-        if source != "label" and one.auc is not None
+        for source, one in known.items()
+        if source != "label"
     ]
+    strips: dict[str, list[Strip]] = {"cup": [], "notch": []}
+    for line in study.lines[:SHOWN_EYES]:
+        for kind, asked, found in (("cup", "asked", "ratio_generated"), ("notch", "rim_label", "rim_generated")):
+            values = [(row[asked], row[found]) for row in line["rows"] if row["series"] == kind]
+            strips[kind].append(read_strip(out, line, kind, values, 2))
     sections = [
         Section(
             "One eye, a larger and larger cup",
-            strips=[_strip(line, "cup", out) for line in study.lines[:SHOWN_EYES]],
+            strips=strips["cup"],
             note="Generated photographs, close up, with disc (white) and cup (yellow) as asked for, and as the "
             "segmenter finds them. Style and noise of an eye are the same throughout.",
         ),
         Section(
             "Is the cup as large as asked for?",
             plots=[asked_and_found("Vertical cup-to-disc ratio", "asked for", "measured", ratios)],
-            tables=[recovery_table("Cup-to-disc ratio in", {SOURCES[name]: one for name, one in study.cups.items()})],
+            tables=[recovery_table("Cup-to-disc ratio in", study.cups)],
             key=KEY,
         ),
         Section(
             "Notches",
-            strips=[_strip(line, "notch", out) for line in study.lines[:SHOWN_EYES]],
+            strips=strips["notch"],
             plots=[asked_and_found("Narrowest rim", "notch asked for", "share of the disc", depths, in_one_unit=False)],
-            tables=[recovery_table("Narrowest rim in", {SOURCES[name]: one for name, one in study.rims.items()}, 3)],
+            tables=[recovery_table("Narrowest rim in", study.rims, 3)],
             note=f"The cup-to-disc ratio stays at {NOTCHED_CUP:g}; the rim is thinned at one pole. The segmenter gives "
             "cups convex outlines, which fill up a narrow notch, so that even the control finds rims too wide.",
             key=KEY[:3],
@@ -459,15 +378,15 @@ def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Pat
         ),
     ]
     counts = {group: len(one) for group, one in study.screenings["generated"].ratios.items()}
+    grown_eyes = ", ".join(f"{count} {group}" for group, count in counts.items())
     about = {
         "Generator": study.model,
         "Series": f"{len(study.lines)} grown eyes from seed {study.seed}; ratios {', '.join(map(str, CUPS))}; notches "
         f"{', '.join(map(str, NOTCHES))} at ratio {NOTCHED_CUP}",
-        "Screening": f"{', '.join(f'{count} {group}' for group, count in counts.items())} grown eyes, each of its own "
-        "seed"
-        + (f"; {sum(map(len, study.screenings['real'].ratios.values()))} real photographs" if "real" in study.screenings
-           else ""),
-    }  # fmt: skip
+        "Screening": f"{grown_eyes} grown eyes, each of its own seed",
+    }
+    if "real" in study.screenings:
+        about["Screening"] += f"; {sum(map(len, study.screenings['real'].ratios.values()))} real photographs"
     write_page(
         out / "report.html",
         "Glaucoma: is it drawn as asked for?",
@@ -477,13 +396,3 @@ def _write_report(study: GlaucomaStudy, rows: Sequence[dict[str, Any]], out: Pat
         CONVENTIONS | _CONVENTIONS,
         about,
     )
-
-
-def _strip(line: Line, kind: str, out: Path) -> Strip:
-    rows = [row for row in line["rows"] if row["series"] == kind]
-    of, asked = ("ratio", "asked") if kind == "cup" else ("rim", "rim_label")
-    found = ["none" if row[f"{of}_generated"] is None else f"{row[f'{of}_generated']:.2f}" for row in rows]
-    texts = [f"asked {row[asked]:.2f}\nmeasured {one}" for row, one in zip(rows, found, strict=True)]
-    picture = read_photograph(out / "pictures" / f"{line['name']}-{kind}.png")
-    shown = dict(zip(SHOWN, tiles(picture, len(rows)), strict=True))
-    return strip(capital(line["name"].replace("_", " ")), shown, texts)

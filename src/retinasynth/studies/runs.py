@@ -1,16 +1,26 @@
 """Many runs that can be compared: with one budget, each kept where it is, each gone on with when it was stopped."""
 
+import contextlib
 import shutil
-from collections.abc import Mapping, Sized
+from collections.abc import Iterator, Mapping, Sized
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 from retinasynth.data.batches import steps_per_epoch
 from retinasynth.documents import read_json
-from retinasynth.errors import DataError, InputError, SettingError, TrainingDivergedError
+from retinasynth.errors import (
+    DataError,
+    InputError,
+    InterruptedRunError,
+    OutputError,
+    SettingError,
+    TrainingDivergedError,
+)
 from retinasynth.evaluation.subjects import evaluate_model
-from retinasynth.files import fill_folder, new_folder, write_json
+from retinasynth.files import fill_folder, new_folder, output_folder, write_json
 from retinasynth.generation.train import GeneratorSettings, resume, train
+from retinasynth.resuming import going_on
 from retinasynth.training import checkpoint as checkpoints
 
 PLAN = "plan.json"
@@ -40,6 +50,7 @@ def with_budget(settings: GeneratorSettings, pairs: Sized, pictures: int) -> Gen
     step of four pictures is one step, not four.
 
     Example:
+        >>> from retinasynth.pix2pix.settings import Settings
         >>> pairs = range(80)
         >>> four = Settings().with_overrides(["training.batch_size=4", "epochs=1"])
         >>> with_budget(four, pairs, pictures_seen(Settings(), pairs)).training.epochs
@@ -67,6 +78,44 @@ def refuse_own_budget(name: str, changed: Mapping[str, Any]) -> None:
 
 
 # --- Plans -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def begun_study(out: Path, plan: Mapping[str, Any], *, may_grow: str, what: str) -> Iterator[None]:
+    """Work in the folder of a study, a new one or one that goes on with the same plan; see `keep_to_plan`.
+
+    Within the block other processes wait for this one.
+    """
+    output_folder(out)
+    with going_on(out):
+        keep_to_plan(out, plan, may_grow=may_grow, what=what)
+        yield
+
+
+@contextlib.contextmanager
+def stopped(out: Path, place: str = "") -> Iterator[None]:
+    """Where work is stopped within the block, say that it is kept and how to go on.
+
+    Args:
+        out: the folder of the study.
+        place: in which part of the work, such as "run 3 of 10".
+
+    Raises:
+        InterruptedRunError: the user stopped it.
+        OutputError: a worker process was killed.
+    """
+    try:
+        yield
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        raise InterruptedRunError(
+            f"Stopped{f' in {place}' if place else ''}; everything so far is kept in {out}",
+            do="Go on with the same command",
+        ) from error
+    except BrokenProcessPool as error:
+        raise OutputError(
+            f"A worker process was killed, perhaps for want of memory; {out} keeps the runs that are finished",
+            do="Run the same command again to go on, with fewer --workers",
+        ) from error
 
 
 def keep_to_plan(out: Path, plan: Mapping[str, Any], *, may_grow: str, what: str) -> None:

@@ -1,34 +1,33 @@
-"""What the studies of graded series share: eyes one by one, resumable, and how well what was asked for is found again.
+"""The protocol of graded series, "is what was asked for drawn?": eyes one by one, photographed, measured again.
 
 A series is one eye in one style and with one noise, drawn several times with one thing rising. What is measured in the
 photographs is compared with what was asked for, across all photographs and within each eye, where the eye itself is
-its own control.
+its own control (`retinasynth.studies.recovery`). A study says what rises, how it is drawn and what is measured.
 """
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 import retinasynth
 from retinasynth import intervals
 from retinasynth.anatomy.grow import RECIPE, grow
+from retinasynth.anatomy.phantom import phantom_photograph
 from retinasynth.data.sets import ResumableSet
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye
-from retinasynth.eye.agreement import area_under_curve
 from retinasynth.files import write_text
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.generator import Generator
-from retinasynth.images import Mask, Photograph, mask_as_photograph, resize_photograph
-from retinasynth.intervals import Estimate, bootstrap_mean
+from retinasynth.images import Mask, Photograph, mask_as_photograph, resize_photograph, write_photograph
+from retinasynth.parallel import one_thread
 from retinasynth.resuming import Line, read_lines
 from retinasynth.segmentation.use import Segmenter
+from retinasynth.studies.recovery import Point
 from retinasynth.tables import table_text
 from retinasynth.training.bundled import GENERATORS, model_folder
 from retinasynth.training.model_folder import fingerprint_of
@@ -109,12 +108,8 @@ def write_series(
 
 
 def _one(write_one: Callable[[Path, str, int], Line], out: Path, model: str, number: int) -> Line:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # one worker for each core; and sums come out alike however many there are
-    try:
+    with one_thread():
         return write_one(out, model, number)
-    finally:
-        torch.set_num_threads(threads)
 
 
 @functools.lru_cache(maxsize=1)
@@ -147,152 +142,69 @@ def halved(eye: Eye) -> Eye:
     return Eye(eye.name, planes, geometry=geometry)
 
 
-# --- Statistics --------------------------------------------------------------------------------------------------
+# --- One series --------------------------------------------------------------------------------------------------
 
 
-class Point(NamedTuple):
-    """One photograph of a series: whose, what was asked for, and what was measured; None where nothing could be."""
-
-    eye: str
-    asked: float
-    found: float | None
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """How well what was asked for is found again.
+class Shot(NamedTuple):
+    """One grade of a series: what was asked for, photographed in two ways, and what is found in both photographs.
 
     Attributes:
-        correlation: over all photographs; None where it is undefined.
-        within_eyes: correlation within eyes; likewise.
-        slope: within eyes; likewise.
-        error: mean of found minus asked for.
-        absolute_error: mean of its size.
-        missing: photographs in which nothing could be measured.
+        grade: that was asked for.
+        labels: at the size of the photographs.
+        photographs: by source, ``"generated"`` and ``"by_rule"``.
+        found: what the segmenter finds in them, likewise.
     """
 
-    correlation: Estimate | None
-    within_eyes: Estimate | None
-    slope: Estimate | None
-    error: Estimate | None
-    absolute_error: Estimate | None
-    missing: int
+    grade: float
+    labels: Eye
+    photographs: Mapping[str, Photograph]
+    found: Mapping[str, Eye]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        figures = {
-            "correlation": self.correlation,
-            "within_eyes": self.within_eyes,
-            "slope": self.slope,
-            "error": self.error,
-            "absolute_error": self.absolute_error,
+
+def photographed(
+    model: str,
+    seed: int,
+    kind: str,
+    grades: Sequence[float],
+    draw: Callable[[int, int, str, float], Eye],
+    find: Callable[[Photograph, Eye], Eye],
+) -> list[Shot]:
+    """One series of one eye.
+
+    Args:
+        model: name of the generator.
+        seed: of the eye, its style and its noise.
+        kind: of series.
+        grades: that rise.
+        draw: given the size of photographs, `seed`, `kind` and a grade, the eye at twice that size.
+        find: given a photograph and the labels that it was made from, what is found in it.
+    """
+    shots = []
+    for grade in grades:
+        eye = draw(generator(model).config.size_px, seed, kind, grade)
+        labels = halved(eye)
+        photographs = {
+            "generated": generator(model).generate(eye, seed=seed),
+            "by_rule": phantom_photograph(labels, seed),
         }
-        return {name: one and one.to_json() for name, one in figures.items()} | {"missing": self.missing}
+        found = {source: find(photograph, labels) for source, photograph in photographs.items()}
+        shots.append(Shot(grade, labels, photographs, found))
+    return shots
 
 
-def recovery(points: Sequence[Point]) -> Recovery:
-    """All figures of some photographs; see `Recovery`.
-
-    Example:
-        >>> points = [Point(eye, asked, 2 * asked + more) for eye, more in (("a", 0), ("b", 5)) for asked in (1, 2, 3)]
-        >>> found = recovery(points)
-        >>> round(found.within_eyes.mean, 6), round(found.slope.mean, 6), found.error.mean
-        (1.0, 2.0, 4.5)
-    """
-    known = [point for point in points if point.found is not None]
-    if not known:
-        return Recovery(None, None, None, None, None, len(points))
-    eyes = [point.eye for point in known]
-    asked, found = (np.array(column, np.float64) for column in zip(*((p.asked, p.found) for p in known), strict=True))
-    away = found - asked
-    sums, centred = _sums(asked, found, eyes)
-    return Recovery(
-        _estimate(_pearson, sums, len(known)),
-        _estimate(_pearson, centred, len(known)),
-        _estimate(_slope, centred, len(known)),
-        bootstrap_mean(away, groups=eyes),
-        bootstrap_mean(np.abs(away), groups=eyes),
-        len(points) - len(known),
-    )
+def write_tiles(path: Path, columns: Sequence[Sequence[Photograph]], model: str, seed: int) -> None:
+    """Write the close-ups of a series: a column for each grade, with the rows `SHOWN`."""
+    write_photograph(path, sheet(list(zip(*columns, strict=True))), generator(model).provenance(seed))
 
 
-def _sums(
-    asked: NDArray[np.float64], found: NDArray[np.float64], eyes: Sequence[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of each eye the count and the sums of x, y, xx, yy and xy, as they are and about the means of the eye."""
-    rows, centred = [], []
-    for eye in dict.fromkeys(eyes):
-        those = np.array([other == eye for other in eyes])
-        x, y = asked[those], found[those]
-        rows.append(_moments(x - asked.mean(), y - found.mean()))  # about the means of all, against rounding
-        centred.append(_moments(x - x.mean(), y - y.mean()))
-    return np.array(rows), np.array(centred)
+def rows_of(lines: Sequence[Line], key: str = "rows") -> list[dict[str, Any]]:
+    """What was measured, a row for each photograph (or part of it), with the eye's name before it."""
+    return [{"eye": line["name"], **row} for line in lines for row in line[key]]
 
 
-def _moments(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[float]:
-    return [float(len(x)), float(x.sum()), float(y.sum()), float(x @ x), float(y @ y), float(x @ y)]
-
-
-def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
-    spread = np.maximum(xx - x * x / n, 0) * np.maximum(yy - y * y / n, 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(spread > 1e-18, (xy - x * y / n) / np.sqrt(spread), np.nan))
-
-
-def _slope(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    n, x, y, xx, _, xy = np.moveaxis(sums, -1, 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((xy - x * y / n) / (xx - x * x / n))
-
-
-def _estimate(
-    figure: Callable[[NDArray[np.float64]], NDArray[np.float64]], sums: NDArray[np.float64], count: int
-) -> Estimate | None:
-    """A figure of the sums over eyes, with its percentile bootstrap interval over eyes."""
-    value = float(figure(sums.sum(axis=0)))
-    if not np.isfinite(value):
-        return None
-    drawn = np.random.default_rng(intervals.SEED).integers(len(sums), size=(intervals.RESAMPLES, len(sums)))
-    values = figure(sums[drawn].sum(axis=1))
-    low, high = np.nanquantile(values, [(1 - intervals.LEVEL) / 2, (1 + intervals.LEVEL) / 2])
-    return Estimate(value, float(low), float(high), count)
-
-
-def separation(ill: Sequence[float], healthy: Sequence[float]) -> Estimate:
-    """Area under the receiver operating characteristic, with its bootstrap interval, resampled within each group.
-
-    Raises:
-        InputError: a group is empty.
-
-    Example:
-        >>> separation([0.7, 0.8], [0.3, 0.4]).mean
-        1.0
-    """
-    if not ill or not healthy:
-        raise InputError(f"{len(ill)} ill eyes and {len(healthy)} healthy ones", expected="some of each")
-    scores, positive = np.array([*ill, *healthy]), np.arange(len(ill) + len(healthy)) < len(ill)
-    random = np.random.default_rng(intervals.SEED)
-    drawn = [
-        np.concatenate([random.choice(ill, len(ill)), random.choice(healthy, len(healthy))])
-        for _ in range(intervals.RESAMPLES)
-    ]
-    areas = [area_under_curve(one, positive) for one in drawn]
-    low, high = np.quantile(areas, [(1 - intervals.LEVEL) / 2, (1 + intervals.LEVEL) / 2])
-    return Estimate(area_under_curve(scores, positive), float(low), float(high), len(scores))
-
-
-def curve(ill: Sequence[float], healthy: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The receiver operating characteristic: 1 - specificity and sensitivity of every threshold, from (0, 0) on.
-
-    Example:
-        >>> [along.tolist() for along in curve([0.7, 0.5], [0.6])]
-        [[0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0]]
-    """
-    thresholds = [np.inf, *sorted({*ill, *healthy}, reverse=True)]
-    return tuple(  # type: ignore[return-value]  # of two
-        np.array([np.mean(np.asarray(group) >= threshold) for threshold in thresholds]) for group in (healthy, ill)
-    )
+def points_of(rows: Sequence[Mapping[str, Any]], asked: str, found: str) -> list[Point]:
+    """Two columns of some rows, for `retinasynth.studies.recovery.recovery`."""
+    return [Point(row["eye"], row[asked], row[found]) for row in rows]
 
 
 # --- Files -------------------------------------------------------------------------------------------------------

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 import retinasynth
 from retinasynth.files import write_text
-from retinasynth.images import Photograph, encoded
+from retinasynth.images import encoded, read_photograph
 from retinasynth.intervals import Estimate
 from retinasynth.report.page import INK, MODEL, MUTED, RIVAL, RULE, drawing, page, panel, svg
-from retinasynth.studies.series import SOURCES, Point, Recovery
+from retinasynth.resuming import Line
+from retinasynth.studies.recovery import Point, Recovery
+from retinasynth.studies.series import SHOWN, SOURCES, tiles
+from retinasynth.studies.words import capital
 
 TEMPLATE = Path(__file__).parent / "series.html.jinja"
 COLOURS = {"label": MUTED, "generated": MODEL, "by_rule": RIVAL, "real": INK}
@@ -31,7 +34,7 @@ Values = NDArray[np.float64]
 
 
 class Plot(NamedTuple):
-    """A drawing with what stands above it."""
+    """A drawing with its caption."""
 
     caption: str
     svg: str
@@ -55,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Attributes:
         title: its heading.
@@ -105,9 +108,23 @@ def write_page(
     write_text(path, page(TEMPLATE, values))
 
 
-def strip(name: str, rows: Mapping[str, Sequence[Photograph]], texts: Sequence[str]) -> Strip:
-    """Pictures of one eye, packed for the page."""
-    return Strip(name, [(shown, [encoded(one, "JPEG") for one in row]) for shown, row in rows.items()], list(texts))
+def read_strip(out: Path, line: Line, kind: str, values: Sequence[tuple[float, float | None]], decimals: int) -> Strip:
+    """The pictures of one series of an eye, packed for the page.
+
+    Args:
+        out: the folder of the study.
+        line: of the eye in its manifest.
+        kind: of series.
+        values: asked for and measured of each photograph; None where nothing could be measured.
+        decimals: of both.
+    """
+    texts = [
+        f"asked {asked:.{decimals}f}\nmeasured {'none' if found is None else format(found, f'.{decimals}f')}"
+        for asked, found in values
+    ]
+    rows = tiles(read_photograph(out / "pictures" / f"{line['name']}-{kind}.png"), len(texts))
+    shown = [(name, [encoded(one, "JPEG") for one in row]) for name, row in zip(SHOWN, rows, strict=True)]
+    return Strip(capital(line["name"].replace("_", " ")), shown, texts)
 
 
 def follows(recovered: Mapping[str, Recovery]) -> str:
@@ -124,25 +141,21 @@ def follows(recovered: Mapping[str, Recovery]) -> str:
     return next((words for below, words in steps if share < below), "follows")
 
 
-def capital(text: str) -> str:
-    """A text that begins a line."""
-    return text[0].upper() + text[1:]
-
-
 # --- Figures in words --------------------------------------------------------------------------------------------
 
 
 def figure_text(figure: Estimate | None, decimals: int = 2, *, signed: bool = False) -> str:
-    """A figure with its interval, as it stands in a sentence.
+    """A figure with its interval, as sentences have it.
 
     Example:
         >>> figure_text(Estimate(0.5, 0.25, 0.75, 8))
         '0.50 (0.25 to 0.75)'
     """
-    return "unknown" if figure is None else "{} ({})".format(*_cell(figure, decimals, signed=signed))
+    return "unknown" if figure is None else "{} ({})".format(*cell(figure, decimals, signed=signed))
 
 
-def _cell(figure: Estimate | None, decimals: int, *, signed: bool = False) -> tuple[str, str]:
+def cell(figure: Estimate | None, decimals: int = 2, *, signed: bool = False) -> tuple[str, str]:
+    """A figure and its interval, as tables have them."""
     if figure is None:
         return "unknown", ""
     sign = "+" if signed else ""
@@ -150,23 +163,23 @@ def _cell(figure: Estimate | None, decimals: int, *, signed: bool = False) -> tu
     return mean, f"{low} to {high}"
 
 
-def recovery_table(head: str, rows: Mapping[str, Recovery], decimals: int = 2) -> Table:
-    """How well something was found again: a row for each kind of picture, or of thing."""
+def recovery_table(head: str, recovered: Mapping[str, Recovery], decimals: int = 2) -> Table:
+    """How well something was found again: a row for each source of `SOURCES`."""
     return Table(
         (head, *RECOVERY_COLUMNS),
         [
             (
-                name,
+                SOURCES[source],
                 (
-                    _cell(one.correlation, 2),
-                    _cell(one.within_eyes, 2),
-                    _cell(one.slope, 2),
-                    _cell(one.error, decimals, signed=True),
-                    _cell(one.absolute_error, decimals),
+                    cell(one.correlation, 2),
+                    cell(one.within_eyes, 2),
+                    cell(one.slope, 2),
+                    cell(one.error, decimals, signed=True),
+                    cell(one.absolute_error, decimals),
                     (str(one.missing), ""),
                 ),
             )
-            for name, one in rows.items()
+            for source, one in recovered.items()
         ],
     )
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from retinasynth.documents import read_yaml
 from retinasynth.errors import SettingError
 from retinasynth.generation.train import GeneratorSettings, settings_of_preset
-from retinasynth.settings import Section, did_you_mean, explain, flat
+from retinasynth.settings import RunSettings, Section, did_you_mean, explain, flat
 from retinasynth.studies.comparison import Expectation
 from retinasynth.studies.runs import refuse_own_budget
 
@@ -113,10 +113,16 @@ class Table(Section):
         return made
 
 
-def changes(settings: GeneratorSettings, base: GeneratorSettings) -> dict[str, Any]:
+def changes(settings: RunSettings, base: RunSettings) -> dict[str, Any]:
     """What differs from the base, by full name."""
     before: Mapping[str, Any] = flat(base)
     return {name: value for name, value in flat(settings).items() if value != before[name]}
+
+
+def settings_text(settings: GeneratorSettings) -> str:
+    """The preset, and what differs from it: "preset source, training.epochs=10"."""
+    changed = changes(settings, settings_of_preset(settings.preset))
+    return ", ".join([f"preset {settings.preset}", *(f"{name}={value}" for name, value in changed.items())])
 
 
 # The ablation of the published system, its claims in our words (docs/source.md).

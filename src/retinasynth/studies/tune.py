@@ -1,11 +1,11 @@
-"""A search for better settings, judged by cross-validation over the training eyes; test eyes are never looked at.
+"""A search for better settings, by cross-validation over the training eyes; test eyes are never used.
 
     retinasynth tune --data EYES --out TUNING --preset lean --trials 30
     retinasynth train --config TUNING/best.yaml --data EYES --out RUN         # then evaluate RUN on the test eyes
 
 Run again, it goes on where it stopped. The first trial is the settings that the search starts from. Every trial is
 one run for each fold, with as many pictures seen; its value is the mean of the measure over all training eyes, each
-judged by the run that did not see any eye of that person. What a trial tries follows from the trials before it, the
+evaluated by the run that did not see any eye of that subject. What a trial tries follows from the trials before it, the
 seed and its number, so that a search that was stopped equals an undisturbed one.
 """
 
@@ -21,18 +21,24 @@ from retinasynth.data.layouts import find_eyes
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.selection import write_selection
 from retinasynth.documents import read_json
-from retinasynth.errors import DataError, InterruptedRunError, MissingExtraError, SettingError
+from retinasynth.errors import DataError, MissingExtraError, SettingError
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES
-from retinasynth.files import atomic_path, output_folder, write_json, write_text
+from retinasynth.files import atomic_path, write_json, write_text
 from retinasynth.generation.train import GeneratorSettings
 from retinasynth.pix2pix.data import load_pairs
 from retinasynth.progress import stages
-from retinasynth.resuming import going_on
 from retinasynth.settings import did_you_mean, flat
 from retinasynth.studies.comparison import read_measured
-from retinasynth.studies.runs import drop_weights, keep_to_plan, pictures_seen, train_and_evaluate, with_budget
+from retinasynth.studies.runs import (
+    begun_study,
+    drop_weights,
+    pictures_seen,
+    stopped,
+    train_and_evaluate,
+    with_budget,
+)
 from retinasynth.studies.space import Search, Value, as_text, searched
 from retinasynth.studies.tuning_report import render
 from retinasynth.studies.tuning_results import State, Trial, Tuning, summarise
@@ -53,7 +59,7 @@ def tune(
     folds: int = 3,
     prune: bool = False,
 ) -> Tuning:
-    """Search settings by cross-validation over the people of the training split.
+    """Search settings by cross-validation over the subjects of the training split.
 
     Args:
         data: a data set; its training split is used alone.
@@ -63,7 +69,7 @@ def tune(
         space: what to search instead of `retinasynth.studies.space.SPACE`.
         trials: how many; the first is `base` itself.
         measure: that of `retinasynth evaluate` to improve.
-        folds: parts that the people are dealt into; each judges once.
+        folds: that the subjects are dealt into; each is held out once.
         prune: give a trial up after a fold when it is worse by then than the median of the others.
 
     Raises:
@@ -83,7 +89,7 @@ def tune(
     chosen = searched(base, space, overrides)
     found = find_eyes(data)
     files = found.split("train")
-    parts = deal(files, folds)
+    dealt = deal(files, folds)
     plan = {
         "settings": decisive(base),
         "space": {name: search.model_dump(mode="json") for name, search in chosen.items()},
@@ -92,14 +98,12 @@ def tune(
         "prune": prune,
         "data": {
             "training pairs": load_pairs(files, SIZE_PX, planes=base.needed_planes).fingerprint,
-            "folds": hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+            "folds": hashlib.sha256(json.dumps(dealt).encode()).hexdigest(),
         },
         "trials": trials,
     }
-    output_folder(out)
-    with going_on(out):
-        keep_to_plan(out, plan, may_grow="trials", what="a search")
-        selections = _write_folds(out, found.folder, parts)
+    with begun_study(out, plan, may_grow="trials", what="a search"):
+        selections = _write_folds(out, found.folder, dealt)
         for selection in map(find_eyes, selections):  # before anything is trained
             refuse_leaks(selection.split("train"), selection.split("test"))
         study = _Study(optuna, base, chosen, measure, selections, out, prune=prune)
@@ -112,13 +116,8 @@ def tune(
                     number,
                     "the settings that the search starts from" if number == 1 else _best_so_far(done, measure),
                 )
-                try:
+                with stopped(out, f"trial {number} of {trials}"):
                     trial = study.run(number, done)
-                except (InterruptedRunError, KeyboardInterrupt) as error:
-                    raise InterruptedRunError(
-                        f"Stopped in trial {number} of {trials}; everything so far is kept in {out}",
-                        do="Go on with the same command",
-                    ) from error
                 write_json(_folder(out, number) / "trial.json", trial.to_json())
             done.append(trial)
         made = summarise(found, files, base, chosen, measure, folds, done, importances=study.importances(done))
@@ -131,7 +130,7 @@ def tune(
 
 
 def _optuna() -> Any:
-    """The library, which is an extra and slow to import, told to keep quiet."""
+    """The library, which is an extra and slow to import, kept quiet."""
     try:
         import optuna  # noqa: PLC0415 - an extra
         import optuna.storages.journal  # noqa: PLC0415
@@ -163,42 +162,42 @@ def _best_so_far(done: Sequence[Trial], measure: str) -> str:
 
 
 def deal(files: Sequence[EyeFiles], folds: int) -> list[list[str]]:
-    """Names of eyes in folds of about one size, all eyes of a person in one.
+    """Names of eyes in folds of about one size, all eyes of a subject in one.
 
-    People are taken in the order of a hash of their names, each into the fold that has fewest pictures by then.
+    Subjects are taken in the order of a hash of their names, each into the fold that has fewest pictures by then.
 
     Args:
         files: the eyes.
         folds: how many, at least 2.
 
     Raises:
-        SettingError: there are fewer people than folds.
+        SettingError: there are fewer subjects than folds.
     """
-    people: dict[str, list[str]] = {}
+    subjects: dict[str, list[str]] = {}
     for one in files:
-        people.setdefault(one.subject, []).append(one.name)
-    if not 2 <= folds <= len(people):
+        subjects.setdefault(one.subject, []).append(one.name)
+    if not 2 <= folds <= len(subjects):
         raise SettingError(
-            f"folds is {folds}, and the training split has {len(people)} people",
-            expected=f"2 to {len(people)}" if len(people) > 1 else "at least two people",
+            f"folds is {folds}, and the training split has {len(subjects)} subjects",
+            expected=f"2 to {len(subjects)}" if len(subjects) > 1 else "at least two subjects",
         )
-    parts: list[list[str]] = [[] for _ in range(folds)]
-    for person in sorted(people, key=lambda name: hashlib.sha256(name.encode()).digest()):
-        min(parts, key=len).extend(people[person])
-    return [sorted(part) for part in parts]
+    dealt: list[list[str]] = [[] for _ in range(folds)]
+    for subject in sorted(subjects, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        min(dealt, key=len).extend(subjects[subject])
+    return [sorted(held_out) for held_out in dealt]
 
 
-def _write_folds(out: Path, data: Path, parts: Sequence[Sequence[str]]) -> list[Path]:
+def _write_folds(out: Path, data: Path, dealt: Sequence[Sequence[str]]) -> list[Path]:
     """Each fold as a data set whose test eyes are its own."""
-    everybody = [name for part in parts for name in part]
+    everybody = [name for held_out in dealt for name in held_out]
     return [
         write_selection(
             (out / "folds" / f"fold-{number}").resolve(),
             data,
-            train=sorted(set(everybody) - set(part)),
-            test=part,
+            train=sorted(set(everybody) - set(held_out)),
+            test=held_out,
         )
-        for number, part in enumerate(parts)
+        for number, held_out in enumerate(dealt)
     ]
 
 
@@ -245,7 +244,7 @@ class _Study:
         self.pruner = self.optuna.pruners.MedianPruner(n_startup_trials=startup)
 
     def run(self, number: int, done: Sequence[Trial]) -> Trial:
-        """Train and judge on each fold what the trials before suggest."""
+        """Train and evaluate on each fold what the trials before suggest."""
         sampler = self.optuna.samplers.TPESampler(seed=self.base.training.seed + number)
         study = self.optuna.create_study(direction=self.direction, sampler=sampler, pruner=self.pruner)
         study.add_trials([self._frozen(trial) for trial in done])

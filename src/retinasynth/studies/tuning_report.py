@@ -10,6 +10,7 @@ from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, UNITS
 from retinasynth.report.page import INK, MODEL, MUTED, RIVAL, drawing, page, panel, svg
 from retinasynth.studies.space import Search, Value
 from retinasynth.studies.tuning_results import CONVENTIONS, Trial, Tuning
+from retinasynth.studies.words import capital
 
 TEMPLATE = Path(__file__).parent / "tuning.html.jinja"
 
@@ -32,7 +33,7 @@ def render(tuning: Tuning) -> str:
             "history": _history(tuning) if finished else "",
             "importances": _importances(tuning) if tuning.importances else "",
             "settings": [_setting(tuning, name, search) for name, search in tuning.space.items()] if finished else [],
-            "conventions": {name[0].upper() + name[1:]: text for name, text in CONVENTIONS.items()},
+            "conventions": {capital(name): text for name, text in CONVENTIONS.items()},
         },
     )
 
@@ -82,8 +83,8 @@ def _importances(tuning: Tuning) -> str:
         axes.barh([name for name, _ in items], [share for _, share in items], color=MODEL, height=0.55)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        told = ", ".join(f"{name} {share:.2f}" for name, share in tuning.importances.items())
-        return svg(figure, f"Importance of each setting: {told}")
+        shown = ", ".join(f"{name} {share:.2f}" for name, share in tuning.importances.items())
+        return svg(figure, f"Importance of each setting: {shown}")
 
 
 def _setting(tuning: Tuning, name: str, search: Search) -> dict[str, str]:

@@ -8,11 +8,11 @@ import retinasynth
 from retinasynth.data.layouts import DataSet
 from retinasynth.data.matching import EyeFiles
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, figure_text, outcome
-from retinasynth.generation.train import GeneratorSettings, settings_of_preset
+from retinasynth.generation.train import GeneratorSettings
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.studies.runs import pictures_seen
 from retinasynth.studies.space import Search, Value
-from retinasynth.studies.table import changes
+from retinasynth.studies.table import settings_text
 
 State = Literal["finished", "pruned", "diverged", "impossible"]
 
@@ -42,7 +42,7 @@ class Trial:
         params: settings that it tried, by full name.
         state: how it ended.
         by_fold: mean of the measure over the pictures up to and including each fold.
-        pictures: the measure of each picture that was judged.
+        pictures: the measure of each held-out picture.
         why: it diverged or was impossible.
     """
 
@@ -144,12 +144,11 @@ def summarise(
             [start.pictures[name] for name in names],
             groups=[eye_of[name] for name in names],
         )
-    people, eyes = len({one.subject for one in files}), len(set(eye_of.values()))
-    set_apart = changes(base, settings_of_preset(base.preset))
+    subjects, eyes = len({one.subject for one in files}), len(set(eye_of.values()))
     about = {
-        "Data": f"{found.folder.name}: {len(files)} training pictures of {eyes} eyes of {people} people",
+        "Data": f"{found.folder.name}: {len(files)} training pictures of {eyes} eyes of {subjects} people",
         "Folds": f"{folds}, by person; test eyes were not used",
-        "Start": f"preset {base.preset}" + "".join(f", {name}={value}" for name, value in set_apart.items()),
+        "Start": settings_text(base),
         "Budget": f"as many pictures seen as the start sees, which with all training eyes is "
         f"{pictures_seen(base, files):,}",
         "Seed": f"{base.training.seed} for every training; for the search this and the number of the trial",
@@ -179,22 +178,24 @@ def _verdict(
     mean, low, high = (figure_text(measure, one) for one in level[:3])
     figures = f"{name} {mean} (95 % interval {low} to {high})"
     if best.number == 1:
-        answers = [f"No trial of {len(trials)} does better than the settings that the search started from: {figures}."]
+        sentences = [
+            f"No trial of {len(trials)} does better than the settings that the search started from: {figures}."
+        ]
     elif difference is None:
-        answers = [f"Trial {best.number} is the best of {len(trials)}: {figures}. The start itself did not finish."]
+        sentences = [f"Trial {best.number} is the best of {len(trials)}: {figures}. The start itself did not finish."]
     else:
         shown = outcome(measure, difference) if len(set(eyes)) > 1 else "undecided"
         claim = "is better than the start" if shown == "better" else "is not shown to be better than the start"
         change, low, high = (figure_text(measure, one, signed=True) for one in difference[:3])
-        answers = [
+        sentences = [
             f"Trial {best.number}, the best of {len(trials)}, {claim}.",
             f"{figures}; difference to the start {change} (95 % interval {low} to {high}).",
         ]
     if best.number > 1:
-        answers.append(
+        sentences.append(
             "The best of many on the same eyes is flattered by the choice. Train with best.yaml and evaluate on the "
             "test eyes, which this search has not seen."
         )
     ends = {state: sum(trial.state == state for trial in trials) for state in ("diverged", "impossible", "pruned")}
     unfinished = [f"{count} {state}" for state, count in ends.items() if count]
-    return answers + ([f"Not finished: {', '.join(unfinished)}."] if unfinished else [])
+    return sentences + ([f"Not finished: {', '.join(unfinished)}."] if unfinished else [])

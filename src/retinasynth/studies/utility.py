@@ -5,13 +5,12 @@
     retinasynth utility --data EYES --out STUDY --seeds 5             # later: two more seeds of the same
 
 Run again, it goes on where it stopped. Every segmenter has the same network, optimiser and number of steps, starts from
-nothing, and is judged on the same test eyes. ``runs/EYES/ARM/seed-N`` hold settings, log and figures of each;
+nothing, and is evaluated on the same test eyes. ``runs/EYES/ARM/seed-N`` hold settings, log and figures of each;
 ``utility.json``, ``utility.csv``, ``figure.svg`` and ``report.html`` are written anew after each seed.
 """
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,32 +25,33 @@ from retinasynth.data.grown import GrownSet, write_grown_set
 from retinasynth.data.layouts import EyeFiles, find_eyes, read_eye
 from retinasynth.data.selection import write_selection
 from retinasynth.documents import parse_json
-from retinasynth.errors import DataError, InterruptedRunError, OutputError, SettingError
+from retinasynth.errors import DataError
 from retinasynth.evaluation.leaks import refuse_leaks
+from retinasynth.evaluation.results import Outcome
 from retinasynth.evaluation.subjects import test_eyes
-from retinasynth.files import output_folder
 from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
-from retinasynth.images import Mask, encoded, mask_as_photograph, read_mask, square_photograph
+from retinasynth.images import mask_as_photograph, read_mask
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate, bootstrap_crossed
-from retinasynth.resuming import going_on
 from retinasynth.segmentation.data import labelled
 from retinasynth.segmentation.settings import SegmenterSettings
-from retinasynth.settings import flat
 from retinasynth.studies.ablate import MOST_SEEDS
 from retinasynth.studies.arms import (
-    Arm,
-    Gap,
+    ALL,
+    Effect,
+    Place,
     Point,
     Study,
-    counted,
+    by_outcome,
+    compared,
+    counts_of,
+    effect_sentence,
     figure_text,
-    gap_sentence,
     interval_text,
-    listed,
-    outcome,
 )
 from retinasynth.studies.arms_report import write_study
-from retinasynth.studies.runs import keep_to_plan
+from retinasynth.studies.forest import thumbnail
+from retinasynth.studies.runs import begun_study, stopped
+from retinasynth.studies.table import changes
 from retinasynth.studies.utility_runs import (
     ARMS,
     BOTH,
@@ -60,18 +60,17 @@ from retinasynth.studies.utility_runs import (
     GENERATED,
     PROCEDURAL,
     REAL,
-    SHOWN_PX,
     WITH_GENERATED,
     Run,
     finished,
     planned,
 )
+from retinasynth.studies.words import counted
 from retinasynth.training.run import decisive
 
-ALL = "all"
 EYES = ("1", "5", ALL)
 SEEDS, QUICK_SEEDS, QUICK = 3, 2, ("steps=400",)
-_GAPS = ((BOTH, CLASSICAL), (WITH_GENERATED, CLASSICAL), (CLASSICAL, REAL))
+_PAIRS = ((BOTH, CLASSICAL), (WITH_GENERATED, CLASSICAL), (CLASSICAL, REAL))
 MEASURES = {"dice": "Dice", "auc": "AUC"}
 OF_WHAT = "real training eye"
 _FIRST_SEED = 5_000_000  # of the grown eyes
@@ -109,12 +108,12 @@ def utility(
     overrides: Sequence[str] = (),
     workers: int = 1,
 ) -> Study:
-    """Train and judge a segmenter for each arm, number of real eyes and seed.
+    """Train and evaluate a segmenter for each arm, number of real eyes and seed.
 
     Args:
         data: a data set with vessels, and a training and a test split.
         out: a new or empty folder, or that of the same study to go on with; then `seeds` and `eyes` may differ.
-        eyes: numbers of real training eyes, or ``all``; with ``all``, the generator stands in the comparison.
+        eyes: numbers of real training eyes, or ``all``; with ``all``, the generator is in the comparison.
         seeds: how many runs of each arm.
         synthetic: how many grown eyes; the same ones for both kinds of synthetic photographs.
         generator: that photographs them, beside rendering: a bundled one, a run or a model folder.
@@ -133,22 +132,22 @@ def utility(
     found = find_eyes(data)
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *overrides])
     training = labelled(str(data), base.data.planes)
-    judges = [files for files in test_eyes(found) if files.photograph and files.has(["vessels"])]
-    counts = counts_of(eyes, len(training), found.folder)
-    refuse_leaks(training, judges)
+    test_files = [files for files in test_eyes(found) if files.photograph and files.has(["vessels"])]
+    counts = counts_of(
+        eyes, len(training), flag="--eyes", least=1, where=found.folder, what="training eyes with vessels"
+    )
+    refuse_leaks(training, test_files)
     grown = GrownSet(_FIRST_SEED, base.data.field_px, people, "natural", dict(parameters or {}))
     plan = {
         "settings": decisive(base),
         "synthetic": {"eyes": synthetic, "people": people, "parameters": dict(parameters or {})},
         "data": {
             "training eyes": load_frames(training, base.data.field_px, base.data.planes).fingerprint,
-            "test eyes": load_frames(judges, base.data.field_px, base.data.planes).fingerprint,
+            "test eyes": load_frames(test_files, base.data.field_px, base.data.planes).fingerprint,
         },
         "seeds": seeds,
     }
-    output_folder(out)
-    with going_on(out):
-        keep_to_plan(out, plan, may_grow="seeds", what="a study of utility")
+    with begun_study(out, plan, may_grow="seeds", what="a study of utility"):
         write_grown_set(out / "procedural", synthetic, grown, workers=workers)
         generated = None
         if len(training) in counts:
@@ -158,35 +157,9 @@ def utility(
             generated = _learnt_from(out, "generated")
         procedural = _learnt_from(out, "procedural")
         runs = planned(found.folder, training, out, base, counts, seeds, procedural, generated)
-        return _all(runs, judges, out, seeds, workers, about=_about(found.folder, training, judges, base, generator))
-
-
-def counts_of(eyes: Sequence[str], there_are: int, folder: Path) -> list[int]:
-    """Numbers of real eyes, rising, each once.
-
-    Args:
-        eyes: numbers, or ``all``, as on a command line.
-        there_are: training eyes.
-        folder: where, for the message.
-
-    Raises:
-        SettingError: one is no number.
-        DataError: there are fewer eyes.
-
-    Example:
-        >>> counts_of(["all", "1", "5"], 20, Path("eyes"))
-        [1, 5, 20]
-    """
-    if not eyes or not all(one == ALL or (one.isdecimal() and int(one) > 0) for one in eyes):
-        raise SettingError(f"--eyes is {' '.join(eyes) or 'empty'}", expected=f"numbers from 1, or {ALL}")
-    counts = sorted({there_are if one == ALL else int(one) for one in eyes})
-    if counts[-1] > there_are:
-        raise DataError(
-            f"{folder} has {there_are} training eyes with vessels, but {counts[-1]} are asked for",
-            expected=f"at least {counts[-1]}",
-            do=f"Choose others: --eyes {ALL}",
+        return _all(
+            runs, test_files, out, seeds, workers, about=_about(found.folder, training, test_files, base, generator)
         )
-    return counts
 
 
 def _learnt_from(out: Path, kind: str) -> Path:
@@ -196,25 +169,21 @@ def _learnt_from(out: Path, kind: str) -> Path:
 
 
 def _all(
-    runs: Sequence[Run], judges: Sequence[EyeFiles], out: Path, seeds: int, workers: int, *, about: Mapping[str, str]
+    runs: Sequence[Run],
+    test_files: Sequence[EyeFiles],
+    out: Path,
+    seeds: int,
+    workers: int,
+    *,
+    about: Mapping[str, str],
 ) -> Study:
-    try:
-        with contextlib.closing(finished(runs, judges, workers)) as done:
-            for seed in range(seeds):
-                ours = [run for run in runs if run.seed <= seed]
-                for _ in range(len(ours) // (seed + 1)):
-                    next(done)
-                study = summarise(ours, judges, about)
-                write_study(study, out, "utility")
-    except (InterruptedRunError, KeyboardInterrupt) as error:
-        raise InterruptedRunError(
-            f"Stopped; everything so far is kept in {out}", do="Go on with the same command"
-        ) from error
-    except BrokenProcessPool as error:
-        raise OutputError(
-            f"A worker process was killed, perhaps for want of memory; {out} keeps the runs that are finished",
-            do="Run the same command again to go on, with fewer --workers",
-        ) from error
+    with stopped(out), contextlib.closing(finished(runs, test_files, workers)) as done:
+        for seed in range(seeds):
+            ours = [run for run in runs if run.seed <= seed]
+            for _ in range(len(ours) // (seed + 1)):
+                next(done)
+            study = summarise(ours, test_files, about)
+            write_study(study, out, "utility")
     return study
 
 
@@ -226,13 +195,13 @@ class _Measured:
     """The figures of one arm at one number of eyes: ``float (seeds, test eyes)`` by measure."""
 
     source: str
-    people: tuple[str, ...]
+    subjects: tuple[str, ...]
     values: Mapping[str, NDArray[np.float64]]
 
     def estimates(self, other: "_Measured | None" = None) -> dict[str, Estimate]:
         """Means with intervals, or those of the differences to another."""
         return {
-            name: bootstrap_crossed(values - other.values[name] if other else values, groups=self.people)
+            name: bootstrap_crossed(values - other.values[name] if other else values, groups=self.subjects)
             for name, values in self.values.items()
         }
 
@@ -256,62 +225,50 @@ def _measured(runs: Sequence[Run]) -> _Measured:
     return _Measured(runs[0].source, tuple(row[0] for row in tables[0]), values)
 
 
-def summarise(runs: Sequence[Run], judges: Sequence[EyeFiles], about: Mapping[str, str]) -> Study:
+def summarise(runs: Sequence[Run], test_files: Sequence[EyeFiles], about: Mapping[str, str]) -> Study:
     """Compare the arms over runs that are finished.
 
     Args:
         runs: the same arms and numbers of every seed.
-        judges: the test eyes, for the pictures.
+        test_files: the test eyes, for the pictures.
         about: data and settings, in words.
 
     Raises:
         DataError: the figures of a run cannot be read.
     """
-    of: dict[tuple[Arm, int], list[Run]] = {}
+    of: dict[Place, list[Run]] = {}
     for run in runs:
         of.setdefault((run.arm, run.count), []).append(run)
     measured = {key: _measured(same) for key, same in of.items()}
+    points, effects = compared(
+        {place: one.source for place, one in measured.items()},
+        lambda one, other: measured[one].estimates(measured[other] if other else None),
+        ARMS,
+        _PAIRS,
+    )
     counts = sorted({count for _, count in of} - {0})
-    points = [
-        Point(arm.name, count, measured[arm, count].source, measured[arm, count].estimates())
-        for count in [0, *counts]
-        for arm in ARMS
-        if (arm, count) in of
-    ]
-    pairs = [(first, second, count) for first, second in _GAPS for count in counts if (first, count) in of]
-    gaps = [
-        Gap(first.name, second.name, count, measured[first, count].estimates(measured[second, count]))
-        for first, second, count in pairs
-    ]
     seeds = len(next(iter(of.values())))
     return Study(
         title="Are synthetic photographs of use for training?",
-        verdict=[*_verdict(gaps), *_shares(points, counts[-1])],
+        verdict=[*_verdict(effects), *_shares(points, counts[-1])],
         measures=MEASURES,
         of_what=OF_WHAT,
         arms=[arm for arm in ARMS if any(key[0] is arm for key in of)],
         points=points,
-        gaps=gaps,
+        effects=effects,
         conventions=CONVENTIONS,
         about={**about, "Seeds": str(seeds), "Version": retinasynth.__version__},
-        pictures=_pictures(of, judges, counts),
+        pictures=_pictures(of, test_files, counts),
         pictures_note="The test eye in the middle by Dice of real + classical; vessels as found with the first seed.",
     )
 
 
-def _verdict(gaps: Sequence[Gap]) -> list[str]:
+def _verdict(effects: Sequence[Effect]) -> list[str]:
     """The answer first, then each comparison."""
-    wanted = [gap for gap in gaps if gap.first == BOTH.name]
-    shown = {"better": [], "worse": [], "undecided": []}  # type: dict[str, list[str]]
-    for gap in wanted:
-        shown[outcome(gap.measures["dice"])].append(str(gap.count))
-    parts = [
-        f"{words} with {listed(shown[kind])}"
-        for kind, words in (("better", "help"), ("worse", "harm"), ("undecided", "are not shown to matter"))
-        if shown[kind]
-    ]
-    answer = f"Beside classical augmentation, procedural photographs {', '.join(parts)} real eyes."
-    return [answer, *(gap_sentence(gap, "dice", "Dice", OF_WHAT) for gap in gaps)]
+    words: dict[Outcome, str] = {"better": "help", "worse": "harm", "undecided": "are not shown to matter"}
+    clauses = ", ".join(by_outcome(effects, BOTH, "dice", words))
+    answer = f"Beside classical augmentation, procedural photographs {clauses} real eyes."
+    return [answer, *(effect_sentence(one, "dice", "Dice", OF_WHAT) for one in effects)]
 
 
 def _shares(points: Sequence[Point], most: int) -> list[str]:
@@ -331,43 +288,36 @@ def _shares(points: Sequence[Point], most: int) -> list[str]:
 
 
 def _pictures(
-    of: Mapping[tuple[Arm, int], Sequence[Run]], judges: Sequence[EyeFiles], counts: Sequence[int]
+    of: Mapping[Place, Sequence[Run]], test_files: Sequence[EyeFiles], counts: Sequence[int]
 ) -> dict[str, dict[str, bytes]]:
-    """For the middle test eye, by number of real eyes, its photograph, what people drew, and what each arm found."""
+    """The middle test eye by number of real eyes: its photograph, its reference vessels, and what each arm found."""
     ranked = np.argsort(_measured(of[CLASSICAL, counts[0]]).values["dice"].mean(axis=0))
-    files = judges[int(ranked[len(ranked) // 2])]
+    files = test_files[int(ranked[len(ranked) // 2])]
     eye = read_eye(files.with_planes_alone(["vessels"]))
     if eye.photograph is None:
         return {}
     panels = {}
     for count in counts:
         views = {
-            "Photograph": encoded(square_photograph(eye.photograph, SHOWN_PX, "letterbox"), "JPEG"),
-            "Drawn": _small(eye.planes["vessels"]),
+            "Photograph": thumbnail(eye.photograph),
+            "Drawn": thumbnail(mask_as_photograph(eye.planes["vessels"]), "PNG"),
         }
         for arm in ARMS:
             run = next((run for run in of.get((arm, 0 if arm is PROCEDURAL else count), ()) if run.seed == 0), None)
             if run:
-                views[arm.name.capitalize()] = _small(
-                    read_mask(run.folder / "found" / f"{files.name}.png", allow_empty=True)
-                )
+                found = read_mask(run.folder / "found" / f"{files.name}.png", allow_empty=True)
+                views[arm.name.capitalize()] = thumbnail(mask_as_photograph(found), "PNG")
         panels[f"{files.name}, {counted(count, OF_WHAT)}"] = views
     return panels
 
 
-def _small(mask: Mask) -> bytes:
-    """A mask as a greyscale picture, averaged, so that thin vessels stay."""
-    return encoded(square_photograph(mask_as_photograph(mask), SHOWN_PX, "letterbox"), "PNG")
-
-
 def _about(
-    data: Path, training: Sequence[EyeFiles], judges: Sequence[EyeFiles], base: SegmenterSettings, generator: str
+    data: Path, training: Sequence[EyeFiles], test_files: Sequence[EyeFiles], base: SegmenterSettings, generator: str
 ) -> dict[str, str]:
-    usual = flat(SegmenterSettings.from_preset(base.preset))
-    changed = [f"{name}={value}" for name, value in flat(base).items() if usual[name] != value]
+    changed = changes(base, SegmenterSettings.from_preset(base.preset)).items()
     return {
-        "Data": f"{data.name}: {len(training)} training eyes, {len(judges)} test eyes of "
-        f"{len({files.subject for files in judges})} people",
-        "Settings": f"segmenter preset {base.preset}; {', '.join(changed)}",
+        "Data": f"{data.name}: {len(training)} training eyes, {len(test_files)} test eyes of "
+        f"{len({files.subject for files in test_files})} people",
+        "Settings": f"segmenter preset {base.preset}; {', '.join(f'{name}={value}' for name, value in changed)}",
         "Generator": str(generator),
     }

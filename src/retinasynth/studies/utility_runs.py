@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from retinasynth.data.layouts import EyeFiles, read_eye
 from retinasynth.data.selection import write_selection
 from retinasynth.eye.agreement import area_under_curve
 from retinasynth.files import write_json
 from retinasynth.images import Mask, resize_mask, write_mask
-from retinasynth.parallel import worker_processes
+from retinasynth.parallel import share_cores, worker_processes
 from retinasynth.progress import progress, stages
 from retinasynth.segmentation import train as segmentation
 from retinasynth.segmentation.model import load_segmenter
 from retinasynth.segmentation.predict import found_planes, predict
 from retinasynth.segmentation.settings import SegmenterSettings
-from retinasynth.studies.arms import Arm, counted
+from retinasynth.studies.arms import Arm
+from retinasynth.studies.forest import THUMBNAIL_PX
 from retinasynth.studies.runs import drop_weights
+from retinasynth.studies.words import counted
 from retinasynth.training import checkpoint as checkpoints
 
 # What all runs share. Small, so that one takes a minute or two of one core; chosen on training eyes alone.
@@ -45,7 +46,6 @@ BUDGET = (
 )
 _PLAIN = ("flip=false", "rotation_deg=0", "zoom=1", "stretch=0", "photometric=0")
 _ONE_LOOK: tuple[tuple[int, ...], ...] = ((),)
-SHOWN_PX = 256
 
 PROCEDURAL = Arm("procedural only", has_synthetic=True, is_strong=False)
 REAL = Arm("real only", has_synthetic=False, is_strong=False)
@@ -58,7 +58,7 @@ ARMS = (REAL, CLASSICAL, BOTH, PROCEDURAL, WITH_GENERATED, GENERATED)
 
 @dataclass(frozen=True)
 class Run:
-    """One segmenter to train and judge.
+    """One segmenter to train and evaluate.
 
     Attributes:
         arm: what it learns from.
@@ -132,9 +132,9 @@ def _run(
     return Run(arm, count, seed, place, tuple(data), settings.with_overrides([f"training.seed={seed}"]), source)
 
 
-def finished(runs: Sequence[Run], judges: Sequence[EyeFiles], workers: int) -> Generator[None]:
+def finished(runs: Sequence[Run], test_files: Sequence[EyeFiles], workers: int) -> Generator[None]:
     """Yields once for each run, in order, when it is finished."""
-    bring = functools.partial(bring_to_end, judges=judges)
+    bring = functools.partial(bring_to_end, test_files=test_files)
     if workers == 1:
         begin = stages("Run", len(runs))
         for number, run in enumerate(runs, start=1):
@@ -142,7 +142,7 @@ def finished(runs: Sequence[Run], judges: Sequence[EyeFiles], workers: int) -> G
                 begin(number, f"{run.arm.name}, {run.count} real, seed {run.seed}")
             yield bring(run)
         return
-    begin = functools.partial(torch.set_num_threads, max(1, (os.cpu_count() or 1) // workers))
+    begin = functools.partial(share_cores, workers)
     with worker_processes(workers, begin) as pool, progress("Training", len(runs)) as advance:
         for number, _ in enumerate(pool.map(functools.partial(_quietly, bring), runs), start=1):
             advance(number, "runs")
@@ -155,12 +155,12 @@ def _quietly(bring: functools.partial[None], run: Run) -> None:
         bring(run)
 
 
-def bring_to_end(run: Run, *, judges: Sequence[EyeFiles]) -> None:
-    """Train and judge one segmenter, from wherever it is; its weights are removed in the end.
+def bring_to_end(run: Run, *, test_files: Sequence[EyeFiles]) -> None:
+    """Train and evaluate one segmenter, from wherever it is; its weights are removed in the end.
 
     Args:
         run: what to do.
-        judges: test eyes with photographs and vessels.
+        test_files: test eyes with photographs and vessels.
 
     Raises:
         InterruptedRunError: the user stopped it; called again it goes on.
@@ -177,7 +177,7 @@ def bring_to_end(run: Run, *, judges: Sequence[EyeFiles]) -> None:
         segmentation.train(run.data, place, run.settings)
     model = load_segmenter(place / "model")
     rows = []
-    for files in judges:
+    for files in test_files:
         eye = read_eye(files.with_planes_alone(["vessels", "fov"]))
         if eye.photograph is None:
             continue
@@ -195,5 +195,5 @@ def bring_to_end(run: Run, *, judges: Sequence[EyeFiles]) -> None:
 def _shown(mask: Mask) -> tuple[int, int]:
     """The size at which what was found is kept for the report."""
     height, width = mask.shape
-    scale = min(1.0, 2 * SHOWN_PX / max(height, width))
+    scale = min(1.0, 2 * THUMBNAIL_PX / max(height, width))
     return max(1, round(scale * height)), max(1, round(scale * width))

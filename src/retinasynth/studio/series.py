@@ -8,9 +8,11 @@ import gradio as gr
 
 from retinasynth.generator import Generator
 from retinasynth.images import Photograph
-from retinasynth.studies import glaucoma, vascular
-from retinasynth.studies.series import SHOWN, Point, halved
-from retinasynth.studies.series_report import asked_and_found, capital
+from retinasynth.studies import glaucoma, vascular, vessel_signs
+from retinasynth.studies.recovery import Point
+from retinasynth.studies.series import SHOWN, halved
+from retinasynth.studies.series_report import asked_and_found
+from retinasynth.studies.words import capital
 from retinasynth.studio import markup
 from retinasynth.studio import view_model as wishes
 from retinasynth.studio.controls import connect, eye_number, next_seed, seed_of, styles
@@ -51,7 +53,7 @@ class Series(NamedTuple):
 
 
 def _vascular(sign: str, words: str, axis: str, *, is_same: bool) -> Series:
-    return Series(sign, vascular.SIGNS[sign][:5], words, axis, vascular.MEASURED_AS[sign], 3, is_same)
+    return Series(sign, vascular.SIGNS[sign][:5], words, axis, vessel_signs.MEASURED_AS[sign], 3, is_same)
 
 
 _CUP = "cup-to-disc ratio"
@@ -103,9 +105,9 @@ def steps(model: Generator, name: str, seed: int, look: Look) -> Iterator[Step]:
         labels = halved(eye)
         if is_of_vessels:
             found = vascular.found_in(photograph, labels)
-            exact, measured = (vascular.measured_in(sign, one) for one in (labels, found))
-            centre = centre or vascular.centre_of(sign, labels)  # of the first, so that all show one place
-            tiles = vascular.close_ups(sign, centre, photograph, labels, found, _TILE_PX)
+            exact, measured = (vessel_signs.measured_in(sign, one) for one in (labels, found))
+            centre = centre or vessel_signs.centre_of(sign, labels)  # of the first, so that all show one place
+            tiles = vessel_signs.close_ups(sign, centre, photograph, labels, found, _TILE_PX)
         else:
             found = glaucoma.found_in(photograph)
             which = ("cup", "notch").index(sign)
