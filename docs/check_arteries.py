@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.rendering import render_photograph
+from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.data.layouts import find_eyes, read_eye
 from retinasynth.eye.arteries_veins import tell_arteries
 from retinasynth.images import Mask

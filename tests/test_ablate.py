@@ -21,7 +21,7 @@ import retinasynth as rs
 from conftest import TINY
 from pictures import put_chasedb1
 from retinasynth import cli
-from retinasynth.anatomy.phantom import write_phantom_set
+from retinasynth.anatomy.render.phantom import write_phantom_set
 from retinasynth.data.layouts import find_eyes
 from retinasynth.data.selection import write_selection
 from retinasynth.errors import DataError, InputError, InterruptedRunError, OutputError, SettingError

@@ -9,7 +9,7 @@ import pytest
 from conftest import TINY
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import CheckpointError, DataError
 from retinasynth.generation.adapt import adapt

@@ -17,7 +17,7 @@ import pytest
 
 from retinasynth import files
 from retinasynth.anatomy.grow import anatomy_of, grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
 from retinasynth.data.layouts import find_eyes, read_eye
 from retinasynth.data.sets import ResumableSet

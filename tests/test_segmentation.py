@@ -11,7 +11,7 @@ from monai.networks.nets.basic_unet import BasicUNet
 from torch.nn import functional
 
 import retinasynth as rs
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import CheckpointError, InterruptedRunError, ModelError, SettingError
 from retinasynth.eye.agreement import agreement

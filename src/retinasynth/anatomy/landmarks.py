@@ -29,6 +29,7 @@ Side = Literal["inferior", "superior"]
 DEGREES_PER_DD = 6.2
 USUAL_FOVEA = (2.5, 0.35)  # 15.5 degrees from the disc, and a little below it
 FOVEA_RADIUS = 0.1  # of the plane `fovea`
+RAPHE_DD = (2.8, 3.6, 4.6, 6.0)  # sinks of the nerve fibres' field, temporal of the disc; the source is the disc
 
 _CUT = 0.82  # of the radius: where a cut aperture ends above and below; IDRiD's lies there
 _CUT_ASIDE = 0.92  # left and right; the disc of an eye centred on the macula must stay in view

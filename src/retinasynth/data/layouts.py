@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.anatomy.phantom import phantom_folder
+from retinasynth.anatomy.render.phantom import phantom_folder
 from retinasynth.data.grades import LESIONS, with_grades
 from retinasynth.data.matching import (
     PHOTOGRAPH_FOLDERS,

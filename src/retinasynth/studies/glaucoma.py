@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.checks import checked_seed, checked_workers, whole_number
 from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
 from retinasynth.errors import DataError, ImageError

@@ -18,7 +18,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from retinasynth.anatomy.edits import with_narrower_vessels
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.checks import checked_seed, checked_workers, whole_number
 from retinasynth.errors import ImageError
 from retinasynth.eye import Eye
