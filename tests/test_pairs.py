@@ -9,7 +9,8 @@ import torch
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth.data.batches import Batch, steps_per_epoch
-from retinasynth.data.layouts import EyeFiles, find_eyes
+from retinasynth.data.find import find_eyes
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, ImageError, SettingError
 from retinasynth.eye.appearance import MOST_SMOOTHED
 from retinasynth.images import read_mask, resize_photograph, write_mask

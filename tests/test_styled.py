@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.phantom import phantom_eye
-from retinasynth.data.layouts import find_eyes, photograph_of, read_eye
+from retinasynth.data.find import find_eyes, photograph_of, read_eye
 from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
 from retinasynth.evaluation.subjects import evaluate_model, generated
 from retinasynth.eye import Eye

@@ -21,7 +21,7 @@ from torch import nn
 from conftest import TINY
 from published import put_drive
 from retinasynth.data.batches import Batch
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import (
     CheckpointError,
     DataError,

@@ -24,7 +24,7 @@ def plant_arcades(random: np.random.Generator, trees: Trees) -> None:
 
 
 def plant_smaller(random: np.random.Generator, trees: Trees, count: int) -> None:
-    """Plant smaller vessels that leave the disc in the widest gaps between those that do, arteries and veins in turn."""
+    """Plant smaller vessels in the widest gaps between those that leave the disc, arteries and veins in turn."""
     bearings = [
         (_bearing_at(branch.points, 1.2), kind) for kind in (ARTERY, VEIN) for branch in trees.of_kind[kind].branches
     ]

@@ -25,9 +25,10 @@ from sklearn.model_selection import StratifiedKFold
 import retinasynth
 from retinasynth.checks import MOST_WORKERS, whole_number
 from retinasynth.data.batches import stamp_of
+from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.grades import REFERABLE
 from retinasynth.data.grown import GrownSet, write_grown_set
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import Sketch, find_twins, find_twins_between, sketch
 from retinasynth.documents import read_json
 from retinasynth.errors import DataError, SettingError

@@ -17,7 +17,8 @@ import numpy as np
 
 from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.checks import checked_seed, checked_workers, whole_number
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.data.find import find_eyes, photograph_of
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye
 from retinasynth.eye.biomarkers import measure_eye
