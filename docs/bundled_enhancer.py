@@ -12,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.data.selection import write_selection
 from retinasynth.enhancement import train as enhancement
 from retinasynth.enhancement.model import load_enhancer, save_enhancer

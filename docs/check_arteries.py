@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.rendering import render_photograph
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.anatomy.render.photograph import render_photograph
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.eye.arteries_veins import tell_arteries
 from retinasynth.images import Mask
 from retinasynth.intervals import bootstrap_mean

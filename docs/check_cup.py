@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.eye.agreement import area_under_curve
 from retinasynth.eye.biomarkers import measure_eye
 from retinasynth.segmentation.use import Segmenter, segment

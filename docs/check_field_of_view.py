@@ -6,7 +6,7 @@ DATA is a data set with a plane `fov` (docs/data.md). Prints the mean and the lo
 import sys
 from pathlib import Path
 
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.eye.field_of_view import find_field_of_view
 
 overlaps = {}

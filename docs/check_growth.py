@@ -23,7 +23,7 @@ from sklearn.svm import SVC
 
 from retinasynth import images
 from retinasynth.anatomy.grow import grow
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.eye import Eye, Geometry
 from retinasynth.eye.biomarkers import measure_eye
 

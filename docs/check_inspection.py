@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from retinasynth.data.augmentation import rotate
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.inspect import MIN_FIT, fit_of, inspect_data
-from retinasynth.data.layouts import find_eyes, read_eye
 from retinasynth.images import Photograph, read_photograph
 
 Alter = Callable[[Photograph, np.random.Generator], Photograph]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.eye.agreement import agreement
 from retinasynth.images import Mask, read_photograph
 from retinasynth.intervals import bootstrap_mean

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye
 from retinasynth.generation.generator import load as load_generator

@@ -41,7 +41,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of four training eyes and two test eyes."""
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
 
     folder = tmp_path_factory.mktemp("phantoms") / "set"
     write_phantom_set(folder, train=4, test=2, size_px=64)

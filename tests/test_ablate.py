@@ -21,8 +21,8 @@ import retinasynth as rs
 from conftest import TINY
 from pictures import put_chasedb1
 from retinasynth import cli
-from retinasynth.anatomy.phantom import write_phantom_set
-from retinasynth.data.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import write_phantom_set
+from retinasynth.data.find import find_eyes
 from retinasynth.data.selection import write_selection
 from retinasynth.errors import DataError, InputError, InterruptedRunError, OutputError, SettingError
 from retinasynth.generation.train import settings_of_preset
@@ -503,10 +503,10 @@ def test_a_selection_that_cannot_be_is_refused(phantoms, tmp_path):
     names = [files.name for files in find_eyes(phantoms).eyes]
     with pytest.raises(DataError, match=r"1 eyes that are not in .*, for example nobody"):
         find_eyes(write_selection(tmp_path, phantoms, train=["nobody"], test=names[:1]))
-    with pytest.raises(DataError, match="one person on both sides"):
+    with pytest.raises(DataError, match="one subject on both sides"):
         find_eyes(write_selection(tmp_path, phantoms, train=names[:2], test=names[:1]))
     children = put_chasedb1(tmp_path / "children")
-    with pytest.raises(DataError, match="one person on both sides"):
+    with pytest.raises(DataError, match="one subject on both sides"):
         find_eyes(write_selection(tmp_path, children, train=["Image_01L"], test=["Image_01R"]))
     (tmp_path / "selection.json").write_text('{"of": "x"}')
     with pytest.raises(DataError, match="cannot be read as a selection"):

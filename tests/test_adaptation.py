@@ -9,8 +9,8 @@ import pytest
 from conftest import TINY
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.data.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import CheckpointError, DataError
 from retinasynth.generation.adapt import adapt
 from retinasynth.generation.generator import load as load_generator

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.rendering import render_photograph
+from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.errors import InputError
 from retinasynth.eye.arteries_veins import tell_arteries
 from retinasynth.eye.eye import Eye

@@ -10,8 +10,8 @@ import retinasynth as rs
 from pictures import tiny_mask
 from retinasynth.anatomy.edits import with_lesions
 from retinasynth.anatomy.grow import anatomy_of
-from retinasynth.anatomy.phantom import phantom_eye, phantom_folder, write_phantom_set
-from retinasynth.anatomy.rendering import render_photograph
+from retinasynth.anatomy.render.phantom import phantom_eye, phantom_folder, write_phantom_set
+from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.checks import MOST_SEED, checked_workers, real_number, whole_number
 from retinasynth.data.grown import GrownSet, write_grown_set
 from retinasynth.data.prepare import prepare

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from pictures import tiny_photograph
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.enhancement.degradation import Degradation, Told, degraded, drawn_degradation, enlarged, with_told
 from retinasynth.enhancement.settings import DegradationSettings
 from retinasynth.errors import InputError

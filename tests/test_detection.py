@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from pictures import put_photograph
 from retinasynth import cli
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.data.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes
 from retinasynth.data.near_duplicates import sketch
 from retinasynth.errors import DataError, InputError, MissingExtraError, SettingError
 from retinasynth.images import write_photograph

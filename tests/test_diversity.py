@@ -9,7 +9,7 @@ from scipy.spatial.distance import pdist
 from skimage.color import rgb2lab
 
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.evaluation.metrics.diversity import MEASURES, Appearance, appearance, compare, coverage, spread_ratio
 from retinasynth.evaluation.metrics.features import framed

@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 
 import retinasynth
 from retinasynth import api, cli
-from retinasynth.anatomy.phantom import phantom_eye
 from retinasynth.anatomy.physiology import assignments, draw_anatomy
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.images import read_photograph, write_mask, write_photograph
 from retinasynth.pix2pix.settings import Settings
 from retinasynth.segmentation import labelling

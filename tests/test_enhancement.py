@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pictures import put_photograph, tiny_photograph
 from retinasynth import cli
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.enhancement import network as enhancers
 from retinasynth.enhancement import train as enhancement
 from retinasynth.enhancement.data import clean_batches, example, load_clean

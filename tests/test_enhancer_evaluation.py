@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pictures import put_photograph
-from retinasynth.anatomy.phantom import write_phantom_set
+from retinasynth.anatomy.render.phantom import write_phantom_set
 from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, save_enhancer
 from retinasynth.enhancement.network import EnhancementNetwork
 from retinasynth.enhancement.settings import EnhancerSettings

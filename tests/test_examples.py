@@ -9,11 +9,11 @@ from scipy import ndimage
 
 from pictures import put_mask, put_photograph, tiny_photograph
 from retinasynth.data.annotators import second_observer
+from retinasynth.data.find import find_eyes
+from retinasynth.data.frames import FramedEyes
 from retinasynth.data.grown import grown_eyes
-from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import DataError
 from retinasynth.segmentation.data import (
-    FramedEyes,
     Sources,
     draw_cut,
     example,

@@ -8,9 +8,9 @@ import pytest
 import retinasynth as rs
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.inspect import inspect_data
-from retinasynth.data.layouts import find_eyes, read_eye
 from retinasynth.errors import ImageError, InputError
 from retinasynth.evaluation.subjects import evaluate_folders
 from retinasynth.eye import Eye, usable

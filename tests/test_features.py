@@ -11,7 +11,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.data import retina
 
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import ImageError, InputError, MissingExtraError, ModelError
 from retinasynth.evaluation.metrics.features import (
     FundusFeatures,

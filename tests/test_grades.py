@@ -4,8 +4,8 @@ import pytest
 
 from pictures import put_mask, put_photograph
 from published import put_idrid
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.grades import LESIONS, hides_lesions
-from retinasynth.data.layouts import find_eyes, read_eye
 from retinasynth.errors import DataError
 
 

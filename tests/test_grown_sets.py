@@ -17,9 +17,9 @@ import pytest
 
 from retinasynth import files
 from retinasynth.anatomy.grow import anatomy_of, grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
-from retinasynth.data.layouts import find_eyes, read_eye
 from retinasynth.data.sets import ResumableSet
 from retinasynth.errors import DiskFullError, OutputError, RetinasynthError, SettingError
 from retinasynth.eye import PLANES

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from retinasynth.anatomy.branches import ARTERY, VEIN, Branch, Territory, calibres
 from retinasynth.anatomy.disease import beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
+from retinasynth.anatomy.filling import grow_trees
 from retinasynth.anatomy.grow import anatomy_of, grow
 from retinasynth.anatomy.physiology import PRESETS, Anatomy, draw_anatomy
-from retinasynth.anatomy.vessels import ARTERY, VEIN, Branch, Territory, VesselGrowth, calibres
 from retinasynth.errors import InputError, SettingError
 from retinasynth.eye.eye import PLANES
 
@@ -24,9 +25,7 @@ def eyes():
 
 @pytest.fixture(scope="module")
 def grown():
-    growth = VesselGrowth(np.random.default_rng(5), TERRITORY, smaller_trunks=7)
-    growth.fill(60)
-    return growth.branches()
+    return grow_trees(np.random.default_rng(5), TERRITORY, smaller_trunks=7, branches=60)
 
 
 def difference(one, other):
@@ -229,9 +228,8 @@ def test_both_kinds_fill_the_tissue():
     ]
 
     def unsupplied(branches):
-        growth = VesselGrowth(np.random.default_rng(5), TERRITORY, smaller_trunks=7)
-        growth.fill(branches)
-        nodes = [np.concatenate([branch.points for branch in tree]) for tree in growth.branches()]
+        grown = grow_trees(np.random.default_rng(5), TERRITORY, smaller_trunks=7, branches=branches)
+        nodes = [np.concatenate([branch.points for branch in tree]) for tree in grown]
         return [np.median(np.min([np.hypot(*(points - node).T) for node in tree[::2]], axis=0)) for tree in nodes]
 
     few, many = unsupplied(10), unsupplied(120)

@@ -14,7 +14,8 @@ from PIL import Image
 import retinasynth
 from pictures import put_mask, put_photograph
 from retinasynth import cli
-from retinasynth.anatomy.phantom import phantom_eye, phantom_photograph
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.augmentation import rotate
 from retinasynth.data.inspect import MIN_FIT, Inspection, fit_of, inspect_data
 from retinasynth.data.near_duplicates import MIN_CORRELATION, MIN_TEXTURE, find_twins, find_twins_between, sketch

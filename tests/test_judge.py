@@ -8,7 +8,8 @@ from scipy import ndimage
 from sklearn.metrics import f1_score
 
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.rendering import RenderingStyle, render_photograph
+from retinasynth.anatomy.render.photograph import render_photograph
+from retinasynth.anatomy.render.style import RenderingStyle
 from retinasynth.evaluation.maps import ADDED, FOUND, MISSED, agreement_picture, error_picture
 from retinasynth.evaluation.metrics.vessels_found import (
     LARGEST_PX,

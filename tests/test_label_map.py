@@ -11,8 +11,8 @@ from skimage.color import rgb2lab
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth import cli
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import DataError, ImageError, InputError, OutputError, SettingError
 from retinasynth.eye import PLANES, Eye, Geometry
 from retinasynth.eye import label_map as under_test

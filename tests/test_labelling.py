@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retinasynth.anatomy.phantom import phantom_eye, write_phantom_set
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.anatomy.render.phantom import phantom_eye, write_phantom_set
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.photographs import photographs_in
 from retinasynth.errors import DataError, ImageError, OutputError
 from retinasynth.eye import Eye

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.data.inspect import Leak
 from retinasynth.data.matching import EyeFiles, Split, alone
 from retinasynth.errors import DataError, ImageError

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pictures import tiny_mask
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.evaluation.metrics.spectrum import MeanSpectrum, Peak
 from retinasynth.generation.train import settings_of_preset
 from retinasynth.images import photograph_from_signed, signed_from_labels

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pictures import put_photograph
 from retinasynth.data.export import write_nnunet
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import DataError, OutputError
 
 

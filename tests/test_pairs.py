@@ -9,7 +9,8 @@ import torch
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth.data.batches import Batch, steps_per_epoch
-from retinasynth.data.layouts import EyeFiles, find_eyes
+from retinasynth.data.find import find_eyes
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, ImageError, SettingError
 from retinasynth.eye.appearance import MOST_SMOOTHED
 from retinasynth.images import read_mask, resize_photograph, write_mask
@@ -326,7 +327,7 @@ def test_at_the_expected_appearance_the_eye_is_turned_and_the_camera_is_not() ->
 
 
 def test_both_appearances_are_cached_apart_and_have_one_mean(tmp_path: Path) -> None:
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
 
     write_phantom_set(tmp_path / "set", train=4, test=0, size_px=64)
     own, expected = (load_pairs(files_of(tmp_path / "set"), 64, appearance=which) for which in ("own", "expected"))

@@ -9,7 +9,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from skimage import data
 
-from retinasynth.anatomy.phantom import phantom_eye, phantom_photograph
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.near_duplicates import MIN_TEXTURE, sketch
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation.metrics import copies, privacy

@@ -24,7 +24,8 @@ from published import (
     put_idrid,
     put_stare,
 )
-from retinasynth.data.layouts import DataSet, EyeFiles, find_eyes, read_eye
+from retinasynth.data.find import DataSet, find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
 from retinasynth.images import stem_of
 from retinasynth.pix2pix.data import load_pairs

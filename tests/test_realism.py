@@ -9,7 +9,7 @@ from scipy import linalg
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation.metrics.features import FundusFeatures, described
 from retinasynth.evaluation.metrics.realism import (

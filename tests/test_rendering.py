@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.rendering import RenderingStyle, draw_style, draw_wide_style, render_photograph
+from retinasynth.anatomy.render.photograph import render_photograph
+from retinasynth.anatomy.render.style import RenderingStyle, draw_style, draw_wide_style
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye
 from retinasynth.images import resize_photograph

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import InputError, ModelError, OutputError, SettingError
 from retinasynth.eye import PLANES
 from retinasynth.eye.label_map import read_label_map

@@ -16,8 +16,8 @@ from retinasynth.errors import ImageError, InputError
 from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import read_mask, resize_photograph, write_photograph
 from retinasynth.segmentation.fundus import connected_share
-from retinasynth.segmentation.use import SEGMENTERS, Segmenter
-from retinasynth.training.bundled import model_folder
+from retinasynth.segmentation.use import Segmenter
+from retinasynth.training.bundled import SEGMENTERS, model_folder
 
 RETINA = skimage.data.retina()  # 1411 x 1411, CC0
 DISC = (655, 222, 105)  # row, column and radius of its disc, by eye

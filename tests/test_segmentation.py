@@ -11,8 +11,8 @@ from monai.networks.nets.basic_unet import BasicUNet
 from torch.nn import functional
 
 import retinasynth as rs
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.data.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import CheckpointError, InterruptedRunError, ModelError, SettingError
 from retinasynth.eye.agreement import agreement
 from retinasynth.segmentation import predict as prediction
@@ -172,7 +172,7 @@ def test_training_learns_to_see_vessels(phantoms, tmp_path):
     segmenter = Segmenter.load(run)
     dice = []
     for files in find_eyes(phantoms).split("test"):
-        from retinasynth.data.layouts import read_eye
+        from retinasynth.data.find import read_eye
 
         eye = read_eye(files)
         seen = predict(segmenter.model, eye.photograph)
@@ -272,7 +272,7 @@ def test_thresholds_are_those_of_the_highest_dice(phantoms, monkeypatch):
         noise = np.random.default_rng(0).uniform(0, 0.68, wanted.shape)
         return Prediction({"vessels": np.where(wanted, 0.72, noise).astype(np.float32)}, np.ones_like(wanted))
 
-    from retinasynth.data.layouts import read_eye
+    from retinasynth.data.find import read_eye
 
     files = find_eyes(phantoms).split("test")
     eyes = [read_eye(one) for one in files]

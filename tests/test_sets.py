@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy.phantom import phantom_eye, write_phantom_set
+from retinasynth.anatomy.render.phantom import phantom_eye, write_phantom_set
 from retinasynth.errors import DataError
 from retinasynth.evaluation.metrics.privacy import Pictures
 from retinasynth.evaluation.sets import MOST_NEIGHBOURS, _Shape

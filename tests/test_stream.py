@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 import retinasynth as rs
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data import stream as under_test
 from retinasynth.errors import InputError, SettingError
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from pictures import put_mask, put_photograph, tiny_photograph
 from retinasynth.anatomy.grow import _DENSITY_TOLERANCE
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import DataError, ImageError, InputError, OutputError, RetinasynthError
 from retinasynth.eye import Eye
 from retinasynth.eye.biomarkers import measure_eye

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.errors import ImageError, InputError, SettingError
 from retinasynth.eye import Eye
 from retinasynth.eye.appearance import polynomial_terms

@@ -14,15 +14,14 @@ from lightning_fabric import Fabric
 
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.data.layouts import find_eyes, photograph_of, read_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes, photograph_of, read_eye
 from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
 from retinasynth.evaluation.subjects import evaluate_model, generated
 from retinasynth.eye import Eye
 from retinasynth.eye.agreement import agreement
 from retinasynth.eye.style import NUMBERS, TERMS, TEXTURES, Style
 from retinasynth.generation import complete as discs
-from retinasynth.generation.complete import FoundDisc
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.generation.train import settings_of_preset
 from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
@@ -41,11 +40,12 @@ from retinasynth.styled.data import (
     hidden,
     load_styled,
     load_training_eyes,
-    signed_layers,
     usual_styles,
     usual_texture,
 )
 from retinasynth.styled.discriminator import MultiScaleDiscriminator
+from retinasynth.styled.encode import signed_layers
+from retinasynth.styled.generator import FoundDisc
 from retinasynth.styled.losses import difference_within, feature_difference
 from retinasynth.styled.network import StyledNetwork, canvas
 from retinasynth.styled.train import _cup_and_rim, _lesions

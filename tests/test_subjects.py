@@ -84,7 +84,7 @@ def test_the_report_to_share_holds_no_real_photograph(trained, phantoms, tmp_pat
 
 
 def test_a_set_without_test_eyes_is_refused(trained, tmp_path):
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
 
     write_phantom_set(tmp_path / "set", train=2, test=0, size_px=32)
     with pytest.raises(DataError, match="has no test eyes"):

@@ -8,8 +8,8 @@ from torch import nn
 
 from pictures import put_mask, put_photograph, tiny_mask
 from retinasynth import images
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.data.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import DataError, ImageError, InputError, OutputError
 from retinasynth.eye import Eye
 from retinasynth.generation import folder as bulk

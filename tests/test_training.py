@@ -21,7 +21,7 @@ from torch import nn
 from conftest import TINY
 from published import put_drive
 from retinasynth.data.batches import Batch
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import (
     CheckpointError,
     DataError,
@@ -295,7 +295,7 @@ def test_resume_refuses_other_settings_and_other_data(phantoms, tiny, tmp_path):
     with pytest.raises(CheckpointError, match=r"generator\.filters was 4, is 64"):
         trainer.resume(run)
     (run / "config.yaml").write_text(config)
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
 
     write_phantom_set(tmp_path / "others", train=4, test=2, size_px=64, seed=50)
     with pytest.raises(CheckpointError, match="are not those that the run began with"):

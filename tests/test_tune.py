@@ -17,7 +17,7 @@ import torch
 
 import retinasynth as rs
 from conftest import TINY
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import DataError, InputError, InterruptedRunError, MissingExtraError, SettingError
 from retinasynth.generation.train import settings_of_preset
 from retinasynth.intervals import bootstrap_difference

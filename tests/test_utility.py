@@ -8,8 +8,8 @@ import pytest
 
 from pictures import put_photograph
 from retinasynth import cli
-from retinasynth.anatomy.phantom import write_phantom_set
-from retinasynth.data.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import write_phantom_set
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import DataError, InputError, SettingError
 from retinasynth.segmentation.settings import SegmenterSettings
 from retinasynth.settings import flat

@@ -9,7 +9,7 @@ import pytest
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.lesions import LESIONS
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import InputError, SettingError
 from retinasynth.eye import Eye
 from retinasynth.eye.label_map import read_label_map

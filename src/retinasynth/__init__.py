@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from retinasynth.anatomy.grow import grow
-    from retinasynth.anatomy.phantom import phantom_photograph
+    from retinasynth.anatomy.render.photograph import phantom_photograph
     from retinasynth.api import ablate, evaluate, evaluate_folders, inspect, measure, resume, stream, train, tune
     from retinasynth.enhancement.use import Enhancer
     from retinasynth.eye import Eye
@@ -59,7 +59,7 @@ _HOMES = {
     "complete": "retinasynth.generation.complete",
     "grow": "retinasynth.anatomy.grow",
     "load": "retinasynth.generation.generator",
-    "phantom_photograph": "retinasynth.anatomy.phantom",
+    "phantom_photograph": "retinasynth.anatomy.render.photograph",
     "segment": "retinasynth.segmentation.use",
     "what_if": "retinasynth.generation.whatif",
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retinasynth.anatomy.phantom import Style
+from retinasynth.anatomy.render.photograph import Style
 from retinasynth.data.inspect import Inspection, inspect_data
 from retinasynth.data.measure import measure_path
 from retinasynth.data.stream import EyeStream

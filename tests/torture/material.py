@@ -83,7 +83,7 @@ def prepare(base: Path) -> None:
 
 
 def _put_sets(base: Path) -> None:
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
     from retinasynth.data.grown import GrownSet, write_grown_set
 
     put_pairs(base / "pairs")

@@ -182,7 +182,7 @@ def _make_geometry(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_geometry(_: Path, into: Path) -> bool:
-    from retinasynth.data.layouts import find_eyes, read_eye
+    from retinasynth.data.find import find_eyes, read_eye
     from retinasynth.eye.biomarkers import measure_eye
     from retinasynth.eye.label_map import overlay, read_label_map
 

@@ -221,8 +221,8 @@ def _cache(folder: Path):
 
 def _cached(base: Path, cache: Path, name: str) -> dict[str, np.ndarray]:
     """What training takes from a cache folder, made where missing."""
+    from retinasynth.data.find import find_eyes
     from retinasynth.data.frames import load_frames
-    from retinasynth.data.layouts import find_eyes
     from retinasynth.pix2pix.data import load_pairs
 
     files = find_eyes(base / "eyes").split("train")

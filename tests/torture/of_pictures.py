@@ -138,7 +138,7 @@ def _spoil_set(folder: Path, file: Path, other: Path, random: Random) -> None:
 def _read_set(_: Path, into: Path) -> bool:
     from retinasynth.api import inspect
     from retinasynth.data.export import write_nnunet
-    from retinasynth.data.layouts import find_eyes, read_eye
+    from retinasynth.data.find import find_eyes, read_eye
     from retinasynth.data.prepare import prepare
 
     folder = into / "set"
@@ -225,7 +225,7 @@ def _make_trained(_: Path, into: Path, random: Random) -> None:
 
 
 def _read_trained(_: Path, into: Path) -> bool:
-    from retinasynth.data.layouts import find_eyes
+    from retinasynth.data.find import find_eyes
     from retinasynth.generation.train import settings_of_preset
     from retinasynth.pix2pix.train import train
 

@@ -45,7 +45,7 @@ def _make_grades(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_eyes(_: Path, into: Path) -> bool:
-    from retinasynth.data.layouts import find_eyes
+    from retinasynth.data.find import find_eyes
 
     found = tried(lambda: find_eyes(into / "set"))
     if found is None:
@@ -353,7 +353,7 @@ def _make_selection(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_selection(_: Path, into: Path) -> bool:
-    from retinasynth.data.layouts import find_eyes
+    from retinasynth.data.find import find_eyes
 
     try:
         names = [files.name for files in find_eyes(into / "set").eyes]

@@ -1,5 +1,6 @@
 """Edits of label maps: a cup of another size, other lesions, narrower vessels; all else stays as it was."""
 
+from bisect import bisect_left
 from dataclasses import replace
 from typing import Literal
 
@@ -73,11 +74,8 @@ def with_cup(eye: Eye, ratio: float) -> Eye:
     )
     wanted = ratio * _height(disc)
     levels = np.unique(level[disc])
-    low, high = -1, len(levels) - 1  # between the numbers of a level that is too low and one that is high enough
-    while high - low > 1:
-        between = (low + high) // 2
-        low, high = (between, high) if _height(disc & (level <= levels[between])) < wanted else (low, between)
-    new = disc & (level <= levels[high]) if ratio else np.zeros_like(disc)
+    enough = bisect_left(levels, wanted, hi=len(levels) - 1, key=lambda edge: _height(disc & (level <= edge)))
+    new = disc & (level <= levels[enough]) if ratio else np.zeros_like(disc)
     return replace(eye, planes={**eye.planes, "cup": new})
 
 

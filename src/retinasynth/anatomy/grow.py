@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Branch, Numbers, Points, Territory, calibres, tangents
 from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
+from retinasynth.anatomy.filling import grow_trees
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import LESIONS, draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy
-from retinasynth.anatomy.vessels import ARTERY, STEP, VEIN, Branch, Points, Territory, VesselGrowth, calibres, tangents
 from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.errors import InputError
 from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
@@ -37,8 +38,6 @@ _TRUNK_MEANDER_DD = (0.7, 2.4)  # those of the wide vessels of the arcades, whic
 _MEANDER_VARIES = 0.4  # deviation of the logarithm of how much one vessel winds
 _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
 _SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
-
-Numbers = NDArray[np.float64]
 
 
 def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: Any) -> Eye:
@@ -134,11 +133,15 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
     centre = view.from_pixels(np.array([[view.size_px / 2, view.size_px / 2]]))[0]
     radius = view.radius_px / view.pixels_per_disc_diameter
     territory = Territory((centre[0], centre[1]), radius + _MARGIN_DD, marks.fovea, anatomy.vessel_free_macula)
-    growth = VesselGrowth(_stream(seed, "vessels"), territory, smaller_trunks=anatomy.smaller_trunks)
-    growth.fill(round(anatomy.branches_per_area * math.pi * radius**2))
-    arteries, veins = (_Vessels.of(branches, anatomy.murray_exponent) for branches in growth.branches())
+    trees = grow_trees(
+        _stream(seed, "vessels"),
+        territory,
+        smaller_trunks=anatomy.smaller_trunks,
+        branches=round(anatomy.branches_per_area * math.pi * radius**2),
+    )
+    arteries, veins = (_Vessels.of(branches, anatomy.murray_exponent) for branches in trees)
     random = _stream(seed, "meander")
-    meanders = [_meander(random, branches) for branches in growth.branches()]
+    meanders = [_meander(random, branches) for branches in trees]
     amplitude = _amplitude((arteries, veins), meanders, anatomy.tortuosity)
     arteries, veins = arteries.moved(amplitude * meanders[ARTERY]), veins.moved(amplitude * meanders[VEIN])
     arteries = arteries.scaled(anatomy.artery_to_vein_ratio * veins.equivalent(VEIN) / arteries.equivalent(ARTERY))

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from retinasynth.anatomy.landmarks import USUAL_FOVEA
-from retinasynth.anatomy.rendering import RAPHE_DD
+from retinasynth.anatomy.landmarks import RAPHE_DD, USUAL_FOVEA
 from retinasynth.errors import InputError
 from retinasynth.eye.eye import UM_PER_DD, Eye
 from retinasynth.images import Mask

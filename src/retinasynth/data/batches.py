@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from retinasynth import images
-from retinasynth.data.layouts import EyeFiles
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import SettingError
 from retinasynth.eye import Eye
 from retinasynth.images import Labels

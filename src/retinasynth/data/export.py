@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import DataError
 from retinasynth.eye.label_map import class_map
 from retinasynth.files import atomic_path, fill_folder, write_json

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from retinasynth.cache import fill_once
 from retinasynth.data.batches import stamp_of
-from retinasynth.data.layouts import EyeFiles, read_eye
+from retinasynth.data.find import read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.eye.frame import frame_of, into_frame

@@ -11,9 +11,9 @@ from typing import Any, cast, get_args
 
 import retinasynth
 from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
-from retinasynth.anatomy.phantom import RENDERING, Style, metadata_of, phantom_photograph
+from retinasynth.anatomy.render.photograph import RENDERING, Style, metadata_of, phantom_photograph
 from retinasynth.checks import checked_seed, checked_workers, whole_number
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.sets import ResumableSet, remove_left_over
 from retinasynth.errors import SettingError

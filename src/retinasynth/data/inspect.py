@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from retinasynth.data.layouts import DataSet, EyeFiles, Split, find_eyes, fit_mask
+from retinasynth.data.find import DataSet, find_eyes, fit_mask
+from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import Sketch, Twins, brightest, evened, find_twins, sketch
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from retinasynth.data.layouts import read_eye
+from retinasynth.data.find import read_eye
 from retinasynth.data.overlays import labelled_eyes
 from retinasynth.eye.biomarkers import COLUMNS, Biomarkers, measure_eye
 from retinasynth.files import write_text

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from retinasynth.data.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, OutputError
 from retinasynth.eye.label_map import overlay

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.data.layouts import EyeFiles, find_eyes
-from retinasynth.data.matching import alone
+from retinasynth.data.find import find_eyes
+from retinasynth.data.matching import EyeFiles, alone
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.images import Photograph, read_photograph, stem_of
 
@@ -15,7 +15,7 @@ SMALLEST_PX = 160  # of the shorter side of a photograph in which anything can b
 def photographs_in(path: Path) -> list[EyeFiles]:
     """The photographs in a file, a folder of pictures or a data set, each with what is known of its eye.
 
-    Their sides are those of `retinasynth.data.layouts.find_eyes`: a folder without a split is split by person.
+    Their sides are those of `retinasynth.data.find.find_eyes`: a folder without a split is split by person.
 
     Raises:
         DataError: there is nothing there, or what `find_eyes` refuses.

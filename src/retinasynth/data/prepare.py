@@ -14,7 +14,9 @@ import numpy as np
 
 from retinasynth.checks import checked_seed, whole_number
 from retinasynth.data.augmentation import rotate
-from retinasynth.data.layouts import SUBJECTS_COLUMNS, SUBJECTS_FILE, DataSet, EyeFiles, find_eyes, read_eye
+from retinasynth.data.find import DataSet, find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
+from retinasynth.data.splits import SUBJECTS_COLUMNS, SUBJECTS_FILE
 from retinasynth.errors import DataError, SettingError
 from retinasynth.eye import Eye
 from retinasynth.files import fill_folder, write_text

@@ -1,6 +1,6 @@
 """A choice of eyes of another data set with a split of its own, such as one fold of a cross-validation: no copies.
 
-It is a folder with one file, ``selection.json``. `retinasynth.data.layouts.find_eyes` reads it like any data set,
+It is a folder with one file, ``selection.json``. `retinasynth.data.find.find_eyes` reads it like any data set,
 so what trains and evaluates need not know of it.
 
 A data set from somebody else may hold such a file as well, and name any folder of this machine. So a set outside the

@@ -20,7 +20,7 @@ HRF = re.compile(r"(?P<number>\d\d)_(?:h|g|dr)")
 _TEST_SHARE = 0.2
 
 
-def with_people_and_split(found: Found, table: Path | None) -> list[EyeFiles]:
+def with_subjects_and_split(found: Found, table: Path | None) -> list[EyeFiles]:
     """The eyes under their final names, with their subjects and their side of the split.
 
     Args:

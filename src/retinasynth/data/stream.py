@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.phantom import Style, phantom_photograph
+from retinasynth.anatomy.render.photograph import Style, phantom_photograph
 from retinasynth.checks import checked_seed
 from retinasynth.eye.label_map import one_hot
 
@@ -28,7 +28,7 @@ class EyeStream(IterableDataset[Item]):
         size_px: height and width.
         preset: which people the eyes are of.
         planes: which labels, in which order.
-        style: of the photographs; see `retinasynth.anatomy.phantom.phantom_photograph`.
+        style: of the photographs; see `retinasynth.anatomy.render.photograph.phantom_photograph`.
         parameters: of the anatomy, by name, that all eyes share.
 
     Raises:

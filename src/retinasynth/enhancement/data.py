@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from retinasynth.cache import fill_once
 from retinasynth.data.batches import Batch, stamp_of
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.data.find import find_eyes, photograph_of
+from retinasynth.data.matching import EyeFiles
 from retinasynth.enhancement.degradation import Told, degraded, drawn_degradation, enlarged, with_told
 from retinasynth.enhancement.settings import EnhancementData, EnhancerSettings
 from retinasynth.errors import DataError, ImageError

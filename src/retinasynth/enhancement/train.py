@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 
 from retinasynth import images
 from retinasynth.data.batches import Batch
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.enhancement.data import CleanPhotographs, clean_batches, example, load_clean
 from retinasynth.enhancement.degradation import enlarged
 from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, save_enhancer
@@ -37,7 +37,7 @@ def train(data: Sequence[Path], out: Path, settings: EnhancerSettings) -> Path:
     """Train a new enhancer in `out` (`loop.Training.start`).
 
     Args:
-        data: data sets that `retinasynth.data.layouts.find_eyes` recognises; the photographs of their training
+        data: data sets that `retinasynth.data.find.find_eyes` recognises; the photographs of their training
             splits are used.
         out: the run folder, new or empty.
         settings: what to do.

@@ -6,7 +6,7 @@ from typing import Self
 
 import retinasynth
 from retinasynth.checks import whole_number
-from retinasynth.data.layouts import photograph_of
+from retinasynth.data.find import photograph_of
 from retinasynth.data.photographs import as_photograph, photographs_in
 from retinasynth.enhancement.degradation import SCALES, Told
 from retinasynth.enhancement.model import EnhancerModel, load_enhancer

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from retinasynth.anatomy.rendering import RenderingStyle, render_photograph
+from retinasynth.anatomy.render.photograph import render_photograph
+from retinasynth.anatomy.render.style import RenderingStyle
 from retinasynth.errors import DataError
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.eye import Eye

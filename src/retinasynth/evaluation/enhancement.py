@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of, read_eye
+from retinasynth.data.find import find_eyes, photograph_of, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.enhancement.data import reduced_to
 from retinasynth.enhancement.degradation import Degradation, Told, degraded, enlarged
 from retinasynth.enhancement.network import enhanced

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from retinasynth.cache import fill_once
 from retinasynth.data.batches import stamp_of
+from retinasynth.data.find import photograph_of
 from retinasynth.data.inspect import Leak, named
-from retinasynth.data.layouts import EyeFiles, photograph_of
+from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import Sketch, find_twins_between, sketch
 from retinasynth.errors import DataError
 from retinasynth.files import cache_folder, write_json

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.data.annotators import second_observer
-from retinasynth.data.layouts import EyeFiles, find_eyes, fit_mask, read_eye
+from retinasynth.data.find import find_eyes, fit_mask, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
 from retinasynth.eye import Eye
 from retinasynth.eye.agreement import Agreement, agreement

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.checks import checked_seed
-from retinasynth.data.layouts import DataSet, EyeFiles, find_eyes, photograph_of, read_eye
+from retinasynth.data.find import DataSet, find_eyes, photograph_of, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX

@@ -2,7 +2,7 @@
 
 A folder of label maps holds ``PLANE/NAME.png`` for each plane that is known (all black where the eye has none of it),
 ``images/NAME.png`` where there is a photograph, and ``geometry/NAME.json``, which is written last and says what there
-is. `retinasynth.data.layouts` finds the eyes of such a folder as those of a data set.
+is. `retinasynth.data.find` finds the eyes of such a folder as those of a data set.
 """
 
 import dataclasses

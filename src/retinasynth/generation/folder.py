@@ -8,7 +8,8 @@ import numpy as np
 
 from retinasynth import images
 from retinasynth.checks import checked_seed, whole_number
-from retinasynth.data.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, OutputError, SettingError
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
 from retinasynth.files import MANIFEST, new_folder, output_folder, sha256_of

@@ -52,7 +52,7 @@ def train(data: Path, out: Path, settings: GeneratorSettings) -> Path:
     """Train a new generator in `out`; see `retinasynth.pix2pix.train.train` and `retinasynth.styled.train.train`.
 
     Args:
-        data: a data set that `retinasynth.data.layouts.find_eyes` recognises; its training split is used.
+        data: a data set that `retinasynth.data.find.find_eyes` recognises; its training split is used.
         out: the run folder, new or empty.
         settings: what to do.
     """

@@ -21,7 +21,7 @@ from retinasynth.anatomy.edits import Severity, with_cup, with_lesions, with_nar
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.lesions import LESIONS
 from retinasynth.checks import checked_seed, real_number
-from retinasynth.data.layouts import find_eyes, fit_mask, read_eye
+from retinasynth.data.find import find_eyes, fit_mask, read_eye
 from retinasynth.errors import DataError, InputError, SettingError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.biomarkers import measure_eye

@@ -20,7 +20,8 @@ from retinasynth import images
 from retinasynth.cache import fill_once
 from retinasynth.data.augmentation import draw_transform
 from retinasynth.data.batches import Batch, in_batches, labels_of, stamp_of, steps_per_epoch
-from retinasynth.data.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
 from retinasynth.eye.appearance import at_expected_appearance, mean_photograph
 from retinasynth.files import cache_folder
@@ -68,7 +69,7 @@ def load_pairs(
     """Decode eyes that have a photograph and the label planes, or take them from the cache.
 
     Args:
-        files: what `retinasynth.data.layouts.find_eyes` found.
+        files: what `retinasynth.data.find.find_eyes` found.
         size_px: height and width of the result; photographs are area-averaged, masks take the nearest value.
         resize: how other shapes become square.
         appearance: ``expected`` replaces the colour and slow illumination of each photograph by their average

@@ -21,7 +21,7 @@ from torch import nn
 
 from retinasynth import images
 from retinasynth.data.batches import Batch, steps_per_epoch
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.networks.layers import initialise
 from retinasynth.networks.patchgan import PatchDiscriminator
 from retinasynth.pix2pix.data import Pairs, TrainingPairs, batches, load_training_pairs
@@ -45,7 +45,7 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
     """Train a new model in `out` (`retinasynth.training.run.Training.start`).
 
     Args:
-        data: a data set that `retinasynth.data.layouts.find_eyes` recognises; its training split is used.
+        data: a data set that `retinasynth.data.find.find_eyes` recognises; its training split is used.
         out: the run folder, new or empty.
         settings: what to do.
     """

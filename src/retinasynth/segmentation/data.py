@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from retinasynth.data.find import find_eyes
 from retinasynth.data.frames import FramedEyes, load_frames
 from retinasynth.data.grown import grown_eyes
-from retinasynth.data.layouts import EyeFiles, find_eyes
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
 from retinasynth.files import LABELLING
 from retinasynth.parallel import in_order

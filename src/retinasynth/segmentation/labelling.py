@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retinasynth.checks import SIDES_PX, real_number, whole_number
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of, read_eye
+from retinasynth.data.find import find_eyes, photograph_of, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import Sketch, find_twins, sketch
 from retinasynth.data.photographs import photographs_in
 from retinasynth.errors import DataError, ImageError

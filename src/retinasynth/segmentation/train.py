@@ -20,7 +20,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from retinasynth import images
 from retinasynth.data.batches import Batch
-from retinasynth.data.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import ModelError
 from retinasynth.eye import Eye
 from retinasynth.eye.label_map import overlay
@@ -97,7 +98,7 @@ def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
     """Train a new segmenter in `out` (`loop.Training.start`).
 
     Args:
-        data: data sets that `retinasynth.data.layouts.find_eyes` recognises; their training splits are used. None
+        data: data sets that `retinasynth.data.find.find_eyes` recognises; their training splits are used. None
             at all trains on grown eyes alone.
         out: the run folder, new or empty.
         settings: what to do.

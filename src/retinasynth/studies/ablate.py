@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from retinasynth.checks import whole_number
-from retinasynth.data.layouts import DataSet, find_eyes
+from retinasynth.data.find import DataSet, find_eyes
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.subjects import test_eyes

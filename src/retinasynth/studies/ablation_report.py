@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from retinasynth.data.layouts import DataSet
+from retinasynth.data.find import DataSet
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.report import Losses, read_training_log
 from retinasynth.evaluation.subjects import generated

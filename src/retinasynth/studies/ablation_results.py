@@ -8,7 +8,7 @@ from typing import Any
 
 import retinasynth
 from retinasynth.data.batches import steps_per_epoch
-from retinasynth.data.layouts import DataSet
+from retinasynth.data.find import DataSet
 from retinasynth.data.matching import EyeFiles
 from retinasynth.generation.train import GeneratorSettings
 from retinasynth.studies.comparison import (

@@ -21,9 +21,10 @@ from lightning_fabric import Fabric
 from torch import nn
 
 import retinasynth
+from retinasynth.anatomy.render.phantom import PHANTOM
 from retinasynth.checks import whole_number
 from retinasynth.data.batches import Batch
-from retinasynth.data.layouts import PHANTOM, find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import SettingError
 from retinasynth.networks.layers import BatchNorm
 from retinasynth.networks.patchgan import PatchDiscriminator

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from retinasynth.anatomy.phantom import phantom_folder
+from retinasynth.anatomy.render.phantom import phantom_folder
 from retinasynth.evaluation.subjects import evaluate_model
 from retinasynth.files import output_folder
 from retinasynth.generation.folder import find_masks, generate_panels, generate_set

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 import retinasynth
 from retinasynth.checks import MOST_WORKERS, whole_number
+from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.grades import REFERABLE
 from retinasynth.data.grown import GrownSet, write_grown_set
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.data.matching import EyeFiles
 from retinasynth.documents import read_json
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from retinasynth.data.batches import stamp_of
+from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.grades import REFERABLE
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import Sketch, find_twins, find_twins_between, sketch
 from retinasynth.errors import DataError
 from retinasynth.parallel import THREADS

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth import intervals
-from retinasynth.data.layouts import EyeFiles, find_eyes, photograph_of
+from retinasynth.data.find import find_eyes, photograph_of
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, InputError
 from retinasynth.eye.agreement import area_under_curve
 from retinasynth.images import Photograph

@@ -16,7 +16,7 @@ import numpy as np
 import retinasynth
 from retinasynth import intervals
 from retinasynth.anatomy.grow import RECIPE, grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.sets import ResumableSet
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from retinasynth.checks import whole_number
-from retinasynth.data.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.selection import write_selection
 from retinasynth.documents import read_json

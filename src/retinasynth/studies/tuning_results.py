@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 import retinasynth
-from retinasynth.data.layouts import DataSet
+from retinasynth.data.find import DataSet
 from retinasynth.data.matching import EyeFiles
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, figure_text, outcome
 from retinasynth.generation.train import GeneratorSettings

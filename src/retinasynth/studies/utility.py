@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 import retinasynth
 from retinasynth.checks import MOST_WORKERS, whole_number
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.frames import load_frames
 from retinasynth.data.grown import GrownSet, write_grown_set
-from retinasynth.data.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.data.selection import write_selection
 from retinasynth.documents import parse_json
 from retinasynth.errors import DataError

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.data.layouts import EyeFiles, read_eye
+from retinasynth.data.find import read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.data.selection import write_selection
 from retinasynth.eye.agreement import area_under_curve
 from retinasynth.files import write_json

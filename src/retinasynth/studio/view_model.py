@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from retinasynth.anatomy.grow import anatomy_of, grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye
 from retinasynth.eye.biomarkers import measure_eye

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from retinasynth import images
 from retinasynth.data.batches import in_batches, steps_per_epoch
+from retinasynth.data.find import find_eyes
 from retinasynth.data.grades import LESIONS
-from retinasynth.data.layouts import find_eyes
 from retinasynth.errors import SettingError
 from retinasynth.eye.style import TEXTURES
 from retinasynth.networks.layers import coordinates, initialise
@@ -195,7 +195,7 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
     """Train a new model in `out` (`retinasynth.training.run.Training.start`).
 
     Args:
-        data: a data set that `retinasynth.data.layouts.find_eyes` recognises; its training split is used.
+        data: a data set that `retinasynth.data.find.find_eyes` recognises; its training split is used.
         out: the run folder, new or empty.
         settings: what to do.
     """

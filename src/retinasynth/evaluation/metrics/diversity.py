@@ -97,7 +97,7 @@ def appearance(photograph: Photograph, field_of_view: Mask | None = None) -> App
         InputError: it is no photograph.
 
     Example:
-        >>> from retinasynth.anatomy.phantom import phantom_eye
+        >>> from retinasynth.anatomy.render.phantom import phantom_eye
         >>> seen = appearance(phantom_eye(seed=1).photograph)
         >>> seen.redness > 0 and seen.yellowness > 0
         True

@@ -156,7 +156,7 @@ class FundusFeatures:
     `ImageNetFeatures` can be had, they notice blur with fewer pictures.
 
     Example:
-        >>> from retinasynth.anatomy.phantom import phantom_eye
+        >>> from retinasynth.anatomy.render.phantom import phantom_eye
         >>> FundusFeatures()(phantom_eye(seed=1).photograph).shape
         (502,)
     """

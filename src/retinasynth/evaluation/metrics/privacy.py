@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from retinasynth.checks import checked_seed
-from retinasynth.data.layouts import EyeFiles, photograph_of
+from retinasynth.data.find import photograph_of
+from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import Sketch, find_twins, sketch
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation.metrics import copies, neighbours

@@ -1,58 +1,23 @@
-"""Phantoms: grown eyes with a rendered photograph, the stand-in for real ones in demonstrations, tests and training."""
+"""Phantoms: grown eyes with a rendered photograph, which replace real ones in demonstrations, tests and training."""
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
 from retinasynth.anatomy.grow import RECIPE, grow
-from retinasynth.anatomy.rendering import RenderingStyle, draw_style, draw_wide_style, render_photograph
+from retinasynth.anatomy.render.photograph import RENDERING, metadata_of, render_photograph
+from retinasynth.anatomy.render.style import RenderingStyle, draw_style
 from retinasynth.cache import fill_once
 from retinasynth.checks import checked_seed, whole_number
-from retinasynth.errors import SettingError
 from retinasynth.eye.eye import Eye
 from retinasynth.files import cache_folder, fill_folder
-from retinasynth.images import Photograph, write_mask, write_photograph
+from retinasynth.images import write_mask, write_photograph
 
-Style = Literal["natural", "randomised"]
+PHANTOM = "phantom"  # names the embedded set where a folder is asked for
 
-_OF_PEOPLE = 0.4  # of the variety of natural styles, in the embedded set
-_CONTRAST = 1.15  # of its vessels, so that small pictures show them
-RENDERING = 4  # raise when the photographs of the same eyes change
-
-
-def metadata_of(eye: Eye, seed: int) -> dict[str, str]:
-    """What the file of a phantom photograph says of itself."""
-    return {
-        "Synthetic": "This picture is procedural. It shows no patient and is not for diagnosis.",
-        "Software": "retinasynth phantom",
-        "Seed": str(seed),
-        "Eye": eye.name,
-    }
-
-
-def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural") -> Photograph:
-    """A procedural photograph of a label map, grown or real.
-
-    Args:
-        eye: with any planes.
-        seed: decides camera, pigmentation, light and noise.
-        style: ``"natural"`` as photographs are, or ``"randomised"``: colours, contrasts, blur and noise far beyond, so
-            that a segmenter trained on them does not rely on any (domain randomisation; Tobin et al., IROS 2017).
-
-    Returns:
-        ``uint8 (height, width, 3)``, black outside the field of view.
-
-    Raises:
-        SettingError: there is no such style or seed.
-        InputError: the eye has no planes.
-    """
-    if style not in get_args(Style):
-        raise SettingError(f"style is {style!r}", expected=f"one of: {', '.join(get_args(Style))}")
-    seed = checked_seed(seed)
-    wide = draw_wide_style(np.random.default_rng([seed, RENDERING])) if style == "randomised" else None
-    return render_photograph(eye, seed, wide)
+_VARIETY = 0.4  # of the embedded set, as a share of that of natural styles
+_VESSEL_DENSITY = 1.15  # above the usual one, so that small pictures show the vessels
 
 
 def phantom_eye(seed: int, size_px: int = 256) -> Eye:
@@ -73,14 +38,14 @@ def phantom_eye(seed: int, size_px: int = 256) -> Eye:
 
 
 def _of_one_camera(random: np.random.Generator) -> RenderingStyle:
-    """A style between the usual one and one that is drawn: people differ, the camera and its settings do not."""
+    """A style between the usual one and one that is drawn: eyes differ, the camera and its settings do not."""
     usual, drawn = RenderingStyle(), draw_style(random)
     between = {
-        one.name: getattr(usual, one.name) + _OF_PEOPLE * (getattr(drawn, one.name) - getattr(usual, one.name))
+        one.name: getattr(usual, one.name) + _VARIETY * (getattr(drawn, one.name) - getattr(usual, one.name))
         for one in fields(RenderingStyle)
         if one.name != "jpeg_quality"
     }
-    return replace(usual, **between | {"vessel_density": _CONTRAST})
+    return replace(usual, **between | {"vessel_density": _VESSEL_DENSITY})
 
 
 def write_phantom_set(folder: Path, *, train: int = 40, test: int = 8, size_px: int = 256, seed: int = 0) -> None:
