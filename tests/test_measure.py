@@ -69,10 +69,10 @@ def test_grow_lists_its_parameters_and_refuses_mistakes(tmp_path):
     assert result.exit_code == 0
     assert "artery_to_vein_ratio" in result.output
     for words, says in (
-        (("--set", "cup_to_disc"), "has no '='"),
-        (("--set", "cup_to_disc=2"), "cup_to_disc is '2'"),
+        (("--anatomy", "cup_to_disc"), "has no '='"),
+        (("--anatomy", "cup_to_disc=2"), "cup_to_disc is '2'"),
         (("--style", "oil"), "--style is 'oil'"),
-        (("--preset", "nobody"), "no preset 'nobody'"),
+        (("--people", "nobody"), "no preset 'nobody'"),
     ):
         refused = run("grow", "--out", tmp_path / "set", *words)
         assert refused.exit_code != 0

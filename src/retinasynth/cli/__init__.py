@@ -14,10 +14,9 @@ from rich.text import Text
 
 import retinasynth
 from retinasynth.cli import applying, data, enhancing, judging, making, segmenting
-from retinasynth.cli.shell import screen
+from retinasynth.cli.shell import complaints, screen
 from retinasynth.errors import InputError, InterruptedRunError, RetinasynthError, printable
 from retinasynth.parallel import termination_requests
-from retinasynth.progress import plain_console
 
 app = typer.Typer(
     help="Labelled synthetic retinas for anyone who lacks real ones, with the evidence that they are good enough.",
@@ -71,7 +70,6 @@ def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
     # Huge pages save the CPU about a seventh of a training step of the preset "source"; torch reads this once.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    complaints = plain_console(stderr=True)
     handler = RichHandler(console=complaints, show_time=False, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     for number in termination_requests():

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retinasynth.cli.shell import Overrides, Seed, point_to, screen
+from retinasynth.cli.shell import (
+    Anatomy,
+    OldGrown,
+    OldPreset,
+    OldSet,
+    Overrides,
+    People,
+    Seed,
+    Workers,
+    assignments,
+    point_to,
+    renamed,
+    screen,
+)
 from retinasynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,21 +36,15 @@ class Lesions(StrEnum):
 
 
 _Model = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
-_Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")]
 
 
 def whatif(
     out: Annotated[Path, typer.Option(help="A new or empty folder for pictures, label maps and whatif.json.")],
-    grown: Annotated[
+    eye: Annotated[
         int | None, typer.Option(min=0, metavar="SEED", help="Which eye: the grown one of a seed ...")
     ] = None,
-    preset: Annotated[
-        str, typer.Option(help="With --grown: adult, child, elderly, hypertensive, glaucomatous or diabetic.")
-    ] = "adult",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="With --grown: a parameter of the anatomy. Repeatable."),
-    ] = None,
+    people: People = None,
+    anatomy: Anatomy = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="... or one of a data set or label maps ...")] = None,
     name: Annotated[str | None, typer.Option(help="With --data: which, where there are several.")] = None,
     photo: Annotated[
@@ -59,28 +66,33 @@ def whatif(
         str | None, typer.Option(metavar="PHOTO|NAME", help="sampled, expected, or a photograph to take it of.")
     ] = None,
     seed: Seed = 0,
+    old_eye: Annotated[int | None, typer.Option("--grown", min=0, hidden=True)] = None,
+    old_people: OldPreset = None,
+    old_anatomy: OldSet = None,
 ) -> None:
     """Show an eye before and after one change: cup, lesions or vessels. An illustration, not a clinical prediction."""
-    from retinasynth.anatomy.physiology import assignments
     from retinasynth.generation import whatif as cases
     from retinasynth.generation.generator import load as load_generator
     from retinasynth.generation.whatif_files import write_what_if
 
+    eye = renamed("--eye", eye, "--grown", old_eye)
+    people = renamed("--people", people, "--preset", old_people)
+    anatomy = renamed("--anatomy", anatomy, "--set", old_anatomy)
     edit = cases.Edit(cup, None if lesions is None else lesions.value, narrow)
-    if [grown, data, photo].count(None) != 2 or (name and not data) or (mask and not photo):
+    if [eye, data, photo].count(None) != 2 or (name and not data) or (mask and not photo):
         raise InputError(
-            "No eye, or too many, to begin with", expected="--grown SEED, --data DIR [--name NAME] or --photo FILE"
+            "No eye, or too many, to begin with", expected="--eye SEED, --data DIR [--name NAME] or --photo FILE"
         )
-    if grown is None and (preset != "adult" or overrides):
-        raise InputError("--preset and --set grow an eye", expected="them beside --grown SEED")
+    if eye is None and ((people or "adult") != "adult" or anatomy):
+        raise InputError("--people and --anatomy grow an eye", expected="them beside --eye SEED")
     synthesizer = load_generator(model)
-    if grown is not None:
-        eye = cases.grown_eye(synthesizer, grown, preset, assignments(overrides or []))
+    if eye is not None:
+        before = cases.grown_eye(synthesizer, eye, people or "adult", assignments(anatomy or []))
     elif data is not None:
-        eye = cases.eye_of_set(data, name)
+        before = cases.eye_of_set(data, name)
     elif photo is not None:
-        eye = cases.photographed_eye(photo, mask)
-    result = cases.what_if(eye, edit, synthesizer, seed=seed, style=style)
+        before = cases.photographed_eye(photo, mask)
+    result = cases.what_if(before, edit, synthesizer, seed=seed, style=style)
     write_what_if(result, out)
     change = result.change
     blended = f" ({change.outside_unblended:.2f} before blending)" if change.is_blended else ""
@@ -102,7 +114,7 @@ def glaucoma(
     ] = None,
     model: _Model = Path("fundus-512"),
     seed: Seed = 0,
-    workers: _Workers = None,
+    workers: Workers = None,
 ) -> None:
     """Is glaucoma drawn as asked for? Cups and notches in series, measured; a screening. Run again to go on."""
     from retinasynth.studies.glaucoma import study_glaucoma
@@ -118,7 +130,7 @@ def vascular(
     eyes: Annotated[int, typer.Option(min=2, help="Grown eyes. Run again with more to add some.")] = 8,
     model: _Model = Path("fundus-512"),
     seed: Seed = 0,
-    workers: _Workers = None,
+    workers: Workers = None,
 ) -> None:
     """Are narrowing, tortuosity, beading and new vessels drawn as asked for? Measured again. Run again to go on."""
     from retinasynth.studies.vascular import study_vascular
@@ -139,21 +151,19 @@ def utility(
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each arm; again with more adds some (3).")] = None,
     synthetic: Annotated[int, typer.Option(min=1, metavar="N", help="Grown eyes to learn from.")] = 130,
     generator: Annotated[str, typer.Option(metavar="MODEL", help="Photographs them, beside rendering.")] = "fundus-512",
-    people: Annotated[str, typer.Option(metavar="PRESET", help="Whose eyes they are; see `grow`.")] = "adult",
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option("--grown", metavar="NAME=VALUE", help="A parameter of grown eyes, such as angle_deg. Repeatable."),
-    ] = None,
+    people: People = None,
+    anatomy: Anatomy = None,
     overrides: Overrides = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Two seeds and about a quarter of the steps: a first look.")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    old_anatomy: OldGrown = None,
 ) -> None:
     """Are synthetic photographs of use for training? Vessel segmenters with and without. Run again to go on."""
-    from retinasynth.anatomy.physiology import assignments
     from retinasynth.studies import utility as study
 
+    anatomy = renamed("--anatomy", anatomy, "--grown", old_anatomy)
     result = study.utility(
         data,
         out,
@@ -161,8 +171,8 @@ def utility(
         seeds=seeds or (study.QUICK_SEEDS if quick else study.SEEDS),
         synthetic=synthetic,
         generator=generator,
-        people=people,
-        parameters=assignments(parameters or []),
+        people=people or "adult",
+        parameters=assignments(anatomy or []),
         overrides=[*(study.QUICK if quick else ()), *(overrides or [])],
         workers=workers,
     )
@@ -185,19 +195,18 @@ def detection(
         str,
         typer.Option(metavar="imagenet|fundus", help="What looks at photographs (imagenet needs the extra features)."),
     ] = "imagenet",
-    parameters: Annotated[
+    anatomy: Annotated[
         list[str] | None,
-        typer.Option(
-            "--grown", metavar="NAME=VALUE", help="A parameter of all grown eyes; else IDRiD's camera. Repeatable."
-        ),
+        typer.Option(metavar="NAME=VALUE", help="A parameter of all grown eyes; else IDRiD's camera. Repeatable."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Four draws: a first look.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that make synthetic eyes.")] = 1,
+    old_anatomy: OldGrown = None,
 ) -> None:
     """Do synthetic eyes help to find referable retinopathy? Classifiers with and without. Run again to go on."""
-    from retinasynth.anatomy.physiology import assignments
     from retinasynth.studies import detection as study
 
+    anatomy = renamed("--anatomy", anatomy, "--grown", old_anatomy)
     result = study.detection(
         data,
         out,
@@ -206,7 +215,7 @@ def detection(
         synthetic=synthetic,
         generator=generator,
         features=features,
-        parameters=assignments(parameters) if parameters else None,
+        parameters=assignments(anatomy) if anatomy else None,
         workers=workers,
     )
     _say(result, out)

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from retinasynth.cli.shell import Overrides, Seed, point_to, screen
+from retinasynth.cli.shell import (
+    Anatomy,
+    OldPreset,
+    OldSet,
+    Overrides,
+    People,
+    Seed,
+    Workers,
+    assignments,
+    point_to,
+    renamed,
+    screen,
+)
 from retinasynth.errors import InputError
 
 
@@ -92,13 +104,8 @@ def generate(
         int | None,
         typer.Option(min=1, metavar="N", help="Instead: grow N eyes and photograph them. Run again to go on."),
     ] = None,
-    preset: Annotated[
-        str, typer.Option(help="With --count: adult, child, elderly, hypertensive, glaucomatous or diabetic.")
-    ] = "adult",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="With --count: a parameter of the anatomy. Repeatable."),
-    ] = None,
+    people: People = None,
+    anatomy: Anatomy = None,
     min_structure: Annotated[
         float, typer.Option(metavar="DICE", help="With --count: keep out eyes whose vessels are found less well.")
     ] = 0.0,
@@ -121,20 +128,25 @@ def generate(
         ),
     ] = None,
     seed: Seed = 0,
+    old_people: OldPreset = None,
+    old_anatomy: OldSet = None,
 ) -> None:
     """Generate photographs from label maps, or of grown eyes."""
     from retinasynth.generation import folder as bulk
     from retinasynth.generation.generator import load as load_generator
 
+    people = renamed("--people", people, "--preset", old_people)
+    anatomy = renamed("--anatomy", anatomy, "--set", old_anatomy)
     if [masks, random, count].count(None) != 2 or (random is None) != (data is None):
         raise InputError(
             "Nothing, or too much, to generate from",
             expected="--masks PATH, or --count N, or --random N with --data DIR",
         )
-    if count is None and (preset != "adult" or overrides or min_structure or workers):
-        raise InputError("--preset, --set, --min-structure and --workers grow eyes", expected="them beside --count N")
+    if count is None and ((people or "adult") != "adult" or anatomy or min_structure or workers):
+        raise InputError(
+            "--people, --anatomy, --min-structure and --workers grow eyes", expected="them beside --count N"
+        )
     if count is not None:
-        from retinasynth.anatomy.physiology import assignments
         from retinasynth.generation.sets import SyntheticSet, rank_and_world, write_synthetic_set
 
         side = bulk.parse_size(size)
@@ -144,11 +156,11 @@ def generate(
             str(model),
             seed,
             None if side == "model" else side,
-            preset,
+            people or "adult",
             style or "sampled",
             min_structure,
             bulk.parse_knobs(knobs or []),
-            assignments(overrides or []),
+            assignments(anatomy or []),
         )
         shard = rank_and_world()
         before = write_synthetic_set(out, count, wanted, workers=workers, shard=shard)
@@ -191,40 +203,38 @@ def grow(
     count: Annotated[int, typer.Option(min=1, help="How many eyes.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the first eye; the others follow.")] = 0,
     size: Annotated[int, typer.Option(metavar="PX", help="Height and width.")] = 512,
-    preset: Annotated[
-        str, typer.Option(help="adult, child, elderly, hypertensive, glaucomatous or diabetic.")
-    ] = "adult",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Choose a parameter of the anatomy. Repeatable."),
-    ] = None,
+    people: People = None,
+    anatomy: Anatomy = None,
     style: Annotated[
         str, typer.Option(help="Of the photographs: natural, or randomised far beyond for training segmenters.")
     ] = "natural",
     labels_only: Annotated[bool, typer.Option("--labels-only", help="No photographs.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
+    workers: Workers = None,
     parameters: Annotated[bool, typer.Option("--parameters", help="List the parameters and exit.")] = False,
+    old_people: OldPreset = None,
+    old_anatomy: OldSet = None,
 ) -> None:
     """Grow labelled eyes that nobody ever had: label planes, phantom photographs, manifest. Run again to go on."""
+    people = renamed("--people", people, "--preset", old_people) or "adult"
+    anatomy = renamed("--anatomy", anatomy, "--set", old_anatomy)
     if parameters:
-        _list_parameters(preset)
+        _list_parameters(people)
         return
     if out is None:
         raise InputError("--out is missing", expected="--out DIR, or --parameters")
-    from retinasynth.anatomy.physiology import assignments
     from retinasynth.data.grown import GrownSet, as_style, write_grown_set
 
-    chosen = GrownSet(seed, size, preset, None if labels_only else as_style(style), assignments(overrides or []))
+    chosen = GrownSet(seed, size, people, None if labels_only else as_style(style), assignments(anatomy or []))
     before = write_grown_set(out, count, chosen, workers=workers)
     there = f" ({before} of them were there)" if before else ""
     screen.print(f"{out}: {count} eyes{there}", soft_wrap=True, highlight=False)
 
 
-def _list_parameters(preset: str) -> None:
+def _list_parameters(people: str) -> None:
     from retinasynth.anatomy.physiology import PRESETS, described, preset_of
 
-    number = list(PRESETS).index(preset_of(preset))
-    table = Table(Column("parameter", no_wrap=True), "range", Column(preset, no_wrap=True), "meaning")
+    number = list(PRESETS).index(preset_of(people))
+    table = Table(Column("parameter", no_wrap=True), "range", Column(people, no_wrap=True), "meaning")
     for name, (allowed, meaning, usual) in described().items():
         table.add_row(name, allowed, usual[number], meaning)
     screen.print(table)

@@ -112,7 +112,7 @@ def edited(eye: Eye, edit: Edit, seed: int) -> Eye:
 
 def grown_eye(model: Generator, seed: int, preset: str, parameters: Mapping[str, Any]) -> Eye:
     """A grown eye at the size of a model; see `retinasynth.anatomy.grow.grow`."""
-    return grow(seed, model.config.size_px, preset=preset, **parameters)
+    return grow(seed, model.config.size_px, people=preset, **parameters)
 
 
 def eye_of_set(folder: Path, name: str | None) -> Eye:
