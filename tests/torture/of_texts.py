@@ -190,8 +190,8 @@ def _make_override(_: Path, into: Path, random: Random) -> None:
 
 def _read_override(_: Path, into: Path) -> bool:
     from retinasynth.anatomy.grow import anatomy_of
+    from retinasynth.cli.generate import parse_knobs, parse_size
     from retinasynth.cli.shell import assignments
-    from retinasynth.generation.folder import parse_knobs, parse_size
 
     number, texts = json.loads((into / "request.json").read_text())
     kind = _kinds_of_settings()[number]

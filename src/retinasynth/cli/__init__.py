@@ -1,4 +1,7 @@
-"""The command line: one thin function for each verb. Heavy libraries are imported inside, so that help is instant."""
+"""The command line: one thin function for each verb, in a module that is named for what the user types.
+
+Heavy libraries are imported inside the functions, so that help is instant.
+"""
 
 import io
 import logging
@@ -13,7 +16,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 import retinasynth
-from retinasynth.cli import applying, data, enhancing, judging, making, segmenting
+from retinasynth.cli import data, enhance, evaluate, generate, segment, studies, studio, train
 from retinasynth.cli.shell import complaints, screen
 from retinasynth.errors import InputError, InterruptedRunError, RetinasynthError, printable
 from retinasynth.parallel import termination_requests
@@ -25,28 +28,28 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(data.app, name="data")
-app.add_typer(segmenting.app, name="segment")
-app.add_typer(enhancing.app, name="enhance")
+app.add_typer(segment.app, name="segment")
+app.add_typer(enhance.app, name="enhance")
 for command in (
-    making.demo,
-    making.train,
-    making.adapt,
-    making.generate,
-    judging.evaluate,
-    making.export,
-    making.grow,
-    judging.measure,
-    judging.overlay,
-    making.settings,
-    judging.ablate,
-    judging.tune,
-    applying.whatif,
-    applying.glaucoma,
-    applying.vascular,
-    applying.utility,
-    applying.detection,
-    judging.bench,
-    applying.studio,
+    studies.demo,
+    train.train,
+    generate.adapt,
+    generate.generate,
+    evaluate.evaluate,
+    generate.export,
+    generate.grow,
+    evaluate.measure,
+    evaluate.overlay,
+    train.settings,
+    studies.ablate,
+    studies.tune,
+    generate.whatif,
+    studies.glaucoma,
+    studies.vascular,
+    studies.utility,
+    studies.detection,
+    studies.bench,
+    studio.studio,
 ):
     app.command()(command)
 

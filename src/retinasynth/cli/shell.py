@@ -20,6 +20,7 @@ Overrides = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
+StyledModel = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")]
 People = Annotated[
     str | None,

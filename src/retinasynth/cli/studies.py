@@ -1,19 +1,18 @@
-"""Commands that put the models to use: what-if pictures, studies of disease and of usefulness, the studio."""
+"""Studies, each of many runs: ablation, tuning, case studies of disease, what synthetic eyes are good for, timings."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Column, Table
 
 from retinasynth.cli.shell import (
     Anatomy,
     OldGrown,
-    OldPreset,
-    OldSet,
     Overrides,
     People,
     Seed,
+    StyledModel,
     Workers,
     assignments,
     point_to,
@@ -26,83 +25,73 @@ if TYPE_CHECKING:
     from retinasynth.studies.arms import Study
 
 
-class Lesions(StrEnum):
-    """How many lesions of diabetic retinopathy."""
-
-    none = "none"
-    mild = "mild"
-    moderate = "moderate"
-    severe = "severe"
-
-
-_Model = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
-
-
-def whatif(
-    out: Annotated[Path, typer.Option(help="A new or empty folder for pictures, label maps and whatif.json.")],
-    eye: Annotated[
-        int | None, typer.Option(min=0, metavar="SEED", help="Which eye: the grown one of a seed ...")
+def ablate(
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A data set with a test split; `phantom` for the embedded one.")
     ] = None,
-    people: People = None,
-    anatomy: Anatomy = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="... or one of a data set or label maps ...")] = None,
-    name: Annotated[str | None, typer.Option(help="With --data: which, where there are several.")] = None,
-    photo: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="... or one in a photograph, whose style is taken.")
-    ] = None,
-    mask: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --photo: its vessels; without, they are looked for.")
-    ] = None,
-    cup: Annotated[float | None, typer.Option(metavar="RATIO", help="Vertical cup-to-disc ratio, 0 to 0.95.")] = None,
-    lesions: Annotated[Lesions | None, typer.Option(help="Remove the lesions, or draw others.")] = None,
-    narrow: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE", help="Of their calibre that arteries keep (all vessels, where unknown), 0.5 to 1."
-        ),
-    ] = None,
-    model: _Model = Path("fundus-512"),
-    style: Annotated[
-        str | None, typer.Option(metavar="PHOTO|NAME", help="sampled, expected, or a photograph to take it of.")
-    ] = None,
-    seed: Seed = 0,
-    old_eye: Annotated[int | None, typer.Option("--grown", min=0, hidden=True)] = None,
-    old_people: OldPreset = None,
-    old_anatomy: OldSet = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder, or that of the same ablation to go on with.")] = None,
+    table: Annotated[str, typer.Option(help="source (the published ablation), or a YAML file of rows.")] = "source",
+    preset: Annotated[str | None, typer.Option(help="Settings to start from instead of the table's.")] = None,
+    overrides: Overrides = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row; run again with more to add some.")] = 2,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the table as a file for --table and exit.")] = False,
 ) -> None:
-    """Show an eye before and after one change: cup, lesions or vessels. An illustration, not a clinical prediction."""
-    from retinasynth.generation import whatif as cases
-    from retinasynth.generation.generator import load as load_generator
-    from retinasynth.generation.whatif_files import write_what_if
+    """Compare many runs with one budget: what each change of settings does, over eyes and seeds. Run again to go on."""
+    if yaml:
+        from retinasynth.studies.table import Table as Rows
 
-    eye = renamed("--eye", eye, "--grown", old_eye)
-    people = renamed("--people", people, "--preset", old_people)
-    anatomy = renamed("--anatomy", anatomy, "--set", old_anatomy)
-    edit = cases.Edit(cup, None if lesions is None else lesions.value, narrow)
-    if [eye, data, photo].count(None) != 2 or (name and not data) or (mask and not photo):
-        raise InputError(
-            "No eye, or too many, to begin with", expected="--eye SEED, --data DIR [--name NAME] or --photo FILE"
-        )
-    if eye is None and ((people or "adult") != "adult" or anatomy):
-        raise InputError("--people and --anatomy grow an eye", expected="them beside --eye SEED")
-    synthesizer = load_generator(model)
-    if eye is not None:
-        before = cases.grown_eye(synthesizer, eye, people or "adult", assignments(anatomy or []))
-    elif data is not None:
-        before = cases.eye_of_set(data, name)
-    elif photo is not None:
-        before = cases.photographed_eye(photo, mask)
-    result = cases.what_if(before, edit, synthesizer, seed=seed, style=style)
-    write_what_if(result, out)
-    change = result.change
-    blended = f" ({change.outside_unblended:.2f} before blending)" if change.is_blended else ""
-    screen.print(
-        f"{edit.words}: mean change {change.inside:.2f} grey levels in the edited region, {change.outside:.2f} outside "
-        f"it{blended}. {cases.NOTICE}",
-        soft_wrap=True,
-        highlight=False,
+        typer.echo(Rows.named(table).to_yaml(), nl=False)
+        return
+    if data is None or out is None:
+        raise InputError("--data or --out is missing", expected="--data DIR --out DIR, or --yaml")
+    from retinasynth import api
+
+    result = api.ablate(data, out, table=table, preset=preset, overrides=overrides or [], seeds=seeds)
+    shown = Table(Column("row", no_wrap=True), "what it shows", "the claim")
+    for row in result.rows:
+        shown.add_row(row.row.name, row.verdict, row.agreement or "")
+    screen.print(shown)
+    for sentence in result.verdict:
+        screen.print(sentence)
+    point_to("Open", out / "report.html")
+
+
+def tune(
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set; its test eyes are not looked at.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or that of the same search to go on with.")],
+    trials: Annotated[int, typer.Option(min=1, help="The first is the start; run again with more to go on.")] = 20,
+    measure: Annotated[str, typer.Option(help="mse, ssim, psnr, fov_ssim, fov_psnr, vessels ...")] = "fov_ssim",
+    folds: Annotated[int, typer.Option(min=2, help="Parts that the people of the training split are dealt into.")] = 3,
+    preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    overrides: Overrides = None,
+    space: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="What to search, instead of rates, sizes and loss weights.")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Give up trials worse than the median after a fold.")] = False,
+) -> None:
+    """Search better settings by cross-validation over the training eyes (extra: tune). Run again to go on."""
+    if preset and config:
+        raise InputError("--preset and --config stand together", expected="one of them")
+    from retinasynth import api
+
+    result = api.tune(
+        data,
+        out,
+        trials=trials,
+        measure=measure,
+        folds=folds,
+        preset=preset or "source",
+        config=config,
+        overrides=overrides or [],
+        space=space,
+        prune=prune,
     )
-    point_to("Open", out / "panel.png")
+    for sentence in result.verdict:
+        screen.print(sentence)
+    if result.best is not None:
+        screen.print(f"Train with: retinasynth train --config {out / 'best.yaml'} --data DIR --out RUN", soft_wrap=True)
+    point_to("Open", out / "report.html")
 
 
 def glaucoma(
@@ -112,7 +101,7 @@ def glaucoma(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also real photographs: healthy (NN_h) and glaucoma (NN_g).")
     ] = None,
-    model: _Model = Path("fundus-512"),
+    model: StyledModel = Path("fundus-512"),
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
@@ -128,7 +117,7 @@ def glaucoma(
 def vascular(
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
     eyes: Annotated[int, typer.Option(min=2, help="Grown eyes. Run again with more to add some.")] = 8,
-    model: _Model = Path("fundus-512"),
+    model: StyledModel = Path("fundus-512"),
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
@@ -221,44 +210,54 @@ def detection(
     _say(result, out)
 
 
-def studio(
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            help="fundus-512 if none is given, or a run or model folder. Repeat it to compare others with the first.",
-        ),
-    ] = None,
-    enhancer: Annotated[
-        str, typer.Option(help="For the tab Enhance: the bundled enhance, or a run or model folder.")
-    ] = "enhance",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 7860,
-    host: Annotated[
-        str, typer.Option(help="127.0.0.1 is reached from this machine alone, 0.0.0.0 from every one.")
-    ] = "127.0.0.1",
-    names: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--name",
-            help="A further name by which browsers may call it, such as that of a proxy; it answers to no strange one. "
-            "Repeatable.",
-        ),
-    ] = None,
-) -> None:
-    """Open the studio in a browser: grow, draw, photograph, change and evaluate eyes. Needs the extra studio."""
-    from retinasynth.studio import serve
-
-    serve(
-        models or ["fundus-512"],
-        enhancer,
-        host,
-        port,
-        lambda address: screen.print(f"The studio is at {address} (stop it with Ctrl+C)", highlight=False),
-        names=names or (),
-    )
-
-
 def _say(study: "Study", out: Path) -> None:
     for sentence in study.verdict:
         screen.print(sentence, highlight=False)
     point_to("Open", out / "report.html")
+
+
+def bench(
+    preset: Annotated[str, typer.Option(help="Whose networks and sizes to take.")] = "source",
+    turns: Annotated[int, typer.Option(min=1, help="Turns of each of the two.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps, and pictures, in a turn.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> None:
+    """Time training and generation against plain PyTorch, as ratios, taking turns in one run."""
+    import json
+
+    from retinasynth.studies.bench import run_bench
+
+    result = run_bench(preset=preset, turns=turns, steps=steps)
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), indent=2, allow_nan=False))
+        return
+    table = Table("by turn", "seconds a step", "waiting for data", "seconds a picture", "peak memory")
+    for name, timings in (("retinasynth", result.ours), ("plain PyTorch", result.plain)):
+        table.add_row(
+            name,
+            ", ".join(f"{one.step_seconds:.3f}" for one in timings),
+            f"{max(one.data_wait for one in timings):.1%}",
+            ", ".join(f"{one.picture_seconds:.3f}" for one in timings),
+            f"{max(one.memory_mib for one in timings):.0f} MiB"
+            + (f", GPU {max(one.gpu_memory_mib for one in timings):.0f} MiB" if timings[0].gpu_memory_mib else ""),
+        )
+    screen.print(table)
+    screen.print(
+        f"Training is {result.step_ratio:.2f} times as fast as plain PyTorch, generation {result.picture_ratio:.2f} "
+        f"times ({result.pictures_per_second:.1f} pictures a second); medians of the turns. "
+        + ", ".join(result.machine.values()),
+        soft_wrap=True,
+    )
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything; demo-2 and so on when it is taken.")] = Path("demo"),
+) -> None:
+    """Go the whole way on embedded procedural eyes: data, training, generation, evaluation, report.
+
+    No download, no GPU: under three minutes on two cores.
+    """
+    from retinasynth.studies.demo import run_demo
+
+    made = run_demo(out)
+    point_to("Done. Open", made / "evaluation" / "report.html")
