@@ -208,6 +208,8 @@ def test_bad_folders_are_named(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--set", "epochs"], "--set 'epochs' has no '='"),
+        (["--set", "filters=8"], "--set filters is ambiguous"),
         (["--set", "epoch=3"], "no setting 'epoch'; did you mean 'epochs'"),
         (["--set", "learning_rate=-1"], "learning_rate is '-1'"),
         (["--set", "size_px=300"], "nearest: 256"),
@@ -255,6 +257,30 @@ def bare_run(folder: Path) -> Path:
     (folder / "config.yaml").write_text(Settings().to_yaml())
     (folder / "metrics.jsonl").write_text('{"step": 400}\n')  # it had come to its first checkpoint
     return folder
+
+
+def library_messages() -> list[str]:
+    """What our errors in the library say, piece by piece, without the whole commands that some name."""
+    package = Path(retinasynth.__file__).parent
+    return [
+        re.sub(r"`[^`]* [^`]*`|^ --resume $", "", text.value)
+        for path in package.rglob("*.py")
+        if path.parent.name != "cli"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error")
+        for text in ast.walk(node)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+    ]
+
+
+def test_errors_of_the_library_name_parameters_which_the_command_line_turns_into_flags():
+    messages = library_messages()
+    assert len(messages) > 500
+    assert [message for message in messages if "--" in message] == []
+    named = {name for message in messages for name in re.findall(r"`(\w+)`", message)}
+    assert {"out", "style", "overrides"} < named
+    flags = {spelling for command in COMMANDS.values() for option in command.params for spelling in option.opts}
+    assert {shell.in_flags(f"`{name}`") for name in named} <= flags
 
 
 # --- Old spellings -------------------------------------------------------------------------------------------------

@@ -250,14 +250,14 @@ def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch):
 
 
 def test_impossible_numbers_are_refused(tmp_path):
-    with pytest.raises(SettingError, match="--features is 'nothing'"):
+    with pytest.raises(SettingError, match="`features` is 'nothing'"):
         detection(tmp_path, tmp_path / "out", features="nothing")
     with pytest.raises(SettingError, match="synthetic is 2"):
         detection(tmp_path, tmp_path / "out", synthetic=2)
     files = [None] * 7
     with pytest.raises(DataError, match="has 7 graded training photographs without twins, but 20 are asked for"):
         study._counts(["20"], files, tmp_path)
-    with pytest.raises(SettingError, match="--photographs is few"):
+    with pytest.raises(SettingError, match="`counts` is few"):
         study._counts(["few"], files, tmp_path)
 
 

@@ -212,7 +212,7 @@ def test_a_killed_worker_is_explained(tmp_path, monkeypatch):
         yield
 
     monkeypatch.setattr(ResumableSet, "_written", broken)
-    with pytest.raises(OutputError, match="fewer --workers"):
+    with pytest.raises(OutputError, match="fewer `workers`"):
         write_grown_set(tmp_path / "set", 2, SMALL)
 
 

@@ -132,7 +132,7 @@ def test_a_run_goes_on_from_its_checkpoint(phantoms, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("eyes", [["0"], ["some"], ["-1"], []])
 def test_numbers_of_eyes_are_checked(eyes, tmp_path):
-    with pytest.raises(SettingError, match="--eyes"):
+    with pytest.raises(SettingError, match="`eyes` is"):
         counts_of(eyes, 20, tmp_path)
 
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 import retinasynth
 from retinasynth.cli import data, enhance, evaluate, generate, segment, studies, studio, train
-from retinasynth.cli.shell import complaints, screen
+from retinasynth.cli.shell import complaints, in_flags, screen
 from retinasynth.errors import InputError, InterruptedRunError, RetinasynthError, printable
 from retinasynth.parallel import termination_requests
 
@@ -83,11 +83,11 @@ def main() -> None:
         _refuse_foreign_names(sys.argv[1:])
         app()
     except RetinasynthError as error:
-        got = f"{error.got.rstrip('.')}."
+        got = f"{in_flags(error.got).rstrip('.')}."
         complaints.print(Text("Error:", "bold red"), got, soft_wrap=True, highlight=False)
         for label, text in (("Expected", error.expected), ("What to do", error.do)):
             if text:
-                complaints.print(f"  {label}: {text.rstrip('.')}", soft_wrap=True, highlight=False)
+                complaints.print(f"  {label}: {in_flags(text).rstrip('.')}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as ending:  # typer makes the first into the second
         if isinstance(ending, KeyboardInterrupt) or ending.code == InterruptedRunError.exit_code:

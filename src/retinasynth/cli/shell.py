@@ -1,5 +1,6 @@
 """What all commands share: the screen, options that several have, and the text of options."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -72,6 +73,27 @@ def assignments(texts: Sequence[str]) -> dict[str, str]:
         if "=" not in text:
             raise SettingError(f"--anatomy {text!r} has no '='", expected="name=value, for example cup_to_disc=0.7")
     return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
+
+
+# What the parameters are called on the command line that messages of the library name.
+_SAME = ("count", "cup", "data", "eyes", "features", "lesions", "measure", "name", "narrow", "out", "port", "space",
+         "split", "style", "table", "workers")  # fmt: skip
+_FLAGS = {name: f"--{name}" for name in _SAME} | {
+    "allow_leaks": "--allow-leaks",
+    "counts": "--photographs",
+    "longest_px": "--size",
+    "overrides": "--set",
+}
+
+
+def in_flags(message: str) -> str:
+    """A message of the library as the command line says it: with the flag of each parameter named in backticks.
+
+    Example:
+        >>> in_flags("`style` is 'oil'"), in_flags("`overrides` epochs is not a number")
+        ("--style is 'oil'", '--set epochs is not a number')
+    """
+    return re.sub(r"`(\w+)`", lambda found: _FLAGS.get(found[1], found[0]), message)
 
 
 def point_to(what: str, path: Path) -> None:

@@ -53,7 +53,7 @@ def as_style(name: str) -> Style:
     for style in get_args(Style):
         if style == name:
             return cast(Style, style)
-    raise SettingError(f"--style is {name!r}", expected=f"one of: {', '.join(get_args(Style))}")
+    raise SettingError(f"`style` is {name!r}", expected=f"one of: {', '.join(get_args(Style))}")
 
 
 def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | None = None) -> int:

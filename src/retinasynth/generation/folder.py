@@ -79,9 +79,9 @@ def generate_picture(
         OutputError: `out` exists already or is not a ``.png``.
     """
     if out.suffix.lower() != ".png":
-        raise OutputError(f"--out {out} is not a PNG file", expected="NAME.png, or a folder")
+        raise OutputError(f"`out` {out} is not a PNG file", expected="NAME.png, or a folder")
     if out.exists():
-        raise OutputError(f"{out} exists already", do="Choose another --out, or remove it first")
+        raise OutputError(f"{out} exists already", do="Choose another `out`, or remove it first")
     photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs)
     images.write_photograph(out, photograph, model.provenance(seed, style, knobs))
 

@@ -161,7 +161,7 @@ def detection(
     draws, synthetic = whole_number(draws, "draws"), whole_number(synthetic, "synthetic", least=len(_ILL))
     workers = whole_number(workers, "workers", most=MOST_WORKERS)
     if features not in FEATURES:
-        raise SettingError(f"--features is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
+        raise SettingError(f"`features` is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
     look = FEATURES[features]()
     training, judges = graded(data)
     plan = {
@@ -248,13 +248,13 @@ def without_twins(training: Sequence[Sketch], judges: Sequence[Sketch]) -> list[
 
 def _counts(counts: Sequence[str], training: Sequence[EyeFiles], data: Path) -> list[int]:
     if not counts or not all(one == ALL or (one.isdecimal() and int(one) >= 4) for one in counts):
-        raise SettingError(f"--photographs is {' '.join(counts) or 'empty'}", expected=f"numbers from 4, or {ALL}")
+        raise SettingError(f"`counts` is {' '.join(counts) or 'empty'}", expected=f"numbers from 4, or {ALL}")
     numbers = sorted({len(training) if one == ALL else int(one) for one in counts})
     if numbers[-1] > len(training):
         raise DataError(
             f"{data} has {len(training)} graded training photographs without twins, but {numbers[-1]} are asked for",
             expected=f"at most {len(training)}",
-            do=f"Choose others: --photographs {ALL}",
+            do=f"Choose others: `counts` {ALL}",
         )
     return numbers
 

@@ -178,13 +178,13 @@ def counts_of(eyes: Sequence[str], there_are: int, folder: Path) -> list[int]:
         [1, 5, 20]
     """
     if not eyes or not all(one == ALL or (one.isdecimal() and int(one) > 0) for one in eyes):
-        raise SettingError(f"--eyes is {' '.join(eyes) or 'empty'}", expected=f"numbers from 1, or {ALL}")
+        raise SettingError(f"`eyes` is {' '.join(eyes) or 'empty'}", expected=f"numbers from 1, or {ALL}")
     counts = sorted({there_are if one == ALL else int(one) for one in eyes})
     if counts[-1] > there_are:
         raise DataError(
             f"{folder} has {there_are} training eyes with vessels, but {counts[-1]} are asked for",
             expected=f"at least {counts[-1]}",
-            do=f"Choose others: --eyes {ALL}",
+            do=f"Choose others: `eyes` {ALL}",
         )
     return counts
 
@@ -213,7 +213,7 @@ def _all(
     except BrokenProcessPool as error:
         raise OutputError(
             f"A worker process was killed, perhaps for want of memory; {out} keeps the runs that are finished",
-            do="Run the same command again to go on, with fewer --workers",
+            do="Run the same command again to go on, with fewer `workers`",
         ) from error
     return study
 
