@@ -263,7 +263,7 @@ def library_messages() -> list[str]:
     """What our errors in the library say, piece by piece, without the whole commands that some name."""
     package = Path(retinasynth.__file__).parent
     return [
-        re.sub(r"`[^`]* [^`]*`|^ --resume $", "", text.value)
+        re.sub(r"`[a-z]+ [^`]*`|^ --resume $", "", text.value)
         for path in package.rglob("*.py")
         if path.parent.name != "cli"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
