@@ -62,7 +62,7 @@ def real_eyes(data: Path) -> dict[str, Eye]:
 
 def grown_eye(seed: int) -> Eye:
     """A child's eye as CHASE_DB1's camera would show it, with what was marked of the real ones alone."""
-    eye = grow(seed, SIZE_PX, preset="child", centred_on="disc", angle_deg=30)
+    eye = grow(seed, SIZE_PX, people="child", centred_on="disc", angle_deg=30)
     return Eye(eye.name, {name: eye.planes[name] for name in ("vessels", "fov", "disc")}, geometry=eye.geometry)
 
 

@@ -13,6 +13,7 @@ from retinasynth.anatomy.grow import anatomy_of
 from retinasynth.anatomy.render.phantom import phantom_eye, phantom_folder, write_phantom_set
 from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.checks import MOST_SEED, checked_workers, real_number, whole_number
+from retinasynth.cli.studies import detection, utility
 from retinasynth.data.grown import GrownSet, write_grown_set
 from retinasynth.data.prepare import prepare
 from retinasynth.data.stream import EyeStream
@@ -24,9 +25,7 @@ from retinasynth.generator import Generator
 from retinasynth.intervals import bootstrap_mean
 from retinasynth.segmentation.labelling import label_sets
 from retinasynth.studies.bench import run_bench
-from retinasynth.studies.detection import detection
 from retinasynth.studies.glaucoma import study_glaucoma
-from retinasynth.studies.utility import utility
 from retinasynth.studies.vascular import study_vascular
 from retinasynth.styled.encode import style_of
 from retinasynth.styled.photograph import drawn_noise

@@ -243,9 +243,9 @@ def test_every_number_has_a_least_and_a_greatest_value(kind: type[BaseModel]) ->
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("epochs", r"--set 'epochs' has no '='.*epochs=5"),
+        ("epochs", r"`overrides` 'epochs' has no '='.*epochs=5"),
         ("=3", r"no setting ''"),
-        ("filters=8", r"--set filters is ambiguous.*generator\.filters, discriminator\.filters"),
+        ("filters=8", r"`overrides` filters is ambiguous.*generator\.filters, discriminator\.filters"),
         ("epoch=3", r"no setting 'epoch'; did you mean 'epochs'"),
         ("training.epoch=3", r"no setting 'training\.epoch'; did you mean 'training\.epochs'"),
         ("generator=3", r"no setting 'generator'"),
@@ -259,7 +259,7 @@ def test_every_number_has_a_least_and_a_greatest_value(kind: type[BaseModel]) ->
         ("epochs=1000000001", r"training\.epochs is 1000000001, but input should be less than or equal to 1000000000"),
         ("epochs=" + "9" * 5000, r"training\.epochs is '9+ \[\.\.\.\], but .*maximum size"),
         ("l1_weight=1e7", r"loss\.l1_weight is '1e7', but input should be less than or equal to 1000000"),
-        ("x" * 90_000, r"--set 'x+ \[\.\.\.\] has no '='"),
+        ("x" * 90_000, r"`overrides` 'x+ \[\.\.\.\] has no '='"),
         ("x" * 90_000 + "=1", r"no setting 'x+ \[\.\.\.\]"),
         ("epochs=2.5", r"training\.epochs is '2\.5'"),
         ("epochs=many", r"training\.epochs is 'many'"),

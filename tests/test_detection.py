@@ -255,11 +255,11 @@ def test_impossible_numbers_are_refused(tmp_path):
         detection(tmp_path, tmp_path / "out", features="nothing")
     with pytest.raises(SettingError, match="synthetic is 2"):
         detection(tmp_path, tmp_path / "out", synthetic=2)
-    few = {"flag": "--photographs", "least": 4, "where": tmp_path, "what": "graded training photographs"}
+    few = {"name": "counts", "least": 4, "where": tmp_path, "what": "graded training photographs"}
     with pytest.raises(DataError, match="has 7 graded training photographs, but 20 are asked for"):
         counts_of(["20"], 7, **few)
     for words in ("few", "3"):
-        with pytest.raises(SettingError, match=f"--photographs is {words}. Expected: numbers from 4"):
+        with pytest.raises(SettingError, match=f"`counts` is {words}. Expected: numbers from 4"):
             counts_of([words], 7, **few)
 
 

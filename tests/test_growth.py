@@ -20,7 +20,7 @@ TERRITORY = Territory(centre=(0.0, 0.0), reach=2.6, fovea=(2.5, 0.35), avascular
 
 @pytest.fixture(scope="module")
 def eyes():
-    return [grow(seed, 256, preset=preset) for seed, preset in enumerate([*PRESETS, *PRESETS])]
+    return [grow(seed, 256, people=preset) for seed, preset in enumerate([*PRESETS, *PRESETS])]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def difference(one, other):
 
 
 def test_a_seed_is_an_eye(eyes):
-    again = grow(1, 256, preset=list(PRESETS)[1])
+    again = grow(1, 256, people=list(PRESETS)[1])
     assert again.geometry == eyes[1].geometry
     assert difference(again, eyes[1]) == 0
     assert all(difference(one, other) > 0.005 for one, other in itertools.combinations(eyes, 2))
@@ -126,7 +126,7 @@ def test_a_view_without_the_disc_is_refused_when_the_disc_was_asked_for():
     with pytest.raises(InputError, match="does not show all of it"):
         grow(1, 128, centred_on="macula", angle_deg=30, cup_to_disc=0.5)
     assert grow(1, 128, centred_on="macula", angle_deg=30).planes["vessels"].any()
-    assert grow(1, 128, preset="diabetic", centred_on="macula", angle_deg=25).planes["fovea"].any()
+    assert grow(1, 128, people="diabetic", centred_on="macula", angle_deg=25).planes["fovea"].any()
 
 
 def test_a_density_that_pixels_are_too_wide_for_is_refused():

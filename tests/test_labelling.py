@@ -193,7 +193,7 @@ def test_a_damaged_photograph_does_not_stop_a_folder_from_being_segmented(sets, 
 def test_a_damaged_request_is_named(damage, sets, tmp_path):
     label_sets(MODELS, sets[1:], tmp_path / "set", size_px=128)
     (tmp_path / "set" / "labelling.json").write_text(damage)
-    with pytest.raises(DataError, match=r"labelling\.json .*Choose another --out"):
+    with pytest.raises(DataError, match=r"labelling\.json .*Choose another `out`"):
         label_sets(MODELS, sets[1:], tmp_path / "set", size_px=128)
 
 

@@ -80,7 +80,7 @@ def test_a_set_goes_on_where_it_stopped(undisturbed, wanted, tmp_path):
 def test_a_set_holds_grown_eyes_with_all_labels_and_their_photographs(undisturbed, styled_run):
     eyes = find_eyes(undisturbed).eyes
     assert [eye.name for eye in eyes] == ["synthetic_000005", "synthetic_000006", "synthetic_000007"]
-    eye, grown = read_eye(eyes[1]), grow(6, 96, preset="diabetic", cup_to_disc=0.6, aperture="round")
+    eye, grown = read_eye(eyes[1]), grow(6, 96, people="diabetic", cup_to_disc=0.6, aperture="round")
     assert eye.planes.keys() == set(PLANES)
     for plane, mask in grown.planes.items():
         np.testing.assert_array_equal(eye.planes[plane], mask)
@@ -161,7 +161,19 @@ def test_impossible_wishes_leave_nothing_behind(wanted, tmp_path, change, error,
 
 def test_the_command(styled_run, tmp_path, monkeypatch, capfd):
     out = tmp_path / "set"
-    words = ("generate", "--model", styled_run, "--count", 2, "--out", out, "--workers", 1, "--set", "cup_to_disc=0.5")
+    words = (
+        "generate",
+        "--model",
+        styled_run,
+        "--count",
+        2,
+        "--out",
+        out,
+        "--workers",
+        1,
+        "--anatomy",
+        "cup_to_disc=0.5",
+    )
     monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, words)])
     with pytest.raises(SystemExit) as left:
         cli.main()

@@ -19,8 +19,8 @@ def take(stream, count):
 
 
 def test_an_item_is_the_eye_of_its_seed():
-    item = take(rs.stream(seed=5, size_px=64, planes=("vessels", "disc"), preset="child", cup_to_disc=0.7), 1)[0]
-    eye = grow(5, 64, preset="child", cup_to_disc=0.7)
+    item = take(rs.stream(seed=5, size_px=64, planes=("vessels", "disc"), people="child", cup_to_disc=0.7), 1)[0]
+    eye = grow(5, 64, people="child", cup_to_disc=0.7)
     assert item["seed"] == 5
     assert item["labels"].dtype == item["image"].dtype == torch.float32
     assert np.array_equal(item["labels"].numpy(), np.stack([eye.planes["vessels"], eye.planes["disc"]]))

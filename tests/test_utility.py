@@ -133,8 +133,8 @@ def test_a_run_goes_on_from_its_checkpoint(phantoms, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("eyes", [["0"], ["some"], ["-1"], []])
 def test_numbers_of_eyes_are_checked(eyes, tmp_path):
-    with pytest.raises(SettingError, match="--eyes"):
-        counts_of(eyes, 20, flag="--eyes", least=1, where=tmp_path, what="training eyes")
+    with pytest.raises(SettingError, match="`eyes` is"):
+        counts_of(eyes, 20, name="eyes", least=1, where=tmp_path, what="training eyes")
 
 
 def test_more_eyes_than_there_are_is_an_error(phantoms, tmp_path):

@@ -132,13 +132,13 @@ def test_impossible_edits_are_refused(model, eye):
 
 
 def test_the_command_from_the_seed_to_the_panel(styled_run, phantoms, tmp_path, monkeypatch, capfd):
-    words = ["whatif", "--model", styled_run, "--grown", 7, "--set", "centred_on=disc", "--cup", 0.8]
+    words = ["whatif", "--model", styled_run, "--eye", 7, "--anatomy", "centred_on=disc", "--cup", 0.8]
     cli.app([*map(str, words), "--out", str(tmp_path / "out")], standalone_mode=False)
     assert "not a clinical prediction" in " ".join(capfd.readouterr().out.split())
     for more, message in (
-        (["whatif", "--model", styled_run, "--cup", 0.8], "--grown SEED, --data DIR"),
-        ([*words, "--photo", "x.png"], "--grown SEED, --data DIR"),
-        (["whatif", "--model", styled_run, "--grown", 7], "Nothing is to be changed"),
+        (["whatif", "--model", styled_run, "--cup", 0.8], "--eye SEED, --data DIR"),
+        ([*words, "--photo", "x.png"], "--eye SEED, --data DIR"),
+        (["whatif", "--model", styled_run, "--eye", 7], "Nothing is to be changed"),
         (["whatif", "--model", styled_run, "--data", phantoms, "--cup", 0.8], "and none was chosen"),
         (["whatif", "--model", styled_run, "--photo", tmp_path / "no.png", "--cup", 0.8], "does not exist"),
         (words, "is not empty"),

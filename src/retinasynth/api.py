@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from retinasynth.anatomy.physiology import people_of
 from retinasynth.anatomy.render.photograph import Style
 from retinasynth.data.inspect import Inspection, inspect_data
 from retinasynth.data.measure import measure_path
@@ -56,13 +57,23 @@ def stream(
     seed: int = 0,
     size_px: int = 512,
     *,
-    preset: str = "adult",
+    people: str | None = None,
     planes: Sequence[str] = ("vessels",),
     style: Style = "natural",
     **parameters: Any,
 ) -> EyeStream:
-    """Grown eyes with photographs, without end, for a torch DataLoader; see `retinasynth.data.stream.EyeStream`."""
-    return EyeStream(seed, size_px, preset=preset, planes=planes, style=style, parameters=parameters)
+    """Grown eyes with photographs, without end, for a torch DataLoader; see `retinasynth.data.stream.EyeStream`.
+
+    Args:
+        seed: of the first eye.
+        size_px: height and width.
+        people: whose anatomies are grown, as `grow` takes it.
+        planes: which labels, in which order.
+        style: of the photographs: natural or randomised.
+        parameters: of the anatomy, such as ``cup_to_disc=0.7``, that all eyes share.
+    """
+    whose = people_of(people, parameters)
+    return EyeStream(seed, size_px, preset=whose, planes=planes, style=style, parameters=parameters)
 
 
 def train(

@@ -216,7 +216,9 @@ class RunSettings(Section):
         for override in overrides:
             name, equals, text = override.partition("=")
             if not equals:
-                raise SettingError(f"--set {shown(override)} has no '='", expected="name=value, for example epochs=5")
+                raise SettingError(
+                    f"`overrides` {shown(override)} has no '='", expected="name=value, for example epochs=5"
+                )
             *sections, leaf = full_name(name.strip(), list(flat(self))).split(".")
             place = values
             for section in sections:
@@ -225,7 +227,7 @@ class RunSettings(Section):
             value, before = text.strip(), place[leaf]
             is_number = isinstance(before, int) and value.isdecimal() and len(value) <= _MOST_DIGITS
             place[leaf] = int(value) if is_number else value
-        return self.from_mapping(values, origin="--set " + " --set ".join(overrides) if overrides else "the settings")
+        return self.from_mapping(values, origin=f"`overrides` {', '.join(overrides)}" if overrides else "the settings")
 
 
 def flat(settings: RunSettings) -> dict[str, Any]:
@@ -272,7 +274,7 @@ def full_name(name: str, settings: Sequence[str]) -> str:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise SettingError(f"--set {name} is ambiguous", expected=f"one of: {', '.join(matches)}")
+        raise SettingError(f"`overrides` {name} is ambiguous", expected=f"one of: {', '.join(matches)}")
     leaves = {full.rpartition(".")[2]: full for full in known}
     raise SettingError(
         f"There is no setting {shown(name)}{did_you_mean(name, [*known, *leaves])}",

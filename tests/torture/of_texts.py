@@ -190,8 +190,8 @@ def _make_override(_: Path, into: Path, random: Random) -> None:
 
 def _read_override(_: Path, into: Path) -> bool:
     from retinasynth.anatomy.grow import anatomy_of
-    from retinasynth.anatomy.physiology import assignments
-    from retinasynth.generation.folder import parse_knobs, parse_size
+    from retinasynth.cli.generate import parse_knobs, parse_size
+    from retinasynth.cli.shell import assignments
 
     number, texts = json.loads((into / "request.json").read_text())
     kind = _kinds_of_settings()[number]
@@ -238,7 +238,7 @@ def _read_argument(base: Path, into: Path) -> bool:
     seed, size = chosen["seed"], chosen["size"]
     wishes = {"size": size, "style": chosen["style"], "knobs": chosen["knobs"]}
     acts: dict[str, Callable[[], object]] = {
-        "grow": lambda: rs.grow(seed, size, preset=chosen["preset"]),
+        "grow": lambda: rs.grow(seed, size, people=chosen["preset"]),
         "generate": lambda: rs.load(base / "styled").generate(rs.grow(1, 64), seed=seed, **wishes),
         "measure": lambda: rs.measure(array),
         "segment": lambda: rs.segment(array, models=[base / "vessels"]),
@@ -267,10 +267,10 @@ _COMMANDS = (
     "settings --preset P --set S",
     "settings --set S --yaml",
     "grow --out O --size N --seed N --workers 1",
-    "grow --out O --size 64 --set S --preset P --style P",
+    "grow --out O --size 64 --anatomy S --people P --style P",
     "generate --model styled --masks eyes/test/vessels --out O --size N --seed N --style P",
     "generate --model plain --masks F --out O",
-    "generate --model M --count 1 --out O --set S --workers 1 --min-structure N",
+    "generate --model M --count 1 --out O --anatomy S --workers 1 --min-structure N",
     "generate --model plain --random 2 --data eyes --out O --seed N",
     "generate --model styled --masks eyes --out O --knob S",
     "measure F --out O",

@@ -58,7 +58,7 @@ def with_cup(eye: Eye, ratio: float) -> Eye:
         raise InputError(
             f"Eye {eye.name} does not show its whole disc, and a cup was asked for",
             expected="a disc that lies wholly in the field of view",
-            do="Choose another eye, or for a grown one --set centred_on=disc",
+            do="Choose another eye, or grow one with centred_on=disc",
         )
     known = cup & disc
     middle = np.zeros_like(disc)

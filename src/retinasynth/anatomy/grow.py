@@ -19,7 +19,7 @@ from retinasynth.anatomy.drawing import draw_vessels
 from retinasynth.anatomy.filling import grow_trees
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import LESIONS, draw_lesions
-from retinasynth.anatomy.physiology import Anatomy, draw_anatomy
+from retinasynth.anatomy.physiology import Anatomy, draw_anatomy, people_of
 from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.errors import InputError
 from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
@@ -40,13 +40,13 @@ _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
 _SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
 
 
-def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: Any) -> Eye:
+def grow(seed: int, size_px: int = 512, *, people: str | None = None, **parameters: Any) -> Eye:
     """A labelled eye that nobody ever had.
 
     Args:
         seed: decides all that is not given. The same seed is the same eye at any size.
         size_px: height and width.
-        preset: which people it is of: adult, child, elderly, hypertensive, glaucomatous, diabetic.
+        people: whose anatomy it is: adult (the default), child, elderly, hypertensive, glaucomatous or diabetic.
         parameters: any of `retinasynth.anatomy.physiology.Anatomy`, such as ``cup_to_disc=0.7``.
 
     Returns:
@@ -64,7 +64,7 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
         ((128, 128), True)
     """
     seed, size_px = checked_seed(seed), whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
-    anatomy = anatomy_of(seed, preset, parameters)
+    anatomy = anatomy_of(seed, people_of(people, parameters), parameters)
     random = _stream(seed, "landmarks")
     marks = draw_landmarks(
         random,

@@ -9,7 +9,8 @@ Ophthalmol Vis Sci 44, 2003. Exponents of Murray's law in retinas: Riva et al., 
 Cup-to-disc ratio: Jonas et al., Invest Ophthalmol Vis Sci 29, 1988.
 """
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -181,27 +182,30 @@ def preset_of(name: str) -> Preset:
     )
 
 
+def people_of(people: str | None, parameters: dict[str, Any]) -> str:
+    """Whose anatomy is grown; adults where that is not given.
+
+    Args:
+        people: what the caller was given.
+        parameters: of the anatomy; ``preset``, as release 0.1 called `people`, is taken out of them.
+
+    Raises:
+        SettingError: both are given.
+    """
+    preset = parameters.pop("preset", None)
+    if preset is None:
+        return "adult" if people is None else people
+    if people is not None:
+        raise SettingError("people and preset are given together", expected="people alone, the new name of preset")
+    warnings.warn("preset is now called people here", DeprecationWarning, stacklevel=3)
+    return str(preset)
+
+
 def _range(metadata: list[Any]) -> tuple[float, float]:
     """The least and the largest value that a field accepts."""
     least = next((one.ge for one in metadata if hasattr(one, "ge")), -np.inf)
     most = next((one.le for one in metadata if hasattr(one, "le")), np.inf)
     return float(least), float(most)
-
-
-def assignments(texts: Sequence[str]) -> dict[str, str]:
-    """Parameters given as ``name=value`` on a command line.
-
-    Raises:
-        SettingError: one has no ``=``.
-
-    Example:
-        >>> assignments(["cup_to_disc=0.7"])
-        {'cup_to_disc': '0.7'}
-    """
-    for text in texts:
-        if "=" not in text:
-            raise SettingError(f"--set {text!r} has no '='", expected="name=value, for example cup_to_disc=0.7")
-    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
 
 
 def described() -> dict[str, tuple[str, str, list[str]]]:

@@ -53,7 +53,7 @@ def as_style(name: str) -> Style:
     for style in get_args(Style):
         if style == name:
             return cast(Style, style)
-    raise SettingError(f"--style is {name!r}", expected=f"one of: {', '.join(get_args(Style))}")
+    raise SettingError(f"`style` is {name!r}", expected=f"one of: {', '.join(get_args(Style))}")
 
 
 def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | None = None) -> int:
@@ -77,7 +77,7 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
     grown = replace(grown, seed=checked_seed(grown.seed))
     if grown.style is not None:
         as_style(grown.style)
-    grow(grown.seed, grown.size_px, preset=grown.preset, **grown.parameters)  # refuses what is impossible
+    grow(grown.seed, grown.size_px, people=grown.preset, **grown.parameters)  # refuses what is impossible
     anatomy = anatomy_of(grown.seed, grown.preset, dict(grown.parameters)).model_dump()
     grown = replace(grown, parameters={name: anatomy[name] for name in grown.parameters})  # "0.70" becomes 0.7
     asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
@@ -88,7 +88,7 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
 
 def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:
     seed, parameters = grown.seed + number, dict(grown.parameters)
-    eye = grow(seed, grown.size_px, preset=grown.preset, **parameters)
+    eye = grow(seed, grown.size_px, people=grown.preset, **parameters)
     if grown.style is not None:
         eye = replace(eye, photograph=phantom_photograph(eye, seed, grown.style))
     remove_left_over(out, eye.name)

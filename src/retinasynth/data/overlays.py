@@ -34,7 +34,7 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
     if is_file and len(eyes) > 1:
         raise OutputError(f"{out} is one file, but {path} has {len(eyes)} eyes", expected="a folder")
     if is_file and out.exists():
-        raise OutputError(f"{out} exists already", do="Choose another --out, or remove it first")
+        raise OutputError(f"{out} exists already", do="Choose another `out`, or remove it first")
     folder = out.parent if is_file else new_folder(out, what="the overlays")
     with progress("Drawing", len(eyes)) as advance:
         for number, files in enumerate(eyes, start=1):

@@ -103,7 +103,7 @@ class ResumableSet:
         except BrokenProcessPool as error:
             raise OutputError(
                 f"A worker process was killed, perhaps for want of memory. {self.out} keeps the eyes that are finished",
-                do="Run the same command again to go on, with fewer --workers",
+                do="Run the same command again to go on, with fewer `workers`",
             ) from error
         if list(lines) != sorted(lines):  # eyes were made again
             write_lines(self.manifest, [lines[seed] for seed in sorted(lines)])
@@ -119,13 +119,13 @@ class ResumableSet:
         output_folder(self.out)
         if self.shard[1] == 1:  # else another process may be writing
             remove_parts(self.out.rglob(".*"))
-        begun = read_json(path, OutputError, what="what was asked for", do="Choose another --out")
+        begun = read_json(path, OutputError, what="what was asked for", do="Choose another `out`")
         if begun != asked:
             changed = sorted(name for name in {*asked, *begun} if begun.get(name) != asked.get(name))
             raise OutputError(
                 f"{self.out} holds a set made with another {', '.join(changed)}",
-                expected="the same command as before (only --count may grow)",
-                do="Choose another --out",
+                expected="the same command as before (only `count` may grow)",
+                do="Choose another `out`",
             )
 
     def _written(self, numbers: Sequence[int], processes: int) -> Generator[Line]:

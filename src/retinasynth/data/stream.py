@@ -51,7 +51,7 @@ class EyeStream(IterableDataset[Item]):
         self.parameters = dict(parameters or {})
         self._process = (0, 1)  # rank and world size, for where torch.distributed cannot tell
         # What is impossible is said here, not in a worker.
-        trial = grow(seed, size_px, preset=preset, **self.parameters)
+        trial = grow(seed, size_px, people=preset, **self.parameters)
         one_hot(trial, self.planes)
         phantom_photograph(trial, seed, style)
 
@@ -76,7 +76,7 @@ class EyeStream(IterableDataset[Item]):
 
     def item(self, seed: int) -> Item:
         """The eye of one seed."""
-        eye = grow(seed, self.size_px, preset=self.preset, **self.parameters)
+        eye = grow(seed, self.size_px, people=self.preset, **self.parameters)
         photograph = phantom_photograph(eye, seed, self.style)
         image = np.ascontiguousarray(photograph.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
         return {

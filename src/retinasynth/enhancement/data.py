@@ -71,7 +71,7 @@ def load_clean(data: EnhancementData) -> CleanPhotographs:
         sets.append(range(len(files), len(files) + len(usable)))
         files += usable
     if not files:
-        raise DataError("There is nothing to learn from", expected="--data with a set of photographs")
+        raise DataError("There is nothing to learn from", expected="`data` with a set of photographs")
     wanted = json.dumps([CACHE_FORMAT, data.longest_px, data.crop_px, [stamp_of(one, ()) for one in files]])
     folder = fill_once(
         cache_folder() / "clean" / hashlib.sha256(wanted.encode()).hexdigest()[:24],

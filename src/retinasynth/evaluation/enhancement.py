@@ -329,7 +329,7 @@ def _clean(files: EyeFiles, longest_px: int) -> Photograph:
         raise DataError(
             f"{files.photograph} is {photograph.shape[0]} x {photograph.shape[1]} px as it is compared",
             expected=f"at least {CROP_PX} px each way",
-            do="Choose a larger --size, or leave it out",
+            do="Choose a larger `longest_px`, or leave it out",
         )
     return photograph[:height, :width]
 

@@ -88,7 +88,7 @@ def refuse_leaks(
         f"{eyes} stand in training too: {named(map(str, leaks))}",
         expected="no retina and no person on both sides, else the test measures memory",
         do="See retinasynth data inspect; move all photographs of a person to one side, by hand or by the same subject "
-        "in subjects.csv, and train again. Or evaluate all the same with --allow-leaks, which marks the report",
+        "in subjects.csv, and train again. Or evaluate all the same with `allow_leaks`, which marks the report",
     )
 
 

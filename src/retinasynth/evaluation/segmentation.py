@@ -141,7 +141,7 @@ def evaluate_segmenter(model: Path | str, data: Path, out: Path, *, split: str =
         raise DataError(
             f"{data} has no eye on the side {split!r} with a photograph and {' or '.join(segmenter.config.planes)}",
             expected="eyes in which a person drew what the model finds",
-            do="--split all takes the training eyes as well",
+            do="`split` all takes the training eyes as well",
         )
     out = new_folder(out, what="an evaluation")
     pictures: dict[str, list[Judged]] = {plane: [] for plane in segmenter.config.planes}

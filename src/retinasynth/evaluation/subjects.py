@@ -65,13 +65,13 @@ def evaluate_model(
         SettingError: there is no such style or seed, or no model that follows one.
     """
     if style not in STYLES:
-        raise SettingError(f"--style is {style!r}", expected=f"one of: {', '.join(STYLES)}")
+        raise SettingError(f"`style` is {style!r}", expected=f"one of: {', '.join(STYLES)}")
     seed = checked_seed(seed)
     synthesizer = load_generator(model)
     other = load_generator(against) if against else None
     follows_style = any(one.styles for one in (synthesizer, other) if one)
     if style != "expected" and not follows_style:
-        raise SettingError(f"--style is {style}, but {synthesizer.name} follows none", do="Leave --style out")
+        raise SettingError(f"`style` is {style}, but {synthesizer.name} follows none", do="Leave `style` out")
     found = find_eyes(data)
     train_files, test_files = found.split("train"), test_eyes(found)
     learnable = [one for one in train_files if one.photograph and one.has(["vessels"])]
@@ -181,7 +181,7 @@ def _fellows(files: Sequence[EyeFiles]) -> dict[str, EyeFiles]:
             raise DataError(
                 f"The style of a fellow eye was asked for, but {one.name} has none",
                 expected="photographs of both eyes of each person on the test side, as in CHASE_DB1",
-                do="Name the people in subjects.csv, or choose another --style",
+                do="Name the people in subjects.csv, or choose another `style`",
             )
         found[one.name] = other
     return found

@@ -10,46 +10,12 @@ from retinasynth import images
 from retinasynth.checks import checked_seed, whole_number
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
-from retinasynth.errors import DataError, OutputError, SettingError
+from retinasynth.errors import DataError, OutputError
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
 from retinasynth.files import MANIFEST, new_folder, output_folder, sha256_of
 from retinasynth.generator import Generator, Size
 from retinasynth.progress import progress
 from retinasynth.resuming import add_line
-
-
-def parse_size(text: str) -> Size:
-    """The size that ``--size`` names: ``model``, ``mask`` or pixels.
-
-    Example:
-        >>> parse_size("512")
-        512
-    """
-    if text == "model":
-        return "model"
-    if text == "mask":
-        return "mask"
-    try:
-        return int(text)
-    except ValueError as error:
-        raise SettingError(f"--size is {text!r}", expected="model, mask, or a number of pixels") from error
-
-
-def parse_knobs(texts: Sequence[str]) -> dict[str, float]:
-    """The knobs that ``--knob NAME=STEPS`` turns.
-
-    Example:
-        >>> parse_knobs(["pigmentation=1.5"])
-        {'pigmentation': 1.5}
-    """
-    knobs = {}
-    for text in texts:
-        name, _, steps = text.partition("=")
-        try:
-            knobs[name.strip()] = float(steps)
-        except ValueError as error:
-            raise SettingError(f"--knob is {text!r}", expected="NAME=STEPS, for example pigmentation=1") from error
-    return knobs
 
 
 def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Sequence[str] = ()) -> list[EyeFiles]:
@@ -114,9 +80,9 @@ def generate_picture(
         OutputError: `out` exists already or is not a ``.png``.
     """
     if out.suffix.lower() != ".png":
-        raise OutputError(f"--out {out} is not a PNG file", expected="NAME.png, or a folder")
+        raise OutputError(f"`out` {out} is not a PNG file", expected="NAME.png, or a folder")
     if out.exists():
-        raise OutputError(f"{out} exists already", do="Choose another --out, or remove it first")
+        raise OutputError(f"{out} exists already", do="Choose another `out`, or remove it first")
     photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs)
     images.write_photograph(out, photograph, model.provenance(seed, style, knobs))
 

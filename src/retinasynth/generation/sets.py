@@ -125,7 +125,7 @@ def write_synthetic_set(
     model = _loaded(wanted.model, weights)
     size = wanted.size_px or model.config.size_px
     parameters = wanted.parameters_of(wanted.seed)
-    eye = grow(wanted.seed, size, preset=wanted.preset, **parameters)  # refuses what is impossible
+    eye = grow(wanted.seed, size, people=wanted.preset, **parameters)  # refuses what is impossible
     anatomy = anatomy_of(wanted.seed, wanted.preset, parameters).model_dump()
     wanted = replace(wanted, size_px=size, parameters={name: anatomy[name] for name in wanted.parameters})
     model.generate(eye, style=wanted.style, knobs=wanted.knobs)
@@ -158,7 +158,7 @@ def _write_one(out: Path, wanted: SyntheticSet, weights: str, number: int) -> Li
         model = _loaded(wanted.model, weights)
         size = wanted.size_px or model.config.size_px
         parameters = wanted.parameters_of(seed)
-        grown = grow(seed, size, preset=wanted.preset, **parameters)
+        grown = grow(seed, size, people=wanted.preset, **parameters)
         photograph = model.generate(grown, seed=seed, size="mask", style=wanted.style, knobs=wanted.knobs)
         eye = replace(grown, name=f"synthetic_{seed:06d}", photograph=photograph)
         structure = _found_again(eye) if wanted.min_structure else None

@@ -68,7 +68,7 @@ def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
         CheckpointError: it is no run folder, or cannot be gone on with.
     """
     if not (run / CONFIG).is_file():
-        raise CheckpointError(f"{run} is not a run folder (it has no config.yaml)", expected="what `train --out` made")
+        raise CheckpointError(f"{run} is not a run folder (it has no config.yaml)", expected="the folder of a training")
     if isinstance(settings_from_file(run / CONFIG), StyledSettings):
         return styled.resume(run, overrides)
     return pix2pix.resume(run, overrides)

@@ -62,7 +62,7 @@ class Edit:
 
     def __post_init__(self) -> None:
         if self.cup is None and self.lesions is None and self.narrow is None:
-            raise SettingError("Nothing is to be changed", expected="at least one of: --cup, --lesions, --narrow")
+            raise SettingError("Nothing is to be changed", expected="at least one of: `cup`, `lesions`, `narrow`")
         if self.cup is not None:
             ratio = real_number(self.cup, "The cup-to-disc ratio", least=CUPS[0], most=CUPS[1])
             object.__setattr__(self, "cup", ratio)  # the only way in a frozen dataclass; a NumPy number is no JSON
@@ -112,7 +112,7 @@ def edited(eye: Eye, edit: Edit, seed: int) -> Eye:
 
 def grown_eye(model: Generator, seed: int, preset: str, parameters: Mapping[str, Any]) -> Eye:
     """A grown eye at the size of a model; see `retinasynth.anatomy.grow.grow`."""
-    return grow(seed, model.config.size_px, preset=preset, **parameters)
+    return grow(seed, model.config.size_px, people=preset, **parameters)
 
 
 def eye_of_set(folder: Path, name: str | None) -> Eye:
@@ -131,7 +131,7 @@ def eye_of_set(folder: Path, name: str | None) -> Eye:
         some = ", ".join(files.name for files in eyes[:4])
         raise DataError(
             f"{folder} has {len(eyes)} eyes, {'and none was chosen' if name is None else f'none of them {name}'}",
-            expected=f"--name of one of them: {some}{' ...' if len(eyes) > 4 else ''}",
+            expected=f"`name` of one of them: {some}{' ...' if len(eyes) > 4 else ''}",
         )
     return read_eye(chosen[0])
 

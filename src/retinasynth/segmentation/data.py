@@ -105,7 +105,7 @@ def load_sources(data: SegmentationData) -> Sources:
         grown = load_frames([files for files in usable if files.subject not in held_out], data.field_px, data.planes)
     if not real and grown is None:
         raise DataError(
-            "There is nothing to learn from", expected="--data with a set of labelled eyes, or data.grown above 0"
+            "There is nothing to learn from", expected="`data` with a set of labelled eyes, or data.grown above 0"
         )
     return Sources(tuple(real), grown, tuple(validation))
 

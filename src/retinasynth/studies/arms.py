@@ -151,13 +151,13 @@ class Study:
 Place = tuple[Arm, int]  # an arm, and its number of real photographs
 
 
-def counts_of(words: Sequence[str], there_are: int, *, flag: str, least: int, where: Path, what: str) -> list[int]:
+def counts_of(words: Sequence[str], there_are: int, *, name: str, least: int, where: Path, what: str) -> list[int]:
     """Numbers of real photographs, rising, each once.
 
     Args:
         words: numbers, or ``all``, as on a command line.
         there_are: training photographs.
-        flag: that the words were given with, for messages.
+        name: that the words were given with, for messages.
         least: of what can be learnt from.
         where: the data set, for messages.
         what: the training photographs, in words.
@@ -167,17 +167,17 @@ def counts_of(words: Sequence[str], there_are: int, *, flag: str, least: int, wh
         DataError: there are fewer photographs.
 
     Example:
-        >>> counts_of(["all", "1", "5"], 20, flag="--eyes", least=1, where=Path("eyes"), what="training eyes")
+        >>> counts_of(["all", "1", "5"], 20, name="eyes", least=1, where=Path("eyes"), what="training eyes")
         [1, 5, 20]
     """
     if not words or not all(one == ALL or (one.isdecimal() and int(one) >= least) for one in words):
-        raise SettingError(f"{flag} is {' '.join(words) or 'empty'}", expected=f"numbers from {least}, or {ALL}")
+        raise SettingError(f"`{name}` is {' '.join(words) or 'empty'}", expected=f"numbers from {least}, or {ALL}")
     counts = sorted({there_are if one == ALL else int(one) for one in words})
     if counts[-1] > there_are:
         raise DataError(
             f"{where} has {there_are} {what}, but {counts[-1]} are asked for",
             expected=f"at most {there_are}",
-            do=f"Choose others: {flag} {ALL}",
+            do=f"Choose others: `{name}` {ALL}",
         )
     return counts
 

@@ -144,7 +144,7 @@ def detection(
     draws, synthetic = whole_number(draws, "draws"), whole_number(synthetic, "synthetic", least=len(_ILL))
     workers = whole_number(workers, "workers", most=MOST_WORKERS)
     if features not in FEATURES:
-        raise SettingError(f"--features is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
+        raise SettingError(f"`features` is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
     network = FEATURES[features]()
     training, test_files = graded(data)
     plan = {
@@ -159,7 +159,7 @@ def detection(
         numbers = counts_of(
             counts,
             len(training),
-            flag="--photographs",
+            name="counts",
             least=_FEWEST,
             where=data,
             what="graded training photographs without near-duplicates",

@@ -73,7 +73,7 @@ def refuse_own_budget(name: str, changed: Mapping[str, Any]) -> None:
         raise SettingError(
             f"{name} changes {', '.join(own)}, which all runs share",
             expected="other settings; a row may change anything else",
-            do=f"Set it for all of them: --set {own[0]}=...",
+            do=f"Set it for all of them: `overrides` {own[0]}=...",
         )
 
 
@@ -136,11 +136,11 @@ def keep_to_plan(out: Path, plan: Mapping[str, Any], *, may_grow: str, what: str
         new_folder(out, what=what)
         write_json(path, plan)
         return
-    before = read_json(path, InputError, what="a plan", do="Choose another --out")
+    before = read_json(path, InputError, what="a plan", do="Choose another `out`")
     try:
         grown = int(before[may_grow])
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read as a plan ({error})", do="Choose another --out") from error
+        raise InputError(f"{path} cannot be read as a plan ({error})", do="Choose another `out`") from error
     changes = _changes({**before, may_grow: 0}, {**plan, may_grow: 0})
     if grown > plan[may_grow]:
         changes.append(f"{may_grow} was {grown}, is {plan[may_grow]}")
@@ -149,7 +149,7 @@ def keep_to_plan(out: Path, plan: Mapping[str, Any], *, may_grow: str, what: str
         raise InputError(
             f"{out} holds {what} that began otherwise: {'; '.join(changes[:5])}{more}",
             expected=f"the same, or a higher {may_grow}",
-            do="Choose another --out, or put it back as it was",
+            do="Choose another `out`, or put it back as it was",
         )
     write_json(path, plan)
 

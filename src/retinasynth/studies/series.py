@@ -126,7 +126,7 @@ def segmenter(name: str) -> Segmenter:
 
 def grown(size_px: int, seed: int, preset: str = "adult", **parameters: Any) -> Eye:
     """A grown eye in the view of the studies, twice as large as its photograph, so that thin vessels keep calibre."""
-    return grow(seed, 2 * size_px, preset=preset, **VIEW, **parameters)
+    return grow(seed, 2 * size_px, people=preset, **VIEW, **parameters)
 
 
 def halved(eye: Eye) -> Eye:

@@ -107,7 +107,7 @@ def searched(
         fixed = {full_name(one.partition("=")[0].strip(), list(start)) for one in overrides}
         found = {name: search for name, search in SPACE.items() if name not in fixed}
         if not found:
-            raise SettingError("Every setting of the space is fixed by --set", expected="one left to search")
+            raise SettingError("Every setting of the space is fixed by `overrides`", expected="one left to search")
     else:
         found = {full_name(name, list(start)): search for name, search in space.items()}
     refuse_own_budget("The space", found)
@@ -118,7 +118,7 @@ def searched(
             raise SettingError(
                 f"The search starts from {name}={start[name]}, which its space does not hold",
                 expected=f"a space with {start[name]}, or a start inside",
-                do=f"Widen it with --space, or start elsewhere with --set {name}=...",
+                do=f"Widen it with `space`, or start elsewhere with `overrides` {name}=...",
             )
     return found
 

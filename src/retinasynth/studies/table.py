@@ -107,7 +107,7 @@ class Table(Section):
                 raise SettingError(
                     f"Rows {same} and {row.name} have the same settings, with preset {base.preset}",
                     expected="rows that differ",
-                    do="`retinasynth ablate --yaml > table.yaml` prints the table; take one out and use --table",
+                    do="`retinasynth ablate --yaml > table.yaml` prints the table; give it without one as `table`",
                 )
             made[row.name] = changed
         return made

@@ -288,7 +288,7 @@ class _Study:
         if self.measure not in found.each:
             raise DataError(
                 f"{MEASURE_NAMES[self.measure]} cannot be measured on every eye of {selection.name}",
-                do="Choose another --measure",
+                do="Choose another `measure`",
             )
         return "", dict(zip(found.pictures, found.each[self.measure], strict=True))
 

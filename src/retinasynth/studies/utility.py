@@ -134,9 +134,7 @@ def utility(
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *overrides])
     training = labelled(str(data), base.data.planes)
     test_files = [files for files in test_eyes(found) if files.photograph and files.has(["vessels"])]
-    counts = counts_of(
-        eyes, len(training), flag="--eyes", least=1, where=found.folder, what="training eyes with vessels"
-    )
+    counts = counts_of(eyes, len(training), name="eyes", least=1, where=found.folder, what="training eyes with vessels")
     refuse_leaks(training, test_files)
     grown = GrownSet(_FIRST_SEED, base.data.field_px, people, "natural", dict(parameters or {}))
     plan = {

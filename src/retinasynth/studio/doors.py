@@ -70,7 +70,7 @@ class Names:
         for name in names:
             if not name or _name_in(f"[{name}]" if ":" in name else name) != name:
                 raise InputError(
-                    f"--name is {name!r}",
+                    f"`name` is {name!r}",
                     expected="a name or an address, without http:// and without a port",
                     do="Give what stands between // and : or / in the browser's address bar",
                 )

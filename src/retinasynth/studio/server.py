@@ -226,7 +226,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise OutputError(f"Nothing can be served at {host}:{port} ({error})", do="Choose another --port") from error
+        raise OutputError(f"Nothing can be served at {host}:{port} ({error})", do="Choose another `port`") from error
 
 
 def _script() -> str:

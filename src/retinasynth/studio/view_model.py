@@ -156,7 +156,7 @@ def grown(asked: Asked) -> Eye:
     return grow(
         asked.seed,
         SIZE_PX,
-        preset=asked.preset,
+        people=asked.preset,
         laterality=asked.laterality,
         centred_on=centre,
         angle_deg=angle,

@@ -48,9 +48,9 @@ def export_onnx(model: Model, out: Path) -> None:
         OutputError: `out` exists already, is no ``.onnx``, or cannot be written.
     """
     if out.suffix != ".onnx":
-        raise OutputError(f"--out {out} is not an ONNX file", expected="NAME.onnx")
+        raise OutputError(f"`out` {out} is not an ONNX file", expected="NAME.onnx")
     if out.exists():
-        raise OutputError(f"{out} exists already", do="Choose another --out, or remove it first")
+        raise OutputError(f"{out} exists already", do="Choose another `out`, or remove it first")
     try:
         import onnx  # noqa: PLC0415 - an extra
         import onnxscript  # noqa: F401, PLC0415 - torch's exporter wants it

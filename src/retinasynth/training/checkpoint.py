@@ -23,7 +23,7 @@ from retinasynth.training.model_folder import CHECKSUM, checksum
 
 FILE = Path("checkpoint") / "state.safetensors"
 PREVIOUS = FILE.with_name("previous.safetensors")
-_ANEW = "Start the run again with another --out"
+_ANEW = "Start the run again with another `out`"
 FORMAT_VERSION = 2  # of what the settings of a run mean, too
 
 

@@ -97,7 +97,7 @@ class Training(Generic[Settings, Loaded]):
             if (out / CONFIG).exists():
                 raise OutputError(
                     f"{out} holds a run already",
-                    do=f"Go on with it: {_resuming(out, settings)}; or choose another --out",
+                    do=f"Go on with it: {_resuming(out, settings)}; or choose another `out`",
                 )
             write_text(new_folder(out, what="a run") / CONFIG, settings.to_yaml())
             return self._launch(out, settings, loaded, None)
@@ -120,7 +120,7 @@ class Training(Generic[Settings, Loaded]):
         run = Path(run)
         if not (run / CONFIG).is_file():
             raise CheckpointError(
-                f"{run} is not a run folder (it has no config.yaml)", expected="what `train --out` made"
+                f"{run} is not a run folder (it has no config.yaml)", expected="the folder of a training"
             )
         settings = self.settings.from_yaml(run / CONFIG).with_overrides(overrides)
         with _alone(run, settings):

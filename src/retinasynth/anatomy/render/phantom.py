@@ -32,7 +32,7 @@ def phantom_eye(seed: int, size_px: int = 256) -> Eye:
         >>> eye.size, eye.photograph.shape
         ((64, 64), (64, 64, 3))
     """
-    eye = grow(seed, size_px, preset="child", centred_on="disc", angle_deg=30)
+    eye = grow(seed, size_px, people="child", centred_on="disc", angle_deg=30)
     photograph = render_photograph(eye, seed, _of_one_camera(np.random.default_rng([seed, RENDERING])))
     return replace(eye, name=f"phantom_{seed:03d}", photograph=photograph)
 

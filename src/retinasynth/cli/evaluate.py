@@ -1,4 +1,4 @@
-"""Commands that measure and compare."""
+"""Is it good enough: evaluating photographs, measuring biomarkers, looking at labels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from retinasynth.cli.shell import Overrides, Seed, point_to, screen
+from retinasynth.cli.shell import Seed, point_to, screen
 from retinasynth.errors import InputError
 
 
@@ -119,106 +119,3 @@ def overlay(
 
     count = write_overlays(path, out, opacity=opacity, legend=legend)
     screen.print(f"{out}: {count} overlay{'s' if count > 1 else ''}", soft_wrap=True)
-
-
-def ablate(
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A data set with a test split; `phantom` for the embedded one.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="A new folder, or that of the same ablation to go on with.")] = None,
-    table: Annotated[str, typer.Option(help="source (the published ablation), or a YAML file of rows.")] = "source",
-    preset: Annotated[str | None, typer.Option(help="Settings to start from instead of the table's.")] = None,
-    overrides: Overrides = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row; run again with more to add some.")] = 2,
-    yaml: Annotated[bool, typer.Option("--yaml", help="Print the table as a file for --table and exit.")] = False,
-) -> None:
-    """Compare many runs with one budget: what each change of settings does, over eyes and seeds. Run again to go on."""
-    if yaml:
-        from retinasynth.studies.table import Table as Rows
-
-        typer.echo(Rows.named(table).to_yaml(), nl=False)
-        return
-    if data is None or out is None:
-        raise InputError("--data or --out is missing", expected="--data DIR --out DIR, or --yaml")
-    from retinasynth import api
-
-    result = api.ablate(data, out, table=table, preset=preset, overrides=overrides or [], seeds=seeds)
-    shown = Table(Column("row", no_wrap=True), "what it shows", "the claim")
-    for row in result.rows:
-        shown.add_row(row.row.name, row.verdict, row.agreement or "")
-    screen.print(shown)
-    for sentence in result.verdict:
-        screen.print(sentence)
-    point_to("Open", out / "report.html")
-
-
-def tune(
-    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set; its test eyes are not looked at.")],
-    out: Annotated[Path, typer.Option(help="A new folder, or that of the same search to go on with.")],
-    trials: Annotated[int, typer.Option(min=1, help="The first is the start; run again with more to go on.")] = 20,
-    measure: Annotated[str, typer.Option(help="mse, ssim, psnr, fov_ssim, fov_psnr, vessels ...")] = "fov_ssim",
-    folds: Annotated[int, typer.Option(min=2, help="Parts that the people of the training split are dealt into.")] = 3,
-    preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
-    overrides: Overrides = None,
-    space: Annotated[
-        Path | None, typer.Option(metavar="YAML", help="What to search, instead of rates, sizes and loss weights.")
-    ] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Give up trials worse than the median after a fold.")] = False,
-) -> None:
-    """Search better settings by cross-validation over the training eyes (extra: tune). Run again to go on."""
-    if preset and config:
-        raise InputError("--preset and --config stand together", expected="one of them")
-    from retinasynth import api
-
-    result = api.tune(
-        data,
-        out,
-        trials=trials,
-        measure=measure,
-        folds=folds,
-        preset=preset or "source",
-        config=config,
-        overrides=overrides or [],
-        space=space,
-        prune=prune,
-    )
-    for sentence in result.verdict:
-        screen.print(sentence)
-    if result.best is not None:
-        screen.print(f"Train with: retinasynth train --config {out / 'best.yaml'} --data DIR --out RUN", soft_wrap=True)
-    point_to("Open", out / "report.html")
-
-
-def bench(
-    preset: Annotated[str, typer.Option(help="Whose networks and sizes to take.")] = "source",
-    turns: Annotated[int, typer.Option(min=1, help="Turns of each of the two.")] = 3,
-    steps: Annotated[int, typer.Option(min=1, help="Timed steps, and pictures, in a turn.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
-) -> None:
-    """Time training and generation against plain PyTorch, as ratios, taking turns in one run."""
-    import json
-
-    from retinasynth.studies.bench import run_bench
-
-    result = run_bench(preset=preset, turns=turns, steps=steps)
-    if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=2, allow_nan=False))
-        return
-    table = Table("by turn", "seconds a step", "waiting for data", "seconds a picture", "peak memory")
-    for name, timings in (("retinasynth", result.ours), ("plain PyTorch", result.plain)):
-        table.add_row(
-            name,
-            ", ".join(f"{one.step_seconds:.3f}" for one in timings),
-            f"{max(one.data_wait for one in timings):.1%}",
-            ", ".join(f"{one.picture_seconds:.3f}" for one in timings),
-            f"{max(one.memory_mib for one in timings):.0f} MiB"
-            + (f", GPU {max(one.gpu_memory_mib for one in timings):.0f} MiB" if timings[0].gpu_memory_mib else ""),
-        )
-    screen.print(table)
-    screen.print(
-        f"Training is {result.step_ratio:.2f} times as fast as plain PyTorch, generation {result.picture_ratio:.2f} "
-        f"times ({result.pictures_per_second:.1f} pictures a second); medians of the turns. "
-        + ", ".join(result.machine.values()),
-        soft_wrap=True,
-    )
