@@ -160,7 +160,7 @@ class RunSettings(Section):
             SettingError: there is no preset of that name.
 
         Example:
-            >>> from retinasynth.config import Settings
+            >>> from retinasynth.pix2pix.settings import Settings
             >>> Settings.from_preset("source").optimiser.learning_rate
             0.0002
         """
@@ -208,7 +208,7 @@ class RunSettings(Section):
             SettingError: an override has no ``=``, names nothing known, or gives an impossible value.
 
         Example:
-            >>> from retinasynth.config import Settings
+            >>> from retinasynth.pix2pix.settings import Settings
             >>> Settings().with_overrides(["epochs=3", "generator.filters=8"]).training.epochs
             3
         """
@@ -234,7 +234,7 @@ def flat(settings: RunSettings) -> dict[str, Any]:
     """All settings as ``section.name: value``, in their order; lists as `--set` takes them, with commas between.
 
     Example:
-        >>> from retinasynth.config import Settings
+        >>> from retinasynth.pix2pix.settings import Settings
         >>> flat(Settings())["loss.l1_weight"]
         100.0
     """
