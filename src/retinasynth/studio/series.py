@@ -11,8 +11,7 @@ from retinasynth.images import Photograph
 from retinasynth.studies import glaucoma, vascular
 from retinasynth.studies.series import SHOWN, Point, halved
 from retinasynth.studies.series_report import asked_and_found, capital
-from retinasynth.studio import markup
-from retinasynth.studio import view_model as wishes
+from retinasynth.studio import markup, view_model
 from retinasynth.studio.controls import connect, eye_number, next_seed, seed_of, styles
 from retinasynth.studio.handlers import Changes, Values, answering_in_steps
 from retinasynth.studio.markup import Shown
@@ -98,8 +97,10 @@ def steps(model: Generator, name: str, seed: int, look: Look) -> Iterator[Step]:
     is_of_vessels = sign in vascular.SIGNS
     centre = None
     for grade in grades:
-        eye = (vascular.drawn if is_of_vessels else glaucoma.drawn)(wishes.SIZE_PX, seed, sign, grade)
-        photograph = model.generate(eye, seed=look.seed, size=wishes.SIZE_PX, style=wishes.style_of(look, Given()))
+        eye = (vascular.drawn if is_of_vessels else glaucoma.drawn)(view_model.SIZE_PX, seed, sign, grade)
+        photograph = model.generate(
+            eye, seed=look.seed, size=view_model.SIZE_PX, style=view_model.style_of(look, Given())
+        )
         labels = halved(eye)
         if is_of_vessels:
             found = vascular.found_in(photograph, labels)
