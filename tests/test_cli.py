@@ -216,8 +216,8 @@ def test_bad_folders_are_named(tmp_path, monkeypatch, capfd):
         (["--set", "batch_size=64", "--set", "size_px=256"], "takes 64 pairs"),
         (["--preset", "sourse"], "did you mean 'source'"),
         (["--config", "nowhere.yaml"], "cannot be read"),
-        (["--preset", "demo", "--config", "x.yaml"], "stand together"),
-        (["--resume", "x"], "--resume stands beside"),
+        (["--preset", "demo", "--config", "x.yaml"], "are given together"),
+        (["--resume", "x"], "--resume is given with"),
     ],
 )
 def test_impossible_settings_are_refused(words, message, tmp_path, monkeypatch, capfd):

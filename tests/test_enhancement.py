@@ -380,7 +380,7 @@ def test_what_is_no_fundus_photograph_is_said(run, tmp_path):
         (("apply", "nowhere.png", "--out", "o"), "nowhere.png does not exist"),
         (("apply", "nowhere.png", "--out", "o", "--model", "enhanced"), "enhanced does not exist"),
         (("train", "--out", "o"), "--data or --out is missing"),
-        (("train", "--resume", "o", "--data", "d"), "stands beside"),
+        (("train", "--resume", "o", "--data", "d"), "is given with"),
         (("evaluate", "--data", "nowhere", "--out", "o"), "nowhere does not exist"),
     ],
 )

@@ -182,7 +182,7 @@ def test_wrong_requests_are_explained(phantoms: Path, tmp_path, monkeypatch, cap
         return " ".join(capfd.readouterr().err.split())
 
     assert "--out is missing" in fails("train", "--data", phantoms)
-    assert "stand together" in fails("train", "--out", tmp_path / "r", "--target", "disc", "--preset", "judge")
+    assert "given together" in fails("train", "--out", tmp_path / "r", "--target", "disc", "--preset", "judge")
     assert "alone" in fails("train", "--resume", tmp_path / "r", "--target", "disc")
     assert "one of: vessels, disc-cup, judge" in fails("predict", "x.png", "--model", "vesels", "--out", tmp_path / "o")
     assert "does not exist" in fails("predict", tmp_path / "nowhere", "--out", tmp_path / "o")

@@ -16,8 +16,7 @@ from retinasynth.images import read_metadata, read_photograph
 
 pytest.importorskip("gradio", reason="the extra studio is not installed")
 from retinasynth.studies import glaucoma, vascular
-from retinasynth.studio import controls, enhance, markup, series, serve, whatif
-from retinasynth.studio import view_model as wishes
+from retinasynth.studio import controls, enhance, markup, series, serve, view_model, whatif
 from retinasynth.studio.enhance import Pair
 from retinasynth.studio.view_model import Look
 
@@ -34,8 +33,8 @@ def enhancer(enhancer_folder):
 
 def test_the_seed_after_the_last_is_the_first():
     assert controls.next_seed(7.0) == 8
-    assert controls.next_seed(wishes.MOST_SEED) == 0
-    for wrong in (-1, 1.5, None, "7", wishes.MOST_SEED + 1):
+    assert controls.next_seed(view_model.MOST_SEED) == 0
+    for wrong in (-1, 1.5, None, "7", view_model.MOST_SEED + 1):
         with pytest.raises(InputError, match="no number of an eye"):
             controls.seed_of(wrong)
 
@@ -54,14 +53,14 @@ def test_only_what_is_chosen_is_edited():
 
 @pytest.fixture(scope="module")
 def result(model):
-    return whatif.changed(model, wishes.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8), Look("2"))
+    return whatif.changed(model, view_model.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8), Look("2"))
 
 
 def test_before_is_the_eye_of_that_number_and_after_has_the_edit(model, result):
-    asked = wishes.usual(7, "adult", "Disc, 45°")
-    eye = wishes.grown(asked)
+    asked = view_model.usual(7, "adult", "Disc, 45°")
+    eye = view_model.grown(asked)
     assert all(np.array_equal(result.before.planes[name], mask) for name, mask in eye.planes.items())
-    assert np.array_equal(result.before.photograph, wishes.photograph_of(model, eye, Look("2"), wishes.Given()))
+    assert np.array_equal(result.before.photograph, view_model.photograph_of(model, eye, Look("2"), view_model.Given()))
     lines = {title: (before, after) for title, before, after in whatif.changes_of(result)}
     ratio = dict(asked.numbers)["cup_to_disc"]
     assert [float(one) for one in lines["Cup-to-disc ratio"]] == pytest.approx([ratio, 0.8], abs=0.02)
@@ -73,8 +72,8 @@ def test_before_is_the_eye_of_that_number_and_after_has_the_edit(model, result):
 
 
 def test_new_lesions_stay_where_they_are_in_another_style(model):
-    asked, edit = wishes.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8, lesions="moderate")
-    one, other = (whatif.changed(model, asked, edit, Look(style)) for style in wishes.STYLES[:2])
+    asked, edit = view_model.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8, lesions="moderate")
+    one, other = (whatif.changed(model, asked, edit, Look(style)) for style in view_model.STYLES[:2])
     assert (one.after.planes["haemorrhages"] == other.after.planes["haemorrhages"]).all()
     assert (one.after.photograph != other.after.photograph).any()
 

@@ -50,7 +50,7 @@ __all__ = [
     "what_if",
 ]
 
-# Names that do not stand in `api`, because they need less than it loads (no torch) or more (MONAI).
+# Names that are not in `api`, because they need less than it loads (no torch) or more (MONAI).
 _HOMES = {
     "Edit": "retinasynth.generation.whatif",
     "Enhancer": "retinasynth.enhancement.use",

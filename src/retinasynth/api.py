@@ -1,4 +1,4 @@
-"""The package in Python: what ``rs.NAME`` offers. The commands are thin covers of these functions."""
+"""The package in Python: what ``rs.NAME`` offers, with paths as text or `Path`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -203,7 +203,7 @@ def tune(
         out: a new or empty folder, or that of the same search, which is gone on with.
         trials: how many; the first is the settings that the search starts from.
         measure: that of `evaluate` to improve, such as ``"vessels"`` or ``"mse"``.
-        folds: parts that the people are dealt into.
+        folds: parts that the subjects are divided into.
         preset: settings to start from.
         config: a YAML file of settings instead of a preset.
         overrides: settings changed in all trials, each ``"name=value"``.

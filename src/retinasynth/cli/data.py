@@ -34,7 +34,7 @@ def data_inspect(
     import dataclasses
     import json
 
-    # Photographs are compared in as many threads as there are cores; numpy's own would only stand in their way. It
+    # Photographs are compared in as many threads as there are cores; numpy's own would only get in their way. It
     # reads this once, when it is first imported, and nothing has done so yet.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from retinasynth.data.inspect import inspect_data

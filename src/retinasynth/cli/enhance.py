@@ -35,7 +35,7 @@ def enhance_train(
     if resume is not None:
         if data or out or config:
             raise InputError(
-                "--resume stands beside --data, --out or --config",
+                "--resume is given with --data, --out or --config",
                 expected="--resume RUN alone (and --set for what may change)",
             )
         run = enhancement.resume(resume, overrides or [])
@@ -74,13 +74,13 @@ def enhance_apply(
 
 @app.command("evaluate")
 def enhance_evaluate(
-    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set; its test photographs judge.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set, whose test photographs are used.")],
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same evaluation to go on with.")],
     model: _Model = "enhance",
     size: Annotated[
         int, typer.Option(min=256, metavar="PX", help="Longest side of a clean photograph; larger ones are reduced.")
     ] = 1024,
-    told: Annotated[bool, typer.Option(help="Whether the enhancer is told if there is noise and blur.")] = True,
+    told: Annotated[bool, typer.Option(help="Condition the enhancer on whether there is noise and blur.")] = True,
 ) -> None:
     """Does it beat interpolation and classical methods? Photographs are made worse, enhanced and compared."""
     from retinasynth.evaluation.enhancement import evaluate_enhancer

@@ -13,7 +13,7 @@ from retinasynth.errors import InputError
 def evaluate(
     out: Annotated[Path, typer.Option(help="A new or empty folder for figures, panels and report.html.")],
     model: Annotated[Path | None, typer.Option(help="A run folder or a model folder.")] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set whose test eyes judge it.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set whose test eyes are used.")] = None,
     real: Annotated[Path | None, typer.Option(metavar="DIR", help="Instead: real photographs ...")] = None,
     fake: Annotated[
         Path | None, typer.Option(metavar="DIR", help="... and generated ones, of the same names or of none of them.")
@@ -32,7 +32,7 @@ def evaluate(
     train: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="With --fake: what the generator learnt from; else the training eyes of --real."
+            metavar="DIR", help="With --fake: what the generator was trained on; else the training eyes of --real."
         ),
     ] = None,
     network: Annotated[
@@ -42,11 +42,11 @@ def evaluate(
         bool, typer.Option(help="Leave out realism, diversity and privacy, which take longest.")
     ] = False,
     allow_leaks: Annotated[
-        bool, typer.Option(help="Go on where test eyes stand in training; the report then says so first.")
+        bool, typer.Option(help="Go on where test eyes are in training; the report then says so first.")
     ] = False,
     style: Annotated[
         str,
-        typer.Option(metavar="expected|sampled|own|fellow", help="Of a styled model: which photographs are judged."),
+        typer.Option(metavar="expected|sampled|own|fellow", help="Of a styled model: which photographs are evaluated."),
     ] = "expected",
     seed: Seed = 0,
 ) -> None:

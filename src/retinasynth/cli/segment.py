@@ -59,14 +59,14 @@ def segment_train(
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
     overrides: Overrides = None,
 ) -> None:
-    """Train a segmenter on photographs in which people drew vessels, disc or lesions, and on grown eyes."""
+    """Train a segmenter on photographs with annotated vessels, disc or lesions, and on grown eyes."""
     from retinasynth.segmentation import train as segmentation
     from retinasynth.segmentation.settings import SegmenterSettings
 
     if resume is not None:
         if data or target or out or preset or config:
             raise InputError(
-                "--resume stands beside --data, --target, --out, --preset or --config",
+                "--resume is given with --data, --target, --out, --preset or --config",
                 expected="--resume RUN alone (and --set for what may change)",
             )
         run = segmentation.resume(resume, overrides or [])
@@ -74,7 +74,7 @@ def segment_train(
         if out is None:
             raise InputError("--out is missing", expected="--data DIR --out RUN, or --resume RUN")
         if sum(choice is not None for choice in (target, preset, config)) > 1:
-            raise InputError("--target, --preset or --config stand together", expected="one of them")
+            raise InputError("--target, --preset or --config are given together", expected="one of them")
         of_target, changes = _OF_TARGET[target or Target.vessels]
         settings = (
             SegmenterSettings.from_yaml(config)
@@ -110,7 +110,7 @@ def segment_label(
     size: Annotated[int, typer.Option(min=128, metavar="PX", help="Longest side of what is written.")] = 1024,
     least_confidence: Annotated[float, typer.Option(min=0, max=1, help="Below it a photograph is rejected.")] = 0.7,
 ) -> None:
-    """Make one labelled data set of photographs without labels: twins removed, doubtful ones rejected and listed."""
+    """Label photographs as one data set: near-duplicates removed, doubtful ones rejected and listed."""
     from retinasynth.segmentation.labelling import label_sets
     from retinasynth.segmentation.use import USUAL, Segmenter
 
@@ -134,11 +134,11 @@ class Side(StrEnum):
 @app.command("evaluate")
 def segment_evaluate(
     model: Annotated[str, typer.Option(help="A run folder, a model folder, or vessels, disc-cup or judge.")],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="Photographs in which people drew what it finds.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Photographs in which annotators drew what it finds.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder for figures and panels.")],
     split: Annotated[Side, typer.Option(help="Which eyes.")] = Side.test,
 ) -> None:
-    """Compare a segmenter with what people drew: per picture, with intervals, beside the second observer."""
+    """Compare a segmenter with annotations: per picture, with intervals, beside the second annotator."""
     from retinasynth.evaluation.segmentation import evaluate_segmenter
 
     result = evaluate_segmenter(model, data, out, split=split.value)

@@ -46,7 +46,7 @@ Value = TypeVar("Value", str, int, list[str])
 
 
 def renamed(new: str, value: Value | None, old: str, old_value: Value | None) -> Value | None:
-    """The value of an option that had another name in release 0.1; who still uses that is told the new one.
+    """The value of an option that had another name in release 0.1; who still uses that reads the new one.
 
     Raises:
         InputError: both are given.

@@ -61,7 +61,7 @@ def tune(
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same search to go on with.")],
     trials: Annotated[int, typer.Option(min=1, help="The first is the start; run again with more to go on.")] = 20,
     measure: Annotated[str, typer.Option(help="mse, ssim, psnr, fov_ssim, fov_psnr, vessels ...")] = "fov_ssim",
-    folds: Annotated[int, typer.Option(min=2, help="Parts that the people of the training split are dealt into.")] = 3,
+    folds: Annotated[int, typer.Option(min=2, help="Folds that the training subjects are divided into.")] = 3,
     preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
     overrides: Overrides = None,
@@ -72,7 +72,7 @@ def tune(
 ) -> None:
     """Search better settings by cross-validation over the training eyes (extra: tune). Run again to go on."""
     if preset and config:
-        raise InputError("--preset and --config stand together", expected="one of them")
+        raise InputError("--preset and --config are given together", expected="one of them")
     from retinasynth import api
 
     result = api.tune(
@@ -135,10 +135,10 @@ def utility(
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
     eyes: Annotated[
         list[str] | None,
-        typer.Option(metavar="N", help="Real training eyes that are learnt from, or `all`. Repeatable (1, 5, all)."),
+        typer.Option(metavar="N", help="Real training eyes, or `all`. Repeatable (1, 5, all)."),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each arm; again with more adds some (3).")] = None,
-    synthetic: Annotated[int, typer.Option(min=1, metavar="N", help="Grown eyes to learn from.")] = 130,
+    synthetic: Annotated[int, typer.Option(min=1, metavar="N", help="Grown eyes to train on.")] = 130,
     generator: Annotated[str, typer.Option(metavar="MODEL", help="Photographs them, beside rendering.")] = "fundus-512",
     people: People = None,
     anatomy: Anatomy = None,

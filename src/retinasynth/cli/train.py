@@ -28,7 +28,7 @@ def train(
     if resume is not None:
         if data or out or preset or config:
             raise InputError(
-                "--resume stands beside --data, --out, --preset or --config",
+                "--resume is given with --data, --out, --preset or --config",
                 expected="--resume RUN alone (and --set for what may change, such as epochs)",
             )
         run = training.resume(resume, overrides or [])
@@ -36,7 +36,7 @@ def train(
         if data is None or out is None:
             raise InputError("--data or --out is missing", expected="--data DIR --out RUN, or --resume RUN")
         if preset and config:
-            raise InputError("--preset and --config stand together", expected="one of them")
+            raise InputError("--preset and --config are given together", expected="one of them")
         start = training.settings_from_file(config) if config else training.settings_of_preset(preset or "source")
         run = training.train(data, out, start.with_overrides(overrides or []))
     point_to("Done. The model is in", run / "model")

@@ -10,11 +10,10 @@ from retinasynth.generator import Generator
 from retinasynth.images import Photograph
 from retinasynth.studies import glaucoma, vascular, vessel_signs
 from retinasynth.studies.recovery import Point
-from retinasynth.studies.series import SHOWN, halved
+from retinasynth.studies.series import SHOWN, Point, halved
 from retinasynth.studies.series_report import asked_and_found
 from retinasynth.studies.words import capital
-from retinasynth.studio import markup
-from retinasynth.studio import view_model as wishes
+from retinasynth.studio import markup, view_model
 from retinasynth.studio.controls import connect, eye_number, next_seed, seed_of, styles
 from retinasynth.studio.handlers import Changes, Values, answering_in_steps
 from retinasynth.studio.markup import Shown
@@ -100,8 +99,10 @@ def steps(model: Generator, name: str, seed: int, look: Look) -> Iterator[Step]:
     is_of_vessels = sign in vascular.SIGNS
     centre = None
     for grade in grades:
-        eye = (vascular.drawn if is_of_vessels else glaucoma.drawn)(wishes.SIZE_PX, seed, sign, grade)
-        photograph = model.generate(eye, seed=look.seed, size=wishes.SIZE_PX, style=wishes.style_of(look, Given()))
+        eye = (vascular.drawn if is_of_vessels else glaucoma.drawn)(view_model.SIZE_PX, seed, sign, grade)
+        photograph = model.generate(
+            eye, seed=look.seed, size=view_model.SIZE_PX, style=view_model.style_of(look, Given())
+        )
         labels = halved(eye)
         if is_of_vessels:
             found = vascular.found_in(photograph, labels)
