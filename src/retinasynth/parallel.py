@@ -78,8 +78,8 @@ def _begin_worker(begin: Callable[[], object] | None) -> None:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread of torch within the block: for one worker a core, and for sums that come out alike everywhere."""
-    import torch  # noqa: PLC0415 - slow to import, and most who work in parallel have it already or never
+    """Let torch compute in one thread within the block: one worker per core, and sums that are the same everywhere."""
+    import torch  # noqa: PLC0415 - slow to import, and not every worker needs it
 
     usual = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -90,7 +90,7 @@ def one_thread() -> Iterator[None]:
 
 
 def share_cores(workers: int) -> None:
-    """Let torch use this process's share of the cores, where so many processes are at work; for `worker_processes`."""
+    """Let torch use this worker's share of the cores: what each of several `worker_processes` begins with."""
     import torch  # noqa: PLC0415 - as above
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))

@@ -188,8 +188,7 @@ def study_glaucoma(
         doing="Screening",
         workers=workers,
     )
-    screenings = {source: screening([(one["group"], one[source]) for one in members])
-                  for source in ("label", "generated")}  # fmt: skip
+    screenings = {of: screening([(one["group"], one[of]) for one in members]) for of in ("label", "generated")}
     measured = [("grown", one["name"], one["group"], one["label"], one["generated"]) for one in members]
     if photographs is not None:
         real = measure_real(photographs, lambda photograph: _rounded(found_in(photograph))[0])
