@@ -29,7 +29,7 @@ from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.grades import REFERABLE
 from retinasynth.data.grown import GrownSet, write_grown_set
 from retinasynth.data.matching import EyeFiles
-from retinasynth.data.near_duplicates import Sketch, find_twins, find_twins_between, sketch
+from retinasynth.data.near_duplicates import Sketch, find_near_duplicates, find_near_duplicates_between, sketch
 from retinasynth.documents import read_json
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures
@@ -241,8 +241,8 @@ def _kept(training: Sequence[EyeFiles], judges: Sequence[EyeFiles]) -> list[int]
 
 def without_twins(training: Sequence[Sketch], judges: Sequence[Sketch]) -> list[int]:
     """Places of the training photographs that show no retina of a test photograph, nor of one before them."""
-    out = {twins.second for twins in find_twins(training)} | {
-        twins.first for twins in find_twins_between(training, judges)
+    out = {twins.second for twins in find_near_duplicates(training)} | {
+        twins.first for twins in find_near_duplicates_between(training, judges)
     }
     return [index for index in range(len(training)) if index not in out]
 
