@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pictures import put_mask, put_photograph, tiny_photograph
-from retinasynth.data.annotators import second_observer
+from retinasynth.data.annotators import second_annotation
 from retinasynth.data.find import find_eyes
 from retinasynth.data.frames import FramedEyes
 from retinasynth.data.grown import grown_eyes
@@ -214,10 +214,10 @@ def test_the_second_observer_is_found_as_published(tmp_path: Path) -> None:
     template = replace(find_eyes(tmp_path / "flat").eyes[0])
     for name, (first, second) in names.items():
         files = replace(template, planes={"vessels": put_mask(tmp_path / name / first)})
-        assert second_observer(files) is None
+        assert second_annotation(files) is None
         put_mask(tmp_path / name / second, 1)
-        assert second_observer(files) == tmp_path / name / second
-    assert second_observer(template) is None
+        assert second_annotation(files) == tmp_path / name / second
+    assert second_annotation(template) is None
 
 
 def test_grown_eyes_validate_what_no_real_eye_shows(phantoms: Path) -> None:

@@ -1,1 +1,1 @@
-"""Growing an eye that nobody ever had, and drawing a photograph of it by rule."""
+"""Growing a labelled eye from a seed, and rendering a photograph of it."""

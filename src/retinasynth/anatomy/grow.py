@@ -1,8 +1,8 @@
-"""Eyes that never existed: a labelled anatomy from a seed.
+"""Growing an eye: a labelled anatomy from a seed.
 
-Landmarks, then vessels, then what makes them obey: as many branches as the asked-for density needs, calibres that have
-the asked-for equivalents in zone B, a meander of the asked-for tortuosity. Every part of an eye draws from a random
-stream of its own, so that a changed parameter leaves the rest of the eye as it was.
+Landmarks, then vessels, then what fits them to the parameters: a meander of the given tortuosity, calibres that have
+the given ratio of CRAE to CRVE in zone B and cover the given share of the field of view. Every part of an eye draws
+from a random stream of its own, so that a changed parameter leaves the rest of the eye as it was.
 """
 
 import math
@@ -35,7 +35,7 @@ _DENSITY_REFUSED = 0.05
 _TRIALS = 6  # of drawing the vessels to reach it
 _MEANDER_DD = (0.45, 1.2)  # wavelengths
 _TRUNK_MEANDER_DD = (0.7, 2.4)  # those of the wide vessels of the arcades, which wind more slowly
-_MEANDER_VARIES = 0.4  # deviation of the logarithm of how much one vessel winds
+_MEANDER_VARIES = 0.4  # standard deviation of the logarithm of how much one vessel winds
 _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
 _SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
 
@@ -144,7 +144,9 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
     meanders = [_meander(random, branches) for branches in trees]
     amplitude = _amplitude((arteries, veins), meanders, anatomy.tortuosity)
     arteries, veins = arteries.moved(amplitude * meanders[ARTERY]), veins.moved(amplitude * meanders[VEIN])
-    arteries = arteries.scaled(anatomy.artery_to_vein_ratio * veins.equivalent(VEIN) / arteries.equivalent(ARTERY))
+    arteries = arteries.scaled(
+        anatomy.artery_to_vein_ratio * veins.central_equivalent(VEIN) / arteries.central_equivalent(ARTERY)
+    )
     disease = _stream(seed, "disease")
     arteries = arteries._replace(
         radii=narrowed_focally(disease, arteries.points, arteries.radii, arteries.firsts, anatomy.focal_narrowing)
@@ -216,8 +218,8 @@ class _Vessels(NamedTuple):
         first, last = self.stretches.T
         return along[last] - along[first], np.hypot(*(self.points[last] - self.points[first]).T)
 
-    def equivalent(self, kind: int) -> float:
-        """Of the six widest vessels in zone B, after Knudtson (Curr Eye Res 27, 2003), in DD."""
+    def central_equivalent(self, kind: int) -> float:
+        """CRAE of arteries or CRVE of veins, from the six widest in zone B (Knudtson, Curr Eye Res 27, 2003), in DD."""
         far = np.hypot(*self.points.T) > _ZONE_B_DD
         passing = np.flatnonzero(far[1:] != far[:-1])
         passing = passing[~np.isin(passing + 1, self.firsts)]

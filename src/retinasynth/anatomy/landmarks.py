@@ -36,7 +36,7 @@ _CUT_ASIDE = 0.92  # left and right; the disc of an eye centred on the macula mu
 _NOTCH = 0.04  # of the radius: how far a registration notch stands out
 _OUTLINE_POINTS = 180
 _SMALLEST_BASE = 0.75  # of the cup's height: what a notch leaves to the cup it grew from
-_NOTCH_SPREAD = math.radians(21)  # deviation: at half its depth it spans about one clock hour and a half
+_NOTCH_SPREAD = math.radians(21)  # standard deviation: at half its depth it spans about one clock hour and a half
 _LEAST_RIM = 0.04  # of the rim: what a complete notch leaves
 
 
@@ -51,7 +51,7 @@ class View:
         angle_deg: angle of view across the whole circle, 20 to 60.
         aperture: ``"round"``; ``"cut"`` above and below, or ``"cut_all"`` on all four sides; ``"notched"`` or
             ``"tabbed"`` with a small triangle or square outside the circle at the upper right, by which a photograph
-            is told from its mirror image.
+            can be distinguished from its mirror image.
         offset: how far from there the camera points, x and y in DD, each at most 5.
         torsion_deg: rotation of the eye about the centre of the view, -45 to 45; above 0 the fovea lies lower
             (excyclotorsion), in either eye.

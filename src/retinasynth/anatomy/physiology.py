@@ -1,9 +1,9 @@
-"""What can be chosen about a grown eye: parameters with physiological names, units and ranges, and presets of people.
+"""What can be chosen about a grown eye: parameters with physiological names, units and ranges, and populations.
 
 A parameter that is not given is drawn from the preset's distribution; the seed decides. Each seed draws the same
 values whether or not others are given, so that changing one parameter changes one thing about an eye.
 
-Where the usual values come from: arteriolar and venular equivalents and their ratio, and how they change with age and
+Where the usual values come from: CRAE, CRVE and their ratio, and how they change with age and
 blood pressure: Knudtson et al., Curr Eye Res 27, 2003; Hubbard et al., Ophthalmology 106, 1999; Leung et al., Invest
 Ophthalmol Vis Sci 44, 2003. Exponents of Murray's law in retinas: Riva et al., Invest Ophthalmol Vis Sci 26, 1985.
 Cup-to-disc ratio: Jonas et al., Invest Ophthalmol Vis Sci 29, 1988.
@@ -131,7 +131,7 @@ def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapp
 
     Args:
         random: decides what is not given; it draws the same values whatever is given.
-        preset: which people the eye is of; see `PRESETS`.
+        preset: the population that the eye is drawn from; see `PRESETS`.
         given: values by name of parameter; numbers may be text, as on a command line.
 
     Raises:
@@ -156,8 +156,8 @@ def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapp
         other, correlation = CORRELATIONS.get(name, (name, 0.0))
         chance = correlation * chances[other] + np.sqrt(1 - correlation**2) * chances[name]
         if name in distributions:
-            mean, deviation = distributions[name]
-            value = float(np.clip(mean + deviation * np.clip(chance, -2.5, 2.5), *_range(field.metadata)))
+            mean, spread = distributions[name]
+            value = float(np.clip(mean + spread * np.clip(chance, -2.5, 2.5), *_range(field.metadata)))
             drawn[name] = round(value) if field.annotation is int else value
     try:
         anatomy = Anatomy.model_validate(drawn | dict(given))
@@ -209,7 +209,7 @@ def _range(metadata: list[Any]) -> tuple[float, float]:
 
 
 def described() -> dict[str, tuple[str, str, list[str]]]:
-    """For each parameter what is allowed, what it means, and what is usual in each preset (mean and deviation)."""
+    """For each parameter what is allowed, what it means, and its mean and standard deviation in each preset."""
     table = {}
     for name, field in Anatomy.model_fields.items():
         least, most = _range(field.metadata)

@@ -1,1 +1,1 @@
-"""What is learnt from and measured: finding eyes on disk, splits, inspection, near-duplicates, augmentation, export."""
+"""Data for training and evaluation: finding eyes on disk, splits, inspection, near-duplicates, augmentation, export."""

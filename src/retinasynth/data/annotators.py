@@ -1,17 +1,17 @@
-"""The second observer's drawing of the vessels, where a set has one."""
+"""The second annotator's drawing of the vessels, where a set has one."""
 
 import re
 from pathlib import Path
 
 from retinasynth.data.matching import EyeFiles, key_of, pictures_in
 
-# How the first observer's file or folder is called, and the second's.
+# How the files of the first and of the second annotator are called, and the folders of the second.
 _FILES = (("_1stHO", "_2ndHO"), ("_manual1", "_manual2"), (".ah", ".vk"))
 _FOLDERS = ("{}_2nd_observer", "{}_2nd_manual", "2nd_manual", "manual2", "labels-vk")
 
 
-def second_observer(files: EyeFiles) -> Path | None:
-    """The file of the second observer's vessels: beside the first's, or in a folder of its own beside that folder.
+def second_annotation(files: EyeFiles) -> Path | None:
+    """The file of the second annotator's vessels: beside the first's, or in a folder of its own beside that folder.
 
     Known are the names of CHASE_DB1, DRIVE and STARE, and ``vessels_2nd_observer/`` beside ``vessels/``.
     """

@@ -32,7 +32,7 @@ class GrownSet:
     Attributes:
         seed: of the first eye.
         size_px: height and width.
-        preset: which people the eyes are of.
+        preset: the population that the eyes are drawn from.
         style: of the phantom photographs, or None for labels alone.
         parameters: of the anatomy, by name, that all eyes share.
     """
@@ -108,9 +108,9 @@ def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:
     }
 
 
-# Who is photographed how in the set that segmenters learn from: people, angle of view (degrees), what the camera is
+# What the set that segmenters learn from consists of: population, angle of view (degrees), what the camera is
 # pointed at, shape of the field of view, style of the photographs.
-_MANY_PEOPLE: tuple[tuple[str, float, str, str, Style], ...] = (
+_MIXTURE: tuple[tuple[str, float, str, str, Style], ...] = (
     ("child", 30.0, "disc", "round", "randomised"),
     ("adult", 45.0, "macula", "round", "randomised"),
     ("diabetic", 50.0, "macula", "cut", "randomised"),
@@ -128,15 +128,15 @@ _MANY_PEOPLE: tuple[tuple[str, float, str, str, Style], ...] = (
 
 
 def grown_eyes(count: int, size_px: int) -> list[EyeFiles]:
-    """Grown eyes of many people through many cameras; in the cache folder, made on first use.
+    """Grown eyes of many populations, photographed by many cameras; in the cache folder, made on first use.
 
     Args:
         count: how many eyes in all.
         size_px: height and width.
     """
     eyes: list[EyeFiles] = []
-    for number, (preset, angle_deg, centred_on, aperture, style) in enumerate(_MANY_PEOPLE):
-        share = count // len(_MANY_PEOPLE) + (number < count % len(_MANY_PEOPLE))
+    for number, (preset, angle_deg, centred_on, aperture, style) in enumerate(_MIXTURE):
+        share = count // len(_MIXTURE) + (number < count % len(_MIXTURE))
         if share:
             parameters = {"angle_deg": angle_deg, "centred_on": centred_on, "aperture": aperture}
             grown = GrownSet((number + 1) * 1_000_000, size_px, preset, style, parameters)

@@ -1,8 +1,8 @@
 """What is wrong with a data set, found before a training hides it: every file is read, every photograph compared.
 
 A mask fits when the photograph is darker under it than beside it. On the 28 pairs of CHASE_DB1 the difference is .94
-to 1.19 (in local deviations of the evened green channel); for masks of other eyes, turned or mirrored ones it is at
-most .15, and .35 for masks shifted by one hundredth of the width.
+to 1.19 (in local standard deviations of the evened green channel); for masks of other eyes, turned or mirrored ones it
+is at most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from scipy import ndimage, sparse
 
 from retinasynth.data.find import DataSet, find_eyes, fit_mask
 from retinasynth.data.matching import EyeFiles, Split
-from retinasynth.data.near_duplicates import Sketch, Twins, brightest, evened, find_twins, sketch
+from retinasynth.data.near_duplicates import NearDuplicates, Sketch, brightest, evened, find_near_duplicates, sketch
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.images import (
@@ -132,16 +132,16 @@ def inspect_data(folder: Path, *, quiet: bool = False) -> Inspection:
     _count(report, found)
     sketches: dict[str, Sketch] = {}
     with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
-        looks = pool.map(lambda files: _Look(files, found.folder), found.eyes)
-        for done, look in enumerate(looks, start=1):
-            look.add_to(report)
-            if look.sketch is not None:
-                sketches[look.files.name] = look.sketch
+        checked = pool.map(lambda files: _Checked(files, found.folder), found.eyes)
+        for done, one in enumerate(checked, start=1):
+            one.add_to(report)
+            if one.sketch is not None:
+                sketches[one.files.name] = one.sketch
             advance(done, "")
     eyes = [files for files in found.eyes if files.name in sketches]
     with progress("Comparing", len(eyes), quiet=quiet) as advance:
-        twins = find_twins([sketches[files.name] for files in eyes], lambda done: advance(done, ""))
-    _add_twins(report, eyes, twins)
+        pairs = find_near_duplicates([sketches[files.name] for files in eyes], lambda done: advance(done, ""))
+    _add_near_duplicates(report, eyes, pairs)
     report.sizes = dict(sorted(report.sizes.items(), key=lambda item: (-item[1], item[0])))
     if len(report.sizes) > 1:
         report.notes.append(f"The photographs have {len(report.sizes)} sizes; training resizes them all to a square.")
@@ -174,7 +174,7 @@ def _relative(path: Path, folder: Path) -> str:
 # --- One eye -----------------------------------------------------------------------------------------------------
 
 
-class _Look:
+class _Checked:
     """What the files of one eye show; made in a thread, added to the report in order."""
 
     def __init__(self, files: EyeFiles, folder: Path) -> None:
@@ -315,9 +315,9 @@ def _darkness(mask: Mask, plane: NDArray[np.float32], inside: Mask) -> float:
 # --- All eyes ----------------------------------------------------------------------------------------------------
 
 
-def _add_twins(report: Inspection, eyes: Sequence[EyeFiles], twins: Sequence[Twins]) -> None:
+def _add_near_duplicates(report: Inspection, eyes: Sequence[EyeFiles], pairs: Sequence[NearDuplicates]) -> None:
     within = []
-    for pair in twins:
+    for pair in pairs:
         first, second = eyes[pair.first], eyes[pair.second]
         if first.split != second.split:
             train, test = (first, second) if first.split == "train" else (second, first)

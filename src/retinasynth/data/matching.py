@@ -40,10 +40,10 @@ PLANE_FOLDERS = {
 
 _ENDING = re.compile(
     r"(?<=.)(?:_(?:1stHO|2ndHO|manual[12]?|masks?|training|test|vessels?|seg|segmentation|labels?|gt|fov)"
-    r"|_(?:OD|MA|HE|EX|SE)|\.(?:ah|vk))+$",  # IDRiD's planes, STARE's observers
+    r"|_(?:OD|MA|HE|EX|SE)|\.(?:ah|vk))+$",  # IDRiD's planes, STARE's annotators
     re.IGNORECASE,
 )
-_SECOND_OBSERVER = re.compile(r"(?:_2ndHO|_manual2|\.vk)$", re.IGNORECASE)
+_SECOND_ANNOTATOR = re.compile(r"(?:_2ndHO|_manual2|\.vk)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def matched(
     Raises:
         DataError: there are photographs and masks of a plane, but none match, or two files have one name.
     """
-    refuse_twins(photographs)
+    refuse_same_names(photographs)
     planes: dict[Path, dict[str, Path]] = {photograph: {} for photograph in photographs}
     unpaired: list[Path] = []
     for plane, paths in masks.items():
@@ -196,20 +196,20 @@ def matched(
 def _partners(photographs: Sequence[Path], masks: Sequence[Path]) -> tuple[dict[Path, Path], list[Path]]:
     """The mask of each photograph that has one, and the masks without photograph.
 
-    The whole stem decides before the stem without endings. A second observer's mask counts where there is no first.
+    The whole stem decides before the stem without endings. A second annotator's mask counts where there is no first.
     """
     by_stem = {stem_of(path).lower(): path for path in photographs}
     keys = Counter(map(key_of, photographs))
     by_key = {key_of(path): path for path in photographs if keys[key_of(path)] == 1}
     partners: dict[Path, Path] = {}
     without: list[Path] = []
-    for mask in sorted(masks, key=lambda path: bool(_SECOND_OBSERVER.search(stem_of(path)))):
+    for mask in sorted(masks, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
         photograph = by_stem.get(stem_of(mask).lower()) or by_key.get(key_of(mask))
         if photograph is None:
             without.append(mask)
         elif photograph not in partners:
             partners[photograph] = mask
-        elif not _SECOND_OBSERVER.search(stem_of(mask)):
+        elif not _SECOND_ANNOTATOR.search(stem_of(mask)):
             raise _two_masks(stem_of(photograph), partners[photograph], mask)
     return partners, without
 
@@ -218,15 +218,15 @@ def label_maps(split: Split, masks: Mapping[str, Sequence[Path]]) -> list[EyeFil
     """Eyes without photographs, one for each name among the masks."""
     by_key: dict[str, dict[str, Path]] = {}
     for plane, paths in masks.items():
-        for path in sorted(paths, key=lambda path: bool(_SECOND_OBSERVER.search(stem_of(path)))):
+        for path in sorted(paths, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
             first = by_key.setdefault(key_of(path), {}).setdefault(plane, path)
-            if first is not path and not _SECOND_OBSERVER.search(stem_of(path)):
+            if first is not path and not _SECOND_ANNOTATOR.search(stem_of(path)):
                 raise _two_masks(key_of(path), first, path)
     names = {key: _ENDING.sub("", stem_of(next(iter(planes.values())))) for key, planes in by_key.items()}
     return [EyeFiles(names[key], None, planes, names[key], names[key], split) for key, planes in by_key.items()]
 
 
-def refuse_twins(photographs: Iterable[Path]) -> None:
+def refuse_same_names(photographs: Iterable[Path]) -> None:
     """Refuse two photographs whose names differ in suffix or case alone.
 
     Raises:
@@ -234,10 +234,10 @@ def refuse_twins(photographs: Iterable[Path]) -> None:
     """
     seen: dict[str, Path] = {}
     for path in photographs:
-        twin = seen.setdefault(stem_of(path).lower(), path)
-        if twin is not path:
+        earlier = seen.setdefault(stem_of(path).lower(), path)
+        if earlier is not path:
             raise DataError(
-                f"{twin} and {path} have the same name",
+                f"{earlier} and {path} have the same name",
                 expected="names that differ in more than suffix and case",
                 do="Rename or remove one of them",
             )

@@ -3,8 +3,8 @@
 1. `sketch` reduces a photograph to its vessels (the green channel, evened out) and describes corners by the rings
    around them. When a picture turns, the Fourier coefficients of all rings turn alike, so products of neighbouring
    rings stay the same; a mirror image conjugates them. One comparison serves all rotations and mirrors.
-2. `find_twins` compares the corners of all pictures, `find_twins_between` those of one list with those of another. Two
-   that share several similar corners are candidates.
+2. `find_near_duplicates` compares the corners of all pictures, `find_near_duplicates_between` those of one list with
+   those of another. Two that share several similar corners are candidates.
 3. A candidate counts when one map takes the vessels of one picture onto those of the other, and they correlate.
 
 The thresholds were set on 670 photographs of IDRiD, CHASE_DB1 and HRF and copies of them. Different eyes correlate by
@@ -44,7 +44,7 @@ _SIMILAR = 0.83  # cosine between two corners
 _MIN_CORNERS = 4
 _MAX_MATCHES = 80
 _NEAR_PX = 4.0
-_VESSEL = -0.5  # in deviations; what is darker is not taken for texture,
+_VESSEL = -0.5  # in standard deviations; what is darker is not taken for texture,
 _BESIDE = 2  # nor what is this near, in pixels of `Sketch.vessels`
 _BLOCK = 32  # pictures compared with one at once: what fits the processor's cache
 
@@ -57,7 +57,8 @@ class Sketch:
     """What is kept of a photograph.
 
     Attributes:
-        vessels: evened green channel, mean 0 and deviation about 1 everywhere, 0 outside; half of the size above.
+        vessels: evened green channel, mean 0 and standard deviation about 1 everywhere, 0 outside; half of the size
+            above.
         inside: where `vessels` means anything.
         corners: their places x + iy, ``complex (192,)``; 96 at full size, then the reduced ones.
         even: the part of their description that a mirror image keeps, ``(192, 31)``; zeros where there are fewer.
@@ -72,7 +73,7 @@ class Sketch:
 
 
 @dataclass(frozen=True)
-class Twins:
+class NearDuplicates:
     """Two photographs of the same retina.
 
     Attributes:
@@ -94,7 +95,7 @@ class Twins:
 
 
 def sketch(photograph: Photograph) -> Sketch:
-    """Reduce a photograph, ``uint8 (height, width, 3)`` of any size, to what `find_twins` compares."""
+    """Reduce a photograph, ``uint8 (height, width, 3)`` of any size, to what `find_near_duplicates` compares."""
     visible = _visible(photograph)
     inside = ndimage.binary_opening(brightest(visible) > _DARK, iterations=2)
     inside = ndimage.binary_erosion(inside, iterations=5, border_value=1)
@@ -112,12 +113,12 @@ def brightest(photograph: Photograph) -> NDArray[np.uint8]:
 
 
 def evened(green: _Plane, inside: NDArray[np.bool_], reach_px: float) -> _Plane:
-    """A channel without its light: local mean 0 and local deviation about 1 within `inside`, 0 outside.
+    """A channel without its light: local mean 0 and local standard deviation about 1 within `inside`, 0 outside.
 
     Args:
         green: ``float32 (height, width)``.
         inside: the field of view.
-        reach_px: deviation of the Gaussian window; several vessel widths.
+        reach_px: standard deviation of the Gaussian window; several vessel widths.
     """
     weight = inside.astype(np.float32)
     share = np.maximum(ndimage.gaussian_filter(weight, reach_px), 1e-3)
@@ -182,7 +183,9 @@ def _described(
 # --- All pairs ---------------------------------------------------------------------------------------------------
 
 
-def find_twins(sketches: Sequence[Sketch], advance: Callable[[int], None] = lambda _: None) -> list[Twins]:
+def find_near_duplicates(
+    sketches: Sequence[Sketch], advance: Callable[[int], None] = lambda _: None
+) -> list[NearDuplicates]:
     """All pairs of photographs that show the same retina, sorted.
 
     Args:
@@ -192,14 +195,14 @@ def find_twins(sketches: Sequence[Sketch], advance: Callable[[int], None] = lamb
     return _search(sketches, sketches, lambda number: number + 1, advance)
 
 
-def find_twins_between(
+def find_near_duplicates_between(
     first: Sequence[Sketch], second: Sequence[Sketch], advance: Callable[[int], None] = lambda _: None
-) -> list[Twins]:
+) -> list[NearDuplicates]:
     """All pairs of a photograph of one list and one of another that show the same retina, sorted.
 
     Args:
-        first: sketches of one list; `Twins.first` counts in it.
-        second: of the other; `Twins.second` counts in it.
+        first: sketches of one list; `NearDuplicates.first` counts in it.
+        second: of the other; `NearDuplicates.second` counts in it.
         advance: called with the number of photographs of the first list that were compared with all of the second.
     """
     return _search(first, second, lambda _: 0, advance)
@@ -207,29 +210,29 @@ def find_twins_between(
 
 def _search(
     first: Sequence[Sketch], second: Sequence[Sketch], begin: Callable[[int], int], advance: Callable[[int], None]
-) -> list[Twins]:
-    """The twins of each of the first list among those of the second from the place `begin` on."""
+) -> list[NearDuplicates]:
+    """The near-duplicates of each of the first list among the second from the place `begin` on."""
     if not (first and second):
         return []
     even = np.stack([one.even for one in second])
     odd = np.stack([one.odd for one in second])
 
-    def twins_of(number: int) -> list[Twins]:
+    def near_duplicates_of(number: int) -> list[NearDuplicates]:
         one = first[number]
         found = []
         for other, is_mirrored, here, there, cosines in _matches(one, even, odd, begin(number)):
             agreement = _verified(one, second[other], is_mirrored, here, there, cosines)
             if agreement is not None:
                 correlation, texture = agreement
-                found.append(Twins(number, other, round(correlation, 3), is_mirrored, round(texture, 3)))
+                found.append(NearDuplicates(number, other, round(correlation, 3), is_mirrored, round(texture, 3)))
         return found
 
     found = []
     with ThreadPoolExecutor(THREADS) as pool:
-        for done, twins in enumerate(pool.map(twins_of, range(len(first))), start=1):
-            found += twins
+        for done, pairs in enumerate(pool.map(near_duplicates_of, range(len(first))), start=1):
+            found += pairs
             advance(done)
-    return sorted(found, key=lambda twins: (twins.first, twins.second))
+    return sorted(found, key=lambda pair: (pair.first, pair.second))
 
 
 def _matches(

@@ -1,4 +1,4 @@
-"""Photographs as people hand them over: a file, a folder, a data set, an array."""
+"""Photographs as users hand them over: a file, a folder, a data set, an array."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Sets of eyes that are written by several processes, one eye after the other, and can be gone on with.
+"""Sets of eyes that several processes write, one eye after another, and that can be resumed.
 
 A file keeps what was asked for. Run again with the same, and perhaps a larger count, a set goes on where it stopped: an
 eye is finished when the manifest has its line. What an eye is follows from its number alone, so the files are the same

@@ -1,4 +1,4 @@
-"""Whose eye it is and on which side of the split: names, published splits, the user's table, and a split by subject."""
+"""Subjects and sides of the split: names, published splits, the user's table, and a split by subject."""
 
 import hashlib
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_twins
+from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_same_names
 from retinasynth.errors import DataError
 from retinasynth.images import stem_of
 from retinasynth.tables import read_table
@@ -28,7 +28,7 @@ def with_subjects_and_split(found: Found, table: Path | None) -> list[EyeFiles]:
         table: the user's ``subjects.csv``, which has the last word for the images it names.
 
     Raises:
-        DataError: two eyes have one name, or the table is wrong or puts a person on both sides.
+        DataError: two eyes have one name, or the table is wrong or puts a subject on both sides.
     """
     found = _with_distinct_names(_with_published_split(found))
     split_known = {files.name for files in found.eyes} if found.has_split else set()
@@ -42,10 +42,10 @@ def with_subjects_and_split(found: Found, table: Path | None) -> list[EyeFiles]:
 
 
 def _with_published_split(found: Found) -> Found:
-    """Subjects, and where the layout has none the split, of CHASE_DB1 and HRF, told by the names of all files.
+    """Subjects, and where the layout has none the split, of CHASE_DB1 and HRF, recognised by the names of all files.
 
     CHASE_DB1: ``Image_01L`` is the left eye of child 01; children 11 to 14 (the last 8 of 28 files) are test.
-    HRF: ``01_h``, ``01_g``, ``01_dr`` are different people; numbers 11 to 15 of each group are test.
+    HRF: ``01_h``, ``01_g``, ``01_dr`` are different subjects; numbers 11 to 15 of each group are test.
     """
     chase = [CHASEDB1.fullmatch(files.name) for files in found.eyes]
     matches = chase if all(chase) else [HRF.fullmatch(files.name) for files in found.eyes]
@@ -69,7 +69,7 @@ def _with_distinct_names(found: Found) -> Found:
     if len({files.name.lower() for files in eyes}) < len(eyes):
         eyes = [_renamed(files, f"{files.split}_{files.name}") for files in eyes]
     for side in SPLIT_FOLDERS:
-        refuse_twins(files.photograph for files in eyes if files.split == side and files.photograph is not None)
+        refuse_same_names(files.photograph for files in eyes if files.split == side and files.photograph is not None)
     return replace(found, eyes=eyes)
 
 

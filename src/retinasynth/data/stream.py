@@ -26,7 +26,7 @@ class EyeStream(IterableDataset[Item]):
     Args:
         seed: of the first eye.
         size_px: height and width.
-        preset: which people the eyes are of.
+        preset: the population that the eyes are drawn from.
         planes: which labels, in which order.
         style: of the photographs; see `retinasynth.anatomy.render.photograph.phantom_photograph`.
         parameters: of the anatomy, by name, that all eyes share.
@@ -66,7 +66,7 @@ class EyeStream(IterableDataset[Item]):
             seed += processes * workers
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that a DataLoader spawns knows nothing of torch.distributed: it is told on its way there.
+        # A worker that a DataLoader spawns knows nothing of torch.distributed: it is passed the rank on its way there.
         return self.__dict__ | {"_process": self._rank_and_world_size()}
 
     def _rank_and_world_size(self) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from retinasynth.data.batches import stamp_of
 from retinasynth.data.find import photograph_of
 from retinasynth.data.inspect import Leak, named
 from retinasynth.data.matching import EyeFiles
-from retinasynth.data.near_duplicates import Sketch, find_twins_between, sketch
+from retinasynth.data.near_duplicates import Sketch, find_near_duplicates_between, sketch
 from retinasynth.errors import DataError
 from retinasynth.files import cache_folder, write_json
 from retinasynth.parallel import THREADS
@@ -100,7 +100,7 @@ def _same_retina(
         return []
     known, asked = (_sketches(what, files, quiet=quiet) for what, files in (("training", train), ("test", test)))
     with progress("Looking for test eyes in training", len(test), quiet=quiet) as advance:
-        twins = find_twins_between(asked, known, lambda done: advance(done, ""))
+        twins = find_near_duplicates_between(asked, known, lambda done: advance(done, ""))
     return [(one.second, one.first, one.correlation, one.is_mirrored) for one in twins]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.data.annotators import second_observer
+from retinasynth.data.annotators import second_annotation
 from retinasynth.data.find import find_eyes, fit_mask, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
@@ -166,7 +166,7 @@ def _judged(segmenter: Segmenter, files: EyeFiles, panels: Path) -> dict[str, Ju
     planes = found_planes(segmenter.model, seen)
     field_of_view = eye.planes.get("fov", seen.field)
     drawn: dict[str, Mask] = {plane: eye.planes[plane] for plane in segmenter.config.planes if plane in eye.planes}
-    second = second_observer(files) if "vessels" in drawn else None
+    second = second_annotation(files) if "vessels" in drawn else None
     other = None
     if second is not None and files.photograph is not None:
         other = fit_mask(read_mask(second), second, files.photograph, eye.size)

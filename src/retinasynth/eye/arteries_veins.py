@@ -2,7 +2,7 @@
 
 The blood of arteries takes less light than that of veins, above all less red, so that they look brighter and more
 orange. How much a vessel takes depends on its width, on the place and on the camera, too; therefore vessels are
-compared within one eye only, and with those trends taken out while the two kinds are told apart. (That only vessels
+compared within one eye only, and with those trends taken out while the two kinds are separated. (That only vessels
 near to each other can be compared: Grisan and Ruggeri, EMBS 2003.) What a single piece of vessel leaves in doubt its
 course decides: a vessel keeps its kind where it goes straight on and where it branches, and arteries cross veins only.
 
@@ -23,26 +23,26 @@ from retinasynth.eye.frame import DD_PER_FIELD
 from retinasynth.eye.skeleton import Graph, Segment, vessel_graph
 from retinasynth.images import Mask, Photograph
 
-NARROWEST_DD = 0.04  # vessels narrower than this are not told apart
+NARROWEST_DD = 0.04  # vessels narrower than this are not classified
 NARROWEST_PX = 3.5  # nor those whose core is no wider than a pixel or two
 WIDEST = 1.6  # times as wide as nine tenths of all that is wide enough: two vessels that touch each other
 SHORTEST_DD = 0.5  # labelled pieces that hang together over less than this are left out
-PIECE_DD = 0.3  # vessels are judged in pieces of about this length
+PIECE_DD = 0.3  # vessels are classified in pieces of about this length
 AROUND_DD = 0.12  # standard deviation of the surroundings that a vessel is compared with
 CORE_CALIBRES = 0.25  # the core reaches so far to either side of the centre line
 EDGE_CALIBRES = 0.35  # where the vessel beside its light reflex is looked at
 DISC_MARGIN_DD = 0.1  # so near to the disc, and on it, the surroundings say nothing
 FAINT_DENSITY = 0.05  # natural logarithm of light: below about this densities are compared by difference, not by ratio
-LEAST_APART = 1.0  # deviations between the mean artery and the mean vein
-LEAST_REDDER = 1.3  # deviations of all pieces between arteries and veins in red, trends and all; 2 is the most
-LEAST_SHARE = 0.2  # of the length judged that either kind has
+LEAST_APART = 1.0  # standard deviations between the mean artery and the mean vein
+LEAST_REDDER = 1.3  # standard deviations of all pieces between arteries and veins in red, trends and all; 2 is the most
+LEAST_SHARE = 0.2  # of the length classified that either kind has
 LEAST_PIECES = 6  # of either kind
 LEAST_POINTS = 3  # of a centre line that a piece is looked at in
 SURE = 1.0  # log-odds from which a piece is labelled
-_MOST_TOLD = 4.0  # log-odds that the look of one piece can give
+_MOST_ODDS = 4.0  # log-odds that the appearance of one piece can give
 _RIDGE = 0.02  # how strongly trends are drawn to none
 _TRUST = 3.0  # how much surer pieces are together than their mean
-_UNSEEN = 0.05  # pieces that a piece counts for whose look could not be seen
+_UNSEEN = 0.05  # pieces that a piece counts for whose appearance could not be measured
 _ALONG = 30.0  # pieces that the bond to the next piece of the same vessel counts for
 _ACROSS = 8.0  # pieces that the bond to a vessel that goes straight on beyond a node counts for
 _BRANCH = 1.0  # pieces that the bond to a branch counts for, whatever its angle
@@ -61,7 +61,7 @@ Numbers = NDArray[np.float64]
 def tell_arteries(
     photograph: Photograph, vessels: Mask, disc: Mask | None, field_of_view: Mask
 ) -> tuple[Mask, Mask] | None:
-    """The arteries and the veins among the wider vessels of a photograph; None where they cannot be told.
+    """The arteries and the veins among the wider vessels of a photograph; None where they cannot be told apart.
 
     Vessels that are too narrow, on the disc, or in doubt are in neither mask.
 
@@ -87,7 +87,7 @@ def tell_arteries(
     density = _density(photograph, vessels, disc, field_of_view, scale)
     pieces = _pieces(graph, density, disc, scale)
     pairs, strengths = _joins(graph, pieces)
-    odds = _told(pieces, pairs, strengths)
+    odds = _log_odds(pieces, pairs, strengths)
     if odds is None:
         return None
     kinds = _labelled(pieces, odds, pairs[strengths > 0], scale)
@@ -106,7 +106,7 @@ class _Piece(NamedTuple):
         length: in pixels.
         calibre: in pixels.
         place: row and column of its middle, in disc diameters.
-        look: logarithms of the optical density in red and in green, and how much less density there is along the
+        appearance: logarithms of the optical density in red and in green, and how much less density there is along the
             centre line than beside it in green; NaN where it could not be seen.
     """
 
@@ -116,7 +116,7 @@ class _Piece(NamedTuple):
     length: float
     calibre: float
     place: Numbers
-    look: Numbers
+    appearance: Numbers
 
 
 def _pixels_per_dd(disc: Mask | None, field_of_view: Mask) -> float:
@@ -163,13 +163,13 @@ def _pieces(graph: Graph, density: NDArray[np.float32], disc: Mask | None, scale
             calibre = float(segment.calibres[begin:end].mean())
             middle = segment.path[(begin + end) // 2]
             if narrowest <= calibre <= widest and off_disc[tuple(np.rint(middle).astype(int))]:
-                look = _look(segment, begin, end, calibre, density)
+                appearance = _appearance(segment, begin, end, calibre, density)
                 length = float(segment.steps[begin:end].sum())
-                pieces.append(_Piece(number, begin, end, length, calibre, middle / scale, look))
+                pieces.append(_Piece(number, begin, end, length, calibre, middle / scale, appearance))
     return pieces
 
 
-def _look(segment: Segment, begin: int, end: int, calibre: float, density: NDArray[np.float32]) -> Numbers:
+def _appearance(segment: Segment, begin: int, end: int, calibre: float, density: NDArray[np.float32]) -> Numbers:
     along = np.gradient(segment.path, axis=0)[begin:end] if len(segment.path) > 1 else np.zeros((end - begin, 2))
     along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
     seen = segment.clear[begin:end]
@@ -189,28 +189,28 @@ def _look(segment: Segment, begin: int, end: int, calibre: float, density: NDArr
     return np.array([red, green, reflex])
 
 
-def _told(pieces: list[_Piece], pairs: NDArray[np.int64], strengths: Numbers) -> Numbers | None:
+def _log_odds(pieces: list[_Piece], pairs: NDArray[np.int64], strengths: Numbers) -> Numbers | None:
     """Log-odds that each piece is an artery; None where there are no two kinds.
 
     A mixture of two normal distributions that share their covariance and their linear trends with calibre and place,
     estimated by expectation and maximisation (Dempster, Laird and Rubin, J R Stat Soc B 39, 1977). Between the two
     steps the pieces of one course come to terms.
     """
-    look = np.array([piece.look for piece in pieces]).reshape(-1, 3)
-    seen = np.isfinite(look).all(axis=1)
+    appearance = np.array([piece.appearance for piece in pieces]).reshape(-1, 3)
+    seen = np.isfinite(appearance).all(axis=1)
     if np.count_nonzero(seen) < 2 * LEAST_PIECES:
         return None
     weights = np.array([piece.length for piece in pieces])[seen]
-    values = _standardised(look[seen], weights)
+    values = _standardised(appearance[seen], weights)
     trends = _standardised(np.array([_trend(piece) for piece in pieces])[seen], weights)
     course = _course(seen, pairs, strengths)
     rest = values - trends @ _fit(trends, values, weights, _RIDGE)
-    told = np.zeros(len(pieces))
-    told[seen] = -rest[:, :2].sum(axis=1)
-    first = (course @ told)[seen]
+    odds = np.zeros(len(pieces))
+    odds[seen] = -rest[:, :2].sum(axis=1)
+    first = (course @ odds)[seen]
     share = (first > np.median(first)).astype(np.float64)
     for _ in range(_ROUNDS):
-        # Every piece stands twice, once as an artery and once as a vein, with the share that it has in either kind.
+        # Every piece is in twice, once as an artery and once as a vein, with the share that it has in either kind.
         kinds = np.repeat(np.eye(2), len(values), axis=0)
         shares = np.concatenate([share, 1 - share]) * np.tile(weights, 2)
         design = np.hstack([kinds, np.tile(trends, (2, 1))])
@@ -218,8 +218,8 @@ def _told(pieces: list[_Piece], pairs: NDArray[np.int64], strengths: Numbers) ->
         rest = np.tile(values, (2, 1)) - design @ slopes
         inverse = np.linalg.inv((rest.T * shares) @ rest / shares.sum() + 1e-3 * np.eye(3))
         of_artery, of_vein = np.split(((rest @ inverse) * rest).sum(axis=1), 2)
-        told[seen] = np.clip((of_vein - of_artery) / 2, -_MOST_TOLD, _MOST_TOLD)
-        agreed = course @ told
+        odds[seen] = np.clip((of_vein - of_artery) / 2, -_MOST_ODDS, _MOST_ODDS)
+        agreed = course @ odds
         share = 1 / (1 + np.exp(-_TRUST * agreed[seen]))
     step = slopes[0] - slopes[1]
     if math.sqrt(float(step @ inverse @ step)) < LEAST_APART or step[:2].sum() >= 0:
@@ -243,11 +243,11 @@ def _fit(design: Numbers, values: Numbers, weights: Numbers, ridge: Numbers | fl
 
 
 def _course(seen: Mask, pairs: NDArray[np.int64], strengths: Numbers) -> Numbers:
-    """What makes of the log-odds that each piece tells by itself those on which the pieces of a course agree.
+    """What makes of the log-odds that each piece has by itself those on which the pieces of a course agree.
 
-    They differ as little as can be from what the look tells and from those of the pieces joined: the least of the sum
-    of ``(odds - told)**2`` over the pieces seen and of ``strength * (odds - other odds)**2`` over the joins, with a sum
-    instead of the difference where two vessels cross. Returns ``float64 (pieces, pieces)``.
+    They differ as little as can be from what the appearance says and from those of the pieces joined: the least of the
+    sum of ``(odds - own odds)**2`` over the pieces seen and of ``strength * (odds - other odds)**2`` over the joins,
+    with a sum instead of the difference where two vessels cross. Returns ``float64 (pieces, pieces)``.
     """
     normal = np.diag(np.where(seen, 1.0, _UNSEEN))
     for (one, other), strength in zip(pairs, strengths, strict=True):
@@ -359,7 +359,7 @@ def _plausible(pieces: list[_Piece], kinds: NDArray[np.int8], unlike: NDArray[np
     calibre = [
         float(np.average([piece.calibre for piece in pieces], weights=lengths * kind)) for kind in (arteries, veins)
     ]
-    red = np.array([piece.look[0] for piece in pieces])
+    red = np.array([piece.appearance[0] for piece in pieces])
     redder = (np.nanmean(red[veins]) - np.nanmean(red[arteries])) / np.nanstd(red)
     agree = kinds[unlike].prod(axis=1).sum()
     enough = min(length) >= LEAST_SHARE * sum(length)

@@ -24,7 +24,7 @@ from retinasynth.images import Mask
 
 _BOXES_PX = (2, 4, 8, 16, 32, 64)
 _SHORTEST_DD = 0.3  # of the segments whose tortuosity counts
-_MOST = 0.9  # of the vessels' area: where arteries and veins cover less, not all vessels are told
+_MOST = 0.9  # of the vessels' area: where arteries and veins cover less, not all vessels are classified
 _RINGS_DD = (0.5, 1.0, 1.5, 2.0, 2.5)
 _ZONE_B_DD = (1.0, 1.5)  # from the centre of the disc: half a DD to one DD from its margin
 _ZONE_SHARE = 0.3  # of the breadth of zone B that a piece of vessel crosses at least to be counted there
@@ -70,7 +70,7 @@ class Biomarkers:
 
 
 class Column(NamedTuple):
-    """What stands in a column of a table of biomarkers."""
+    """What is in a column of a table of biomarkers."""
 
     unit: str
     meaning: str
@@ -119,20 +119,20 @@ def measure_eye(eye: Eye) -> Biomarkers:
             expected="vessels, arteries, veins or disc",
         )
     found: dict[str, float | None] = {}
-    is_all_told = False
+    are_all_classified = False
     if vessels is not None:
-        is_all_told = len(trees) == 2 and _are_most(planes["arteries"] | planes["veins"], vessels)
-        graphs = list(trees.values()) if is_all_told else [vessel_graph(vessels & scene.fov)]
+        are_all_classified = len(trees) == 2 and _are_most(planes["arteries"] | planes["veins"], vessels)
+        graphs = list(trees.values()) if are_all_classified else [vessel_graph(vessels & scene.fov)]
         found |= _of_vessels(vessels & scene.fov, graphs, scene)
     for name, graph in trees.items():
         found[f"tortuosity_{name}"] = _tortuosity([graph], scene)
-    equivalents = _equivalents(trees, scene) if scene.centre is not None and is_all_told else {}
-    return Biomarkers(**found, **equivalents, **_of_disc(eye, scene))
+    calibres = _crae_and_crve(trees, scene) if scene.centre is not None and are_all_classified else {}
+    return Biomarkers(**found, **calibres, **_of_disc(eye, scene))
 
 
-def _are_most(told: Mask, vessels: Mask) -> bool:
-    """Whether arteries and veins together are most of the vessels: where only the wider ones are told, they are not."""
-    return bool((told & vessels).sum() >= _MOST * vessels.sum())
+def _are_most(classified: Mask, vessels: Mask) -> bool:
+    """Whether most of the vessels are classified; where only the wider ones are, they are not."""
+    return bool((classified & vessels).sum() >= _MOST * vessels.sum())
 
 
 def _scene(eye: Eye) -> _Scene:
@@ -276,7 +276,7 @@ def _distance_from(centre: tuple[float, float], size: tuple[int, ...]) -> Number
 # --- Arteries and veins ----------------------------------------------------------------------------------------------
 
 
-def _equivalents(trees: dict[str, Graph], scene: _Scene) -> dict[str, float | None]:
+def _crae_and_crve(trees: dict[str, Graph], scene: _Scene) -> dict[str, float | None]:
     scale, centre = scene.pixels_per_dd, scene.centre
     if scale is None or centre is None or not _zone_is_seen(scene.fov, centre, scale):
         return {}

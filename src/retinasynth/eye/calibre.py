@@ -1,4 +1,4 @@
-"""Central retinal equivalents: one calibre that stands for the vessels of an eye."""
+"""Central retinal arteriolar and venular equivalent (CRAE, CRVE): one calibre for the widest vessels of an eye."""
 
 import math
 
@@ -9,7 +9,7 @@ ARTERIOLES, VENULES = 0.88, 0.95  # factors of Knudtson et al.
 
 
 def knudtson(calibres: NDArray[np.float64], factor: float) -> float:
-    """One calibre that stands for the six widest (Knudtson et al., Curr Eye Res 27, 2003).
+    """One calibre that summarises the six widest (Knudtson et al., Curr Eye Res 27, 2003).
 
     The widest and the narrowest are joined to ``factor * sqrt(widest**2 + narrowest**2)``, then the next two, and so
     on; one that is left over in the middle stays as it is; all again until one is left.

@@ -93,7 +93,7 @@ class Eye:
 
 
 def usable(eye: Eye, source: Path | str = "") -> Eye:
-    """The eye as it came, unless it can be none: before it is learnt from, photographed or measured.
+    """The eye as it came, unless it can be none: before training, rendering or measuring.
 
     Args:
         eye: as it was read or given.

@@ -1,4 +1,4 @@
-"""The label map of an eye as files, as arrays for networks, and as a picture for people.
+"""The label map of an eye as files, as arrays for networks, and as a picture to look at.
 
 A folder of label maps holds ``PLANE/NAME.png`` for each plane that is known (all black where the eye has none of it),
 ``images/NAME.png`` where there is a photograph, and ``geometry/NAME.json``, which is written last and says what there

@@ -1,6 +1,6 @@
 """The graph of a vessel mask: its segments with their centre lines and calibres, and the nodes where they meet or end.
 
-The centre line is the skeleton of Zhang and Suen (CACM 27(3), 1984). Spurs shorter than the vessel that they stand on
+The centre line is the skeleton of Zhang and Suen (CACM 27(3), 1984). Spurs shorter than the vessel that they leave
 is wide come from the rough edge of a mask and are cut off; nodes nearer to each other than that are one node.
 """
 
@@ -34,7 +34,7 @@ class Segment:
     Attributes:
         nodes: numbers of the two nodes, at the begin and at the end of the path; equal for a closed ring.
         path: the smoothed centre line, ``float64 (n, 2)``: row and column, in pixels.
-        steps: the arc length that each point stands for, ``float64 (n,)``, in pixels; their sum is the length.
+        steps: the arc length that each point represents, ``float64 (n,)``, in pixels; their sum is the length.
         calibres: the width of the vessel at each point, ``float64 (n,)``, in pixels.
         clear: ``bool (n,)``: points far enough from the nodes for their calibre to be that of this vessel alone.
     """

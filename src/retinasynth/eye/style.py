@@ -7,7 +7,7 @@ Camera, flash and pigment decide most of what one photograph of an eye differs i
 - the texture: how much detail there is at `len(BANDS_PX)` scales, in red and in green, as logarithms. Blur lowers the
   finest, noise raises it, and a weak contrast lowers all;
 - the edges: how strong the strongest detail is at these scales, in green. Where noise covers the background, blur is
-  told by vessels alone.
+  determined by the vessels alone.
 
 A style is measured from a photograph in closed form; a generator is shown it beside the label map.
 """
@@ -29,16 +29,22 @@ from retinasynth.images import Photograph
 
 DEGREE = 3
 TERMS = len(powers(DEGREE))
-BANDS_PX = (1 / 512, 2 / 512, 4 / 512, 8 / 512, 16 / 512)  # Gaussian deviations between which a band lies, of the frame
+BANDS_PX = (
+    1 / 512,
+    2 / 512,
+    4 / 512,
+    8 / 512,
+    16 / 512,
+)  # Gaussian standard deviations between which a band lies, of the frame
 CHANNELS = (0, 1)  # in which texture is measured: blue is mostly noise and compression
 EDGES = len(BANDS_PX)  # in green alone
 TEXTURES = len(BANDS_PX) * len(CHANNELS) + EDGES  # the edges last
 NUMBERS = 3 * TERMS + TEXTURES
-SMOOTHING = 0.3  # how far a drawn style is moved from that of a photograph, in deviations
-_LEAST = 0.25  # grey levels: below it, no texture can be told
+SMOOTHING = 0.3  # how far a drawn style is moved from that of a photograph, in standard deviations
+_LEAST = 0.25  # grey levels: below it, no texture can be seen
 _BLOCK_PX = 8  # the field has no finer detail
 _INSIDE = 250  # of 255: a pixel that lies wholly in the field of view
-_MEDIAN_OF_NORMAL = 0.6745  # median distance from the mean, in deviations of a normal distribution
+_MEDIAN_OF_NORMAL = 0.6745  # median distance from the mean, in standard deviations of a normal distribution
 _STRONG, _STRONG_OF_NORMAL = 0.95, 1.96  # quantile of the detail that edges are, and of that of a normal distribution
 
 Numbers = NDArray[np.float32]
@@ -180,9 +186,9 @@ def _texture(photograph: Photograph, coverage: NDArray[np.uint8], field: Numbers
     weight = inside.astype(np.float32)
     finer, textures, edges = rest, [], []
     for band in BANDS_PX:
-        deviation = band * size
-        around = ndimage.gaussian_filter(weight, deviation)[..., None] + 1e-6
-        coarser = ndimage.gaussian_filter(rest, (deviation, deviation, 0)) / around  # inside the field of view alone
+        sigma = band * size
+        around = ndimage.gaussian_filter(weight, sigma)[..., None] + 1e-6
+        coarser = ndimage.gaussian_filter(rest, (sigma, sigma, 0)) / around  # inside the field of view alone
         detail = np.abs(finer - coarser)[inside]
         textures.append(np.median(detail, axis=0) / _MEDIAN_OF_NORMAL)
         edges.append(np.quantile(detail[:, -1], [_STRONG]) / _STRONG_OF_NORMAL)

@@ -8,7 +8,7 @@ from pathlib import Path
 from retinasynth.checks import SIDES_PX, real_number, whole_number
 from retinasynth.data.find import find_eyes, photograph_of, read_eye
 from retinasynth.data.matching import EyeFiles
-from retinasynth.data.near_duplicates import Sketch, find_twins, sketch
+from retinasynth.data.near_duplicates import Sketch, find_near_duplicates, sketch
 from retinasynth.data.photographs import photographs_in
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
@@ -241,7 +241,7 @@ def _unusable(sources: Sequence[tuple[str, EyeFiles]]) -> dict[int, str]:
             advance(number + 1, files.name)
     readable = list(sketches)
     with progress("Comparing", len(readable)) as advance:
-        found = find_twins(list(sketches.values()), lambda done: advance(done, ""))
+        found = find_near_duplicates(list(sketches.values()), lambda done: advance(done, ""))
     pairs = [(readable[twins.first], readable[twins.second]) for twins in found]
     order = sorted(readable, key=lambda number: (sources[number][1].split != "test", -_drawn(sources[number][1])))
     rank = {number: place for place, number in enumerate(order)}

@@ -10,7 +10,7 @@ from retinasynth.data.batches import stamp_of
 from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.grades import REFERABLE
 from retinasynth.data.matching import EyeFiles
-from retinasynth.data.near_duplicates import Sketch, find_twins, find_twins_between, sketch
+from retinasynth.data.near_duplicates import Sketch, find_near_duplicates, find_near_duplicates_between, sketch
 from retinasynth.errors import DataError
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
@@ -66,7 +66,7 @@ def kept_apart(training: Sequence[EyeFiles], test: Sequence[EyeFiles]) -> list[i
 
 def without_near_duplicates(training: Sequence[Sketch], test: Sequence[Sketch]) -> list[int]:
     """Places of the training photographs that show no retina of a test photograph, nor of one before them."""
-    left_out = {pair.second for pair in find_twins(training)} | {
-        pair.first for pair in find_twins_between(training, test)
+    left_out = {pair.second for pair in find_near_duplicates(training)} | {
+        pair.first for pair in find_near_duplicates_between(training, test)
     }
     return [index for index in range(len(training)) if index not in left_out]

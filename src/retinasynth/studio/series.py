@@ -10,7 +10,7 @@ from retinasynth.generator import Generator
 from retinasynth.images import Photograph
 from retinasynth.studies import glaucoma, vascular, vessel_signs
 from retinasynth.studies.recovery import Point
-from retinasynth.studies.series import SHOWN, Point, halved
+from retinasynth.studies.series import SHOWN, halved
 from retinasynth.studies.series_report import asked_and_found
 from retinasynth.studies.words import capital
 from retinasynth.studio import markup, view_model

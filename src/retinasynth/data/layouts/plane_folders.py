@@ -60,7 +60,7 @@ def _with_geometry(files: EyeFiles, side: Path) -> EyeFiles:
 def find_two_folders(folder: Path) -> Found | None:
     """A folder of photographs and one of vessel masks under any of their usual names, perhaps in train and test.
 
-    Other planes may stand beside them. A photograph without vessels, or a mask without photograph, is unpaired. FIVES
+    Other planes may lie beside them. A photograph without vessels, or a mask without photograph, is unpaired. FIVES
     as published is of this kind: ``{train,test}/{Original,Ground truth}/1_A.png``.
     """
     sides = sides_of(folder)

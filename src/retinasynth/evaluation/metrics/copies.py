@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage, stats
 
-from retinasynth.data.near_duplicates import MIN_CORRELATION, MIN_TEXTURE, Sketch, Twins, find_twins_between, sketch
+from retinasynth.data.near_duplicates import (
+    MIN_CORRELATION,
+    MIN_TEXTURE,
+    NearDuplicates,
+    Sketch,
+    find_near_duplicates_between,
+    sketch,
+)
 from retinasynth.images import Photograph, resize_photograph, through_jpeg
 from retinasynth.intervals import LEVEL
 
@@ -132,7 +139,7 @@ def _is_other_shape(first: float, second: float) -> bool:
 
 def find_retinas(
     queries: Sequence[Sequence[Sketch]], training: Sequence[Sketch], advance: Callable[[int], None] = lambda _: None
-) -> list[Twins]:
+) -> list[NearDuplicates]:
     """The strongest find for each query and training photograph that show one retina, sorted.
 
     Args:
@@ -141,16 +148,16 @@ def find_retinas(
         advance: called with the number of sketches that were compared.
     """
     owner = [number for number, views in enumerate(queries) for _ in views]
-    best: dict[tuple[int, int], Twins] = {}
-    for twins in find_twins_between([view for views in queries for view in views], training, advance):
-        found = Twins(owner[twins.first], twins.second, twins.correlation, twins.is_mirrored, twins.texture)
+    best: dict[tuple[int, int], NearDuplicates] = {}
+    for twins in find_near_duplicates_between([view for views in queries for view in views], training, advance):
+        found = NearDuplicates(owner[twins.first], twins.second, twins.correlation, twins.is_mirrored, twins.texture)
         pair = (found.first, found.second)
         if pair not in best or found.correlation > best[pair].correlation:
             best[pair] = found
     return [best[pair] for pair in sorted(best)]
 
 
-def copies_among(twins: Iterable[Twins], asked_for: Sequence[str | None], people: Sequence[str]) -> list[Copy]:
+def copies_among(twins: Iterable[NearDuplicates], asked_for: Sequence[str | None], people: Sequence[str]) -> list[Copy]:
     """What the finds mean, given the person whose vessels each generated picture was made from.
 
     Args:

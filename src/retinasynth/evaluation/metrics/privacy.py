@@ -20,7 +20,7 @@ from scipy.spatial.distance import cdist
 from retinasynth.checks import checked_seed
 from retinasynth.data.find import photograph_of
 from retinasynth.data.matching import EyeFiles
-from retinasynth.data.near_duplicates import Sketch, find_twins, sketch
+from retinasynth.data.near_duplicates import Sketch, find_near_duplicates, sketch
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation.metrics import copies, neighbours
 from retinasynth.evaluation.metrics.copies import (
@@ -353,7 +353,9 @@ def _false_alarms(
 ) -> FalseAlarms:
     """The search on held-out photographs, and on training photographs against those of other people."""
     against_training = find_retinas(unseen, sketches)
-    within = [one for one in find_twins(sketches) if training.people[one.first] != training.people[one.second]]
+    within = [
+        one for one in find_near_duplicates(sketches) if training.people[one.first] != training.people[one.second]
+    ]
     flagged = {held_out.people[one.first] for one in against_training}
     flagged |= {training.people[number] for one in within for number in (one.first, one.second)}
     pairs = [(held_out.names[one.first], training.names[one.second], one.correlation) for one in against_training]
