@@ -114,7 +114,7 @@ def stopped(out: Path, place: str = "") -> Iterator[None]:
     except BrokenProcessPool as error:
         raise OutputError(
             f"A worker process was killed, perhaps for want of memory; {out} keeps the runs that are finished",
-            do="Run the same command again to go on, with fewer --workers",
+            do="Run the same command again to go on, with fewer `workers`",
         ) from error
 
 
