@@ -28,7 +28,8 @@ from retinasynth.data.grades import LESIONS
 from retinasynth.data.matching import EyeFiles
 from retinasynth.evaluation.metrics.diversity import appearance
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures, described
-from retinasynth.evaluation.metrics.realism import kernel_distance, real_or_synthetic
+from retinasynth.evaluation.metrics.kernel_distance import kernel_distance
+from retinasynth.evaluation.metrics.two_sample import real_or_synthetic
 from retinasynth.eye import Eye
 from retinasynth.eye.style import Style
 from retinasynth.images import Mask, Photograph

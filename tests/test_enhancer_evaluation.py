@@ -13,7 +13,8 @@ from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import DataError
 from retinasynth.evaluation import enhancement
 from retinasynth.evaluation.classical import Method
-from retinasynth.evaluation.enhancement import TRIALS, EnhancementResult, evaluate_enhancer, share_far_from
+from retinasynth.evaluation.enhancement import evaluate_enhancer, share_far_from
+from retinasynth.evaluation.enhancement_results import TRIALS, EnhancementResult
 from retinasynth.images import read_photograph
 
 

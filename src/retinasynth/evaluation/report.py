@@ -143,14 +143,6 @@ def render(
     )
 
 
-def _headline(evaluation: Evaluation) -> str:
-    """The most important sentence; that nothing could be compared picture by picture is none."""
-    is_compared = "mse" in evaluation.measures or not evaluation.parts
-    if is_compared:
-        return evaluation.verdict[0]
-    return evaluation.parts[0].sentences[0].partition(": ")[0].rstrip(".") + "."
-
-
 # --- The table of measures ---------------------------------------------------------------------------------------
 
 
