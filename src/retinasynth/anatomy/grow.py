@@ -1,8 +1,8 @@
 """Growing an eye: a labelled anatomy from a seed.
 
-Landmarks, then vessels, then what fits them to the parameters: a meander of the given tortuosity, calibres that have the
-given ratio of CRAE to CRVE in zone B and cover the given share of the field of view. Every part of an eye draws from a
-random stream of its own, so that a changed parameter leaves the rest of the eye as it was.
+Landmarks, then vessels, then what fits them to the parameters: a meander of the given tortuosity, calibres that have
+the given ratio of CRAE to CRVE in zone B and cover the given share of the field of view. Every part of an eye draws
+from a random stream of its own, so that a changed parameter leaves the rest of the eye as it was.
 """
 
 import math
@@ -50,7 +50,7 @@ def grow(seed: int, size_px: int = 512, *, preset: str = "adult", **parameters: 
         parameters: any of `retinasynth.anatomy.physiology.Anatomy`, such as ``cup_to_disc=0.7``.
 
     Returns:
-        An eye without photograph, with all planes (see `retinasynth.anatomy.PLANES`) and its geometry. Where an artery
+        An eye without photograph, with all planes (see `retinasynth.eye.eye.PLANES`) and its geometry. Where an artery
         crosses a vein, both planes have the pixel.
 
     Raises:
