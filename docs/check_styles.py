@@ -24,12 +24,12 @@ from scipy import ndimage
 import retinasynth as rs
 from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.frames import load_frames
-from retinasynth.data.grades import LESIONS
 from retinasynth.data.matching import EyeFiles
 from retinasynth.evaluation.metrics.diversity import appearance
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures, described
 from retinasynth.evaluation.metrics.realism import kernel_distance, real_or_synthetic
 from retinasynth.eye import Eye
+from retinasynth.eye.eye import LESIONS
 from retinasynth.eye.style import Style
 from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import bootstrap_mean

@@ -18,10 +18,9 @@ from scipy import ndimage
 
 from retinasynth.anatomy.landmarks import RAPHE_DD, USUAL_FOVEA
 from retinasynth.errors import InputError
-from retinasynth.eye.eye import UM_PER_DD, Eye
+from retinasynth.eye.eye import LESIONS, UM_PER_DD, Eye
 from retinasynth.images import Mask
 
-LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 MICROANEURYSM_UM = (25.0, 125.0)
 BLOT_UM = (80.0, 1000.0)
 FLAME_UM = (300.0, 900.0)  # length
