@@ -24,13 +24,13 @@ from scipy import ndimage
 import retinasynth as rs
 from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.frames import load_frames
-from retinasynth.data.grades import LESIONS
 from retinasynth.data.matching import EyeFiles
 from retinasynth.evaluation.metrics.diversity import appearance
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures, described
 from retinasynth.evaluation.metrics.kernel_distance import kernel_distance
 from retinasynth.evaluation.metrics.two_sample import real_or_synthetic
 from retinasynth.eye import Eye
+from retinasynth.eye.eye import LESIONS
 from retinasynth.eye.style import Style
 from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import bootstrap_mean

@@ -10,10 +10,10 @@ from scipy import ndimage
 
 from retinasynth.anatomy.edits import SEVERITIES, narrowed, with_cup, with_lesions, with_narrower_vessels
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.lesions import LESIONS
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye
 from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.eye import LESIONS
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.lesions import LESIONS
 from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import InputError, SettingError
 from retinasynth.eye import Eye
+from retinasynth.eye.eye import LESIONS
 from retinasynth.eye.label_map import read_label_map
 from retinasynth.generation import whatif
 from retinasynth.generation.generator import load as load_generator

@@ -18,12 +18,12 @@ from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, t
 from retinasynth.anatomy.drawing import draw_vessels
 from retinasynth.anatomy.filling import grow_trees
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
-from retinasynth.anatomy.lesions import LESIONS, draw_lesions
+from retinasynth.anatomy.lesions import draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy, people_of
 from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.errors import InputError
 from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
-from retinasynth.eye.eye import Eye
+from retinasynth.eye.eye import LESIONS, Eye
 from retinasynth.images import Mask
 
 RECIPE = 4  # raise when the eyes of the same seeds change
@@ -50,7 +50,7 @@ def grow(seed: int, size_px: int = 512, *, people: str | None = None, **paramete
         parameters: any of `retinasynth.anatomy.physiology.Anatomy`, such as ``cup_to_disc=0.7``.
 
     Returns:
-        An eye without photograph, with all planes (see `retinasynth.anatomy.PLANES`) and its geometry. Where an artery
+        An eye without photograph, with all planes (see `retinasynth.eye.eye.PLANES`) and its geometry. Where an artery
         crosses a vein, both planes have the pixel.
 
     Raises:

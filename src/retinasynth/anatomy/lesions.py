@@ -18,10 +18,9 @@ from scipy import ndimage
 
 from retinasynth.anatomy.landmarks import RAPHE_DD, USUAL_FOVEA
 from retinasynth.errors import InputError
-from retinasynth.eye.eye import UM_PER_DD, Eye
+from retinasynth.eye.eye import LESIONS, UM_PER_DD, Eye
 from retinasynth.images import Mask
 
-LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 MICROANEURYSM_UM = (25.0, 125.0)
 BLOT_UM = (80.0, 1000.0)
 FLAME_UM = (300.0, 900.0)  # length
@@ -92,8 +91,8 @@ def draw_lesions(
         InputError: a negative count; no disc, field of view or geometry.
 
     Example:
-        >>> from retinasynth.eye import Geometry
-        >>> rows, columns = np.mgrid[:256, :256]
+            >>> from retinasynth.eye.eye import Geometry
+            >>> rows, columns = np.mgrid[:256, :256]
         >>> planes = {"fov": np.hypot(rows - 128, columns - 128) < 125, "disc": np.hypot(rows - 128, columns - 60) < 16}
         >>> eye = Eye("left", planes, geometry=Geometry(32, "left", "macula", 45))
         >>> lesions = draw_lesions(

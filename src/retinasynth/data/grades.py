@@ -12,10 +12,10 @@ from pathlib import Path
 from retinasynth.data.matching import EyeFiles, Found, plain
 from retinasynth.data.splits import HRF
 from retinasynth.errors import DataError
+from retinasynth.eye.eye import LESIONS
 from retinasynth.images import stem_of
 from retinasynth.tables import read_table
 
-LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 WORST = 4
 REFERABLE = 2  # and above: more than mild
 _IMAGE, _GRADE = ("image", "imagename"), "retinopathygrade"

@@ -11,6 +11,7 @@ from retinasynth.images import Mask, Photograph
 from retinasynth.settings import Centre, Laterality, Plane
 
 PLANES: tuple[str, ...] = get_args(Plane)
+LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")  # of diabetic retinopathy
 LATERALITIES: tuple[str, ...] = get_args(Laterality)
 UM_PER_DD = 1800.0  # a disc diameter (DD), the vertical one, by convention
 CENTRES: tuple[str, ...] = get_args(Centre)

@@ -19,12 +19,12 @@ from scipy import ndimage
 import retinasynth
 from retinasynth.anatomy.edits import Severity, with_cup, with_lesions, with_narrower_vessels
 from retinasynth.anatomy.grow import grow
-from retinasynth.anatomy.lesions import LESIONS
 from retinasynth.checks import checked_seed, real_number
 from retinasynth.data.find import find_eyes, fit_mask, read_eye
 from retinasynth.errors import DataError, InputError, SettingError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.eye import LESIONS
 from retinasynth.eye.frame import frame_of
 from retinasynth.eye.style import StyleChoice
 from retinasynth.generator import Generator

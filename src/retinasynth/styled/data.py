@@ -20,9 +20,10 @@ from retinasynth.data.augmentation import draw_transform
 from retinasynth.data.batches import steps_per_epoch
 from retinasynth.data.find import find_eyes
 from retinasynth.data.frames import FramedEyes, load_frames
-from retinasynth.data.grades import LESIONS, REFERABLE, hides_lesions
+from retinasynth.data.grades import REFERABLE, hides_lesions
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
+from retinasynth.eye.eye import LESIONS
 from retinasynth.eye.frame import faces_left
 from retinasynth.eye.style import NUMBERS, TERMS, Style, fit_field
 from retinasynth.files import cache_folder

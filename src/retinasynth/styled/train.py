@@ -18,8 +18,8 @@ from torch.nn import functional
 from retinasynth import images
 from retinasynth.data.batches import in_batches, steps_per_epoch
 from retinasynth.data.find import find_eyes
-from retinasynth.data.grades import LESIONS
 from retinasynth.errors import SettingError
+from retinasynth.eye.eye import LESIONS
 from retinasynth.eye.style import TEXTURES
 from retinasynth.networks.layers import coordinates, initialise
 from retinasynth.seeds import mixed_seed

@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.grades import LESIONS
 from retinasynth.data.matching import PLANE_FOLDERS, EyeFiles, Found, folders_in, matched, pictures_in, sides_of
+from retinasynth.eye.eye import LESIONS
 
 _NAME = re.compile(r"IDRiD_\d+")
 _PARTS = ("segmentation", "diseasegrading", "localization")

@@ -11,7 +11,7 @@ No sign of copying is no proof of privacy: it means that these two looked, could
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,21 +36,17 @@ from retinasynth.evaluation.metrics.copies import (
 from retinasynth.evaluation.metrics.neighbours import (
     MIN_PEOPLE,
     PLANE_PX,
-    Closest,
-    Comparison,
     Distances,
     closest_to_training,
     compare_sides,
     pixel_distances,
     plane_of,
 )
-from retinasynth.evaluation.metrics.privacy_verdict import _verdict
+from retinasynth.evaluation.metrics.privacy_verdict import Answer, Nearest, Space, verdict
 from retinasynth.images import Photograph
 from retinasynth.intervals import SEED
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
-
-Answer = Literal["copies", "nearer to training", "no sign of copying", "no copies found", "cannot be told"]
 
 CONVENTIONS = {**copies.CONVENTIONS, **neighbours.CONVENTIONS}
 
@@ -122,41 +118,6 @@ class Pictures:
 
 
 # --- What is answered --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """The nearest real photograph of one kind to each generated picture, to show them side by side.
-
-    Attributes:
-        index: ``int (generated,)``.
-        distance: ``float (generated,)``.
-    """
-
-    index: NDArray[np.intp] = field(repr=False)
-    distance: Distances = field(repr=False)
-
-    def to_json(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """A name and a distance for each generated picture."""
-        pairs = zip(self.index, self.distance, strict=True)
-        return [{"name": names[index], "distance": round(float(distance), 4)} for index, distance in pairs]
-
-
-@dataclass(frozen=True)
-class Space:
-    """Generated pictures among real ones in one space.
-
-    Attributes:
-        training: the nearest training photographs.
-        held_out: the nearest held-out ones; None where there are none.
-        comparison: of the two; None where there are too few people.
-        closest: how many are nearer to training than people are to each other; None of too few photographs.
-    """
-
-    training: Nearest
-    held_out: Nearest | None
-    comparison: Comparison | None
-    closest: Closest | None = None
 
 
 @dataclass(frozen=True)
@@ -262,8 +223,8 @@ def examine_privacy(
         name: _space(*both, people, len(training), left_out=asked_for, groups=generated.people, seed=seed)
         for name, both in distances.items()
     }
-    answer, verdict = _verdict(len(generated), _people_of(held_out), spaces, found, alarms, planted)
-    return Privacy(answer, verdict, generated.names, training.names, held_out.names, spaces, found, alarms, planted)
+    answer, sentences = verdict(len(generated), _people_of(held_out), spaces, found, alarms, planted)
+    return Privacy(answer, sentences, generated.names, training.names, held_out.names, spaces, found, alarms, planted)
 
 
 def _refuse(generated: Pictures, training: Pictures, held_out: Pictures) -> None:
@@ -423,17 +384,3 @@ def _nearest(distances: Distances) -> Nearest:
 
 
 # --- In words ----------------------------------------------------------------------------------------------------
-
-
-_FIRST: dict[Answer, str] = {
-    "copies": "The generator copies: {copied} of {generated} generated pictures show the retina of a training "
-    "photograph. Do not publish them, or the model.",
-    "nearer to training": "The generator may remember: in {spaces}, its pictures lie nearer to training photographs "
-    "than chance explains, though none was found to be a copy. Either that, or the held-out photographs are of another "
-    "kind.",
-    "no sign of copying": "No sign of copying was found in {generated} generated pictures, by searches that "
-    "could have seen it.",
-    "no copies found": "None of {generated} generated pictures was found to be a copy. Whether they lie nearer to "
-    "training photographs than to others could not be told.",
-    "cannot be told": "It could not be established whether the generator copies.",
-}

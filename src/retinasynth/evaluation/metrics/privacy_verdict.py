@@ -1,6 +1,11 @@
 """What the examination of privacy found, in sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retinasynth.evaluation.metrics.copies import (
     Copy,
@@ -12,11 +17,60 @@ from retinasynth.evaluation.metrics.neighbours import (
     MIN_PEOPLE,
     Closest,
     Comparison,
+    Distances,
 )
-from retinasynth.evaluation.metrics.privacy import _FIRST, Answer, Space
+
+Answer = Literal["copies", "nearer to training", "no sign of copying", "no copies found", "cannot be told"]
+_FIRST: dict[Answer, str] = {
+    "copies": "The generator copies: {copied} of {generated} generated pictures show the retina of a training "
+    "photograph. Do not publish them, or the model.",
+    "nearer to training": "The generator may remember: in {spaces}, its pictures lie nearer to training photographs "
+    "than chance explains, though none was found to be a copy. Either that, or the held-out photographs are of another "
+    "kind.",
+    "no sign of copying": "No sign of copying was found in {generated} generated pictures, by searches that "
+    "could have seen it.",
+    "no copies found": "None of {generated} generated pictures was found to be a copy. Whether they lie nearer to "
+    "training photographs than to others could not be told.",
+    "cannot be told": "It could not be established whether the generator copies.",
+}
 
 
-def _verdict(
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest real photograph of one kind to each generated picture, to show them side by side.
+
+    Attributes:
+        index: ``int (generated,)``.
+        distance: ``float (generated,)``.
+    """
+
+    index: NDArray[np.intp] = field(repr=False)
+    distance: Distances = field(repr=False)
+
+    def to_json(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """A name and a distance for each generated picture."""
+        pairs = zip(self.index, self.distance, strict=True)
+        return [{"name": names[index], "distance": round(float(distance), 4)} for index, distance in pairs]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Generated pictures among real ones in one space.
+
+    Attributes:
+        training: the nearest training photographs.
+        held_out: the nearest held-out ones; None where there are none.
+        comparison: of the two; None where there are too few people.
+        closest: how many are nearer to training than people are to each other; None of too few photographs.
+    """
+
+    training: Nearest
+    held_out: Nearest | None
+    comparison: Comparison | None
+    closest: Closest | None = None
+
+
+def verdict(
     generated: int,
     held_out_people: int,
     spaces: Mapping[str, Space],
@@ -24,6 +78,16 @@ def _verdict(
     alarms: FalseAlarms,
     planted: Sequence[Planted],
 ) -> tuple[Answer, list[str]]:
+    """The answer, and the sentences that say it, the most important first.
+
+    Args:
+        generated: how many pictures were examined.
+        held_out_people: subjects that were not trained on.
+        spaces: where distances were measured, by name.
+        found: pictures of which a copy was found in the training set.
+        alarms: how often real photographs are taken for copies.
+        planted: copies that were planted, and how many of them were found.
+    """
     copied = len({one.generated for one in found if not one.is_asked_for})
     missed = [f"{one.kind} ({', '.join(one.missed[:3])})" for one in planted if one.missed]
     compared = {name: space.comparison for name, space in spaces.items() if space.comparison}
