@@ -20,8 +20,15 @@ from retinasynth.enhancement.network import enhanced
 from retinasynth.enhancement.use import Enhancer
 from retinasynth.errors import DataError
 from retinasynth.evaluation.classical import Method, chosen_method
-from retinasynth.evaluation.enhancement_report import _crop_path, _places, _report, _write_panels
-from retinasynth.evaluation.enhancement_results import TOLERANCE, TRIALS, EnhancementResult
+from retinasynth.evaluation.enhancement_report import CROP_PX, crop_path, places, report_of, write_panels
+from retinasynth.evaluation.enhancement_results import (
+    CLASSICAL,
+    ENHANCED,
+    TOLERANCE,
+    TRIALS,
+    UNTOUCHED,
+    EnhancementResult,
+)
 from retinasynth.evaluation.metrics.fidelity import at_own_size
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.eye.frame import frame_of
@@ -32,9 +39,8 @@ from retinasynth.resuming import add_line, begun_folder
 from retinasynth.segmentation.predict import found_planes, predict
 from retinasynth.segmentation.use import Segmenter
 
-ENHANCED, CLASSICAL, UNTOUCHED = "enhanced", "classical", "untouched"
 REQUEST = "request.json"
-CROP_PX, MOST_SHOWN, MOST_CHOOSING = 256, 3, 6
+MOST_SHOWN, MOST_CHOOSING = 3, 6
 
 
 def evaluate_enhancer(
@@ -98,9 +104,9 @@ def evaluate_enhancer(
             "noise and blur": "told" if is_told else "not told",
         },
     )
-    _write_panels(out, result)
+    write_panels(out, result)
     write_json(out / "enhancement.json", result.to_json())
-    write_text(out / "report.html", _report(out, result))
+    write_text(out / "report.html", report_of(out, result))
     return result
 
 
@@ -146,7 +152,7 @@ def _judged(
         vessels = read_eye(files.with_planes_alone(["vessels"])).planes["vessels"]
         whole = reduced_to(photograph_of(files), longest_px).shape[:2]
         drawn = resize_mask(vessels, (whole[0], whole[1]))[: clean.shape[0], : clean.shape[1]] & field
-    places = _places(clean, field, there) if crops else {}
+    shown = places(clean, field, there) if crops else {}
     trials: dict[str, dict[str, dict[str, float | None]]] = {}
     for name, trial in TRIALS.items():
         random = np.random.default_rng(zlib.crc32(f"{files.name} {name}".encode()))
@@ -161,9 +167,9 @@ def _judged(
             method: _figures(picture, clean, field, _vessels(judge, picture, field), there, drawn)
             for method, picture in restored.items()
         }
-        for place, (rows, columns) in places.items():
+        for place, (rows, columns) in shown.items():
             for method, picture in (restored | {"clean": clean}).items():
-                write_photograph(_crop_path(crops or Path(), files.name, place, name, method), picture[rows, columns])
+                write_photograph(crop_path(crops or Path(), files.name, place, name, method), picture[rows, columns])
     return {
         "name": files.name,
         "subject": files.subject,

@@ -7,16 +7,24 @@ import numpy as np
 from scipy import ndimage
 
 from retinasynth.enhancement.use import WARNING
-from retinasynth.evaluation.enhancement import CLASSICAL, CROP_PX, ENHANCED, UNTOUCHED
-from retinasynth.evaluation.enhancement_results import CONVENTIONS, TRIALS, EnhancementResult
+from retinasynth.evaluation.enhancement_results import (
+    CLASSICAL,
+    CONVENTIONS,
+    ENHANCED,
+    TRIALS,
+    UNTOUCHED,
+    EnhancementResult,
+)
 from retinasynth.images import Mask, Photograph, draw_panels, encoded, read_photograph, write_photograph
 from retinasynth.report.page import draw_pairs, drawing, page, panel, svg
 from retinasynth.report.sections import Gallery, Part, Shown
 from retinasynth.segmentation.predict import found_planes, predict
 from retinasynth.segmentation.use import Segmenter
 
+CROP_PX = 256
 
-def _places(clean: Photograph, field: Mask, vessels: Mask) -> dict[str, tuple[slice, slice]]:
+
+def places(clean: Photograph, field: Mask, vessels: Mask) -> dict[str, tuple[slice, slice]]:
     """Where to look: around the disc, where one is found, and elsewhere, where most vessels are."""
     finder = Segmenter.load("disc-cup")
     disc = found_planes(finder.model, predict(finder.model, clean)).get("disc")
@@ -39,7 +47,8 @@ def _window(size: tuple[int, ...], row: int, column: int) -> tuple[slice, slice]
     return slice(top, top + CROP_PX), slice(left, left + CROP_PX)
 
 
-def _crop_path(folder: Path, name: str, place: str, trial: str, method: str) -> Path:
+def crop_path(folder: Path, name: str, place: str, trial: str, method: str) -> Path:
+    """Where the close-up of a place in a photograph is kept."""
     return folder / name / f"{place}-{trial}-{method}.png"
 
 
@@ -50,7 +59,7 @@ def _crops(out: Path, result: EnhancementResult) -> dict[tuple[str, str], dict[s
         for place in ("disc", "vessels"):
             paths = {
                 trial: {
-                    method: _crop_path(out / "crops", one["name"], place, trial, method)
+                    method: crop_path(out / "crops", one["name"], place, trial, method)
                     for method in (UNTOUCHED, CLASSICAL, ENHANCED, "clean")
                 }
                 for trial in TRIALS
@@ -63,7 +72,8 @@ def _crops(out: Path, result: EnhancementResult) -> dict[tuple[str, str], dict[s
     return crops
 
 
-def _write_panels(out: Path, result: EnhancementResult) -> None:
+def write_panels(out: Path, result: EnhancementResult) -> None:
+    """Write a panel of each place that is shown: degraded, by each method, and clean."""
     lines = {one["name"]: one["trials"] for one in result.pictures}
     for (name, place), by_trial in _crops(out, result).items():
         captions = [
@@ -77,7 +87,7 @@ def _write_panels(out: Path, result: EnhancementResult) -> None:
         write_photograph(out / "panels" / f"{name}-{place}.png", sheet)
 
 
-def _report(out: Path, result: EnhancementResult) -> str:
+def report_of(out: Path, result: EnhancementResult) -> str:
     """The page of an evaluation."""
     crops = _crops(out, result)
     parts = [

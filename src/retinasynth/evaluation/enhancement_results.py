@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from retinasynth.enhancement.degradation import Degradation
-from retinasynth.evaluation.enhancement import CLASSICAL, ENHANCED, UNTOUCHED
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.report.sections import Column, Row, Table
 
@@ -26,6 +25,7 @@ class Trial(NamedTuple):
     words: str
 
 
+ENHANCED, CLASSICAL, UNTOUCHED = "enhanced", "classical", "untouched"
 TRIALS = {
     "denoise": Trial(
         "Denoising",

@@ -1,5 +1,7 @@
 """How far apart two sets lie in features: kernel and Frechet distance."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
@@ -7,7 +9,6 @@ from scipy import linalg
 from retinasynth.checks import checked_seed
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation.metrics.features import checked_features
-from retinasynth.evaluation.metrics.realism import Rows
 from retinasynth.evaluation.metrics.subject_bootstrap import (
     RESAMPLES,
     Counts,
@@ -18,6 +19,7 @@ from retinasynth.evaluation.metrics.subject_bootstrap import (
 )
 from retinasynth.intervals import SEED, Estimate
 
+Rows = NDArray[np.floating[Any]]
 FEWEST_FOR_FRECHET = 2_048
 
 

@@ -7,17 +7,12 @@ another, and a generated photograph repeats the real one whose mask it was made 
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from retinasynth.evaluation.metrics.kernel_distance import halves_distance, kernel_distance
+from retinasynth.evaluation.metrics.kernel_distance import Rows, halves_distance, kernel_distance
 from retinasynth.evaluation.metrics.subject_bootstrap import (
     Groups,
 )
-from retinasynth.evaluation.metrics.two_sample import FOLDS, REPEATS, Classified, real_or_synthetic
+from retinasynth.evaluation.metrics.two_sample import FEWEST_PICTURES, FOLDS, REPEATS, Classified, real_or_synthetic
 from retinasynth.intervals import SEED, Estimate
-
-FEWEST_PICTURES = 8  # of either kind, for a classifier to learn from
 
 CONVENTIONS = {
     "kernel distance": "squared maximum mean discrepancy with the kernel (x.y / d + 1)^3 (KID; Binkowski et al., ICLR "
@@ -31,8 +26,6 @@ CONVENTIONS = {
     f"(two-sample test of Lopez-Paz and Oquab, ICLR 2017; logistic regression, {FOLDS} folds drawn {REPEATS} times): "
     "0.5 where it cannot tell generated from real, 1 where it recognises every picture",
 }
-
-Rows = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from retinasynth.errors import DataError
 from retinasynth.evaluation.metrics.features import checked_features
-from retinasynth.evaluation.metrics.realism import FEWEST_PICTURES, Rows
+from retinasynth.evaluation.metrics.kernel_distance import Rows
 from retinasynth.evaluation.metrics.subject_bootstrap import (
     RESAMPLES,
     Groups,
@@ -22,6 +22,7 @@ from retinasynth.evaluation.metrics.subject_bootstrap import (
 )
 from retinasynth.intervals import SEED, Estimate
 
+FEWEST_PICTURES = 8  # of either kind, for a classifier to learn from
 FOLDS = 5
 REPEATS = 4  # of the folds, drawn anew, so that a figure does not hang on one division of few pictures
 REGULARISATION = 0.01  # of the logistic regression (scikit-learn's C): strong, since features outnumber pictures
