@@ -251,7 +251,7 @@ def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch):
 
 
 def test_impossible_numbers_are_refused(tmp_path):
-    with pytest.raises(SettingError, match="--features is 'nothing'"):
+    with pytest.raises(SettingError, match="`features` is 'nothing'"):
         detection(tmp_path, tmp_path / "out", features="nothing")
     with pytest.raises(SettingError, match="synthetic is 2"):
         detection(tmp_path, tmp_path / "out", synthetic=2)

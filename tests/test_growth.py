@@ -111,7 +111,7 @@ def test_one_parameter_changes_one_thing():
         ({"size_px": 0}, "size_px is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"cup_to_disk": 0.5}, "did you mean 'cup_to_disc'"),
-        ({"preset": "chidl"}, "did you mean 'child'"),
+        ({"people": "chidl"}, "did you mean 'child'"),
         ({"laterality": "both"}, "laterality is 'both'"),
         ({"arteriolar_narrowing": 0.2, "artery_to_vein_ratio": 0.6}, "stand together"),
         ({"microaneurysms": 2.5}, "microaneurysms is 2.5"),

@@ -97,7 +97,7 @@ def test_leaks_are_refused_with_what_to_do_or_mark_the_report(tmp_path, train, p
     with pytest.raises(DataError) as refused:
         refuse_leaks(train, test, quiet=True)
     assert "1 of 2 test eyes stand in training too: b (train) = y (test), mirrored" in str(refused.value)
-    for what in ("data inspect", "subjects.csv", "--allow-leaks"):
+    for what in ("data inspect", "subjects.csv", "`allow_leaks`"):
         assert what in refused.value.do
     sentence = refuse_leaks(train, test, allow=True, quiet=True)
     assert sentence.startswith("NOT A TEST OF UNSEEN EYES: 1 of 2 test eyes")

@@ -595,7 +595,7 @@ def test_a_port_that_is_taken_is_said():
     from retinasynth.errors import OutputError
     from retinasynth.studio.server import listen
 
-    with listen("127.0.0.1", 0) as taken, pytest.raises(OutputError, match="Choose another --port"):
+    with listen("127.0.0.1", 0) as taken, pytest.raises(OutputError, match="Choose another `port`"):
         listen("127.0.0.1", taken.getsockname()[1])
 
 

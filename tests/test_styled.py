@@ -152,6 +152,17 @@ def test_what_has_learnt_from_vessels_alone_is_told_no_disc(phantoms, settings, 
     model.generate(Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")}))
 
 
+def test_completing_can_be_switched_off_on_the_command_line(styled_run, eye, tmp_path, monkeypatch):
+    write_mask(tmp_path / "a.png", eye.planes["vessels"])
+    monkeypatch.setattr(discs, "find_disc", lambda _: pytest.fail("a disc was looked for"))
+    for number, path in enumerate((tmp_path / "a.png", tmp_path)):
+        out = tmp_path / ("made.png" if number == 0 else "made")
+        command = ["generate", "--model", styled_run, "--masks", path, "--out", out, "--no-complete"]
+        monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, command)])
+        cli.main()
+        assert out.exists()
+
+
 @pytest.mark.parametrize("laterality", ["left", "right"])
 def test_the_disc_of_a_bare_mask_lies_where_its_vessels_meet(laterality):
     grown = grow(3, 512, laterality=laterality)

@@ -114,6 +114,12 @@ def generate(
             help="Of the style: brightness, pigmentation, evenness, sharpness or contrast, -3 to 3. Repeatable.",
         ),
     ] = None,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete/--no-complete", help="Look for the disc of a mask without one; else its edge is left to chance."
+        ),
+    ] = True,
     seed: Seed = 0,
     old_people: OldPreset = None,
     old_anatomy: OldSet = None,
@@ -167,10 +173,14 @@ def generate(
     elif masks is not None:
         chosen, turned = parse_size(size), parse_knobs(knobs or [])
         if masks.is_file() and out.suffix:
-            bulk.generate_picture(synthesizer, masks, out, seed=seed, size=chosen, style=style, knobs=turned)
+            bulk.generate_picture(
+                synthesizer, masks, out, seed=seed, size=chosen, style=style, knobs=turned, complete=complete
+            )
         else:
             eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes)
-            bulk.generate_set(synthesizer, eyes, out, seed=seed, size=chosen, style=style, knobs=turned)
+            bulk.generate_set(
+                synthesizer, eyes, out, seed=seed, size=chosen, style=style, knobs=turned, complete=complete
+            )
         screen.print(f"Done: {out}", soft_wrap=True)
 
 

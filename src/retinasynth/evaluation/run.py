@@ -240,9 +240,9 @@ class _Measured:
         if self.expected is None:
             return Figures(vessels=self.vessels(answer))
         if not self.field_of_view.any():
-            return Figures(*source_protocol(answer, self.expected))
-        inside = strict(answer, self.expected, self.field_of_view)
-        return Figures(*source_protocol(answer, self.expected), *inside, self.vessels(answer))
+            return Figures(**source_protocol(answer, self.expected)._asdict())
+        whole, inside = source_protocol(answer, self.expected), strict(answer, self.expected, self.field_of_view)
+        return Figures(**whole._asdict(), fov_ssim=inside.ssim, fov_psnr=inside.psnr, vessels=self.vessels(answer))
 
     def baselines(self, example: Example, reference: Reference | None, mean: Photograph | None) -> dict[str, Figures]:
         answers: dict[str, Figures] = {}

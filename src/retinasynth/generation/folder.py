@@ -73,6 +73,7 @@ def generate_picture(
     size: Size,
     style: StyleChoice | None = None,
     knobs: Mapping[str, float] = NO_KNOBS,
+    complete: bool = True,
 ) -> None:
     """Generate one photograph into the file `out` (PNG).
 
@@ -83,7 +84,7 @@ def generate_picture(
         raise OutputError(f"`out` {out} is not a PNG file", expected="NAME.png, or a folder")
     if out.exists():
         raise OutputError(f"{out} exists already", do="Choose another `out`, or remove it first")
-    photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs)
+    photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs, complete=complete)
     images.write_photograph(out, photograph, model.provenance(seed, style, knobs))
 
 
@@ -96,6 +97,7 @@ def generate_set(
     size: Size,
     style: StyleChoice | None = None,
     knobs: Mapping[str, float] = NO_KNOBS,
+    complete: bool = True,
 ) -> None:
     """Generate a synthetic set: ``images/``, masks of the same size in ``vessels/`` and so on, and ``manifest.jsonl``.
 
@@ -110,6 +112,7 @@ def generate_set(
         size: of the photographs; see `Generator.generate`.
         style: likewise.
         knobs: likewise.
+        complete: likewise.
 
     Raises:
         ImageError: a mask cannot be used.
@@ -126,7 +129,7 @@ def generate_set(
             written = {"image": out / "images" / f"{eye.name}.png"}
             images.write_photograph(
                 written["image"],
-                model.generate(eye, seed=own_seed, size=size, style=style, knobs=knobs),
+                model.generate(eye, seed=own_seed, size=size, style=style, knobs=knobs, complete=complete),
                 model.provenance(own_seed, style, knobs),
             )
             for plane in eye.planes:

@@ -4,9 +4,10 @@
     retinasynth train --data EYES --out RUN --set epochs=10
     retinasynth train --resume RUN                               # nothing else to repeat
 
-Read `retinasynth.training.adversary.adversarial_step` first: it is the paragraph of the source that says how the two
-networks learn. `retinasynth.training.loop` calls it once a step. A run folder holds ``config.yaml``, ``metrics.jsonl``,
-``samples/``, ``checkpoint/`` and ``model/``.
+Read `retinasynth.training.adversary.adversarial_step` first: it is how the two networks learn in the published system
+(docs/source.md). `train` hands over to `retinasynth.training.run.Training.start`, this to
+`retinasynth.training.loop.learn`, which calls `Generating.step` once a step. A run folder holds ``config.yaml``,
+``metrics.jsonl``, ``samples/``, ``checkpoint/`` and ``model/``.
 """
 
 import math

@@ -14,7 +14,7 @@ def feature_difference(generated: Sequence[Sequence[Tensor]], real: Sequence[Seq
     matching: Wang et al., CVPR 2018, equation 4).
 
     Args:
-        generated: what each discriminator sees (`discriminators.MultiScaleDiscriminator`), its logits last.
+        generated: what each discriminator sees, its logits last (`retinasynth.styled.discriminator`).
         real: the same of the real photograph; taken as given.
     """
     steps = [
