@@ -14,7 +14,7 @@ demo: $(VENV)/.ready  ## the whole way on embedded data: train, generate, evalua
 	$(BIN)/retinasynth demo --out demo
 
 test: $(VENV)/.ready check  ## linters, types and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(VENV)/.ready  ## linters and types alone
 	$(BIN)/ruff check .

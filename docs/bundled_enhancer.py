@@ -12,12 +12,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from retinasynth.config import EnhancerSettings
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.datasets.selection import write_selection
-from retinasynth.models.enhancer_saving import load_enhancer, save_enhancer
-from retinasynth.models.weights import HERE
-from retinasynth.training import enhancement
+from retinasynth.data.find import find_eyes
+from retinasynth.data.selection import write_selection
+from retinasynth.enhancement import train as enhancement
+from retinasynth.enhancement.model import load_enhancer, save_enhancer
+from retinasynth.enhancement.settings import EnhancerSettings
+from retinasynth.training.bundled import HERE
 
 LICENCE = (
     "CHASE_DB1 (Kingston University, CC BY 4.0); High-Resolution Fundus (Erlangen and Brno, CC BY 4.0); "

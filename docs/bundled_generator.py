@@ -14,12 +14,13 @@ Then the model is copied into the package, in half precision. About three hours 
 import sys
 from pathlib import Path
 
-from retinasynth.applications.labelling import label_sets
-from retinasynth.applications.segmentation import USUAL, Segmenter
-from retinasynth.config import Settings
-from retinasynth.models.saving import release
-from retinasynth.models.weights import HERE
-from retinasynth.training import checkpoints, trainer
+from retinasynth.generation.train import settings_of_preset
+from retinasynth.pix2pix import train as trainer
+from retinasynth.segmentation.labelling import label_sets
+from retinasynth.segmentation.use import USUAL, Segmenter
+from retinasynth.styled.model import release
+from retinasynth.training import checkpoint as checkpoints
+from retinasynth.training.bundled import HERE
 
 LICENCE = (
     "CHASE_DB1 (Kingston University, CC BY 4.0); High-Resolution Fundus (Erlangen and Brno, CC BY 4.0); "
@@ -32,7 +33,7 @@ def trained(data: Path, run: Path, *overrides: str) -> Path:
     """The finished run, trained or resumed where it is not."""
     if (run / checkpoints.FILE).is_file():
         return trainer.resume(run)
-    settings = Settings.from_preset("fundus-512").with_overrides([f"licence={LICENCE}", *overrides])
+    settings = settings_of_preset("fundus-512").with_overrides([f"licence={LICENCE}", *overrides])
     return trainer.train(data, run, settings)
 
 

@@ -17,16 +17,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from retinasynth import models
-from retinasynth.applications.labelling import label_sets
-from retinasynth.applications.segmentation import Segmenter
-from retinasynth.config import SegmenterSettings
-from retinasynth.training import segmentation
+from retinasynth.segmentation import train as segmentation
+from retinasynth.segmentation.labelling import label_sets
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.segmentation.use import Segmenter
+from retinasynth.training.bundled import HERE as WEIGHTS
 
 CHASEDB1 = "CHASE_DB1 (Kingston University, CC BY 4.0)"
 HRF = "High-Resolution Fundus (Erlangen and Brno, CC BY 4.0)"
 IDRID = "IDRiD (CC BY 4.0)"
-WEIGHTS = Path(models.__file__).parent.parent / "weights"
 
 
 def trained(run: Path, preset: str, data: list[Path], licence: str, *overrides: str) -> Path:

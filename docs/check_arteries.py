@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.anatomy.arteries import tell_arteries
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.rendering import render_photograph
-from retinasynth.datasets.layouts import find_eyes, read_eye
-from retinasynth.evaluation.intervals import bootstrap_mean
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import render_photograph
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.eye.arteries_veins import tell_arteries
 from retinasynth.images import Mask
+from retinasynth.intervals import bootstrap_mean
 
 GROWN, SIZE_PX = 40, 768
 EYES = 120  # of the labelled set, evenly

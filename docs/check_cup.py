@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.anatomy.agreement import area_under_curve
-from retinasynth.anatomy.biomarkers import measure_eye
-from retinasynth.applications.segmentation import Segmenter, segment
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.data.find import find_eyes
+from retinasynth.eye.agreement import area_under_curve
+from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.segmentation.use import Segmenter, segment
 
 RESAMPLES = 10_000
 

@@ -6,8 +6,8 @@ DATA is a data set with a plane `fov` (docs/data.md). Prints the mean and the lo
 import sys
 from pathlib import Path
 
-from retinasynth.anatomy.field_of_view import find_field_of_view
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.eye.field_of_view import find_field_of_view
 
 overlaps = {}
 for files in find_eyes(Path(sys.argv[1])).eyes:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 import retinasynth as rs
-from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
+from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 
 PICTURES = 20
 SET = 60

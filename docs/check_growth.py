@@ -22,10 +22,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from retinasynth import images
-from retinasynth.anatomy import Eye, Geometry
-from retinasynth.anatomy.biomarkers import measure_eye
-from retinasynth.anatomy.growth import grow
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.grow import grow
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.eye import Eye, Geometry
+from retinasynth.eye.biomarkers import measure_eye
 
 DISCS = Path(__file__).with_name("chasedb1_discs.csv")
 MEASURES = (
@@ -62,7 +62,7 @@ def real_eyes(data: Path) -> dict[str, Eye]:
 
 def grown_eye(seed: int) -> Eye:
     """A child's eye as CHASE_DB1's camera would show it, with what was marked of the real ones alone."""
-    eye = grow(seed, SIZE_PX, preset="child", centred_on="disc", angle_deg=30)
+    eye = grow(seed, SIZE_PX, people="child", centred_on="disc", angle_deg=30)
     return Eye(eye.name, {name: eye.planes[name] for name in ("vessels", "fov", "disc")}, geometry=eye.geometry)
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from retinasynth.datasets.augmentation import rotate
-from retinasynth.datasets.inspection import MIN_FIT, fit_of, inspect_data
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.data.augmentation import rotate
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.inspect import MIN_FIT, fit_of, inspect_data
 from retinasynth.images import Photograph, read_photograph
 
 Alter = Callable[[Photograph, np.random.Generator], Photograph]

@@ -1,6 +1,6 @@
 """Whether grown eyes are as asked for: `python docs/check_obedience.py [--eyes 60] [--size 1024]`.
 
-Grows eyes of several presets and views with drawn parameters, measures each with `retinasynth.anatomy.biomarkers`, and
+Grows eyes of several presets and views with drawn parameters, measures each with `retinasynth.eye.biomarkers`, and
 prints by how much what is measured differs from what was asked for; then the time that growing takes on one core.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from retinasynth.anatomy.biomarkers import Biomarkers, measure_eye
-from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.physiology import PRESETS
+from retinasynth.eye.biomarkers import Biomarkers, measure_eye
 
 MEASURED_AS = {
     "cup_to_disc": "cup_to_disc_vertical",

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from retinasynth.anatomy.agreement import agreement
-from retinasynth.applications.segmentation import Segmenter
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.evaluation.intervals import bootstrap_mean
+from retinasynth.data.find import find_eyes
+from retinasynth.eye.agreement import agreement
 from retinasynth.images import Mask, read_photograph
-from retinasynth.models.prediction import found_planes, predict
+from retinasynth.intervals import bootstrap_mean
+from retinasynth.segmentation.predict import found_planes, predict
+from retinasynth.segmentation.use import Segmenter
 
 DRAWN = Path(__file__).with_name("hand_drawn_vessels.json")
 _FINER = 8  # lines are drawn so many times larger, since Pillow's widths are whole pixels

@@ -46,7 +46,7 @@ def grown() -> Iterator[tuple[str, str]]:
     """Eyes of all presets, and one photograph by rule."""
     for seed in range(EYES):
         preset = PRESETS[seed % len(PRESETS)]
-        yield f"grown {preset} {seed}", of_eye(rs.grow(seed, 512, preset=preset))
+        yield f"grown {preset} {seed}", of_eye(rs.grow(seed, 512, people=preset))
     yield "drawn by rule", digest(rs.phantom_photograph(rs.grow(0, 256), 0))
 
 

@@ -22,17 +22,19 @@ import numpy as np
 from scipy import ndimage
 
 import retinasynth as rs
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.style import Style
-from retinasynth.datasets.frames import load_frames
-from retinasynth.datasets.grades import LESIONS
-from retinasynth.datasets.layouts import EyeFiles, find_eyes, photograph_of
-from retinasynth.datasets.styled import load_styled
-from retinasynth.evaluation.diversity import appearance
-from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, described
-from retinasynth.evaluation.intervals import bootstrap_mean
-from retinasynth.evaluation.realism import kernel_distance, real_or_synthetic
+from retinasynth.data.find import find_eyes, photograph_of
+from retinasynth.data.frames import load_frames
+from retinasynth.data.matching import EyeFiles
+from retinasynth.evaluation.metrics.diversity import appearance
+from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures, described
+from retinasynth.evaluation.metrics.kernel_distance import kernel_distance
+from retinasynth.evaluation.metrics.two_sample import real_or_synthetic
+from retinasynth.eye import Eye
+from retinasynth.eye.eye import LESIONS
+from retinasynth.eye.style import Style
 from retinasynth.images import Mask, Photograph
+from retinasynth.intervals import bootstrap_mean
+from retinasynth.styled.data import load_styled
 
 MODEL = "fundus-512"
 THIRDS = ("dark", "middle", "light")

@@ -11,12 +11,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from retinasynth.anatomy import Eye
-from retinasynth.applications.whatif import GOAL, Edit, grown_eye, photographed_eye, what_if
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import InputError
+from retinasynth.eye import Eye
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.whatif import GOAL, Edit, grown_eye, photographed_eye, what_if
 from retinasynth.progress import progress
-from retinasynth.synthesis.synthesizer import Synthesizer
 
 EDITS = {
     "cup-to-disc ratio 0.85": (Edit(cup=0.85), "adult"),
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--eyes", type=int, default=12)
     parser.add_argument("--photos", type=Path)
     arguments = parser.parse_args()
-    model = Synthesizer.load("fundus-512")
+    model = load_generator("fundus-512")
     photographs = [files.photograph for files in find_eyes(arguments.photos).eyes] if arguments.photos else []
 
     def eye(number: int, preset: str) -> Eye:

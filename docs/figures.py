@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import retinasynth as rs
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.evaluation.report import LOSSES, read_training_log
 from retinasynth.images import draw_panels, write_photograph
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import retinasynth as rs
 from retinasynth import images
-from retinasynth.anatomy.label_map import overlay
+from retinasynth.eye.label_map import overlay
 
 EYES = (
     (7, {}),

@@ -7,10 +7,14 @@ from typing import Any
 import typer
 
 from retinasynth import cli
-from retinasynth.anatomy.biomarkers import COLUMNS
 from retinasynth.anatomy.physiology import PRESETS as PEOPLE
 from retinasynth.anatomy.physiology import described
-from retinasynth.config import EnhancerSettings, SegmenterSettings, Settings, descriptions, flat
+from retinasynth.enhancement.settings import EnhancerSettings
+from retinasynth.eye.biomarkers import COLUMNS
+from retinasynth.pix2pix.settings import Settings as Pix2PixSettings
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.settings import descriptions, flat
+from retinasynth.styled.settings import Settings as StyledSettings
 
 HERE = Path(__file__).parent
 
@@ -31,9 +35,9 @@ Written by `make docs`. Change one with `--set NAME=VALUE`; where one section on
 
 PARAMETERS_HEAD = """# Parameters of a grown eye, and what is measured
 
-Written by `make docs`. What these mean together: [anatomy.md](anatomy.md). Give one with `grow --set NAME=VALUE` or
-`rs.grow(seed, NAME=VALUE)`; the others are drawn: mean ± standard deviation of the preset, cut off where the range
-ends.
+Written by `make docs`. What these mean together: [anatomy.md](anatomy.md). Give one with `grow --anatomy NAME=VALUE` or
+`rs.grow(seed, NAME=VALUE)`; the others are drawn: mean ± standard deviation of these people, cut off where the
+range ends.
 """
 
 MEASURES_HEAD = """
@@ -56,13 +60,18 @@ def commands() -> Iterator[tuple[str, Any]]:
     return below("retinasynth", typer.main.get_command(cli.app))
 
 
+def shown(command: Any) -> list[Any]:
+    """The arguments and options of a command that its help lists: not the old spellings."""
+    return [option for option in command.params if not getattr(option, "hidden", False)]
+
+
 def commands_page() -> str:
     """The text of commands.md."""
     parts = [COMMANDS_HEAD]
     for name, command in sorted(commands()):
         parts.append(f"## `{name}`\n\n{command.help.strip()}\n")
         rows = ["| option | meaning |", "|---|---|"]
-        for option in command.params:
+        for option in shown(command):
             words = " ".join([*option.opts, "" if getattr(option, "is_flag", False) else str(option.metavar or "")])
             spelling = option.metavar if option.param_type_name == "argument" else words
             default = f" Default: `{option.default}`." if option.default not in (None, False, ...) else ""
@@ -76,7 +85,8 @@ def settings_page() -> str:
     """The text of settings.md."""
     parts = [SETTINGS_HEAD]
     for title, kind in (
-        ("Photographs from masks: `train`", Settings),
+        ("Photographs from masks: `train`", Pix2PixSettings),
+        ("Photographs from label maps, in a style: `train`", StyledSettings),
         ("Segmenters: `segment train`", SegmenterSettings),
         ("Enhancers: `enhance train`", EnhancerSettings),
     ):

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from retinasynth.anatomy.growth import grow
-from retinasynth.datasets.degradation import Degradation, degraded
+from retinasynth.anatomy.grow import grow
+from retinasynth.enhancement.degradation import Degradation, degraded
+from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import write_photograph
-from retinasynth.synthesis.synthesizer import Synthesizer
 
 IMAGES = Path(__file__).parent / "images"
 WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
@@ -97,7 +97,7 @@ def tabs(page: Page) -> None:
     page.wait_for_selector("#series-measures td")
     photograph(page, "series", whole=True)
     page.get_by_role("tab", name="Enhance").click()
-    sharp = Synthesizer.load("fundus-512").generate(grow(7, 512, centred_on="disc"), seed=3)
+    sharp = load_generator("fundus-512").generate(grow(7, 512, centred_on="disc"), seed=3)
     spoilt = degraded(sharp, Degradation(blur_px=1.0, noise=0.04), np.random.default_rng(0))
     with tempfile.TemporaryDirectory() as folder:
         write_photograph(Path(folder) / "noisy.png", spoilt)

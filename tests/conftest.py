@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from retinasynth.config import Settings
+from retinasynth.pix2pix.settings import Settings
+from retinasynth.styled.settings import Settings as StyledSettings
 
 collect_ignore = ["torture"]  # `make torture`
 
@@ -40,7 +41,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of four training eyes and two test eyes."""
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
 
     folder = tmp_path_factory.mktemp("phantoms") / "set"
     write_phantom_set(folder, train=4, test=2, size_px=64)
@@ -55,24 +56,26 @@ def tiny() -> Settings:
 @pytest.fixture(scope="session")
 def trained(phantoms: Path, tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 12 steps on `phantoms`. Not to be changed."""
-    from retinasynth.training.trainer import train
+    from retinasynth.pix2pix.train import train
 
     return train(phantoms, tmp_path_factory.mktemp("runs") / "undisturbed", tiny)
 
 
 @pytest.fixture(scope="session")
-def styled_settings() -> Settings:
+def styled_settings() -> StyledSettings:
     """Those of a tiny generator that follows a style."""
     own = ("size_px=", "mask_channels=", "flip=", "rotation_deg=", "generator.dropout=", "epochs=")
     tiny = [setting for setting in TINY if not setting.startswith(own)]
     small = ["size_px=64", "data.planes=vessels,disc,cup", "discriminator.crop_px=32", "epochs=4", "expected_share=0.5"]
-    return Settings.from_preset("fundus-512").with_overrides([*tiny, *small, "cup_variation=0", "lesion_lending=0"])
+    return StyledSettings.from_preset("fundus-512").with_overrides(
+        [*tiny, *small, "cup_variation=0", "lesion_lending=0"]
+    )
 
 
 @pytest.fixture(scope="session")
-def styled_run(phantoms: Path, styled_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def styled_run(phantoms: Path, styled_settings: StyledSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 16 steps on `phantoms`, of a generator that follows a style. Not to be changed."""
-    from retinasynth.training.trainer import train
+    from retinasynth.styled.train import train
 
     return train(phantoms, tmp_path_factory.mktemp("runs") / "styled", styled_settings)
 
@@ -82,9 +85,9 @@ def enhancer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model folder of a tiny enhancer that has learnt nothing, and changes every photograph."""
     import torch
 
-    from retinasynth.config import EnhancerSettings
-    from retinasynth.models.enhancer_saving import EnhancerConfig, EnhancerModel, save_enhancer
-    from retinasynth.models.enhancers import EnhancementNetwork
+    from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, save_enhancer
+    from retinasynth.enhancement.network import EnhancementNetwork
+    from retinasynth.enhancement.settings import EnhancerSettings
 
     settings = EnhancerSettings.from_preset("enhance").with_overrides(["filters=8", "blocks=1"])
     torch.manual_seed(0)

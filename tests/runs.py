@@ -10,29 +10,30 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from retinasynth.config.sections import RunSettings
-from retinasynth.training import checkpoints
+from retinasynth.settings import RunSettings
+from retinasynth.training import checkpoint as checkpoints
 
 
-def killed_run(trainer: str, data: Path | list[Path], out: Path, settings: RunSettings, at_step: int) -> None:
+def killed_run(product: str, data: Path | list[Path], out: Path, settings: RunSettings, at_step: int) -> None:
     """Train in a process of its own, killed at a step.
 
     Args:
-        trainer: name of the module, with `train` and `train_step`.
+        product: whose module `train` has `train` and the step.
         data, out, settings: what its `train` is given.
         at_step: from 1.
     """
     process = multiprocessing.get_context("spawn").Process(
-        target=_train_until, args=(trainer, data, out, settings, at_step)
+        target=_train_until, args=(product, data, out, settings, at_step)
     )
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
 
 
-def _train_until(trainer: str, data: Path | list[Path], out: Path, settings: RunSettings, at_step: int) -> None:
-    module = importlib.import_module(f"retinasynth.training.{trainer}")
-    real_step, steps = module.train_step, []
+def _train_until(product: str, data: Path | list[Path], out: Path, settings: RunSettings, at_step: int) -> None:
+    module = importlib.import_module(f"retinasynth.{product}.train")
+    name = "train_step" if hasattr(module, "train_step") else "adversarial_step"
+    real_step, steps = getattr(module, name), []
 
     def step(*arguments: object) -> object:
         steps.append(1)
@@ -40,7 +41,7 @@ def _train_until(trainer: str, data: Path | list[Path], out: Path, settings: Run
             os.kill(os.getpid(), signal.SIGKILL)
         return real_step(*arguments)
 
-    module.train_step = step  # type: ignore[attr-defined]
+    setattr(module, name, step)
     module.train(data, out, settings)
 
 

@@ -21,14 +21,16 @@ import retinasynth as rs
 from conftest import TINY
 from pictures import put_chasedb1
 from retinasynth import cli
-from retinasynth.anatomy.phantom import write_phantom_set
-from retinasynth.config import Settings
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.datasets.selection import write_selection
+from retinasynth.anatomy.render.phantom import write_phantom_set
+from retinasynth.data.find import find_eyes
+from retinasynth.data.selection import write_selection
 from retinasynth.errors import DataError, InputError, InterruptedRunError, OutputError, SettingError
-from retinasynth.evaluation.intervals import bootstrap_difference
-from retinasynth.experiments.ablation_results import Ablation
-from retinasynth.experiments.comparison import (
+from retinasynth.generation.train import settings_of_preset
+from retinasynth.intervals import bootstrap_difference
+from retinasynth.pix2pix import train as trainer
+from retinasynth.pix2pix.settings import Settings
+from retinasynth.studies.ablation_results import Ablation
+from retinasynth.studies.comparison import (
     Difference,
     Measured,
     agreement,
@@ -40,10 +42,9 @@ from retinasynth.experiments.comparison import (
     tendency,
     verdict,
 )
-from retinasynth.experiments.runs import pictures_seen, with_budget
-from retinasynth.experiments.space import read_space, searched
-from retinasynth.experiments.table import SOURCE, Row, Table
-from retinasynth.training import trainer
+from retinasynth.studies.runs import pictures_seen, with_budget
+from retinasynth.studies.space import read_space, searched
+from retinasynth.studies.table import SOURCE, Row, Table
 from runs import log_of
 
 SETTINGS = [*TINY, "epochs=2"]
@@ -265,7 +266,7 @@ def test_a_budget_is_equal_in_pictures_seen(batch, epochs, pictures):
 def test_the_source_table_varies_what_the_source_says_it_varied():
     made = SOURCE.settings()
     assert next(iter(made)) == "baseline"
-    assert made["baseline"] == Settings.from_preset("source")
+    assert made["baseline"] == settings_of_preset("source")
     assert made["no-discriminator-norm"].discriminator.norm == "none"
     assert made["no-dropout"].generator.dropout == 0
     rates = {made[name].optimiser.learning_rate for name in ("learning-rate-10x", "learning-rate-0.1x")}
@@ -325,7 +326,7 @@ def test_the_tables_and_spaces_in_the_docs_are_ones(tmp_path):
     table = Table.named(written(tmp_path, blocks[0]))
     assert list(table.settings()) == ["baseline", "no-flip"]
     space = read_space(written(tmp_path, blocks[1]))
-    assert searched(Settings.from_preset("lean"), space, []).keys() == space.keys()
+    assert searched(settings_of_preset("lean"), space, []).keys() == space.keys()
 
 
 def test_an_unknown_table_names_those_that_there_are():
@@ -380,14 +381,14 @@ def test_the_report_is_one_page_that_asks_for_nothing(finished):
 
 def test_what_a_finished_ablation_has_is_not_made_again(finished, phantoms, rows, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.safetensors")}
-    monkeypatch.setattr(trainer, "train_step", None)
+    monkeypatch.setattr(trainer, "adversarial_step", None)
     made = ablate(phantoms, rows, finished)
     assert made.to_json() == json.loads((finished / "ablation.json").read_text())
     assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*.safetensors")}
 
 
 def test_stopped_and_gone_on_with_equals_undisturbed(finished, phantoms, rows, tmp_path, monkeypatch):
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(*arguments):
         steps.append(1)
@@ -395,12 +396,12 @@ def test_stopped_and_gone_on_with_equals_undisturbed(finished, phantoms, rows, t
             os.kill(os.getpid(), signal.SIGINT)
         return real_step(*arguments)
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(InterruptedRunError, match=r"Stopped in run 2 of 4.*same command") as stopped:
         ablate(phantoms, rows, tmp_path / "out")
     assert stopped.value.exit_code == 130
     assert not (tmp_path / "out" / "ablation.json").exists()
-    monkeypatch.setattr(trainer, "train_step", real_step)
+    monkeypatch.setattr(trainer, "adversarial_step", real_step)
     ablate(phantoms, rows, tmp_path / "out")
     for name in ("ablation.json", "ablation.csv", "report.html"):
         assert (tmp_path / "out" / name).read_bytes() == (finished / name).read_bytes(), name
@@ -464,14 +465,14 @@ def test_test_eyes_that_stand_in_training_are_refused_before_anything_is_trained
 
 
 def test_a_row_that_diverges_is_reported_and_stops_nothing(phantoms, rows, tmp_path, monkeypatch):
-    real_step = trainer.train_step
+    real_step = trainer.adversarial_step
 
     def step(fabric, learner, batch, weights):
         losses = real_step(fabric, learner, batch, weights)
         is_changed_row = not any(getattr(module, "rate", 0) for module in learner.generator.modules())
         return dict.fromkeys(losses, torch.tensor(math.nan)) if is_changed_row else losses
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     made = ablate(phantoms, rows, tmp_path / "out")
     assert made.rows[1].verdict == "Diverged in 2 of 2 runs."
     assert made.rows[1].agreement == "agrees"
@@ -479,7 +480,7 @@ def test_a_row_that_diverges_is_reported_and_stops_nothing(phantoms, rows, tmp_p
     assert "Step 1: loss_discriminator_real" in made.rows[1].diverged[0]
     assert made.rows[0].measures
     assert "diverged" in (tmp_path / "out" / "report.html").read_text()
-    monkeypatch.setattr(trainer, "train_step", None)  # it is remembered, not tried again
+    monkeypatch.setattr(trainer, "adversarial_step", None)  # it is remembered, not tried again
     assert ablate(phantoms, rows, tmp_path / "out").to_json() == made.to_json()
 
 
@@ -502,10 +503,10 @@ def test_a_selection_that_cannot_be_is_refused(phantoms, tmp_path):
     names = [files.name for files in find_eyes(phantoms).eyes]
     with pytest.raises(DataError, match=r"1 eyes that are not in .*, for example nobody"):
         find_eyes(write_selection(tmp_path, phantoms, train=["nobody"], test=names[:1]))
-    with pytest.raises(DataError, match="one person on both sides"):
+    with pytest.raises(DataError, match="one subject on both sides"):
         find_eyes(write_selection(tmp_path, phantoms, train=names[:2], test=names[:1]))
     children = put_chasedb1(tmp_path / "children")
-    with pytest.raises(DataError, match="one person on both sides"):
+    with pytest.raises(DataError, match="one subject on both sides"):
         find_eyes(write_selection(tmp_path, children, train=["Image_01L"], test=["Image_01R"]))
     (tmp_path / "selection.json").write_text('{"of": "x"}')
     with pytest.raises(DataError, match="cannot be read as a selection"):

@@ -8,14 +8,14 @@ import pytest
 
 from conftest import TINY
 from retinasynth import cli
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.applications import labelling
-from retinasynth.applications.adaptation import adapt
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import CheckpointError, DataError
+from retinasynth.generation.adapt import adapt
+from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import write_photograph
-from retinasynth.synthesis import Synthesizer
+from retinasynth.segmentation import labelling
 from runs import assert_same_run
 from test_labelling import MODELS, seen
 
@@ -90,7 +90,7 @@ def test_photographs_become_a_model_with_a_sheet_to_review(adapted):
     assert not labelled.split("test")
     assert "camera-black" in (adapted / "labels" / "rejected.csv").read_text()
     assert list((adapted / "labels" / "sheets").glob("*.jpg"))
-    model = Synthesizer.load(adapted / "run")
+    model = load_generator(adapted / "run")
     assert model.config.preset == "few-shot"
     assert model.generate(grow(9, 64)).shape == (64, 64, 3)
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
-from retinasynth.anatomy.agreement import Agreement, agreement, area_under_curve, betti_numbers, cldice
+from retinasynth.eye.agreement import Agreement, agreement, area_under_curve, betti_numbers, cldice
 
 ALL = np.ones((40, 40), np.bool_)
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from retinasynth.anatomy.arteries import tell_arteries
-from retinasynth.anatomy.eye import Eye
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.rendering import render_photograph
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.errors import InputError
+from retinasynth.eye.arteries_veins import tell_arteries
+from retinasynth.eye.eye import Eye
 from retinasynth.images import Mask, Photograph
 
 Seen = tuple[Photograph, Mask, Mask | None, Mask]

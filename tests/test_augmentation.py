@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pictures import tiny_mask, tiny_photograph
-from retinasynth.config import DataSettings
-from retinasynth.datasets.augmentation import Transform, draw_transform, rotate
+from retinasynth.data.augmentation import Transform, draw_transform, rotate
 from retinasynth.images import Mask, mask_as_photograph
+from retinasynth.pix2pix.settings import DataSettings
 
 DRAWS = 4000
 
@@ -149,7 +149,7 @@ def test_what_turns_in_is_the_reflected_border() -> None:
 
 def drawn(chosen: DataSettings, seed: int = 0) -> list[Transform]:
     random = np.random.default_rng(seed)
-    return [draw_transform(random, chosen) for _ in range(DRAWS)]
+    return [draw_transform(random, flip=chosen.flip, rotation_deg=chosen.rotation_deg) for _ in range(DRAWS)]
 
 
 def test_flips_are_drawn_independently_with_probability_one_half() -> None:

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from retinasynth.anatomy import Eye, Geometry
-from retinasynth.anatomy.biomarkers import COLUMNS, Biomarkers, fractal_dimension, measure_eye
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.equivalents import ARTERIOLES, VENULES, knudtson
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.skeleton import vessel_graph
+from retinasynth.anatomy.grow import grow
 from retinasynth.errors import InputError
+from retinasynth.eye import Eye, Geometry
+from retinasynth.eye.biomarkers import COLUMNS, Biomarkers, fractal_dimension, measure_eye
+from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
+from retinasynth.eye.skeleton import vessel_graph
 
 SIZE = 400
 
@@ -266,7 +266,7 @@ def test_an_empty_plane_says_that_there_is_none():
 
 @pytest.fixture(scope="module")
 def eye():
-    return grow(2, 512, preset="child")
+    return grow(2, 512, people="child")
 
 
 def test_every_measure_is_known_of_a_grown_eye(eye):
@@ -288,7 +288,7 @@ def test_what_was_asked_for_is_measured(seed):
     asked = {"vessel_density": 0.07 + 0.012 * seed, "tortuosity": 1.04 + 0.03 * seed, "cup_to_disc": 0.3 + 0.15 * seed}
     ratio = 0.55 + 0.1 * seed
     preset, centre = ("adult", "child")[seed % 2], ("disc", "macula")[seed // 2]
-    eye = grow(seed, 1024, preset=preset, centred_on=centre, artery_to_vein_ratio=ratio, **asked)
+    eye = grow(seed, 1024, people=preset, centred_on=centre, artery_to_vein_ratio=ratio, **asked)
     found = measure_eye(eye)
     assert found.vessel_density == pytest.approx(asked["vessel_density"], rel=0.05)
     assert found.tortuosity == pytest.approx(asked["tortuosity"], rel=0.05)

@@ -9,27 +9,26 @@ import pytest
 import retinasynth as rs
 from pictures import tiny_mask
 from retinasynth.anatomy.edits import with_lesions
-from retinasynth.anatomy.growth import anatomy_of
-from retinasynth.anatomy.phantom import phantom_eye, phantom_folder, write_phantom_set
-from retinasynth.anatomy.rendering import render_photograph
-from retinasynth.anatomy.style import NUMBERS, Style, turned
-from retinasynth.applications.labelling import label_sets
+from retinasynth.anatomy.grow import anatomy_of
+from retinasynth.anatomy.render.phantom import phantom_eye, phantom_folder, write_phantom_set
+from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.checks import MOST_SEED, checked_workers, real_number, whole_number
-from retinasynth.datasets.grown import GrownSet, write_grown_set
-from retinasynth.datasets.prepare import prepare
-from retinasynth.datasets.stream import EyeStream
+from retinasynth.cli.studies import detection, utility
+from retinasynth.data.grown import GrownSet, write_grown_set
+from retinasynth.data.prepare import prepare
+from retinasynth.data.stream import EyeStream
 from retinasynth.errors import InputError, SettingError
-from retinasynth.evaluation.intervals import bootstrap_mean
-from retinasynth.experiments.bench import run_bench
-from retinasynth.experiments.detection import detection
-from retinasynth.experiments.glaucoma import study_glaucoma
-from retinasynth.experiments.utility import utility
-from retinasynth.experiments.vascular import study_vascular
-from retinasynth.models.generation import drawn_noise
-from retinasynth.synthesis import Synthesizer
-from retinasynth.synthesis.bulk import generate_panels, generate_set
-from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
-from retinasynth.synthesis.styling import style_of
+from retinasynth.eye.style import NUMBERS, Style, turned
+from retinasynth.generation.folder import generate_panels, generate_set
+from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
+from retinasynth.generator import Generator
+from retinasynth.intervals import bootstrap_mean
+from retinasynth.segmentation.labelling import label_sets
+from retinasynth.studies.bench import run_bench
+from retinasynth.studies.glaucoma import study_glaucoma
+from retinasynth.studies.vascular import study_vascular
+from retinasynth.styled.encode import style_of
+from retinasynth.styled.photograph import drawn_noise
 
 NO_WHOLE_NUMBERS: tuple[Any, ...] = (
     *("1", "", 1.5, 1.0, float("nan"), float("inf"), True, np.True_, None, [1], (1, 2), {}, -1, -(2**70), 2**64),
@@ -76,7 +75,7 @@ def of_function(function: Callable[..., Any], name: str, *arguments: Any, **more
 
 
 @pytest.fixture(scope="module")
-def model(styled_run: Path) -> Synthesizer:
+def model(styled_run: Path) -> Generator:
     return rs.load(styled_run)
 
 
@@ -111,7 +110,7 @@ def test_a_seed_that_is_none_is_refused_before_anything_is_made(place: str, valu
 
 
 @pytest.mark.parametrize("value", ["1", 1.5, True, -1, 2**64], ids=str)
-def test_a_model_refuses_a_seed_that_is_none(model: Synthesizer, value: Any, tmp_path: Path) -> None:
+def test_a_model_refuses_a_seed_that_is_none(model: Generator, value: Any, tmp_path: Path) -> None:
     says = r"seed is .*a whole number, 0 to"
     with pytest.raises(SettingError, match=says):
         model.generate(EYE, seed=value)
@@ -180,7 +179,7 @@ def test_a_count_or_a_size_that_is_none_is_refused_before_anything_is_made(
 
 
 @pytest.mark.parametrize("value", ["1", "huge", 64.5, True, -1, 10**12, None, ["model"]], ids=str)
-def test_a_size_of_a_photograph_is_a_word_or_pixels(model: Synthesizer, value: Any) -> None:
+def test_a_size_of_a_photograph_is_a_word_or_pixels(model: Generator, value: Any) -> None:
     with pytest.raises(InputError, match=r"^size is .*Expected: 'model', 'mask', or 16 to 8192 pixels"):
         model.generate(EYE, size=value)
 
@@ -200,7 +199,7 @@ def test_a_share_that_is_none_is_refused(value: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_numbers_of_numpy_make_the_same_as_those_of_python(model: Synthesizer, tmp_path: Path) -> None:
+def test_numbers_of_numpy_make_the_same_as_those_of_python(model: Generator, tmp_path: Path) -> None:
     eye = rs.grow(np.int64(0), np.int32(64))
     assert (eye.name, eye.size) == (EYE.name, EYE.size)
     assert all(np.array_equal(eye.planes[plane], EYE.planes[plane]) for plane in EYE.planes)
@@ -215,7 +214,7 @@ def test_numbers_of_numpy_make_the_same_as_those_of_python(model: Synthesizer, t
     assert json.loads(line)["seed"] == 2
 
 
-def test_the_largest_seed_works_everywhere(model: Synthesizer) -> None:
+def test_the_largest_seed_works_everywhere(model: Generator) -> None:
     assert rs.grow(MOST_SEED, 64).planes["vessels"].any()
     assert rs.phantom_photograph(EYE, MOST_SEED).any()
     assert model.generate(EYE, seed=MOST_SEED).any()

@@ -16,12 +16,15 @@ from PIL import Image
 from rich.table import Column, Table
 
 import retinasynth
+import retinasynth as rs
 from pictures import put_chasedb1, put_mask, put_photograph
 from retinasynth import cli, images
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.label_map import write_label_map
+from retinasynth.anatomy.grow import grow
 from retinasynth.cli import shell
-from retinasynth.config import Settings
+from retinasynth.errors import SettingError
+from retinasynth.eye.label_map import write_label_map
+from retinasynth.generation.train import settings_of_preset
+from retinasynth.pix2pix.settings import Settings
 from retinasynth.progress import progress, stages
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -55,7 +58,7 @@ def test_a_command_that_is_asked_to_end_says_that_it_stopped(number, monkeypatch
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell ignore it
     monkeypatch.setattr(sys, "argv", ["retinasynth", "data", "inspect", "phantom"])
-    monkeypatch.setattr("retinasynth.datasets.inspection.inspect_data", lambda *_, **__: signal.raise_signal(number))
+    monkeypatch.setattr("retinasynth.data.inspect.inspect_data", lambda *_, **__: signal.raise_signal(number))
     try:
         with pytest.raises(SystemExit) as left:
             cli.main()
@@ -72,7 +75,7 @@ def test_a_command_that_is_asked_to_end_says_that_it_stopped(number, monkeypatch
 def test_every_command_and_option_has_help_and_stands_in_the_docs(name):
     assert COMMANDS[name].help
     section = (DOCS / "commands.md").read_text().split(f"## `{name}`")[1].split("\n## ")[0]
-    for option in COMMANDS[name].params:
+    for option in reference["shown"](COMMANDS[name]):
         assert option.help, f"{name}: {option.name} has no help"
         assert all(f"`{spelling}" in section for spelling in option.opts if spelling.startswith("-")), option.name
 
@@ -138,7 +141,7 @@ def test_the_main_job_from_a_set_as_published(tmp_path):
 def test_settings_are_shown_and_printed_as_a_file(tmp_path):
     shown = run("settings", "--preset", "demo", "--yaml", "--set", "epochs=3").stdout
     (tmp_path / "mine.yaml").write_text(shown)
-    assert Settings.from_yaml(tmp_path / "mine.yaml") == Settings.from_preset("demo").with_overrides(["epochs=3"])
+    assert Settings.from_yaml(tmp_path / "mine.yaml") == settings_of_preset("demo").with_overrides(["epochs=3"])
     assert "l1_weight" in run("settings").stdout
 
 
@@ -205,14 +208,16 @@ def test_bad_folders_are_named(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--set", "epochs"], "--set 'epochs' has no '='"),
+        (["--set", "filters=8"], "--set filters is ambiguous"),
         (["--set", "epoch=3"], "no setting 'epoch'; did you mean 'epochs'"),
         (["--set", "learning_rate=-1"], "learning_rate is '-1'"),
         (["--set", "size_px=300"], "nearest: 256"),
         (["--set", "batch_size=64", "--set", "size_px=256"], "takes 64 pairs"),
         (["--preset", "sourse"], "did you mean 'source'"),
         (["--config", "nowhere.yaml"], "cannot be read"),
-        (["--preset", "demo", "--config", "x.yaml"], "stand together"),
-        (["--resume", "x"], "--resume stands beside"),
+        (["--preset", "demo", "--config", "x.yaml"], "are given together"),
+        (["--resume", "x"], "--resume is given with"),
     ],
 )
 def test_impossible_settings_are_refused(words, message, tmp_path, monkeypatch, capfd):
@@ -252,6 +257,88 @@ def bare_run(folder: Path) -> Path:
     (folder / "config.yaml").write_text(Settings().to_yaml())
     (folder / "metrics.jsonl").write_text('{"step": 400}\n')  # it had come to its first checkpoint
     return folder
+
+
+def library_messages() -> list[str]:
+    """What our errors in the library say, piece by piece, without the whole commands that some name."""
+    package = Path(retinasynth.__file__).parent
+    return [
+        re.sub(r"`[a-z]+ [^`]*`|^ --resume $", "", text.value)
+        for path in package.rglob("*.py")
+        if path.parent.name != "cli"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error")
+        for text in ast.walk(node)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+    ]
+
+
+def test_errors_of_the_library_name_parameters_which_the_command_line_turns_into_flags():
+    messages = library_messages()
+    assert len(messages) > 500
+    assert [message for message in messages if "--" in message] == []
+    named = {name for message in messages for name in re.findall(r"`(\w+)`", message)}
+    assert {"out", "style", "overrides"} < named
+    flags = {spelling for command in COMMANDS.values() for option in command.params for spelling in option.opts}
+    assert {shell.in_flags(f"`{name}`") for name in named} <= flags
+
+
+# --- Old spellings -------------------------------------------------------------------------------------------------
+
+
+def test_old_spellings_go_on_working_and_name_the_new_ones(tmp_path, monkeypatch, capfd):
+    for folder, words in (
+        ("new", ("--people", "child", "--anatomy", "cup_to_disc=0.7", "--anatomy", "notch=0.5")),
+        ("old", ("--preset", "child", "--set", "cup_to_disc=0.7", "--set", "notch=0.5")),
+    ):
+        monkeypatch.setattr(
+            sys, "argv", ["retinasynth", "grow", "--out", str(tmp_path / folder), "--size", "64", *words]
+        )
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        told = "--preset is now --people here\n--set is now --anatomy here\n" if folder == "old" else ""
+        assert (left.value.code, capfd.readouterr().err.partition("Growing")[0]) == (0, told)
+    made = {file.relative_to(tmp_path / "new"): file.read_bytes() for file in (tmp_path / "new").rglob("*.png")}
+    assert len(made) > 5
+    assert all((tmp_path / "old" / file).read_bytes() == content for file, content in made.items())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("grow", "--out", "o", "--people", "child", "--preset", "adult"), "--preset and --people are given together"),
+        (("grow", "--out", "o", "--anatomy", "notch=0", "--set", "notch=0"), "--set and --anatomy are given together"),
+        (("whatif", "--out", "o", "--cup", 0.8, "--eye", 0, "--grown", 0), "--grown and --eye are given together"),
+        (
+            ("utility", "--data", "d", "--out", "o", "--grown", "notch=0", "--anatomy", "notch=0"),
+            "--grown and --anatomy are given together",
+        ),
+        (
+            ("detection", "--data", "d", "--out", "o", "--grown", "notch=0", "--anatomy", "notch=0"),
+            "--grown and --anatomy are given together",
+        ),
+    ],
+)
+def test_an_old_and_a_new_spelling_together_are_refused(words, message, monkeypatch, capfd):
+    assert message in fails(monkeypatch, capfd, *words)
+
+
+def test_old_spellings_are_not_listed():
+    old = [option.opts for command in COMMANDS.values() for option in command.params if option.name.startswith("old_")]
+    assert len(old) == 9
+    for command in COMMANDS.values():
+        assert not [option for option in reference["shown"](command) if option.name.startswith("old_")]
+
+
+def test_in_python_too_preset_is_now_people():
+    with pytest.warns(DeprecationWarning, match="preset is now called people"):
+        old = rs.grow(3, 64, preset="child")
+    new = rs.grow(3, 64, people="child")
+    assert all((mask == new.planes[plane]).all() for plane, mask in old.planes.items())
+    with pytest.warns(DeprecationWarning, match="preset is now called people"):
+        assert rs.stream(size_px=64, preset="child").preset == "child"
+    with pytest.raises(SettingError, match="people and preset are given together"):
+        rs.grow(3, 64, people="adult", preset="child")
 
 
 # --- What is printed -----------------------------------------------------------------------------------------------
@@ -408,7 +495,7 @@ def test_a_terminal_that_cannot_show_a_name_ends_no_command(tmp_path):
 
 
 def test_bench_reports_a_ratio_of_what_it_measured():
-    from retinasynth.experiments.bench import run_bench
+    from retinasynth.studies.bench import run_bench
 
     result = run_bench(preset="demo", turns=1, steps=2)
     ours, plain = result.ours[0], result.plain[0]

@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from retinasynth.config import PRESETS, EnhancerSettings, SegmenterSettings, Settings, descriptions, flat
+from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import SettingError
-from retinasynth.models.saving import ModelConfig
-from retinasynth.models.segmenter_saving import SegmenterConfig
+from retinasynth.generation.train import settings_of_preset
+from retinasynth.pix2pix.model import Config
+from retinasynth.pix2pix.settings import PRESETS, Settings
+from retinasynth.segmentation.model import SegmenterConfig
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.settings import descriptions, flat
+from retinasynth.styled.model import Config as StyledConfig
+from retinasynth.styled.settings import Settings as StyledSettings
 
 # What the publication fixes; beta2, the seed and all that does not change a step are Adam's and ours.
 PUBLISHED = {
@@ -66,24 +72,24 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_valid_and_comes_back_from_yaml(name: str, tmp_path: Path) -> None:
-    preset = Settings.from_preset(name)
+    preset = settings_of_preset(name)
     assert preset.preset == name
     assert from_yaml(tmp_path, preset.to_yaml()) == preset
     assert from_yaml(tmp_path, f"preset: {name}") == preset
 
 
 def test_the_source_preset_is_the_published_system() -> None:
-    values = flat(Settings.from_preset("source"))
+    values = flat(settings_of_preset("source"))
     assert {name: values[name] for name in PUBLISHED} == PUBLISHED
-    assert Settings() == Settings.from_preset("source")
+    assert Settings() == settings_of_preset("source")
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(
         SettingError,
-        match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, fundus-512, few-shot,",
+        match=r"no preset 'sorce'; did you mean 'source'.*one of: source, lean, demo, fundus-512, few-shot,",
     ):
-        Settings.from_preset("sorce")
+        settings_of_preset("sorce")
 
 
 def test_an_unknown_preset_in_a_file_is_refused(tmp_path: Path) -> None:
@@ -109,7 +115,7 @@ def test_every_setting_is_described_where_its_name_does_not_do() -> None:
 
 def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
     changed = from_yaml(tmp_path, "preset: demo\ntraining:\n  epochs: 3\n")
-    assert changed_names(changed, Settings.from_preset("demo")) == ["training.epochs"]
+    assert changed_names(changed, settings_of_preset("demo")) == ["training.epochs"]
     assert changed.training.epochs == 3
     assert changed_names(from_yaml(tmp_path, "loss: {l1_weight: 50}"), Settings()) == ["loss.l1_weight"]
 
@@ -219,7 +225,9 @@ def leaves(kind: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
             yield name, field
 
 
-@pytest.mark.parametrize("kind", [Settings, SegmenterSettings, EnhancerSettings, ModelConfig, SegmenterConfig])
+@pytest.mark.parametrize(
+    "kind", [Settings, SegmenterSettings, EnhancerSettings, StyledSettings, Config, StyledConfig, SegmenterConfig]
+)
 def test_every_number_has_a_least_and_a_greatest_value(kind: type[BaseModel]) -> None:
     numbers = {name: leaf.metadata for name, leaf in leaves(kind) if leaf.annotation in (int, float)}
     numbers.pop("format_version", None)  # which is one number alone
@@ -235,9 +243,9 @@ def test_every_number_has_a_least_and_a_greatest_value(kind: type[BaseModel]) ->
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("epochs", r"--set 'epochs' has no '='.*epochs=5"),
+        ("epochs", r"`overrides` 'epochs' has no '='.*epochs=5"),
         ("=3", r"no setting ''"),
-        ("filters=8", r"--set filters is ambiguous.*generator\.filters, discriminator\.filters"),
+        ("filters=8", r"`overrides` filters is ambiguous.*generator\.filters, discriminator\.filters"),
         ("epoch=3", r"no setting 'epoch'; did you mean 'epochs'"),
         ("training.epoch=3", r"no setting 'training\.epoch'; did you mean 'training\.epochs'"),
         ("generator=3", r"no setting 'generator'"),
@@ -251,7 +259,7 @@ def test_every_number_has_a_least_and_a_greatest_value(kind: type[BaseModel]) ->
         ("epochs=1000000001", r"training\.epochs is 1000000001, but input should be less than or equal to 1000000000"),
         ("epochs=" + "9" * 5000, r"training\.epochs is '9+ \[\.\.\.\], but .*maximum size"),
         ("l1_weight=1e7", r"loss\.l1_weight is '1e7', but input should be less than or equal to 1000000"),
-        ("x" * 90_000, r"--set 'x+ \[\.\.\.\] has no '='"),
+        ("x" * 90_000, r"`overrides` 'x+ \[\.\.\.\] has no '='"),
         ("x" * 90_000 + "=1", r"no setting 'x+ \[\.\.\.\]"),
         ("epochs=2.5", r"training\.epochs is '2\.5'"),
         ("epochs=many", r"training\.epochs is 'many'"),
@@ -323,9 +331,6 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "data.folder": texts,
     "data.size_px": st.integers(1, 16).map(lambda number: 256 * number),
     "data.resize": st.sampled_from(["stretch", "letterbox"]),
-    "data.plane_dropout": numbers(0, 1),
-    "data.cup_variation": numbers(0, 1),
-    "data.lesion_lending": numbers(0, 1),
     "data.planes": st.sampled_from(["vessels", "disc"]),
     "data.mask_channels": st.sampled_from([1, 3]),
     "data.appearance": st.sampled_from(["own", "expected"]),
@@ -338,20 +343,12 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "generator.dropout": numbers(0, 1, open_above=True),
     "discriminator.filters": st.integers(1, 512),
     "discriminator.norm": st.sampled_from(["batch", "none"]),
-    "discriminator.scales": st.integers(1, 4),
-    "discriminator.crop_px": st.integers(32, 4096),
     "loss.adversarial_weight": numbers(0, 1e6),
     "loss.ssim_weight": numbers(0, 1e6),
     "loss.l1_weight": numbers(0, 1e6),
-    "loss.feature_weight": numbers(0, 1e6),
-    "loss.texture_weight": numbers(0, 1e6),
-    "loss.lesion_weight": numbers(0, 1e6),
-    "loss.cup_weight": numbers(0, 1e6),
-    "loss.expected_share": numbers(0, 1),
     "optimiser.learning_rate": numbers(0, 1, open_below=True),
     "optimiser.beta1": numbers(0, 1, open_above=True),
     "optimiser.beta2": numbers(0, 1, open_above=True),
-    "training.start_from": st.just(""),
     "training.epochs": st.integers(1, 10**9),
     "training.batch_size": st.integers(1, 4096),
     "training.initialisation": st.sampled_from(["normal", "glorot", "he"]),
@@ -364,21 +361,50 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "training.checkpoint_every_steps": st.integers(1, 10**9),
     "training.tensorboard": st.booleans(),
 }
-one_valid_override = st.sampled_from(sorted(VALID)).flatmap(lambda name: VALID[name].map(lambda value: (name, value)))
+NOT_STYLED = {"data.resize", "data.mask_channels", "data.appearance", "generator.dropout"}
+STYLED_VALID = {name: values for name, values in VALID.items() if name not in NOT_STYLED} | {
+    "data.size_px": st.integers(2, 16).map(lambda number: 256 * number),
+    "data.planes": st.just("vessels"),
+    "generator.architecture": st.just("styled"),
+    "data.plane_dropout": numbers(0, 1),
+    "data.cup_variation": numbers(0, 1),
+    "data.lesion_lending": numbers(0, 1),
+    "discriminator.scales": st.integers(1, 3),
+    "discriminator.crop_px": st.integers(32, 4096),
+    "loss.feature_weight": numbers(0, 1e6),
+    "loss.texture_weight": numbers(0, 1e6),
+    "loss.lesion_weight": numbers(0, 1e6),
+    "loss.cup_weight": numbers(0, 1e6),
+    "loss.expected_share": numbers(0, 1),
+    "training.start_from": st.just(""),
+}
+KINDS_AND_VALUES: list[tuple[type[Settings | StyledSettings], dict[str, st.SearchStrategy[Any]]]] = [
+    (Settings, VALID),
+    (StyledSettings, STYLED_VALID),
+]
+one_valid_override = st.sampled_from(KINDS_AND_VALUES).flatmap(
+    lambda kind: st.sampled_from(sorted(kind[1])).flatmap(
+        lambda name: kind[1][name].map(lambda value: (kind[0], name, value))
+    )
+)
 
 
-def test_every_setting_has_a_strategy() -> None:
-    assert VALID.keys() == flat(Settings()).keys() - {"preset"}
+@pytest.mark.parametrize(("kind", "values"), KINDS_AND_VALUES)
+def test_every_setting_has_a_strategy(kind: type[Settings | StyledSettings], values: dict[str, Any]) -> None:
+    assert values.keys() == flat(kind()).keys() - {"preset"}
 
 
 @settings(deadline=None, max_examples=250)
 @given(one_valid_override)
-def test_any_valid_override_is_taken_exactly_and_comes_back_from_yaml(scratch: Path, one: tuple[str, Any]) -> None:
-    name, value = one
-    chosen = Settings().with_overrides([f"{name}={value}"])
+def test_any_valid_override_is_taken_exactly_and_comes_back_from_yaml(
+    scratch: Path, one: tuple[type[Settings | StyledSettings], str, Any]
+) -> None:
+    kind, name, value = one
+    chosen = kind().with_overrides([f"{name}={value}"])
     taken = flat(chosen)[name]
     assert (taken, type(taken)) == (value, type(value))
-    assert set(changed_names(chosen, Settings())) <= {name}
-    assert from_yaml(scratch, chosen.to_yaml()) == chosen
+    assert set(changed_names(chosen, kind())) <= {name}
+    (scratch / "settings.yaml").write_text(chosen.to_yaml(), encoding="utf-8")
+    assert kind.from_yaml(scratch / "settings.yaml") == chosen
     if isinstance(value, float):
         assert math.isfinite(taken)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from retinasynth.datasets import cups as cups_module
-from retinasynth.datasets.cups import RATIOS, with_other_cup
+from retinasynth.styled import cup_augmentation as cups_module
+from retinasynth.styled.cup_augmentation import RATIOS, with_other_cup
 
 SIZE = 96
 DISC, CUP = 2, 3

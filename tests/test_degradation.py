@@ -7,12 +7,12 @@ import pytest
 from scipy import ndimage
 
 from pictures import tiny_photograph
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.config import DegradationSettings
-from retinasynth.datasets.degradation import Degradation, Told, degraded, drawn_degradation, enlarged, with_told
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.enhancement.degradation import Degradation, Told, degraded, drawn_degradation, enlarged, with_told
+from retinasynth.enhancement.settings import DegradationSettings
 from retinasynth.errors import InputError
 from retinasynth.evaluation.classical import chosen_method, methods_against
-from retinasynth.evaluation.fidelity import at_own_size
+from retinasynth.evaluation.metrics.fidelity import at_own_size
 from retinasynth.images import resize_photograph
 
 GREY = np.full((200, 200, 3), 100, np.uint8)

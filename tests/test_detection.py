@@ -1,4 +1,4 @@
-"""A study of disease detection: who is judged, twins, the classifier, its interval, and what it says."""
+"""A study of disease detection: which photographs, near-duplicates, the classifier, its interval, and what it says."""
 
 import csv
 import json
@@ -11,24 +11,25 @@ from sklearn.metrics import roc_auc_score
 
 from pictures import put_photograph
 from retinasynth import cli
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.datasets.twins import sketch
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes
+from retinasynth.data.near_duplicates import sketch
 from retinasynth.errors import DataError, InputError, MissingExtraError, SettingError
-from retinasynth.experiments import detection as study
-from retinasynth.experiments.detection import (
+from retinasynth.images import write_photograph
+from retinasynth.studies import detection as study
+from retinasynth.studies.arms import counts_of
+from retinasynth.studies.classifier import (
+    STRENGTHS,
     Choice,
     Described,
     bootstrap_area,
     chosen,
     comparisons,
-    detection,
     drawn,
     fitted,
-    graded,
-    without_twins,
 )
-from retinasynth.images import write_photograph
+from retinasynth.studies.detection import detection
+from retinasynth.studies.graded import graded, is_ill, without_near_duplicates
 
 
 def graded_set(folder: Path, grades: dict[str, list[int]]) -> Path:
@@ -63,20 +64,20 @@ def clouds(count: int, seed: int, apart: float = 2.0, dimensions: int = 30) -> D
     return Described(rows.astype(np.float32), ill)
 
 
-# --- Who is judged -----------------------------------------------------------------------------------------------
+# --- Photographs -------------------------------------------------------------------------------------------------
 
 
 def test_photographs_have_their_side_and_whether_they_are_to_be_referred(tmp_path):
-    training, judges = graded(graded_set(tmp_path, {"train": [0, 1, 2, 4], "test": [0, 1, 3, 2]}))
-    assert [study.is_ill(files) for files in training] == [False, False, True, True]
-    assert [study.is_ill(files) for files in judges] == [False, False, True, True]
+    training, judged = graded(graded_set(tmp_path, {"train": [0, 1, 2, 4], "test": [0, 1, 3, 2]}))
+    assert [is_ill(files) for files in training] == [False, False, True, True]
+    assert [is_ill(files) for files in judged] == [False, False, True, True]
 
 
-def test_twins_leave_the_training_side():
+def test_near_duplicates_leave_the_training_side():
     pictures = [phantom_eye(seed, 256).photograph for seed in range(4)]
     copy = np.ascontiguousarray(pictures[0][:, ::-1])  # mirrored
     training = [sketch(picture) for picture in (pictures[1], pictures[2], copy, pictures[1][::-1], pictures[3])]
-    assert without_twins(training, [sketch(pictures[0])]) == [0, 1, 4]
+    assert without_near_duplicates(training, [sketch(pictures[0])]) == [0, 1, 4]
 
 
 def test_draws_hold_both_kinds_and_larger_ones_the_smaller():
@@ -140,7 +141,7 @@ def test_synthetic_photographs_of_the_same_kind_help_and_others_are_weighed_down
 
 def test_without_real_photographs_the_strength_is_chosen_over_synthetic_ones():
     choice = chosen(None, clouds(100, 0, apart=3), 0)
-    assert choice.strength > study._STRENGTHS[0]
+    assert choice.strength > STRENGTHS[0]
     assert choice == chosen(None, clouds(100, 0, apart=3), 0)
 
 
@@ -250,15 +251,16 @@ def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch):
 
 
 def test_impossible_numbers_are_refused(tmp_path):
-    with pytest.raises(SettingError, match="--features is 'nothing'"):
+    with pytest.raises(SettingError, match="`features` is 'nothing'"):
         detection(tmp_path, tmp_path / "out", features="nothing")
     with pytest.raises(SettingError, match="synthetic is 2"):
         detection(tmp_path, tmp_path / "out", synthetic=2)
-    files = [None] * 7
-    with pytest.raises(DataError, match="has 7 graded training photographs without twins, but 20 are asked for"):
-        study._counts(["20"], files, tmp_path)
-    with pytest.raises(SettingError, match="--photographs is few"):
-        study._counts(["few"], files, tmp_path)
+    few = {"name": "counts", "least": 4, "where": tmp_path, "what": "graded training photographs"}
+    with pytest.raises(DataError, match="has 7 graded training photographs, but 20 are asked for"):
+        counts_of(["20"], 7, **few)
+    for words in ("few", "3"):
+        with pytest.raises(SettingError, match=f"`counts` is {words}. Expected: numbers from 4"):
+            counts_of([words], 7, **few)
 
 
 @pytest.mark.parametrize("damage", [b"", b"half", b"zeros"], ids=["empty", "cut", "other"])

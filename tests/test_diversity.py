@@ -8,11 +8,11 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 from scipy.spatial.distance import pdist
 from skimage.color import rgb2lab
 
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import DataError, ImageError, InputError
-from retinasynth.evaluation.diversity import MEASURES, Appearance, appearance, compare, coverage, spread_ratio
-from retinasynth.evaluation.features import framed
+from retinasynth.evaluation.metrics.diversity import MEASURES, Appearance, appearance, compare, coverage, spread_ratio
+from retinasynth.evaluation.metrics.features import framed
 
 FEW = 300  # resampled sets
 

@@ -23,11 +23,15 @@ from typer.testing import CliRunner
 
 import retinasynth
 from retinasynth import api, cli
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.anatomy.physiology import assignments, draw_anatomy
-from retinasynth.applications import labelling, segmentation
-from retinasynth.config import SegmenterSettings, Settings
+from retinasynth.anatomy.physiology import draw_anatomy
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.cli.shell import assignments
+from retinasynth.generation.train import settings_of_preset
 from retinasynth.images import read_photograph, write_mask, write_photograph
+from retinasynth.segmentation import labelling
+from retinasynth.segmentation import use as segmentation
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.styled.settings import Settings as StyledSettings
 from test_labelling import MODELS, seen
 
 ROOT = Path(__file__).parent.parent
@@ -101,16 +105,18 @@ def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
 
 
 def overrides_exist(name: str, options: dict[str, Any]) -> None:
-    """What follows --set is a setting of the preset, or a parameter of an eye."""
+    """What follows --set is a setting of the preset, what follows --anatomy a parameter of an eye; no old spellings."""
+    assert not [option for option, value in options.items() if option.startswith("old_") and value not in (None, ())]
     chosen = list(options.get("overrides") or [])
-    if name in ("grow", "generate", "whatif"):
-        draw_anatomy(np.random.default_rng(0), options["preset"], assignments(chosen))
-    elif name == "segment train":
+    if "anatomy" in options:
+        draw_anatomy(np.random.default_rng(0), options.get("people") or "adult", assignments(options["anatomy"] or []))
+    if name == "segment train":
         SegmenterSettings.from_preset(options["preset"] or "vessels").with_overrides(chosen)
     elif chosen or options.get("preset"):
         preset = options.get("preset") or "source"
-        kind = SegmenterSettings if preset in SegmenterSettings.presets else Settings
-        kind.from_preset(preset).with_overrides(chosen)
+        segmenter = preset in SegmenterSettings.presets
+        base = SegmenterSettings.from_preset(preset) if segmenter else settings_of_preset(preset)
+        base.with_overrides(chosen)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *CARDS], ids=ids)
@@ -128,7 +134,8 @@ def test_every_command_parses(page):
         "retinasynth grow --count many --out x",
         "retinasynth measure",
         "retinasynth train --data x --out y --set epoch=3",
-        "retinasynth generate --model x --count 2 --out y --set cup=0.3",
+        "retinasynth generate --model x --count 2 --out y --anatomy cup=0.3",
+        "retinasynth grow --count 2 --out y --people sourse",
     ],
 )
 def test_a_wrong_command_would_be_noticed(line):
@@ -207,7 +214,7 @@ def desk(tmp_path, monkeypatch):
     The presets that they train have networks and trainings of no size, and a segmenter sees what is painted, as in
     `test_labelling`: the bundled ones find little in pictures that are small enough to be quick.
     """
-    for kind, name, overrides in ((Settings, "few-shot", SMALL), (SegmenterSettings, "vessels", SMALL_SEGMENTER)):
+    for kind, name, overrides in ((StyledSettings, "few-shot", SMALL), (SegmenterSettings, "vessels", SMALL_SEGMENTER)):
         small = kind.from_preset(name).with_overrides(overrides).model_dump(exclude={"preset"})
         monkeypatch.setitem(kind.presets, name, small)
     monkeypatch.setattr(segmentation, "segment", painted)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.edits import SEVERITIES, narrowed, with_cup, with_lesions, with_narrower_vessels
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.lesions import LESIONS
+from retinasynth.anatomy.grow import grow
 from retinasynth.errors import InputError
+from retinasynth.eye import Eye
+from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.eye import LESIONS
 
 
 @pytest.fixture(scope="module")

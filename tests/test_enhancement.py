@@ -10,11 +10,15 @@ from typer.testing import CliRunner
 
 from pictures import put_photograph, tiny_photograph
 from retinasynth import cli
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.applications.enhancement import Enhancer
-from retinasynth.config import EnhancerNetworkSettings, EnhancerSettings
-from retinasynth.datasets.clean import clean_batches, example, load_clean
-from retinasynth.datasets.degradation import Degradation, Told, degraded, enlarged
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.enhancement import network as enhancers
+from retinasynth.enhancement import train as enhancement
+from retinasynth.enhancement.data import clean_batches, example, load_clean
+from retinasynth.enhancement.degradation import Degradation, Told, degraded, enlarged
+from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, load_enhancer, save_enhancer
+from retinasynth.enhancement.network import EnhancementNetwork, enhanced
+from retinasynth.enhancement.settings import EnhancerNetworkSettings, EnhancerSettings
+from retinasynth.enhancement.use import Enhancer
 from retinasynth.errors import (
     CheckpointError,
     DataError,
@@ -25,12 +29,9 @@ from retinasynth.errors import (
     SettingError,
 )
 from retinasynth.images import MAX_PIXELS, read_metadata, read_photograph, write_photograph
-from retinasynth.models import enhancers
-from retinasynth.models.enhancer_saving import EnhancerConfig, EnhancerModel, load_enhancer, save_enhancer
-from retinasynth.models.enhancers import EnhancementNetwork, enhanced
-from retinasynth.models.losses import ssim
-from retinasynth.models.weights import HERE
-from retinasynth.training import enhancement, loop
+from retinasynth.networks.ssim import ssim
+from retinasynth.training import loop
+from retinasynth.training.bundled import HERE
 from runs import assert_same_run, killed_run, log_of
 
 TINY = [
@@ -328,7 +329,7 @@ def test_a_folder_is_enhanced_and_gone_on_with(run, tmp_path, monkeypatch):
     out = tmp_path / "out"
     command = ("apply", folder, "--model", run, "--scale", 2, "--out", out)
     looked = []
-    monkeypatch.setattr("retinasynth.applications.enhancement.doubt", lambda *given: looked.append(given) or "")
+    monkeypatch.setattr("retinasynth.segmentation.use.doubt", lambda *given: looked.append(given) or "")
     ended = words(*command)
     assert ended.exit_code == 0, ended.output
     assert "tiny" in ended.output
@@ -379,7 +380,7 @@ def test_what_is_no_fundus_photograph_is_said(run, tmp_path):
         (("apply", "nowhere.png", "--out", "o"), "nowhere.png does not exist"),
         (("apply", "nowhere.png", "--out", "o", "--model", "enhanced"), "enhanced does not exist"),
         (("train", "--out", "o"), "--data or --out is missing"),
-        (("train", "--resume", "o", "--data", "d"), "stands beside"),
+        (("train", "--resume", "o", "--data", "d"), "is given with"),
         (("evaluate", "--data", "nowhere", "--out", "o"), "nowhere does not exist"),
     ],
 )

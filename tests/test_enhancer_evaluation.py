@@ -6,20 +6,16 @@ import numpy as np
 import pytest
 
 from pictures import put_photograph
-from retinasynth.anatomy.phantom import write_phantom_set
-from retinasynth.config import EnhancerSettings
+from retinasynth.anatomy.render.phantom import write_phantom_set
+from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, save_enhancer
+from retinasynth.enhancement.network import EnhancementNetwork
+from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import DataError
 from retinasynth.evaluation import enhancement
 from retinasynth.evaluation.classical import Method
-from retinasynth.evaluation.enhancement import (
-    TRIALS,
-    EnhancementResult,
-    evaluate_enhancer,
-    share_far_from,
-)
+from retinasynth.evaluation.enhancement import evaluate_enhancer, share_far_from
+from retinasynth.evaluation.enhancement_results import TRIALS, EnhancementResult
 from retinasynth.images import read_photograph
-from retinasynth.models.enhancer_saving import EnhancerConfig, EnhancerModel, save_enhancer
-from retinasynth.models.enhancers import EnhancementNetwork
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinasynth.anatomy import Eye
 from retinasynth.errors import DataError, OutputError
 from retinasynth.evaluation.baselines import phantom_of
-from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
-from retinasynth.evaluation.fidelity import source_protocol
-from retinasynth.evaluation.intervals import Estimate, bootstrap_difference
+from retinasynth.evaluation.metrics.fidelity import source_protocol
 from retinasynth.evaluation.report import read_training_log
 from retinasynth.evaluation.results import Figures, Picture, outcome, summarise
+from retinasynth.evaluation.run import Example, Reference, evaluate_examples
+from retinasynth.eye import Eye
 from retinasynth.images import read_metadata, read_photograph
+from retinasynth.intervals import Estimate, bootstrap_difference
 from retinasynth.tables import read_table
 
 ABOUT = {"Model": "a <b>bold</b> model", "Command": 'retinasynth evaluate --out "here" & there', "Seed": "0"}

@@ -8,9 +8,12 @@ from PIL import Image
 from scipy import ndimage
 
 from pictures import put_mask, put_photograph, tiny_photograph
-from retinasynth.config import SegmenterSettings
-from retinasynth.datasets.examples import (
-    FramedEyes,
+from retinasynth.data.annotators import second_annotation
+from retinasynth.data.find import find_eyes
+from retinasynth.data.frames import FramedEyes
+from retinasynth.data.grown import grown_eyes
+from retinasynth.errors import DataError
+from retinasynth.segmentation.data import (
     Sources,
     draw_cut,
     example,
@@ -19,11 +22,8 @@ from retinasynth.datasets.examples import (
     load_sources,
     validation_subjects,
 )
-from retinasynth.datasets.grown import grown_eyes
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.datasets.observers import second_observer
-from retinasynth.datasets.photometric import as_another_camera
-from retinasynth.errors import DataError
+from retinasynth.segmentation.photometric import as_another_camera
+from retinasynth.segmentation.settings import SegmenterSettings
 
 SIZE = 64
 
@@ -214,10 +214,10 @@ def test_the_second_observer_is_found_as_published(tmp_path: Path) -> None:
     template = replace(find_eyes(tmp_path / "flat").eyes[0])
     for name, (first, second) in names.items():
         files = replace(template, planes={"vessels": put_mask(tmp_path / name / first)})
-        assert second_observer(files) is None
+        assert second_annotation(files) is None
         put_mask(tmp_path / name / second, 1)
-        assert second_observer(files) == tmp_path / name / second
-    assert second_observer(template) is None
+        assert second_annotation(files) == tmp_path / name / second
+    assert second_annotation(template) is None
 
 
 def test_grown_eyes_validate_what_no_real_eye_shows(phantoms: Path) -> None:

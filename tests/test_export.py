@@ -11,11 +11,10 @@ import pytest
 import torch
 
 from retinasynth import cli
-from retinasynth.anatomy.style import NUMBERS
 from retinasynth.errors import InputError, OutputError
-from retinasynth.models.generation import drawn_noise
-from retinasynth.synthesis import Synthesizer
-from retinasynth.synthesis.export import export_onnx
+from retinasynth.eye.style import NUMBERS
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.styled.photograph import drawn_noise
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -23,7 +22,7 @@ pytest.importorskip("onnxscript")
 
 @pytest.fixture(scope="module")
 def model(styled_run):
-    return Synthesizer.load(styled_run)
+    return load_generator(styled_run)
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +75,8 @@ def test_the_documented_program_runs_without_torch(exported, tmp_path):
 
 def test_what_cannot_be_exported_is_refused(model, trained, exported, tmp_path):
     with pytest.raises(OutputError, match="not an ONNX file"):
-        export_onnx(model, tmp_path / "model.pt")
+        model.export_onnx(tmp_path / "model.pt")
     with pytest.raises(OutputError, match="exists already"):
-        export_onnx(model, exported)
+        model.export_onnx(exported)
     with pytest.raises(InputError, match="follows no style"):
-        export_onnx(Synthesizer.load(trained), tmp_path / "plain.onnx")
+        load_generator(trained).export_onnx(tmp_path / "plain.onnx")

@@ -7,13 +7,13 @@ import pytest
 
 import retinasynth as rs
 from retinasynth import cli
-from retinasynth.anatomy import Eye, usable
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.datasets.inspection import inspect_data
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.inspect import inspect_data
 from retinasynth.errors import ImageError, InputError
 from retinasynth.evaluation.subjects import evaluate_folders
+from retinasynth.eye import Eye, usable
 from retinasynth.images import mask_as_photograph, write_mask, write_photograph
 from test_cli import fails
 

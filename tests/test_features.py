@@ -10,10 +10,10 @@ import torch
 from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.data import retina
 
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_photograph
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import ImageError, InputError, MissingExtraError, ModelError
-from retinasynth.evaluation.features import (
+from retinasynth.evaluation.metrics.features import (
     FundusFeatures,
     ImageNetFeatures,
     OnnxFeatures,
@@ -22,8 +22,8 @@ from retinasynth.evaluation.features import (
     framed,
 )
 from retinasynth.images import resize_photograph
-from retinasynth.models.segmenter_saving import load_segmenter
-from retinasynth.models.weights import SEGMENTERS, model_folder
+from retinasynth.segmentation.model import load_segmenter
+from retinasynth.training.bundled import SEGMENTERS, model_folder
 
 COLOURS = 6  # of the fundus features: mean and deviation of each channel
 

@@ -11,8 +11,8 @@ from skimage import metrics
 
 from retinasynth.errors import DataError, InputError
 from retinasynth.evaluation.baselines import mean_image, nearest_train
-from retinasynth.evaluation.fidelity import source_protocol
-from retinasynth.evaluation.intervals import bootstrap_difference, bootstrap_mean
+from retinasynth.evaluation.metrics.fidelity import source_protocol
+from retinasynth.intervals import bootstrap_difference, bootstrap_mean
 
 
 def smooth_picture(seed, height=256, width=256):
@@ -162,7 +162,7 @@ def test_eyes_with_more_pictures_weigh_more():
 def test_all_blocks_of_resamples_are_drawn(monkeypatch):
     values = np.random.default_rng(6).normal(size=30)
     whole = bootstrap_mean(values, resamples=1001)
-    monkeypatch.setattr("retinasynth.evaluation.intervals._DRAWS_AT_ONCE", 30 * 100)
+    monkeypatch.setattr("retinasynth.intervals._DRAWS_AT_ONCE", 30 * 100)
     assert bootstrap_mean(values, resamples=1001) == whole
 
 

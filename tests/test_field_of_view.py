@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from retinasynth.anatomy.appearance import at_expected_appearance, draw_field, fit_field, mean_photograph
-from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import ImageError
+from retinasynth.eye.appearance import at_expected_appearance, draw_field, fit_field, mean_photograph
+from retinasynth.eye.field_of_view import find_field_of_view
 
 
 def drawn(height, width, radius, *, centre=(0.5, 0.5), cut=0.0, vignette=0.0, noise=0.0, notch=False):

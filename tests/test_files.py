@@ -185,7 +185,7 @@ def test_an_output_folder_is_made_with_its_parents_and_may_exist(tmp_path: Path)
         assert output_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
         assert (tmp_path / "a" / "b").is_dir()
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"file is a file\. Expected: a folder.*Choose another --out"):
+    with pytest.raises(OutputError, match=r"file is a file\. Expected: a folder.*Choose another `out`"):
         output_folder(tmp_path / "file")
     with pytest.raises(OutputError, match="cannot be written"):
         output_folder(tmp_path / "file" / "below")
@@ -200,7 +200,7 @@ def test_a_new_folder_refuses_to_mix(tmp_path: Path) -> None:
     new_folder(tmp_path / "run", what="a run")
     assert names(tmp_path / "run") == []
     (tmp_path / "run" / ".hidden").touch()
-    with pytest.raises(OutputError, match=r"run is not empty; a run would be mixed.*Choose another --out"):
+    with pytest.raises(OutputError, match=r"run is not empty; a run would be mixed.*Choose another `out`"):
         new_folder(tmp_path / "run", what="a run")
 
 

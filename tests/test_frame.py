@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy.frame import Frame, frame_of, into_frame, out_of_frame
+from retinasynth.eye.frame import Frame, frame_of, into_frame, out_of_frame
 
 
 def disc(height: int, width: int, row: float, column: float, radius: float) -> np.ndarray:

@@ -4,9 +4,10 @@ import pytest
 
 from pictures import put_mask, put_photograph
 from published import put_idrid
-from retinasynth.datasets.grades import LESIONS, hides_lesions
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.grades import hides_lesions
 from retinasynth.errors import DataError
+from retinasynth.eye.eye import LESIONS
 
 
 def graded(folder: Path, table: str, text: str) -> Path:

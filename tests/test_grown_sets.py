@@ -16,14 +16,14 @@ import psutil
 import pytest
 
 from retinasynth import files
-from retinasynth.anatomy import PLANES
-from retinasynth.anatomy.growth import anatomy_of, grow
-from retinasynth.anatomy.label_map import read_label_map
-from retinasynth.anatomy.phantom import phantom_photograph
-from retinasynth.datasets.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
-from retinasynth.datasets.layouts import find_eyes, read_eye
-from retinasynth.datasets.resumable import ResumableSet
+from retinasynth.anatomy.grow import anatomy_of, grow
+from retinasynth.anatomy.render.photograph import phantom_photograph
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
+from retinasynth.data.sets import ResumableSet
 from retinasynth.errors import DiskFullError, OutputError, RetinasynthError, SettingError
+from retinasynth.eye import PLANES
+from retinasynth.eye.label_map import read_label_map
 from retinasynth.files import sha256_of
 from retinasynth.images import read_metadata
 from retinasynth.resuming import one_writer
@@ -48,7 +48,7 @@ def test_any_number_of_workers_makes_the_same_files(undisturbed, tmp_path):
 
 
 def test_the_set_holds_what_grow_gives(undisturbed):
-    eye = grow(4, 64, preset="diabetic", cup_to_disc=0.6)
+    eye = grow(4, 64, people="diabetic", cup_to_disc=0.6)
     back = read_label_map(undisturbed, eye.name)
     assert back.geometry == eye.geometry
     assert set(back.planes) == set(PLANES)
@@ -77,7 +77,7 @@ def test_it_is_a_data_set(undisturbed):
     assert len(found.eyes) == 3
     eye = read_eye(found.eyes[0])
     assert set(eye.planes) == set(PLANES)
-    assert eye.geometry == grow(3, 64, preset="diabetic", cup_to_disc=0.6).geometry
+    assert eye.geometry == grow(3, 64, people="diabetic", cup_to_disc=0.6).geometry
 
 
 def test_a_set_goes_on_where_it_stopped(undisturbed, tmp_path):
@@ -212,7 +212,7 @@ def test_a_killed_worker_is_explained(tmp_path, monkeypatch):
         yield
 
     monkeypatch.setattr(ResumableSet, "_written", broken)
-    with pytest.raises(OutputError, match="fewer --workers"):
+    with pytest.raises(OutputError, match="fewer `workers`"):
         write_grown_set(tmp_path / "set", 2, SMALL)
 
 

@@ -6,27 +6,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from retinasynth.anatomy.branches import ARTERY, VEIN, Branch, Territory, calibres
 from retinasynth.anatomy.disease import beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.eye import PLANES
-from retinasynth.anatomy.growth import anatomy_of, grow
+from retinasynth.anatomy.filling import grow_trees
+from retinasynth.anatomy.grow import anatomy_of, grow
 from retinasynth.anatomy.physiology import PRESETS, Anatomy, draw_anatomy
-from retinasynth.anatomy.vessels import ARTERY, VEIN, Branch, Territory, VesselGrowth, calibres
 from retinasynth.errors import InputError, SettingError
+from retinasynth.eye.eye import PLANES
 
 TERRITORY = Territory(centre=(0.0, 0.0), reach=2.6, fovea=(2.5, 0.35), avascular=0.4)
 
 
 @pytest.fixture(scope="module")
 def eyes():
-    return [grow(seed, 256, preset=preset) for seed, preset in enumerate([*PRESETS, *PRESETS])]
+    return [grow(seed, 256, people=preset) for seed, preset in enumerate([*PRESETS, *PRESETS])]
 
 
 @pytest.fixture(scope="module")
 def grown():
-    growth = VesselGrowth(np.random.default_rng(5), TERRITORY, smaller_trunks=7)
-    growth.fill(60)
-    return growth.branches()
+    return grow_trees(np.random.default_rng(5), TERRITORY, smaller_trunks=7, branches=60)
 
 
 def difference(one, other):
@@ -37,7 +36,7 @@ def difference(one, other):
 
 
 def test_a_seed_is_an_eye(eyes):
-    again = grow(1, 256, preset=list(PRESETS)[1])
+    again = grow(1, 256, people=list(PRESETS)[1])
     assert again.geometry == eyes[1].geometry
     assert difference(again, eyes[1]) == 0
     assert all(difference(one, other) > 0.005 for one, other in itertools.combinations(eyes, 2))
@@ -112,7 +111,7 @@ def test_one_parameter_changes_one_thing():
         ({"size_px": 0}, "size_px is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"cup_to_disk": 0.5}, "did you mean 'cup_to_disc'"),
-        ({"preset": "chidl"}, "did you mean 'child'"),
+        ({"people": "chidl"}, "did you mean 'child'"),
         ({"laterality": "both"}, "laterality is 'both'"),
         ({"arteriolar_narrowing": 0.2, "artery_to_vein_ratio": 0.6}, "stand together"),
         ({"microaneurysms": 2.5}, "microaneurysms is 2.5"),
@@ -127,7 +126,7 @@ def test_a_view_without_the_disc_is_refused_when_the_disc_was_asked_for():
     with pytest.raises(InputError, match="does not show all of it"):
         grow(1, 128, centred_on="macula", angle_deg=30, cup_to_disc=0.5)
     assert grow(1, 128, centred_on="macula", angle_deg=30).planes["vessels"].any()
-    assert grow(1, 128, preset="diabetic", centred_on="macula", angle_deg=25).planes["fovea"].any()
+    assert grow(1, 128, people="diabetic", centred_on="macula", angle_deg=25).planes["fovea"].any()
 
 
 def test_a_density_that_pixels_are_too_wide_for_is_refused():
@@ -229,9 +228,8 @@ def test_both_kinds_fill_the_tissue():
     ]
 
     def unsupplied(branches):
-        growth = VesselGrowth(np.random.default_rng(5), TERRITORY, smaller_trunks=7)
-        growth.fill(branches)
-        nodes = [np.concatenate([branch.points for branch in tree]) for tree in growth.branches()]
+        grown = grow_trees(np.random.default_rng(5), TERRITORY, smaller_trunks=7, branches=branches)
+        nodes = [np.concatenate([branch.points for branch in tree]) for tree in grown]
         return [np.median(np.min([np.hypot(*(points - node).T) for node in tree[::2]], axis=0)) for tree in nodes]
 
     few, many = unsupplied(10), unsupplied(120)

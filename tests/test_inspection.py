@@ -14,12 +14,19 @@ from PIL import Image
 import retinasynth
 from pictures import put_mask, put_photograph
 from retinasynth import cli
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.phantom import phantom_eye, phantom_photograph
-from retinasynth.datasets.augmentation import rotate
-from retinasynth.datasets.inspection import MIN_FIT, Inspection, fit_of, inspect_data
-from retinasynth.datasets.prepare import prepare
-from retinasynth.datasets.twins import MIN_CORRELATION, MIN_TEXTURE, find_twins, find_twins_between, sketch
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.anatomy.render.photograph import phantom_photograph
+from retinasynth.data.augmentation import rotate
+from retinasynth.data.inspect import MIN_FIT, Inspection, fit_of, inspect_data
+from retinasynth.data.near_duplicates import (
+    MIN_CORRELATION,
+    MIN_TEXTURE,
+    find_near_duplicates,
+    find_near_duplicates_between,
+    sketch,
+)
+from retinasynth.data.prepare import prepare
+from retinasynth.eye import Eye
 from retinasynth.images import Mask, Photograph, mask_as_photograph, write_mask, write_photograph
 
 SIZE = 256
@@ -283,7 +290,7 @@ def test_twins_are_found_through_what_was_done_to_them(how: str, eyes: list[Eye]
     change, is_mirrored = VERSIONS[how]
     pictures = [photograph_of(eye) for eye in eyes]
     changed = np.ascontiguousarray(change(pictures[2]))
-    found = find_twins([sketch(picture) for picture in [*pictures, changed]])
+    found = find_near_duplicates([sketch(picture) for picture in [*pictures, changed]])
     assert [(twins.first, twins.second, twins.is_mirrored) for twins in found] == [(2, 4, is_mirrored)]
     assert MIN_CORRELATION + 0.1 < found[0].correlation <= 1.001
 
@@ -293,15 +300,15 @@ def test_different_eyes_and_pictures_without_vessels_are_no_twins() -> None:
     plain = [np.full((200, 200, 3), value, np.uint8) for value in (0, 0, 90, 90, 255)]
     noise = [random.integers(0, 255, (200, 200, 3)).astype(np.uint8) for _ in range(2)]
     others = [photograph_of(phantom_eye(seed, 192)) for seed in range(50, 58)]
-    assert find_twins([sketch(picture) for picture in plain + noise + others]) == []
-    assert find_twins([]) == []
+    assert find_near_duplicates([sketch(picture) for picture in plain + noise + others]) == []
+    assert find_near_duplicates([]) == []
 
 
 def test_twins_in_more_than_one_block_are_all_found() -> None:
     pictures = [photograph_of(phantom_eye(seed, 128)) for seed in range(10)]
     sketches = [sketch(picture) for picture in pictures]
     seen: list[int] = []
-    found = find_twins(sketches * 4, seen.append)
+    found = find_near_duplicates(sketches * 4, seen.append)
     expected = {(i, j) for i in range(40) for j in range(i + 1, 40) if (j - i) % 10 == 0}
     assert {(twins.first, twins.second) for twins in found} == expected
     assert seen == list(range(1, 41))
@@ -312,19 +319,19 @@ def test_twins_between_two_lists_are_those_of_one_list_that_cross(eyes: list[Eye
     first = [sketch(picture) for picture in (pictures[1], pictures[3])]
     second = [sketch(np.ascontiguousarray(np.fliplr(picture))) for picture in (pictures[0], pictures[1], pictures[2])]
     seen: list[int] = []
-    between = find_twins_between(first, second, seen.append)
+    between = find_near_duplicates_between(first, second, seen.append)
     assert [(twins.first, twins.second, twins.is_mirrored) for twins in between] == [(0, 1, True)]
-    together = find_twins([*first, *second])
+    together = find_near_duplicates([*first, *second])
     assert [dataclasses.replace(twins, second=twins.second - 2) for twins in together] == between
     assert seen == [1, 2]
-    assert find_twins_between([], second) == find_twins_between(first, []) == []
+    assert find_near_duplicates_between([], second) == find_near_duplicates_between(first, []) == []
 
 
 def test_the_texture_tells_a_copy_from_another_picture_of_the_same_vessels(eyes: list[Eye]) -> None:
     """Different light, pigment and noise over the same vessels: twins perhaps, copies never."""
     once, again = (sketch(phantom_photograph(eyes[1], seed)) for seed in (1, 2))
-    [copy] = find_twins([once, sketch(recoded(phantom_photograph(eyes[1], 1)))])
-    [other] = find_twins([once, again])
+    [copy] = find_near_duplicates([once, sketch(recoded(phantom_photograph(eyes[1], 1)))])
+    [other] = find_near_duplicates([once, again])
     assert copy.texture > MIN_TEXTURE + 0.1
     assert other.texture < MIN_TEXTURE - 0.1
     assert other.correlation > MIN_CORRELATION

@@ -7,11 +7,11 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import f1_score
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.rendering import RenderingStyle, render_photograph
-from retinasynth.evaluation.intervals import Estimate
-from retinasynth.evaluation.judge import (
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import render_photograph
+from retinasynth.anatomy.render.style import RenderingStyle
+from retinasynth.evaluation.maps import ADDED, FOUND, MISSED, agreement_picture, error_picture
+from retinasynth.evaluation.metrics.vessels_found import (
     LARGEST_PX,
     MOST_REAL,
     Anatomy,
@@ -20,7 +20,8 @@ from retinasynth.evaluation.judge import (
     is_looked_at,
     structure_part,
 )
-from retinasynth.evaluation.maps import ADDED, FOUND, MISSED, agreement_picture, error_picture
+from retinasynth.eye import Eye
+from retinasynth.intervals import Estimate
 
 STYLE = RenderingStyle(noise=0.01)
 

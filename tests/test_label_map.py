@@ -11,19 +11,12 @@ from skimage.color import rgb2lab
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth import cli
-from retinasynth.anatomy import PLANES, Eye, Geometry
-from retinasynth.anatomy import label_map as under_test
-from retinasynth.anatomy.label_map import (
-    class_map,
-    known_planes,
-    one_hot,
-    overlay,
-    read_label_map,
-    write_label_map,
-)
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import DataError, ImageError, InputError, OutputError, SettingError
+from retinasynth.eye import PLANES, Eye, Geometry
+from retinasynth.eye import label_map as under_test
+from retinasynth.eye.label_map import class_map, known_planes, one_hot, overlay, read_label_map, write_label_map
 from retinasynth.images import read_metadata, read_photograph
 
 GEOMETRY = Geometry(70.1, "right", "macula", 45.0)

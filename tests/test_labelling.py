@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.phantom import phantom_eye, write_phantom_set
-from retinasynth.applications import labelling
-from retinasynth.applications.labelling import label_sets, photographs_in, segment_folder
-from retinasynth.applications.segmentation import Segmentation
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.render.phantom import phantom_eye, write_phantom_set
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.photographs import photographs_in
 from retinasynth.errors import DataError, ImageError, OutputError
+from retinasynth.eye import Eye
 from retinasynth.images import read_mask, read_photograph, read_size, write_mask, write_photograph
+from retinasynth.segmentation import labelling
+from retinasynth.segmentation.labelling import label_sets, segment_folder
+from retinasynth.segmentation.use import Segmentation
 
 
 class Named:
@@ -192,7 +193,7 @@ def test_a_damaged_photograph_does_not_stop_a_folder_from_being_segmented(sets, 
 def test_a_damaged_request_is_named(damage, sets, tmp_path):
     label_sets(MODELS, sets[1:], tmp_path / "set", size_px=128)
     (tmp_path / "set" / "labelling.json").write_text(damage)
-    with pytest.raises(DataError, match=r"labelling\.json .*Choose another --out"):
+    with pytest.raises(DataError, match=r"labelling\.json .*Choose another `out`"):
         label_sets(MODELS, sets[1:], tmp_path / "set", size_px=128)
 
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pictures import put_chasedb1, put_mask, put_photograph, tiny_mask, tiny_photograph
-from retinasynth.datasets.layouts import EyeFiles, find_eyes, read_eye
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, ImageError
 from retinasynth.images import mask_as_photograph, write_mask, write_photograph
 

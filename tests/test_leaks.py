@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.datasets.inspection import Leak
-from retinasynth.datasets.matching import EyeFiles, Split, alone
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.inspect import Leak
+from retinasynth.data.matching import EyeFiles, Split, alone
 from retinasynth.errors import DataError, ImageError
 from retinasynth.evaluation import leaks
 from retinasynth.evaluation.leaks import find_leaks, refuse_leaks
@@ -97,7 +97,7 @@ def test_leaks_are_refused_with_what_to_do_or_mark_the_report(tmp_path, train, p
     with pytest.raises(DataError) as refused:
         refuse_leaks(train, test, quiet=True)
     assert "1 of 2 test eyes stand in training too: b (train) = y (test), mirrored" in str(refused.value)
-    for what in ("data inspect", "subjects.csv", "--allow-leaks"):
+    for what in ("data inspect", "subjects.csv", "`allow_leaks`"):
         assert what in refused.value.do
     sentence = refuse_leaks(train, test, allow=True, quiet=True)
     assert sentence.startswith("NOT A TEST OF UNSEEN EYES: 1 of 2 test eyes")

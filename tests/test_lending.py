@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from retinasynth.datasets.lending import with_lent_lesions
+from retinasynth.styled.lesion_copy_paste import with_lent_lesions
 
 SIZE = 128
 FIELD, VESSELS, DISC, HAEMORRHAGES, EXUDATES = range(5)

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy import Eye, Geometry
-from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.lesions import (
     BLOT_UM,
     FLAME_UM,
@@ -13,6 +12,7 @@ from retinasynth.anatomy.lesions import (
     draw_lesions,
 )
 from retinasynth.errors import InputError
+from retinasynth.eye import Eye, Geometry
 
 NAMES = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 SIZE_PX = 768

@@ -14,24 +14,33 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pictures import tiny_mask
-from retinasynth.anatomy.style import NUMBERS
-from retinasynth.config import EnhancerSettings, GeneratorSettings, SegmenterSettings, Settings
+from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, load_enhancer, save_enhancer
+from retinasynth.enhancement.network import EnhancementNetwork, enhanced
+from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import ModelError
-from retinasynth.models import folders
-from retinasynth.models.enhancer_saving import EnhancerConfig, EnhancerModel, load_enhancer, save_enhancer
-from retinasynth.models.enhancers import EnhancementNetwork, enhanced
-from retinasynth.models.generation import generate_photograph, generate_styled
-from retinasynth.models.generators import build_generator
-from retinasynth.models.prediction import predict
-from retinasynth.models.saving import load_model, save_model
-from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
-from retinasynth.models.segmenters import SegmentationNetwork
-from retinasynth.models.styled import StyledGenerator
-from retinasynth.models.weights import ENHANCERS, GENERATORS, HERE, SEGMENTERS
-from retinasynth.synthesis import Synthesizer
-from retinasynth.training import segmentation, trainer
+from retinasynth.eye.style import NUMBERS
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.pix2pix.model import load_model, save_model
+from retinasynth.pix2pix.network import build_generator
+from retinasynth.pix2pix.photograph import generate_photograph
+from retinasynth.pix2pix.settings import GeneratorSettings, Settings
+from retinasynth.segmentation import train as segmentation
+from retinasynth.segmentation.model import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
+from retinasynth.segmentation.network import SegmentationNetwork
+from retinasynth.segmentation.predict import predict
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.styled import train as styled
+from retinasynth.styled.model import load_model as load_styled
+from retinasynth.styled.model import save_model as save_styled
+from retinasynth.styled.network import StyledNetwork
+from retinasynth.styled.photograph import generate_styled
+from retinasynth.styled.settings import GeneratorSettings as StyledGeneratorSettings
+from retinasynth.styled.settings import Settings as StyledSettings
+from retinasynth.training import model_folder as folders
+from retinasynth.training.bundled import ENHANCERS, GENERATORS, HERE, SEGMENTERS
 
-SMALL = ["size_px=32", "mask_channels=1", "depth=3", "generator.filters=4", "discriminator.scales=1"]
+SMALL_STYLED = ["size_px=32", "depth=3", "generator.filters=4", "discriminator.scales=1"]
+SMALL = ["size_px=32", "mask_channels=1", "depth=3", "generator.filters=4"]
 
 
 def make_generator(folder: Path, *overrides: str) -> nn.Module:
@@ -42,10 +51,10 @@ def make_generator(folder: Path, *overrides: str) -> nn.Module:
 
 
 def make_styled(folder: Path) -> nn.Module:
-    settings = Settings.from_preset("fundus-512").with_overrides(SMALL)
-    network = StyledGenerator(1 + len(settings.data.planes), settings.generator, 5)
+    settings = StyledSettings.from_preset("fundus-512").with_overrides(SMALL_STYLED)
+    network = StyledNetwork(1 + len(settings.data.planes), settings.generator, 5)
     network.start_from(torch.rand(5, NUMBERS))
-    save_model(folder, network, settings, {"pairs": 4, "known_planes": {"disc": 4}})
+    save_styled(folder, network, settings, {"pairs": 4, "known_planes": {"disc": 4}})
     return network
 
 
@@ -69,7 +78,7 @@ def make_enhancer(folder: Path) -> nn.Module:
 KINDS: dict[str, tuple[Callable[[Path], nn.Module], Callable[[Path], Any]]] = {
     "unet": (make_generator, load_model),
     "resize": (lambda folder: make_generator(folder, "architecture=resize"), load_model),
-    "styled": (make_styled, load_model),
+    "styled": (make_styled, load_styled),
     "segmenter": (lambda folder: make_segmenter(folder, "network.norm=batch"), load_segmenter),
     "residual segmenter": (lambda folder: make_segmenter(folder, "architecture=residual"), load_segmenter),
     "pix2pix segmenter": (lambda folder: make_segmenter(folder, "architecture=pix2pix"), load_segmenter),
@@ -140,9 +149,12 @@ def test_a_model_of_version_0_1_has_no_checksum_and_loads(folder: Path, kind: st
 @pytest.mark.parametrize("filters", [*range(1, 40), 100, 510, 511, 512])
 @pytest.mark.parametrize("architecture", ["unet", "resize", "styled"])
 def test_every_width_in_the_settings_is_a_network(architecture: str, filters: int) -> None:
-    settings = GeneratorSettings.model_validate({"architecture": architecture, "filters": filters, "depth": 5})
+    values = {"architecture": architecture, "filters": filters, "depth": 5}
     with torch.device("meta"):
-        network = StyledGenerator(2, settings, 1) if architecture == "styled" else build_generator(1, 32, settings)
+        if architecture == "styled":
+            network: nn.Module = StyledNetwork(2, StyledGeneratorSettings.model_validate(values), 1)
+        else:
+            network = build_generator(1, 32, GeneratorSettings.model_validate(values))
     assert sum(parameter.numel() for parameter in network.parameters()) > 100 * filters
 
 
@@ -282,16 +294,16 @@ def test_a_file_of_a_model_that_cannot_be_read_is_one_clear_error(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "is_file", refused)
         with pytest.raises(ModelError, match=r"cannot be looked into \(Permission denied\)"):
-            Synthesizer.load(folder)
+            load_generator(folder)
         with pytest.raises(ModelError, match=r"cannot be looked into \(Permission denied\)"):
             load(folder, kind)
 
 
 def test_a_name_that_no_file_can_have_is_one_clear_error() -> None:
     with pytest.raises(ModelError, match=r"cannot be looked into \(File name too long\)"):
-        Synthesizer.load("x" * 5000)
+        load_generator("x" * 5000)
     with pytest.raises(ModelError, match="does not exist"):
-        Synthesizer.load("a\0b")
+        load_generator("a\0b")
 
 
 # --- Hostile configurations ---
@@ -321,11 +333,14 @@ import io, json, resource, sys, time
 from contextlib import redirect_stdout
 from pathlib import Path
 from retinasynth.errors import ModelError
-from retinasynth.models import saving, segmenter_saving, enhancer_saving
+from retinasynth.enhancement.model import load_enhancer
+from retinasynth.pix2pix.model import load_model as load_pix2pix
+from retinasynth.segmentation.model import load_segmenter
+from retinasynth.styled.model import load_model as load_styled
 
 folder = Path(sys.argv[1])
-load = {"load_model": saving.load_model, "load_segmenter": segmenter_saving.load_segmenter,
-        "load_enhancer": enhancer_saving.load_enhancer}[sys.argv[2]]
+loaders = {"unet": load_pix2pix, "resize": load_pix2pix, "styled": load_styled, "enhancer": load_enhancer}
+load = loaders.get(sys.argv[2], load_segmenter)
 answers, slowest = [], 0.0
 with redirect_stdout(io.StringIO()):
     load(folder)
@@ -352,7 +367,7 @@ def under_each_configuration(folder: Path, kind: str, configurations: list[dict[
     file = folder.parent / "configurations"
     file.write_text("\n".join(map(json.dumps, configurations)))
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder), KINDS[kind][1].__name__, str(file)],
+        [sys.executable, "-c", SCRIPT, str(folder), kind, str(file)],
         capture_output=True,
         text=True,
         check=True,
@@ -420,7 +435,7 @@ def test_facts_of_the_training_are_refused_or_never_break_a_photograph(folder: P
     for facts in ({"known_planes": known, "pairs": 4}, {"known_planes": {"disc": 4}, "pairs": known}):
         (folder / "config.json").write_text(json.dumps(config | {"training": facts}))
         try:
-            model = Synthesizer.load(folder)
+            model = load_generator(folder)
         except ModelError:
             continue
         assert model.generate(tiny_mask(0), style="expected").shape == (32, 32, 3)
@@ -442,10 +457,10 @@ def test_a_run_does_not_begin_from_a_hostile_model(folder: Path, kind: str, tmp_
     shape = "generator" if kind == "styled" else "network"
     changed = config | {shape: config[shape] | {"filters": 256}}
     (folder / "config.json").write_text(json.dumps(changed))
-    few = Settings.from_preset("few-shot").with_overrides([*SMALL, f"start_from={folder}"])
+    few = StyledSettings.from_preset("few-shot").with_overrides([*SMALL_STYLED, f"start_from={folder}"])
     vessels = SegmenterSettings().with_overrides([f"start_from={folder}"])
     begin: dict[str, Callable[[Path], Path]] = {
-        "styled": lambda run: trainer.train(phantoms, run, few),
+        "styled": lambda run: styled.train(phantoms, run, few),
         "segmenter": lambda run: segmentation.train([phantoms], run, vessels),
     }
     with pytest.raises(ModelError, match=r"does not hold the weights that config\.json describes"):

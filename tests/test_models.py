@@ -11,21 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pictures import tiny_mask
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.config import DiscriminatorSettings, GeneratorSettings, LossSettings, Settings
-from retinasynth.evaluation.spectrum import MeanSpectrum, Peak
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.evaluation.metrics.spectrum import MeanSpectrum, Peak
+from retinasynth.generation.train import settings_of_preset
 from retinasynth.images import photograph_from_signed, signed_from_labels
-from retinasynth.models.discriminators import PatchDiscriminator, SameConvolution
-from retinasynth.models.generation import generate_photograph, mixed_seed
-from retinasynth.models.generators import (
-    DoublingConvolution,
-    EncoderStep,
-    ResizeGenerator,
-    UNetGenerator,
-    build_generator,
-)
-from retinasynth.models.layers import AlwaysDropout, BatchNorm, initialise
-from retinasynth.models.losses import coarse_difference, discriminator_loss, generator_loss, ssim, texture_difference
+from retinasynth.networks.layers import AlwaysDropout, BatchNorm, initialise
+from retinasynth.networks.patchgan import PatchDiscriminator, SameConvolution
+from retinasynth.networks.ssim import ssim
+from retinasynth.networks.unet import DoublingConvolution, EncoderStep, UNetGenerator
+from retinasynth.pix2pix.network import ResizeGenerator, build_generator
+from retinasynth.pix2pix.photograph import generate_photograph
+from retinasynth.pix2pix.settings import GeneratorSettings, LossSettings
+from retinasynth.seeds import mixed_seed
+from retinasynth.styled.losses import coarse_difference, texture_difference
+from retinasynth.training.adversary import discriminator_loss, generator_loss
 
 # The published networks, one row a layer: channels in, channels out, batch normalisation. The decoder's channels in
 # are those of the step before it beside the skip connection's.
@@ -70,7 +69,7 @@ def count(module: nn.Module) -> int:
 
 def small_generator(*, depth: int = 5, filters: int = 4, dropout: float = 0.5, mask_channels: int = 1) -> UNetGenerator:
     torch.manual_seed(0)
-    return UNetGenerator(mask_channels, GeneratorSettings(filters=filters, depth=depth, dropout=dropout))
+    return UNetGenerator(mask_channels, filters=filters, depth=depth, dropout=dropout)
 
 
 @pytest.fixture(autouse=True)
@@ -81,12 +80,12 @@ def _callers_random_state() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def source_generator() -> UNetGenerator:
-    return UNetGenerator(3, GeneratorSettings())
+    return UNetGenerator(3)
 
 
 @pytest.fixture(scope="module")
 def source_discriminator() -> PatchDiscriminator:
-    return PatchDiscriminator(3, DiscriminatorSettings())
+    return PatchDiscriminator(3)
 
 
 # --- The published networks ---
@@ -132,7 +131,7 @@ def test_the_generator_halves_256_px_down_to_one_and_back(source_generator: UNet
 
 
 def test_the_discriminator_judges_16_by_16_patches_at_256_px() -> None:
-    discriminator = PatchDiscriminator(3, DiscriminatorSettings(filters=2))
+    discriminator = PatchDiscriminator(3, filters=2)
     assert discriminator(torch.zeros(2, 3, 256, 256), torch.zeros(2, 3, 256, 256)).shape == (2, 1, 16, 16)
     assert discriminator(torch.zeros(1, 3, 512, 512), torch.zeros(1, 3, 512, 512)).shape == (1, 1, 32, 32)
 
@@ -210,7 +209,7 @@ def test_same_convolution_pads_as_tensorflow_does(stride: int, size: int) -> Non
 
 def test_a_patch_is_exactly_142_by_142_px() -> None:
     torch.manual_seed(0)
-    discriminator = PatchDiscriminator(1, DiscriminatorSettings(filters=2, norm="none")).double()
+    discriminator = PatchDiscriminator(1, filters=2, norm="none").double()
     mask = torch.randn(1, 1, 512, 512, dtype=torch.float64, requires_grad=True)
     photograph = torch.randn(1, 3, 512, 512, dtype=torch.float64, requires_grad=True)
     discriminator(mask, photograph)[0, 0, 16, 16].backward()
@@ -238,7 +237,7 @@ def test_the_first_encoder_step_and_the_first_and_last_discriminator_step_have_n
     ]
     assert not any(isinstance(part, BatchNorm) for part in generator.bottleneck.modules())
     assert all(any(isinstance(part, BatchNorm) for part in step.modules()) for step in generator.decoder)
-    kinds = [type(layer) for layer in PatchDiscriminator(1, DiscriminatorSettings(filters=2)).layers]
+    kinds = [type(layer) for layer in PatchDiscriminator(1, filters=2).layers]
     assert kinds == [
         *[SameConvolution, nn.LeakyReLU],
         *[SameConvolution, BatchNorm, nn.LeakyReLU] * 4,
@@ -252,7 +251,7 @@ def test_activations_are_leaky_where_published() -> None:
     for bias, expected in ((-2.0, -0.4), (3.0, 3.0)):
         nn.init.constant_(step.convolution.bias, bias)
         assert step(torch.zeros(1, 1, 2, 2, dtype=torch.float64)).item() == pytest.approx(expected, abs=1e-15)
-    discriminator = PatchDiscriminator(1, DiscriminatorSettings(filters=2))
+    discriminator = PatchDiscriminator(1, filters=2)
     slopes = [layer.negative_slope for layer in discriminator.layers if isinstance(layer, nn.LeakyReLU)]
     assert slopes == [0.2] * 5
 
@@ -308,13 +307,13 @@ def test_a_picture_does_not_depend_on_its_neighbours_in_evaluation_mode() -> Non
 
 
 def test_no_running_statistics_are_kept() -> None:
-    for network in (small_generator(), PatchDiscriminator(1, DiscriminatorSettings(filters=2))):
+    for network in (small_generator(), PatchDiscriminator(1, filters=2)):
         assert {name.rpartition(".")[2] for name in network.state_dict()} == {"weight", "bias"}
         assert not list(network.buffers())
 
 
 def test_a_discriminator_without_norm_has_none_and_judges_each_picture_alone() -> None:
-    discriminator = PatchDiscriminator(3, DiscriminatorSettings(filters=4, norm="none")).train()
+    discriminator = PatchDiscriminator(3, filters=4, norm="none").train()
     assert not any(isinstance(layer, BatchNorm | nn.BatchNorm2d) for layer in discriminator.modules())
     channels = [6, 4, 8, 16, 32, 32, 1]
     expected = sum(trainable(before, after, norm=False) for before, after in itertools.pairwise(channels))
@@ -414,7 +413,7 @@ def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
 
 @pytest.mark.parametrize("scheme", ["normal", "glorot", "he"])
 def test_initial_weights_have_the_published_spread(scheme: str) -> None:
-    networks = [small_generator(filters=8), PatchDiscriminator(1, DiscriminatorSettings(filters=8))]
+    networks = [small_generator(filters=8), PatchDiscriminator(1, filters=8)]
     assert all(layer.bias.abs().max() > 0 for network in networks for layer in convolutions(network))
     for network in networks:
         initialise(network, scheme)
@@ -515,7 +514,7 @@ def resize_generator(size_px: int = 32, **changes: Any) -> ResizeGenerator:
 
 
 def test_the_resize_generator_of_lean_has_a_few_million_weights() -> None:
-    lean = Settings.from_preset("lean")
+    lean = settings_of_preset("lean")
     generator = build_generator(lean.data.mask_channels, lean.data.size_px, lean.generator)
     assert sum(weight.numel() for weight in generator.parameters()) == 5_115_603
 
@@ -542,7 +541,7 @@ def test_a_picture_depends_on_its_mask_and_not_on_its_batch() -> None:
 def test_it_leaves_no_grid_in_its_pictures_where_the_source_does() -> None:
     """Untrained, of the masks of eyes: both draw what their layers let them."""
     torch.manual_seed(0)
-    source = UNetGenerator(1, GeneratorSettings(filters=8, depth=3, dropout=0)).eval()
+    source = UNetGenerator(1, filters=8, depth=3, dropout=0).eval()
 
     def peak(generator: nn.Module) -> Peak:
         spectrum = MeanSpectrum()
@@ -559,7 +558,7 @@ def test_it_leaves_no_grid_in_its_pictures_where_the_source_does() -> None:
 
 def test_a_spectrally_normalised_discriminator_has_kernels_of_norm_one() -> None:
     torch.manual_seed(0)
-    discriminator = PatchDiscriminator(1, DiscriminatorSettings(filters=4, norm="spectral"))
+    discriminator = PatchDiscriminator(1, filters=4, norm="spectral")
     initialise(discriminator, "he")
     for _ in range(60):  # each pass in training improves the estimate of the norm
         discriminator(torch.zeros(1, 1, 64, 64), torch.zeros(1, 3, 64, 64))

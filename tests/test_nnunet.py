@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from pictures import put_photograph
-from retinasynth.datasets.layouts import find_eyes, read_eye
-from retinasynth.datasets.nnunet import write_nnunet
+from retinasynth.data.export import write_nnunet
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import DataError, OutputError
 
 

@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
-from retinasynth.anatomy.appearance import MOST_SMOOTHED
-from retinasynth.config import Settings
-from retinasynth.datasets import pairs as module
-from retinasynth.datasets.layouts import EyeFiles, find_eyes
-from retinasynth.datasets.pairs import Batch, Pairs, batches, load_pairs, steps_per_epoch, whole_batch
+from retinasynth.data.batches import Batch, steps_per_epoch
+from retinasynth.data.find import find_eyes
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, ImageError, SettingError
+from retinasynth.eye.appearance import MOST_SMOOTHED
 from retinasynth.images import read_mask, resize_photograph, write_mask
+from retinasynth.pix2pix import data as module
+from retinasynth.pix2pix.data import Pairs, batches, load_pairs
+from retinasynth.pix2pix.settings import Settings
 
 SIZE_PX = 32
 AUGMENTED = ["size_px=32", "depth=5", "flip=true", "rotation_deg=40"]
@@ -220,7 +222,7 @@ def test_every_epoch_is_a_permutation_and_no_two_are_alike() -> None:
 
 def test_what_is_left_over_changes_from_epoch_to_epoch() -> None:
     pairs, settings = numbered_pairs(7), chosen("batch_size=3")
-    assert steps_per_epoch(pairs, settings) == 2
+    assert steps_per_epoch(pairs, settings.training) == 2
     left_over = {frozenset(range(7)) - set(order(pairs, settings, epoch)) for epoch in range(20)}
     assert len(left_over) >= 5
 
@@ -236,14 +238,8 @@ def test_batches_are_signed_pairs() -> None:
         index = numbers(batch)[0]
         expected = torch.from_numpy(np.where(pairs.labels[index, ..., 0], 1.0, -1.0)).float()
         assert torch.equal(batch.masks, expected[None, None])
-        assert_equal([batch], [whole_batch(pairs, [index], channels=1)])
-
-
-def test_a_chosen_batch_is_not_augmented() -> None:
-    pairs = numbered_pairs(5)
-    batch = whole_batch(pairs, [3, 0], channels=1)
-    assert numbers(batch) == [3, 0]
-    np.testing.assert_array_equal(batch.masks[:, 0].numpy() > 0, pairs.labels[[3, 0], ..., 0])
+        photograph = torch.from_numpy(pairs.photographs[index].astype(np.float32) / 127.5 - 1).permute(2, 0, 1)
+        torch.testing.assert_close(batch.photographs, photograph[None])
 
 
 def test_augmentation_differs_from_epoch_to_epoch_and_is_replayed() -> None:
@@ -273,7 +269,7 @@ def test_an_epoch_resumed_in_the_middle_is_the_rest_of_it(first_step: int) -> No
 
 def test_two_processes_share_an_epoch_exactly() -> None:
     pairs, two = numbered_pairs(11), chosen("batch_size=2", "devices=2")
-    assert steps_per_epoch(pairs, two) == 2
+    assert steps_per_epoch(pairs, two.training) == 2
     first, second = (list(batches(pairs, two, epoch=1, process=process)) for process in (0, 1))
     seen = [number for batch in (*first, *second) for number in numbers(batch)]
     assert len(set(seen)) == len(seen) == 8
@@ -296,10 +292,10 @@ def test_batches_can_be_left_in_the_middle() -> None:
 def test_too_few_pairs_for_a_step_are_refused(batch_size: int, devices: int) -> None:
     settings = chosen(f"batch_size={batch_size}", f"devices={devices}")
     with pytest.raises(SettingError, match=r"One step takes 6 pairs .*but there are 5.*smaller training\.batch_size"):
-        steps_per_epoch(numbered_pairs(5), settings)
+        steps_per_epoch(numbered_pairs(5), settings.training)
     with pytest.raises(SettingError, match="One step takes 6 pairs"):
         next(batches(numbered_pairs(5), settings, epoch=0))
-    assert steps_per_epoch(numbered_pairs(6), settings) == 1
+    assert steps_per_epoch(numbered_pairs(6), settings.training) == 1
 
 
 # --- The expected appearance ---
@@ -331,7 +327,7 @@ def test_at_the_expected_appearance_the_eye_is_turned_and_the_camera_is_not() ->
 
 
 def test_both_appearances_are_cached_apart_and_have_one_mean(tmp_path: Path) -> None:
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
 
     write_phantom_set(tmp_path / "set", train=4, test=0, size_px=64)
     own, expected = (load_pairs(files_of(tmp_path / "set"), 64, appearance=which) for which in ("own", "expected"))

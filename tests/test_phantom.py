@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_eye, phantom_folder, phantom_photograph, write_phantom_set
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.phantom import phantom_eye, phantom_folder, write_phantom_set
+from retinasynth.anatomy.render.photograph import phantom_photograph
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import OutputError, SettingError
 from retinasynth.images import read_metadata
 

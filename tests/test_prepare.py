@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pictures import put_chasedb1, put_mask, put_photograph, tiny_mask, tiny_photograph
-from retinasynth.datasets.augmentation import rotate
-from retinasynth.datasets.layouts import DataSet, find_eyes, read_eye
-from retinasynth.datasets.prepare import prepare
+from retinasynth.data.augmentation import rotate
+from retinasynth.data.find import DataSet, find_eyes, read_eye
+from retinasynth.data.prepare import prepare
 from retinasynth.errors import DataError, ImageError, OutputError, SettingError
 from retinasynth.images import mask_as_photograph, read_mask, read_photograph, write_mask, write_photograph
 

@@ -9,13 +9,20 @@ import pytest
 from scipy.spatial.distance import cdist
 from skimage import data
 
-from retinasynth.anatomy.phantom import phantom_eye, phantom_photograph
-from retinasynth.datasets.twins import MIN_TEXTURE, sketch
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.anatomy.render.photograph import phantom_photograph
+from retinasynth.data.near_duplicates import MIN_TEXTURE, sketch
 from retinasynth.errors import DataError, InputError
-from retinasynth.evaluation import copies, privacy
-from retinasynth.evaluation.copies import ALTERED, SQUEEZED, FalseAlarms, find_retinas, plant, views_of
-from retinasynth.evaluation.neighbours import Comparison, closest_to_training, compare_sides, pixel_distances, plane_of
-from retinasynth.evaluation.privacy import CONVENTIONS, Pictures, Privacy, examine_privacy
+from retinasynth.evaluation.metrics import copies, privacy
+from retinasynth.evaluation.metrics.copies import ALTERED, SQUEEZED, FalseAlarms, find_retinas, plant, views_of
+from retinasynth.evaluation.metrics.neighbours import (
+    Comparison,
+    closest_to_training,
+    compare_sides,
+    pixel_distances,
+    plane_of,
+)
+from retinasynth.evaluation.metrics.privacy import CONVENTIONS, Pictures, Privacy, examine_privacy
 from retinasynth.images import Photograph, resize_photograph
 
 SIZE = 160

@@ -24,10 +24,11 @@ from published import (
     put_idrid,
     put_stare,
 )
-from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, read_eye
-from retinasynth.datasets.pairs import load_pairs
+from retinasynth.data.find import DataSet, find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
 from retinasynth.images import stem_of
+from retinasynth.pix2pix.data import load_pairs
 
 
 def one(found: DataSet, name: str) -> EyeFiles:

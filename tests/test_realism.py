@@ -9,20 +9,14 @@ from scipy import linalg
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.errors import DataError, InputError
-from retinasynth.evaluation.features import FundusFeatures, described
-from retinasynth.evaluation.intervals import Estimate
-from retinasynth.evaluation.people import PairMean, People
-from retinasynth.evaluation.realism import (
-    Classified,
-    Realism,
-    frechet_distance,
-    halves_distance,
-    kernel_distance,
-    real_or_synthetic,
-    realism,
-)
+from retinasynth.evaluation.metrics.features import FundusFeatures, described
+from retinasynth.evaluation.metrics.kernel_distance import frechet_distance, halves_distance, kernel_distance
+from retinasynth.evaluation.metrics.realism import Realism, realism
+from retinasynth.evaluation.metrics.subject_bootstrap import PairMean, People
+from retinasynth.evaluation.metrics.two_sample import Classified, real_or_synthetic
+from retinasynth.intervals import Estimate
 
 FEW = 300  # resampled sets
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.rendering import RenderingStyle, draw_style, draw_wide_style, render_photograph
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import render_photograph
+from retinasynth.anatomy.render.style import RenderingStyle, draw_style, draw_wide_style
 from retinasynth.errors import InputError
+from retinasynth.eye import Eye
 from retinasynth.images import resize_photograph
 
 SIZE_PX = 256

@@ -11,15 +11,16 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from retinasynth import cli
-from retinasynth.anatomy import PLANES
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.label_map import read_label_map
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.grow import grow
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import InputError, ModelError, OutputError, SettingError
+from retinasynth.eye import PLANES
+from retinasynth.eye.label_map import read_label_map
 from retinasynth.files import sha256_of
+from retinasynth.generation import sets as sampling
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.sets import SyntheticSet, rank_and_world, write_synthetic_set
 from retinasynth.images import read_metadata
-from retinasynth.synthesis import Synthesizer, sampling
-from retinasynth.synthesis.sampling import SyntheticSet, rank_and_world, write_synthetic_set
 from test_cli import fails
 
 
@@ -79,11 +80,11 @@ def test_a_set_goes_on_where_it_stopped(undisturbed, wanted, tmp_path):
 def test_a_set_holds_grown_eyes_with_all_labels_and_their_photographs(undisturbed, styled_run):
     eyes = find_eyes(undisturbed).eyes
     assert [eye.name for eye in eyes] == ["synthetic_000005", "synthetic_000006", "synthetic_000007"]
-    eye, grown = read_eye(eyes[1]), grow(6, 96, preset="diabetic", cup_to_disc=0.6, aperture="round")
+    eye, grown = read_eye(eyes[1]), grow(6, 96, people="diabetic", cup_to_disc=0.6, aperture="round")
     assert eye.planes.keys() == set(PLANES)
     for plane, mask in grown.planes.items():
         np.testing.assert_array_equal(eye.planes[plane], mask)
-    np.testing.assert_array_equal(eye.photograph, Synthesizer.load(styled_run).generate(grown, seed=6, size="mask"))
+    np.testing.assert_array_equal(eye.photograph, load_generator(styled_run).generate(grown, seed=6, size="mask"))
     assert read_label_map(undisturbed, eye.name).geometry == grown.geometry
 
 
@@ -160,7 +161,19 @@ def test_impossible_wishes_leave_nothing_behind(wanted, tmp_path, change, error,
 
 def test_the_command(styled_run, tmp_path, monkeypatch, capfd):
     out = tmp_path / "set"
-    words = ("generate", "--model", styled_run, "--count", 2, "--out", out, "--workers", 1, "--set", "cup_to_disc=0.5")
+    words = (
+        "generate",
+        "--model",
+        styled_run,
+        "--count",
+        2,
+        "--out",
+        out,
+        "--workers",
+        1,
+        "--anatomy",
+        "cup_to_disc=0.5",
+    )
     monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, words)])
     with pytest.raises(SystemExit) as left:
         cli.main()

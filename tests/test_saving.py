@@ -12,17 +12,20 @@ from safetensors.torch import load_file, save_file
 
 import retinasynth
 from pictures import tiny_mask
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.style import NUMBERS
-from retinasynth.config import GeneratorSettings, Settings
+from retinasynth.anatomy.grow import grow
 from retinasynth.errors import ModelError, OutputError
+from retinasynth.eye.style import NUMBERS
+from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import mask_as_photograph
-from retinasynth.models.generation import generate_photograph
-from retinasynth.models.generators import UNetGenerator
-from retinasynth.models.layers import initialise
-from retinasynth.models.saving import load_model, release, save_model
-from retinasynth.models.weights import GENERATORS, HERE, model_folder
-from retinasynth.synthesis import Synthesizer
+from retinasynth.networks.layers import initialise
+from retinasynth.networks.unet import UNetGenerator
+from retinasynth.pix2pix.model import load_model, save_model
+from retinasynth.pix2pix.network import build_generator
+from retinasynth.pix2pix.photograph import generate_photograph
+from retinasynth.pix2pix.settings import GeneratorSettings, Settings
+from retinasynth.styled.model import load_model as load_styled
+from retinasynth.styled.model import release
+from retinasynth.training.bundled import GENERATORS, HERE, model_folder
 
 SETTINGS = Settings().with_overrides(
     ["size_px=32", "mask_channels=1", "depth=5", "generator.filters=4", "licence=CC BY 4.0", "training.seed=11"]
@@ -32,7 +35,7 @@ SETTINGS = Settings().with_overrides(
 def network() -> UNetGenerator:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = UNetGenerator(SETTINGS.data.mask_channels, SETTINGS.generator)
+        made = build_generator(SETTINGS.data.mask_channels, SETTINGS.data.size_px, SETTINGS.generator)
         initialise(made, "he")  # far from grey, so that pictures differ visibly
     return made
 
@@ -205,8 +208,8 @@ def test_what_is_no_folder_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"nowhere is missing\. Expected: a model folder or a run folder"):
         load_model(tmp_path / "nowhere")
     with pytest.raises(ModelError, match=r"nowhere does not exist\. Expected: a folder, or one of: fundus-512"):
-        Synthesizer.load(tmp_path / "nowhere")
-    for load in (load_model, Synthesizer.load):
+        load_generator(tmp_path / "nowhere")
+    for load in (load_model, load_generator):
         with pytest.raises(ModelError, match=r"safetensors is a file\. Expected: a model folder"):
             load(folder / "model.safetensors")
         with pytest.raises(ModelError, match=r"has no config\.json and no model\.safetensors"):
@@ -219,7 +222,7 @@ def test_what_is_no_folder_is_refused(folder: Path, tmp_path: Path) -> None:
 def test_a_run_folder_stands_for_its_model(folder: Path) -> None:
     run = folder.parent
     (run / "config.yaml").write_text(SETTINGS.to_yaml())
-    by_run, by_model = Synthesizer.load(run), Synthesizer.load(folder)
+    by_run, by_model = load_generator(run), load_generator(folder)
     assert (by_run.name, by_model.name) == (run.name, "model")
     mask = tiny_mask(3)
     np.testing.assert_array_equal(by_run.generate(mask, seed=2), by_model.generate(mask, seed=2))
@@ -228,11 +231,11 @@ def test_a_run_folder_stands_for_its_model(folder: Path) -> None:
 def test_a_run_without_a_model_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(SETTINGS.to_yaml())
     with pytest.raises(ModelError, match=rf"has not saved a model yet\. Go on with: .*--resume {tmp_path}"):
-        Synthesizer.load(tmp_path)
+        load_generator(tmp_path)
 
 
 def test_one_seed_makes_one_picture_alone_or_in_a_list(folder: Path) -> None:
-    model, mask = Synthesizer.load(folder), tiny_mask(0)
+    model, mask = load_generator(folder), tiny_mask(0)
     alone = model.generate(mask, seed=3)
     first, second = model.generate([mask, tiny_mask(1)], seed=3)
     np.testing.assert_array_equal(first, alone)
@@ -292,7 +295,7 @@ def test_a_released_model_is_half_as_large_and_makes_nearly_the_same(styled_run,
     whole, half = (folder / "model.safetensors" for folder in (styled_run / "model", tmp_path / "released"))
     assert half.stat().st_size < 0.6 * whole.stat().st_size
     eye = grow(3, 64)
-    ours, theirs = (Synthesizer.load(folder.parent).generate(eye, seed=1).astype(int) for folder in (half, whole))
+    ours, theirs = (load_generator(folder.parent).generate(eye, seed=1).astype(int) for folder in (half, whole))
     assert np.abs(ours - theirs).mean() < 0.5
     card = (tmp_path / "released" / "README.md").read_text()
     assert card.endswith("Nothing yet.\n")
@@ -306,13 +309,13 @@ def test_a_model_of_other_styles_says_that_it_is_to_be_trained_again(styled_run,
     del config["style_numbers"]  # as models had it when a style was 40 numbers
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=rf"styles of 40 numbers.*{NUMBERS}, as this version.*Train it again"):
-        load_model(tmp_path / "model")
+        load_styled(tmp_path / "model")
 
 
 def test_the_bundled_generator_is_there_by_name_and_small():
     folder = model_folder("fundus-512", bundled=GENERATORS)
     assert (folder / "model.safetensors").stat().st_size < 15_000_000
-    model = Synthesizer.load("fundus-512")
+    model = load_generator("fundus-512")
     assert model.config.preset == "fundus-512"
     assert "CC BY 4.0" in model.config.training["licence"]
     eye = grow(7, 512)

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 import retinasynth as rs
 from retinasynth import cli
-from retinasynth.anatomy.skeleton import vessel_graph
-from retinasynth.applications.fundus import connected_share
-from retinasynth.applications.segmentation import SEGMENTERS, Segmenter
 from retinasynth.errors import ImageError, InputError
+from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import read_mask, resize_photograph, write_photograph
-from retinasynth.models.weights import model_folder
+from retinasynth.segmentation.fundus import connected_share
+from retinasynth.segmentation.use import Segmenter
+from retinasynth.training.bundled import SEGMENTERS, model_folder
 
 RETINA = skimage.data.retina()  # 1411 x 1411, CC0
 DISC = (655, 222, 105)  # row, column and radius of its disc, by eye
@@ -182,7 +182,7 @@ def test_wrong_requests_are_explained(phantoms: Path, tmp_path, monkeypatch, cap
         return " ".join(capfd.readouterr().err.split())
 
     assert "--out is missing" in fails("train", "--data", phantoms)
-    assert "stand together" in fails("train", "--out", tmp_path / "r", "--target", "disc", "--preset", "judge")
+    assert "given together" in fails("train", "--out", tmp_path / "r", "--target", "disc", "--preset", "judge")
     assert "alone" in fails("train", "--resume", tmp_path / "r", "--target", "disc")
     assert "one of: vessels, disc-cup, judge" in fails("predict", "x.png", "--model", "vesels", "--out", tmp_path / "o")
     assert "does not exist" in fails("predict", tmp_path / "nowhere", "--out", tmp_path / "o")

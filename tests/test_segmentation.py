@@ -11,14 +11,16 @@ from monai.networks.nets.basic_unet import BasicUNet
 from torch.nn import functional
 
 import retinasynth as rs
-from retinasynth.anatomy.agreement import agreement
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.applications.segmentation import Segmenter
-from retinasynth.config import NetworkSettings, SegmentationLossSettings, SegmenterSettings
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import CheckpointError, InterruptedRunError, ModelError, SettingError
-from retinasynth.models import prediction
-from retinasynth.models.prediction import (
+from retinasynth.eye.agreement import agreement
+from retinasynth.segmentation import predict as prediction
+from retinasynth.segmentation import train as segmentation
+from retinasynth.segmentation.losses import segmentation_loss
+from retinasynth.segmentation.model import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
+from retinasynth.segmentation.network import SegmentationNetwork, normalised
+from retinasynth.segmentation.predict import (
     Prediction,
     found_planes,
     largest_part,
@@ -27,12 +29,11 @@ from retinasynth.models.prediction import (
     promised_dice,
     roundness,
 )
-from retinasynth.models.segmentation_losses import segmentation_loss
-from retinasynth.models.segmenter_saving import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
-from retinasynth.models.segmenters import SegmentationNetwork, normalised
-from retinasynth.training import checkpoints, segmentation
-from retinasynth.training.learner import falling_rate
-from retinasynth.training.segmentation import THRESHOLDS, best_thresholds
+from retinasynth.segmentation.settings import NetworkSettings, SegmentationLossSettings, SegmenterSettings
+from retinasynth.segmentation.train import THRESHOLDS, best_thresholds
+from retinasynth.segmentation.use import Segmenter
+from retinasynth.training import checkpoint as checkpoints
+from retinasynth.training.optimisation import falling_rate
 from runs import assert_same_run, killed_run, log_of
 
 TINY = [
@@ -171,7 +172,7 @@ def test_training_learns_to_see_vessels(phantoms, tmp_path):
     segmenter = Segmenter.load(run)
     dice = []
     for files in find_eyes(phantoms).split("test"):
-        from retinasynth.datasets.layouts import read_eye
+        from retinasynth.data.find import read_eye
 
         eye = read_eye(files)
         seen = predict(segmenter.model, eye.photograph)
@@ -271,7 +272,7 @@ def test_thresholds_are_those_of_the_highest_dice(phantoms, monkeypatch):
         noise = np.random.default_rng(0).uniform(0, 0.68, wanted.shape)
         return Prediction({"vessels": np.where(wanted, 0.72, noise).astype(np.float32)}, np.ones_like(wanted))
 
-    from retinasynth.datasets.layouts import read_eye
+    from retinasynth.data.find import read_eye
 
     files = find_eyes(phantoms).split("test")
     eyes = [read_eye(one) for one in files]

@@ -9,18 +9,21 @@ from scipy import ndimage, stats
 
 from pictures import put_photograph
 from retinasynth import cli
-from retinasynth.anatomy import Eye, Geometry
-from retinasynth.anatomy.agreement import area_under_curve
-from retinasynth.anatomy.growth import grow
+from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.landmarks import Landmarks, View
-from retinasynth.anatomy.skeleton import vessel_graph
 from retinasynth.errors import DataError, InputError, OutputError, SettingError
-from retinasynth.experiments import glaucoma, series, vascular
-from retinasynth.experiments.cases_report import figure_text
-from retinasynth.experiments.glaucoma import narrowest_rim, study_glaucoma
-from retinasynth.experiments.series import Point, close_up, curve, middle, recovery, separation, sheet, tiles
-from retinasynth.experiments.vascular import calibre_swing, of_kind, study_vascular
+from retinasynth.eye import Eye, Geometry
+from retinasynth.eye.agreement import area_under_curve
+from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import read_metadata
+from retinasynth.studies import glaucoma, series, vascular, vessel_signs
+from retinasynth.studies.glaucoma import narrowest_rim, study_glaucoma
+from retinasynth.studies.recovery import Point, recovery
+from retinasynth.studies.screening import curve, separation
+from retinasynth.studies.series import close_up, middle, sheet, tiles
+from retinasynth.studies.series_report import figure_text
+from retinasynth.studies.vascular import study_vascular
+from retinasynth.studies.vessel_signs import calibre_swing, of_kind
 from test_cli import fails
 
 # --- Statistics --------------------------------------------------------------------------------------------------
@@ -146,8 +149,8 @@ def test_by_width_all_is_found_where_the_labels_are_what_was_found():
     eye = series.halved(grow(2, 1024, centred_on="disc", angle_deg=35, artery_to_vein_ratio=1, vessel_density=0.11))
     arteries = vessel_graph(eye.planes["arteries"] & eye.planes["fov"])
     gone = Eye("gone", {**eye.planes, "arteries": np.zeros(eye.size, np.bool_)}, geometry=eye.geometry)
-    rows = list(vascular._by_width(eye, arteries, 1.0, {"same": eye, "none": gone}))
-    assert [row["width"] for row in rows] == list(vascular.WIDTH_NAMES)
+    rows = list(vessel_signs.by_width(eye, arteries, 1.0, {"same": eye, "none": gone}))
+    assert [row["width"] for row in rows] == list(vessel_signs.WIDTH_NAMES)
     for row in rows:
         assert row["found_same"] == pytest.approx(1, abs=0.01)
         assert row["calibre_um_same"] == pytest.approx(row["calibre_um"], rel=0.03)
@@ -247,7 +250,7 @@ def test_the_bundled_segmenter_sees_larger_cups_where_they_are_drawn_by_rule_and
     for cup in (0.3, 0.9):
         eye = series.grown(512, 1, cup_to_disc=cup)
         pictures = {
-            "by_rule": glaucoma.phantom_photograph(series.halved(eye), 1),
+            "by_rule": series.phantom_photograph(series.halved(eye), 1),
             "generated": series.generator("fundus-512").generate(eye, seed=1),
         }
         for source, picture in pictures.items():

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy.phantom import phantom_eye, write_phantom_set
+from retinasynth.anatomy.render.phantom import phantom_eye, write_phantom_set
 from retinasynth.errors import DataError
-from retinasynth.evaluation.privacy import Pictures
+from retinasynth.evaluation.metrics.privacy import Pictures
 from retinasynth.evaluation.sets import MOST_NEIGHBOURS, _Shape
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 from retinasynth.images import read_photograph, resize_photograph, write_photograph

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_photograph
-from retinasynth.evaluation.spectrum import MeanSpectrum, Peak, Spectra
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import phantom_photograph
+from retinasynth.evaluation.metrics.spectrum import MeanSpectrum, Peak, Spectra
 from retinasynth.images import resize_photograph
 
 SIZE = 128

@@ -8,9 +8,9 @@ import torch
 from torch.utils.data import DataLoader
 
 import retinasynth as rs
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_photograph
-from retinasynth.datasets import stream as under_test
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import phantom_photograph
+from retinasynth.data import stream as under_test
 from retinasynth.errors import InputError, SettingError
 
 
@@ -19,8 +19,8 @@ def take(stream, count):
 
 
 def test_an_item_is_the_eye_of_its_seed():
-    item = take(rs.stream(seed=5, size_px=64, planes=("vessels", "disc"), preset="child", cup_to_disc=0.7), 1)[0]
-    eye = grow(5, 64, preset="child", cup_to_disc=0.7)
+    item = take(rs.stream(seed=5, size_px=64, planes=("vessels", "disc"), people="child", cup_to_disc=0.7), 1)[0]
+    eye = grow(5, 64, people="child", cup_to_disc=0.7)
     assert item["seed"] == 5
     assert item["labels"].dtype == item["image"].dtype == torch.float32
     assert np.array_equal(item["labels"].numpy(), np.stack([eye.planes["vessels"], eye.planes["disc"]]))

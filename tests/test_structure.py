@@ -5,10 +5,10 @@ import pytest
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from retinasynth.anatomy.phantom import phantom_eye
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.errors import InputError
-from retinasynth.evaluation.fidelity import PSNR_CAP_DB, strict
-from retinasynth.evaluation.structure import vessels_found
+from retinasynth.evaluation.metrics.fidelity import PSNR_CAP_DB, strict
+from retinasynth.evaluation.metrics.structure import vessels_found
 
 ALL = np.ones((256, 256), np.bool_)
 

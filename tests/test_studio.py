@@ -22,19 +22,20 @@ import pytest
 from PIL import Image
 
 from pictures import put_mask, put_photograph, tiny_photograph
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.biomarkers import measure_eye
-from retinasynth.anatomy.growth import _DENSITY_TOLERANCE
-from retinasynth.anatomy.label_map import read_label_map
-from retinasynth.datasets.layouts import find_eyes, read_eye
+from retinasynth.anatomy.grow import _DENSITY_TOLERANCE
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.errors import DataError, ImageError, InputError, OutputError, RetinasynthError
+from retinasynth.eye import Eye
+from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.label_map import read_label_map
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generator import Generator
 from retinasynth.images import Mask, read_metadata, write_mask, write_photograph
 from retinasynth.studio import downloads as downloads_module
-from retinasynth.studio import markup, uploads, wishes
+from retinasynth.studio import markup, uploads, view_model
 from retinasynth.studio.downloads import MOST, Downloads
 from retinasynth.studio.uploads import without_folders
-from retinasynth.studio.wishes import DRAWN, GROWN, UPLOADED, Asked, Given, Look
-from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.studio.view_model import DRAWN, GROWN, UPLOADED, Asked, Given, Look
 
 pytest.importorskip("gradio", reason="the extra studio is not installed")
 import httpx  # these two come with gradio
@@ -42,12 +43,12 @@ from fastapi import FastAPI, Request
 
 
 @pytest.fixture(scope="module")
-def model(styled_run: Path) -> Synthesizer:
-    return Synthesizer.load(styled_run)
+def model(styled_run: Path) -> Generator:
+    return load_generator(styled_run)
 
 
 def asked(seed: int = 7, **numbers: float) -> Asked:
-    side, proposed = wishes.proposed(seed, "adult")
+    side, proposed = view_model.proposed(seed, "adult")
     return Asked(seed, "adult", side, "Disc, 45°", tuple({**proposed, **numbers}.items()))
 
 
@@ -68,13 +69,13 @@ def a_png(size: int = 40) -> bytes:
 
 
 def test_sliders_start_where_the_seed_has_them_and_move_one_thing():
-    eye = wishes.grown(asked())
-    measured = {line.title: line for line in wishes.measures(eye, dict(asked().numbers))}
+    eye = view_model.grown(asked())
+    measured = {line.title: line for line in view_model.measures(eye, dict(asked().numbers))}
     density = dict(asked().numbers)["vessel_density"]
     assert measured["Vessel density"].asked == f"{density:.3f}"
     assert measure_eye(eye).vessel_density == pytest.approx(density, rel=_DENSITY_TOLERANCE)
-    wider = wishes.grown(asked(cup_to_disc=0.8))
-    after = {line.title: line for line in wishes.measures(wider, {})}
+    wider = view_model.grown(asked(cup_to_disc=0.8))
+    after = {line.title: line for line in view_model.measures(wider, {})}
     assert float(after["Cup-to-disc ratio"].measured) == pytest.approx(0.8, abs=0.02)
     assert after["Cup-to-disc ratio"].asked == "-"
     assert np.array_equal(eye.planes["vessels"], wider.planes["vessels"])
@@ -82,56 +83,56 @@ def test_sliders_start_where_the_seed_has_them_and_move_one_thing():
 
 @pytest.mark.parametrize("end", ["least", "most"])
 def test_an_eye_can_be_grown_at_either_end_of_every_slider(end):
-    ends = {name: getattr(slider, end) for name, slider in {**wishes.ANATOMY, **wishes.LESIONS}.items()}
-    eye = wishes.grown(asked(**ends))
+    ends = {name: getattr(slider, end) for name, slider in {**view_model.ANATOMY, **view_model.LESIONS}.items()}
+    eye = view_model.grown(asked(**ends))
     assert eye.planes["vessels"].any()
     assert eye.planes["microaneurysms"].any() == (end == "most")
 
 
 def test_a_source_that_is_not_there_is_said():
     with pytest.raises(InputError, match="No mask was uploaded yet"):
-        wishes.eye_of(UPLOADED, asked(), Given())
+        view_model.eye_of(UPLOADED, asked(), Given())
     with pytest.raises(InputError, match="No photograph was uploaded yet"):
-        wishes.style_of(Look(wishes.LENT), Given())
+        view_model.style_of(Look(view_model.LENT), Given())
 
 
 def test_a_drawing_replaces_the_vessels_inside_the_field_of_view():
-    eye = wishes.grown(asked())
+    eye = view_model.grown(asked())
     everywhere = np.ones(eye.size, np.bool_)
-    drawn = wishes.redrawn(eye, everywhere)
+    drawn = view_model.redrawn(eye, everywhere)
     assert np.array_equal(drawn.planes["vessels"], eye.planes["fov"])
     assert "arteries" not in drawn.planes
     assert np.array_equal(drawn.planes["disc"], eye.planes["disc"])
-    assert wishes.eye_of(DRAWN, asked(), Given(drawn=drawn)) is drawn
+    assert view_model.eye_of(DRAWN, asked(), Given(drawn=drawn)) is drawn
 
 
 def test_styles_differ_and_repeat(model):
-    eye = wishes.grown(asked())
-    six = wishes.in_six_styles(model, eye, Look(first=3), Given())
-    again = wishes.photograph_of(model, eye, Look("4", first=3), Given())
+    eye = view_model.grown(asked())
+    six = view_model.in_six_styles(model, eye, Look(first=3), Given())
+    again = view_model.photograph_of(model, eye, Look("4", first=3), Given())
     assert np.array_equal(six[3], again)
     assert all((one != six[0]).any() for one in six[1:])
-    brighter = wishes.photograph_of(model, eye, Look("4", 3, (("brightness", 2.0),)), Given())
+    brighter = view_model.photograph_of(model, eye, Look("4", 3, (("brightness", 2.0),)), Given())
     assert brighter.mean() > again.mean() + 5
     lent = Given(lent=six[1])
-    likeness = wishes.photograph_of(model, eye, Look(wishes.LENT), lent)
+    likeness = view_model.photograph_of(model, eye, Look(view_model.LENT), lent)
     assert np.abs(likeness.mean((0, 1)) - six[1].mean((0, 1))).max() < 12
-    assert wishes.rendered(eye, Look()).shape == (*eye.size, 3)
+    assert view_model.rendered(eye, Look()).shape == (*eye.size, 3)
 
 
 # --- What is taken along -----------------------------------------------------------------------------------------
 
 
 def test_a_pair_is_the_eye_that_was_shown(model, tmp_path):
-    eye = wishes.grown(asked())
+    eye = view_model.grown(asked())
     look = Look("2", 0, (("contrast", 1.0), ("evenness", 0.0)))
-    wishes.write_pair(tmp_path / "pair", model, eye, look, Given())
-    wishes.pack(tmp_path / "pair", tmp_path / "pair.zip")
+    view_model.write_pair(tmp_path / "pair", model, eye, look, Given())
+    view_model.pack(tmp_path / "pair", tmp_path / "pair.zip")
     with zipfile.ZipFile(tmp_path / "pair.zip") as archive:
         archive.extractall(tmp_path / "out")
     read = read_label_map(tmp_path / "out" / "pair", eye.name)
     assert read.photograph is not None
-    assert np.array_equal(read.photograph, wishes.photograph_of(model, eye, look, Given()))
+    assert np.array_equal(read.photograph, view_model.photograph_of(model, eye, look, Given()))
     assert all(np.array_equal(read.planes[name], mask) for name, mask in eye.planes.items())
     said = read_metadata(tmp_path / "pair" / "images" / f"{eye.name}.png")
     assert said["Knobs"] == "contrast=1"
@@ -140,9 +141,9 @@ def test_a_pair_is_the_eye_that_was_shown(model, tmp_path):
 
 def test_a_set_shares_what_was_moved_and_draws_the_rest(styled_run, model, tmp_path):
     wanted = asked(cup_to_disc=0.8)
-    assert wishes.shared(wanted) == {"centred_on": "disc", "angle_deg": 45.0, "cup_to_disc": 0.8}
+    assert view_model.shared(wanted) == {"centred_on": "disc", "angle_deg": 45.0, "cup_to_disc": 0.8}
     folder = tmp_path / "eyes"
-    steps = list(wishes.write_eyes(folder, (str(styled_run), model), GROWN, wanted, Look(), Given(), 2))
+    steps = list(view_model.write_eyes(folder, (str(styled_run), model), GROWN, wanted, Look(), Given(), 2))
     lines = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
     assert steps == [2]
     assert [line["parameters"]["cup_to_disc"] for line in lines] == [0.8, 0.8]
@@ -150,18 +151,18 @@ def test_a_set_shares_what_was_moved_and_draws_the_rest(styled_run, model, tmp_p
 
 
 def test_a_set_of_a_drawing_keeps_its_labels(model, tmp_path):
-    drawn = wishes.redrawn(wishes.grown(asked()), wishes.grown(asked()).planes["arteries"])
+    drawn = view_model.redrawn(view_model.grown(asked()), view_model.grown(asked()).planes["arteries"])
     given = Given(drawn=drawn)
-    list(wishes.write_eyes(tmp_path / "eyes", ("", model), DRAWN, asked(), Look(), given, 2))
+    list(view_model.write_eyes(tmp_path / "eyes", ("", model), DRAWN, asked(), Look(), given, 2))
     first, second = (read_label_map(tmp_path / "eyes", f"drawn_0{number}") for number in (1, 2))
     assert np.array_equal(first.planes["vessels"], second.planes["vessels"])
     assert (first.photograph != second.photograph).any()
 
 
-@pytest.mark.parametrize("count", [0, wishes.MOST_EYES + 1])
+@pytest.mark.parametrize("count", [0, view_model.MOST_EYES + 1])
 def test_a_set_has_bounds(model, tmp_path, count):
     with pytest.raises(InputError, match="1 to 50"):
-        next(wishes.write_eyes(tmp_path / "eyes", ("", model), GROWN, asked(), Look(), Given(), count))
+        next(view_model.write_eyes(tmp_path / "eyes", ("", model), GROWN, asked(), Look(), Given(), count))
 
 
 def test_downloads_are_found_by_their_word_alone_and_go(tmp_path, monkeypatch):
@@ -468,14 +469,14 @@ def test_a_geometry_that_is_nested_by_the_thousand_is_a_damaged_one(tmp_path):
     put_mask(tmp_path / "eyes" / "vessels" / "a.png", height=64, width=64)
     (tmp_path / "eyes" / "geometry").mkdir()
     (tmp_path / "eyes" / "geometry" / "a.json").write_text("[" * 100_000)
-    wishes.pack(tmp_path / "eyes", tmp_path / "eyes.zip")
+    view_model.pack(tmp_path / "eyes", tmp_path / "eyes.zip")
     folder = uploads.unpack(tmp_path / "eyes.zip", tmp_path / "out")
     with pytest.raises(DataError, match=r"a\.json cannot be read .*nested too deeply"):
         read_eye(find_eyes(folder).eyes[0])
 
 
 def test_messages_name_no_folders(tmp_path):
-    from retinasynth.studio.answers import read_and_remove, said
+    from retinasynth.studio.handlers import read_and_remove, said
 
     file = put_photograph(tmp_path / "my photograph.png")
     with pytest.raises(ImageError) as refused:
@@ -498,7 +499,7 @@ def test_two_zips_become_a_report(tmp_path):
         for number in range(1):
             put_photograph(folder / "images" / f"{number}.png", seed=number + shift, height=64, width=64)
             put_mask(folder / "vessels" / f"{number}.png", seed=number, height=64, width=64)
-        wishes.pack(folder, tmp_path / f"{what}.zip")
+        view_model.pack(folder, tmp_path / f"{what}.zip")
     report = tmp_path / "report.html"
     sentences = evaluated(tmp_path / "real.zip", tmp_path / "generated.zip", report, sets=False)
     assert sentences
@@ -594,7 +595,7 @@ def test_a_port_that_is_taken_is_said():
     from retinasynth.errors import OutputError
     from retinasynth.studio.server import listen
 
-    with listen("127.0.0.1", 0) as taken, pytest.raises(OutputError, match="Choose another --port"):
+    with listen("127.0.0.1", 0) as taken, pytest.raises(OutputError, match="Choose another `port`"):
         listen("127.0.0.1", taken.getsockname()[1])
 
 

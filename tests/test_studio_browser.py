@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from pictures import put_photograph
-from retinasynth.anatomy.label_map import read_label_map
-from retinasynth.studio.wishes import proposed
+from retinasynth.eye.label_map import read_label_map
+from retinasynth.studio.view_model import proposed
 
 pytest.importorskip("gradio", reason="the extra studio is not installed")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

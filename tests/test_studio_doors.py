@@ -441,7 +441,7 @@ def test_a_name_that_is_none_is_refused(wrong):
 def test_a_studio_does_not_open_under_a_name_that_is_none(styled_run, enhancer_folder, monkeypatch):
     for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE"):
         monkeypatch.setenv(name, "")  # put back afterwards
-    with pytest.raises(InputError, match="--name is 'http://a'"):
+    with pytest.raises(InputError, match="`name` is 'http://a'"):
         serve([str(styled_run)], str(enhancer_folder), "127.0.0.1", 0, pytest.fail, names=["http://a"])
 
 

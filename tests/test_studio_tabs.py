@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 
 from pictures import put_photograph, tiny_photograph
-from retinasynth.anatomy import Eye
-from retinasynth.applications.enhancement import WARNING, Enhancer
-from retinasynth.applications.whatif import Edit
-from retinasynth.datasets.degradation import enlarged
+from retinasynth.enhancement.degradation import enlarged
+from retinasynth.enhancement.use import WARNING, Enhancer
 from retinasynth.errors import ImageError, InputError, ModelError, SettingError
+from retinasynth.eye import Eye
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.whatif import Edit
 from retinasynth.images import read_metadata, read_photograph
-from retinasynth.synthesis.synthesizer import Synthesizer
 
 pytest.importorskip("gradio", reason="the extra studio is not installed")
-from retinasynth.experiments import glaucoma, vascular
-from retinasynth.studio import controls, enhance, markup, series, serve, whatif, wishes
+from retinasynth.studies import glaucoma, vascular
+from retinasynth.studio import controls, enhance, markup, series, serve, view_model, whatif
 from retinasynth.studio.enhance import Pair
-from retinasynth.studio.wishes import Look
+from retinasynth.studio.view_model import Look
 
 
 @pytest.fixture(scope="module")
 def model(styled_run):
-    return Synthesizer.load(styled_run)
+    return load_generator(styled_run)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def enhancer(enhancer_folder):
 
 def test_the_seed_after_the_last_is_the_first():
     assert controls.next_seed(7.0) == 8
-    assert controls.next_seed(wishes.MOST_SEED) == 0
-    for wrong in (-1, 1.5, None, "7", wishes.MOST_SEED + 1):
+    assert controls.next_seed(view_model.MOST_SEED) == 0
+    for wrong in (-1, 1.5, None, "7", view_model.MOST_SEED + 1):
         with pytest.raises(InputError, match="no number of an eye"):
             controls.seed_of(wrong)
 
@@ -53,14 +53,14 @@ def test_only_what_is_chosen_is_edited():
 
 @pytest.fixture(scope="module")
 def result(model):
-    return whatif.changed(model, wishes.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8), Look("2"))
+    return whatif.changed(model, view_model.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8), Look("2"))
 
 
 def test_before_is_the_eye_of_that_number_and_after_has_the_edit(model, result):
-    asked = wishes.usual(7, "adult", "Disc, 45°")
-    eye = wishes.grown(asked)
+    asked = view_model.usual(7, "adult", "Disc, 45°")
+    eye = view_model.grown(asked)
     assert all(np.array_equal(result.before.planes[name], mask) for name, mask in eye.planes.items())
-    assert np.array_equal(result.before.photograph, wishes.photograph_of(model, eye, Look("2"), wishes.Given()))
+    assert np.array_equal(result.before.photograph, view_model.photograph_of(model, eye, Look("2"), view_model.Given()))
     lines = {title: (before, after) for title, before, after in whatif.changes_of(result)}
     ratio = dict(asked.numbers)["cup_to_disc"]
     assert [float(one) for one in lines["Cup-to-disc ratio"]] == pytest.approx([ratio, 0.8], abs=0.02)
@@ -72,8 +72,8 @@ def test_before_is_the_eye_of_that_number_and_after_has_the_edit(model, result):
 
 
 def test_new_lesions_stay_where_they_are_in_another_style(model):
-    asked, edit = wishes.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8, lesions="moderate")
-    one, other = (whatif.changed(model, asked, edit, Look(style)) for style in wishes.STYLES[:2])
+    asked, edit = view_model.usual(7, "adult", "Disc, 45°"), Edit(cup=0.8, lesions="moderate")
+    one, other = (whatif.changed(model, asked, edit, Look(style)) for style in view_model.STYLES[:2])
     assert (one.after.planes["haemorrhages"] == other.after.planes["haemorrhages"]).all()
     assert (one.after.photograph != other.after.photograph).any()
 
@@ -132,7 +132,7 @@ def test_labels_go_along_with_what_is_asked_for(name, model, monkeypatch):
 
 def test_the_bundled_generator_is_followed_by_the_bundled_segmenter(monkeypatch):
     monkeypatch.setitem(series.SERIES, "Glaucoma", series.SERIES["Glaucoma"]._replace(grades=(0.3, 0.9)))
-    drawn = list(series.steps(Synthesizer.load("fundus-512"), "Glaucoma", 7, Look()))
+    drawn = list(series.steps(load_generator("fundus-512"), "Glaucoma", 7, Look()))
     assert 0.05 < drawn[1].found - drawn[0].found < 0.7
     strip = series.strip_of("Glaucoma", drawn)
     assert strip.count("<img") == 6

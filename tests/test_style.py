@@ -4,24 +4,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.appearance import polynomial_terms
-from retinasynth.anatomy.field_of_view import field_around
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.anatomy.style import (
-    BANDS_PX,
-    DEGREE,
-    NUMBERS,
-    TERMS,
-    Style,
-    drawn_style,
-    faces_left,
-    fit_field,
-    turned,
-)
+from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.errors import ImageError, InputError, SettingError
+from retinasynth.eye import Eye
+from retinasynth.eye.appearance import polynomial_terms
+from retinasynth.eye.field_of_view import field_around
+from retinasynth.eye.frame import faces_left
+from retinasynth.eye.style import BANDS_PX, DEGREE, NUMBERS, TERMS, Style, drawn_style, fit_field, turned
 from retinasynth.images import write_photograph
-from retinasynth.synthesis.styling import FramedEye, chosen_style, framed_eye, style_of
+from retinasynth.styled.encode import FramedEye, chosen_style, framed_eye, style_of
 
 SIZE = 128
 

@@ -13,39 +13,42 @@ import torch
 from lightning_fabric import Fabric
 
 from retinasynth import cli
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.agreement import agreement
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.anatomy.style import NUMBERS, TERMS, TEXTURES, Style
-from retinasynth.config import Settings
-from retinasynth.config.sections import flat
-from retinasynth.datasets.layouts import find_eyes, photograph_of, read_eye
-from retinasynth.datasets.styled import (
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes, photograph_of, read_eye
+from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
+from retinasynth.evaluation.subjects import evaluate_model, generated
+from retinasynth.eye import Eye
+from retinasynth.eye.agreement import agreement
+from retinasynth.eye.style import NUMBERS, TERMS, TEXTURES, Style
+from retinasynth.generation import complete as discs
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.train import settings_of_preset
+from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
+from retinasynth.networks.layers import coordinates
+from retinasynth.settings import flat
+from retinasynth.studies.ablate import ablate as run_ablation
+from retinasynth.studies.bench import run_bench
+from retinasynth.studies.table import Row, Table
+from retinasynth.styled import train as styled
+from retinasynth.styled import train as trainer
+from retinasynth.styled.data import (
     FEWEST_WELL,
     StyledBatch,
     example,
     facing_right,
     hidden,
     load_styled,
-    signed_layers,
+    load_training_eyes,
     usual_styles,
     usual_texture,
 )
-from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
-from retinasynth.evaluation.subjects import evaluate_model, generated
-from retinasynth.experiments.ablate import ablate as run_ablation
-from retinasynth.experiments.bench import run_bench
-from retinasynth.experiments.table import Row, Table
-from retinasynth.images import read_mask, read_metadata, read_photograph, write_mask
-from retinasynth.models.discriminators import MultiScaleDiscriminator
-from retinasynth.models.generators import coordinates
-from retinasynth.models.losses import difference_within, feature_difference
-from retinasynth.models.styled import StyledGenerator, canvas
-from retinasynth.synthesis import Synthesizer, discs
-from retinasynth.synthesis.discs import FoundDisc
-from retinasynth.training import styled, trainer
-from retinasynth.training.styled import _cup_and_rim, _lesions
+from retinasynth.styled.discriminator import MultiScaleDiscriminator
+from retinasynth.styled.encode import signed_layers
+from retinasynth.styled.generator import FoundDisc
+from retinasynth.styled.losses import difference_within, feature_difference
+from retinasynth.styled.network import StyledNetwork, canvas
+from retinasynth.styled.train import _cup_and_rim, _lesions
 from runs import assert_same_run, log_of
 from test_cli import fails
 
@@ -64,7 +67,7 @@ def run(styled_run):
 
 @pytest.fixture(scope="module")
 def model(styled_run):
-    return Synthesizer.load(styled_run)
+    return load_generator(styled_run)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def eye():
 @pytest.fixture
 def network(settings):
     torch.manual_seed(0)
-    made = StyledGenerator(1 + len(PLANES), settings.generator, styles=5)
+    made = StyledNetwork(1 + len(PLANES), settings.generator, styles=5)
     made.start_from(torch.randn(5, NUMBERS) / 10)
     for module in made.modules():  # as if it had learnt
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
@@ -95,7 +98,7 @@ def given(batch=1):
 
 @torch.inference_mode()
 def test_it_begins_as_the_smooth_field_of_the_style(settings):
-    network = StyledGenerator(1 + len(PLANES), settings.generator, styles=5)
+    network = StyledNetwork(1 + len(PLANES), settings.generator, styles=5)
     network.start_from(torch.randn(5, NUMBERS))
     labels, style = given()
     inside = labels[:, :1] > 0
@@ -115,7 +118,7 @@ def test_the_canvas_is_the_field_that_was_measured():
 
 
 def test_an_unknown_disc_is_looked_for_in_the_most_likely_photographs(styled_run, eye, monkeypatch):
-    model, looked, disc = Synthesizer.load(styled_run), [], eye.planes["disc"]
+    model, looked, disc = load_generator(styled_run), [], eye.planes["disc"]
     surer_of = [FoundDisc(~disc, 0.7), FoundDisc(disc, 0.9)]
 
     def find(photograph):
@@ -125,7 +128,7 @@ def test_an_unknown_disc_is_looked_for_in_the_most_likely_photographs(styled_run
     bare = Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")})
     left_to_chance = model.generate(bare, seed=1)  # in a photograph as small as this nothing can be found
     monkeypatch.setattr(discs, "find_disc", find)
-    model = Synthesizer.load(styled_run)
+    model = load_generator(styled_run)
     found = model.generate(bare, seed=1)
     assert len(looked) == 2
     np.testing.assert_array_equal(looked[0], model.generate(bare, style="expected", size="mask"))
@@ -137,22 +140,33 @@ def test_an_unknown_disc_is_looked_for_in_the_most_likely_photographs(styled_run
     model.generate(Eye("other", {**bare.planes, "vessels": bare.planes["vessels"][::-1]}), seed=1)
     assert len(looked) == 4
     surer_of[:] = [FoundDisc(None, 0.0)] * 2
-    np.testing.assert_array_equal(Synthesizer.load(styled_run).generate(bare, seed=1), left_to_chance)
+    np.testing.assert_array_equal(load_generator(styled_run).generate(bare, seed=1), left_to_chance)
 
 
 def test_what_has_learnt_from_vessels_alone_is_told_no_disc(phantoms, settings, eye, tmp_path, monkeypatch):
     shutil.copytree(phantoms, tmp_path / "eyes", ignore=shutil.ignore_patterns("disc", "cup"))
     run = trainer.train(tmp_path / "eyes", tmp_path / "run", settings.with_overrides(["epochs=1"]))
-    model = Synthesizer.load(run)
+    model = load_generator(run)
     assert model.config.training["known_planes"] == {"vessels": 4, "disc": 0, "cup": 0}
     monkeypatch.setattr(discs, "find_disc", lambda _: pytest.fail("a disc was looked for"))
     model.generate(Eye("bare", {plane: eye.planes[plane] for plane in ("vessels", "fov")}))
 
 
+def test_completing_can_be_switched_off_on_the_command_line(styled_run, eye, tmp_path, monkeypatch):
+    write_mask(tmp_path / "a.png", eye.planes["vessels"])
+    monkeypatch.setattr(discs, "find_disc", lambda _: pytest.fail("a disc was looked for"))
+    for number, path in enumerate((tmp_path / "a.png", tmp_path)):
+        out = tmp_path / ("made.png" if number == 0 else "made")
+        command = ["generate", "--model", styled_run, "--masks", path, "--out", out, "--no-complete"]
+        monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, command)])
+        cli.main()
+        assert out.exists()
+
+
 @pytest.mark.parametrize("laterality", ["left", "right"])
 def test_the_disc_of_a_bare_mask_lies_where_its_vessels_meet(laterality):
     grown = grow(3, 512, laterality=laterality)
-    photograph = Synthesizer.load("fundus-512").generate(grown.planes["vessels"], seed=2)
+    photograph = load_generator("fundus-512").generate(grown.planes["vessels"], seed=2)
     found = discs.find_disc(photograph)
     assert agreement(found.disc, grown.planes["disc"], grown.planes["fov"]).dice > 0.6
     assert found.confidence > 0.8
@@ -424,7 +438,7 @@ def test_training_learns(phantoms, settings, tmp_path):
 
 def test_discriminators_see_by_how_much_a_photograph_departs_from_its_field(phantoms, settings):
     fabric = Fabric(accelerator="cpu", devices=1)
-    eyes, _ = styled.load_eyes(phantoms, settings)
+    eyes = load_training_eyes(settings.with_overrides([f"data.folder={phantoms}"])).train
     learner = styled.build_learner(fabric, settings, torch.contiguous_format, torch.from_numpy(eyes.styles))
     batch = StyledBatch(*(part[None] for part in example(eyes, 0, settings, epoch=0, position=0)))
     seen, judge = [], learner.discriminator_ddp
@@ -462,10 +476,11 @@ def test_eyes_with_lesions_that_nobody_labelled_are_left_out_if_enough_others_re
     telling = settings.with_overrides(["data.planes=vessels,disc,haemorrhages"])
 
     def learnt(chosen):
-        return sorted(files.name for files in styled.load_eyes(tmp_path / "eyes", chosen)[0].files)
+        eyes = load_training_eyes(chosen.with_overrides([f"data.folder={tmp_path / 'eyes'}"]))
+        return sorted(files.name for files in eyes.train.files)
 
     assert learnt(telling) == names
-    monkeypatch.setattr(styled, "FEWEST_CLEAR", len(names) - 1)
+    monkeypatch.setattr("retinasynth.styled.data.FEWEST_CLEAR", len(names) - 1)
     assert learnt(telling) == names[1:]
     assert learnt(settings) == names  # where lesions are not told apart, they are texture in any case
     assert learnt(settings.with_overrides(["data.planes=vessels,hard_exudates"])) == names  # those are labelled
@@ -507,29 +522,29 @@ def test_what_a_run_went_on_from_is_not_needed_to_resume_it(run, phantoms, setti
 def test_weights_are_learnt_on_from_at_another_size(run, model, phantoms, settings, tmp_path):
     again = settings.with_overrides([f"start_from={run}", "epochs=1", "learning_rate=1e-12"])
     bigger = again.with_overrides(["size_px=128"])
-    theirs = model._network.state_dict()
+    theirs = model.network.state_dict()
     for wanted, own in ((again, set()), (bigger, {"mean", "deviation"})):
         folder = trainer.train(phantoms, tmp_path / str(wanted.data.size_px), wanted)
-        ours = Synthesizer.load(folder)._network.state_dict()
+        ours = load_generator(folder).network.state_dict()
         differ = {
             name for name in theirs if name != "styles" and not torch.allclose(ours[name], theirs[name], atol=1e-5)
         }
         assert differ == own  # textures of another size are another matter
     finer = again.with_overrides(["data.planes=vessels,arteries,veins,disc,cup", "training.seed=5"])
     folder = trainer.train(phantoms, tmp_path / "finer", finer)
-    ours, entry = Synthesizer.load(folder)._network.state_dict(), "enter.0.weight"
+    ours, entry = load_generator(folder).network.state_dict(), "enter.0.weight"
     torch.testing.assert_close(ours[entry][:, [0, 1, 4, 5, 6, 7, 8, 9, 10]], theirs[entry], atol=1e-5, rtol=0)
     assert ours[entry][:, 2:4].abs().max() < 1e-5  # what is new does nothing at first
     with pytest.raises(SettingError, match=r"cannot be learnt on from: its planes is .*vessels"):
         trainer.train(phantoms, tmp_path / "other", bigger.with_overrides(["data.planes=vessels"]))
-    with pytest.raises(SettingError, match="start_from is for"):
-        Settings.from_preset("lean").with_overrides([f"start_from={run}"])
+    with pytest.raises(SettingError, match="no setting 'start_from'"):
+        settings_of_preset("lean").with_overrides([f"start_from={run}"])
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.resize=stretch", "styled goes with frame"),
+        ("data.resize=stretch", "no setting 'data.resize'"),
         ("data.planes=disc", "needs vessels"),
         ("discriminator.scales=3", "the last discriminator 16 pixels"),
         ("data.planes=vessels,fov", "not fov"),
@@ -538,8 +553,8 @@ def test_weights_are_learnt_on_from_at_another_size(run, model, phantoms, settin
 def test_settings_that_do_not_go_together_are_refused(settings, override, message):
     with pytest.raises(SettingError, match=message):
         settings.with_overrides([override])
-    with pytest.raises(SettingError, match="nothing else does"):
-        Settings.from_preset("lean").with_overrides(["data.resize=frame"])
+    with pytest.raises(SettingError, match=r"data\.resize is 'frame', but input should be"):
+        settings_of_preset("lean").with_overrides(["data.resize=frame"])
 
 
 def test_settings_of_styled_generators_are_compared(phantoms, settings, tmp_path):
@@ -601,7 +616,7 @@ def test_a_bare_mask_is_enough_and_sizes_are_as_asked(model, eye, tmp_path):
 
 def test_other_models_follow_no_style(trained, eye):
     with pytest.raises(InputError, match="follows no style"):
-        Synthesizer.load(trained).generate(eye.planes["vessels"], style="expected")
+        load_generator(trained).generate(eye.planes["vessels"], style="expected")
 
 
 def test_a_set_is_generated_with_all_labels_and_says_in_which_style(run, phantoms, tmp_path, monkeypatch):
@@ -618,7 +633,7 @@ def test_a_set_is_generated_with_all_labels_and_says_in_which_style(run, phantom
     name = made.eyes[0].name
     assert read_metadata(out / "images" / f"{name}.png")["Style"] == "expected"
     assert json.loads((out / "manifest.jsonl").read_text().splitlines()[0])["style"] == "expected"
-    expected = Synthesizer.load(run)
+    expected = load_generator(run)
     assert read_photograph(out / "images" / f"{name}.png").shape[:2] == read_mask(out / "vessels" / f"{name}.png").shape
     assert expected.needed_planes == ("vessels",)
 

@@ -11,12 +11,12 @@ from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from published import put_drive
 from retinasynth import images
 from retinasynth.errors import DataError, ModelError, OutputError
-from retinasynth.evaluation.evaluate import Example
-from retinasynth.evaluation.fidelity import PSNR_CAP_DB
-from retinasynth.evaluation.judge import Judge
+from retinasynth.evaluation.metrics.fidelity import PSNR_CAP_DB
+from retinasynth.evaluation.metrics.vessels_found import Judge
+from retinasynth.evaluation.run import Example
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
-from retinasynth.experiments.comparison import read_measured
-from retinasynth.synthesis import Synthesizer
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.studies.comparison import read_measured
 
 
 def test_a_run_is_evaluated_with_its_curves(trained, phantoms, tmp_path):
@@ -44,7 +44,7 @@ def test_pictures_are_generated_as_for_users_and_expected_at_256_px(trained, pha
         files = [phantoms / "test" / plane / f"{example.name}.png" for plane in ("images", "vessels")]
         expected = images.resize_photograph(images.read_photograph(files[0]), (256, 256))
         assert np.array_equal(example.expected, expected)
-        generated = Synthesizer.load(trained).generate(files[1], seed=5 + number)
+        generated = load_generator(trained).generate(files[1], seed=5 + number)
         assert np.array_equal(example.generated, generated)
 
 
@@ -60,7 +60,7 @@ def test_a_letterboxed_model_is_measured_without_its_bars(trained, tmp_path, mon
         "retinasynth.evaluation.subjects.evaluate_examples", lambda examples, **_: seen.extend(examples)
     )
     evaluate_model(boxed, tmp_path / "set", tmp_path / "evaluation", seed=5)
-    generated = Synthesizer.load(boxed).generate(tiny_mask(1, 40, 80), seed=5, size="mask")
+    generated = load_generator(boxed).generate(tiny_mask(1, 40, 80), seed=5, size="mask")
     assert generated.shape == (40, 80, 3)
     assert np.array_equal(seen[0].generated, generated)
     assert np.array_equal(seen[0].expected, images.resize_photograph(tiny_photograph(1, 40, 80), (256, 256)))
@@ -84,7 +84,7 @@ def test_the_report_to_share_holds_no_real_photograph(trained, phantoms, tmp_pat
 
 
 def test_a_set_without_test_eyes_is_refused(trained, tmp_path):
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
 
     write_phantom_set(tmp_path / "set", train=2, test=0, size_px=32)
     with pytest.raises(DataError, match="has no test eyes"):
@@ -155,7 +155,7 @@ def test_test_eyes_alone_are_compared_and_training_eyes_are_the_baselines(phanto
 
 
 def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, tiny, tmp_path):
-    from retinasynth.training.trainer import train
+    from retinasynth.pix2pix.train import train
 
     itself = evaluate_model(trained, phantoms, tmp_path / "itself", against=trained)
     assert list(itself.baselines) == ["mean_image", "nearest_train", "phantom", "other_model"]
@@ -181,7 +181,7 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
 
 def test_pictures_are_those_of_generate_to_the_last_bit(trained, phantoms, tmp_path):
     evaluate_model(trained, phantoms, tmp_path / "out", seed=5)
-    model = Synthesizer.load(trained)
+    model = load_generator(trained)
     for number, name in enumerate(["phantom_004", "phantom_005"]):
         evaluated = images.read_photograph(tmp_path / "out" / "generated" / f"{name}.png")
         assert np.array_equal(evaluated, model.generate(phantoms / "test" / "vessels" / f"{name}.png", seed=5 + number))

@@ -8,17 +8,19 @@ from torch import nn
 
 from pictures import put_mask, put_photograph, tiny_mask
 from retinasynth import images
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.phantom import phantom_eye
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import DataError, ImageError, InputError, OutputError
-from retinasynth.models.saving import Model
-from retinasynth.synthesis import Synthesizer, bulk, synthesizer
+from retinasynth.eye import Eye
+from retinasynth.generation import folder as bulk
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.pix2pix.generator import Pix2Pix
+from retinasynth.pix2pix.model import Model
 
 
 @pytest.fixture(scope="module")
 def model(trained):
-    return Synthesizer.load(trained)
+    return load_generator(trained)
 
 
 def test_eye_array_path_and_list_give_the_same(model, tmp_path):
@@ -57,11 +59,11 @@ def test_size_is_the_models_the_masks_or_the_users(model):
 @pytest.fixture
 def echoes(model, monkeypatch):
     """Models that draw the mask they are given, stretched and letterboxed."""
-    monkeypatch.setattr(synthesizer, "generate_photograph", _echo)
+    monkeypatch.setattr("retinasynth.pix2pix.generator.generate_photograph", _echo)
     made = {}
     for resize in ("stretch", "letterbox"):
         config = model.config.model_copy(update={"resize": resize})
-        made[resize] = Synthesizer(Model(nn.Identity(), config), resize)
+        made[resize] = Pix2Pix(Model(nn.Identity(), config), resize)
     return made
 
 
@@ -221,10 +223,10 @@ def disc_set(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def disc_model(disc_set, tiny, tmp_path_factory):
-    from retinasynth.training.trainer import train
+    from retinasynth.pix2pix.train import train
 
     run = tmp_path_factory.mktemp("disc") / "run"
-    return Synthesizer.load(train(disc_set, run, tiny.with_overrides(["planes=vessels, disc", "epochs=2"])))
+    return load_generator(train(disc_set, run, tiny.with_overrides(["planes=vessels, disc", "epochs=2"])))
 
 
 def test_a_model_of_two_planes_is_shown_both(disc_model):
@@ -261,7 +263,7 @@ def test_a_set_of_two_planes_has_both_and_leaves_out_who_has_one(disc_model, dis
 
 
 def test_a_set_of_two_planes_is_trained_on_only_where_all_eyes_have_both(disc_set, tiny, tmp_path):
-    from retinasynth.training.trainer import train
+    from retinasynth.pix2pix.train import train
 
     with pytest.raises(
         DataError, match=r"0 has no mask of its cup\. Expected: pairs of a photograph and its vessels, cup"

@@ -20,9 +20,8 @@ from torch import nn
 
 from conftest import TINY
 from published import put_drive
-from retinasynth.config import Settings
-from retinasynth.datasets.layouts import find_eyes
-from retinasynth.datasets.pairs import Batch, batches, load_pairs
+from retinasynth.data.batches import Batch
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import (
     CheckpointError,
     DataError,
@@ -32,11 +31,20 @@ from retinasynth.errors import (
     SettingError,
     TrainingDivergedError,
 )
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.train import settings_of_preset
+from retinasynth.pix2pix import train as trainer
+from retinasynth.pix2pix.data import batches, load_pairs
+from retinasynth.pix2pix.settings import Settings
 from retinasynth.resuming import one_writer
-from retinasynth.synthesis import Synthesizer
-from retinasynth.training import checkpoints, loop, runlog, trainer
-from retinasynth.training.learner import Learner, choose_precision, moving_average
+from retinasynth.training import checkpoint as checkpoints
+from retinasynth.training import log as runlog
+from retinasynth.training import run as runs_of
+from retinasynth.training.optimisation import moving_average
+from retinasynth.training.precision import choose_precision
 from runs import assert_same_run, killed_run, log_of
+
+LOSSES = ("loss_discriminator_real", "loss_discriminator_generated", "loss_generator_adversarial", "loss_generator_l1")
 
 
 def assert_same_kernels(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
@@ -52,7 +60,7 @@ def assert_same_kernels(ours: dict[str, torch.Tensor], theirs: dict[str, torch.T
 
 def train_until_step_6(monkeypatch: pytest.MonkeyPatch, data: Path, run: Path, settings: Settings) -> Path:
     """A run that was asked to stop in its sixth step."""
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(*arguments):
         steps.append(1)
@@ -60,7 +68,7 @@ def train_until_step_6(monkeypatch: pytest.MonkeyPatch, data: Path, run: Path, s
             os.kill(os.getpid(), signal.SIGTERM)
         return real_step(*arguments)
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(InterruptedRunError, match="train --resume") as stopped:
         trainer.train(data, run, settings)
     assert stopped.value.exit_code == 130
@@ -73,7 +81,7 @@ def train_until_step_6(monkeypatch: pytest.MonkeyPatch, data: Path, run: Path, s
 def test_run_folder_holds_what_the_design_promises(trained, tiny):
     assert Settings.from_yaml(trained / "config.yaml").generator == tiny.generator
     assert [line["step"] for line in log_of(trained)] == list(range(1, 13))
-    assert set(runlog.LOSSES) < set(log_of(trained)[0])
+    assert set(LOSSES) < set(log_of(trained)[0])
     assert sorted(path.name for path in (trained / "samples").iterdir()) == ["step_000006.png", "step_000012.png"]
     assert {path.name for path in (trained / "model").iterdir()} == {"README.md", "config.json", "model.safetensors"}
     assert "not for diagnosis" in (trained / "model" / "README.md").read_text()
@@ -87,7 +95,7 @@ def test_training_changes_the_weights_and_learns(phantoms, tiny, tmp_path):
 
 
 def test_samples_show_exactly_what_users_get(trained, phantoms, tiny):
-    model = Synthesizer.load(trained)
+    model = load_generator(trained)
     pairs = load_pairs(find_eyes(phantoms).split("test"), 32)
     rows = [model.generate(np.asarray(pairs.labels[index, ..., 0]), seed=tiny.training.seed) for index in range(2)]
     sheet = np.asarray(Image.open(trained / "samples" / "step_000012.png"))
@@ -113,7 +121,7 @@ def test_two_trainings_with_one_seed_are_equal_and_with_another_differ(trained, 
 def lean() -> Settings:
     own = ("flip=", "rotation_deg=", "generator.dropout=")
     tiny = [setting for setting in TINY if not setting.startswith(own)]
-    return Settings.from_preset("lean").with_overrides([*tiny, "generator.dropout=0.3"])
+    return settings_of_preset("lean").with_overrides([*tiny, "generator.dropout=0.3"])
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +140,9 @@ def test_lean_starts_from_the_mean_photograph_and_keeps_it_with_its_weights(lean
     canvas = load_file(lean_trained / "model" / "model.safetensors")["canvas"]
     np.testing.assert_allclose((canvas.permute(1, 2, 0).numpy() + 1) * 127.5, pairs.mean, atol=0.01)
     mask = np.asarray(pairs.labels[0, ..., 0])
-    generated = Synthesizer.load(lean_trained).generate(mask)
+    generated = load_generator(lean_trained).generate(mask)
     shutil.copytree(lean_trained / "model", tmp_path / "moved")
-    assert np.array_equal(Synthesizer.load(tmp_path / "moved").generate(mask), generated)
+    assert np.array_equal(load_generator(tmp_path / "moved").generate(mask), generated)
 
 
 def test_without_adversarial_weight_no_discriminator_learns(phantoms, lean, tmp_path):
@@ -156,12 +164,12 @@ def test_a_step_is_the_published_update(tiny):
     """Against plain PyTorch: halved discriminator loss first, then the generator against the updated discriminator."""
     settings = tiny.with_overrides(["generator.dropout=0"])
     fabric = Fabric(accelerator="cpu")
-    learner = Learner.build(fabric, settings)
-    twin = Learner.build(fabric, settings)
+    learner = trainer.build_learner(fabric, settings)
+    twin = trainer.build_learner(fabric, settings)
     random = torch.Generator().manual_seed(0)
     masks, photographs = (torch.rand((1, channels, 32, 32), generator=random) * 2 - 1 for channels in (1, 3))
 
-    losses = trainer.train_step(fabric, learner, Batch(masks, photographs), settings.loss)
+    losses = trainer.adversarial_step(fabric, learner, Batch(masks, photographs), settings.loss)
 
     bce = nn.BCELoss()
     generator, discriminator = twin.generator, twin.discriminator
@@ -179,7 +187,7 @@ def test_a_step_is_the_published_update(tiny):
     adams[0].step()
 
     expected = [real_loss.item(), fake_loss.item(), adversarial.item(), absolute.item()]
-    assert list(losses) == list(runlog.LOSSES)
+    assert list(losses) == list(LOSSES)
     assert [loss.item() for loss in losses.values()] == pytest.approx(expected, abs=1e-6)
     assert_same_kernels(learner.discriminator.state_dict(), updated)
     assert_same_kernels(learner.generator.state_dict(), generator.state_dict())
@@ -233,7 +241,7 @@ def test_precision_auto_follows_the_hardware(monkeypatch):
 
 def test_killed_and_resumed_run_is_bit_identical(trained, phantoms, tiny, tmp_path):
     run = tmp_path / "run"
-    killed_run("trainer", phantoms, run, tiny, at_step=9)
+    killed_run("pix2pix", phantoms, run, tiny, at_step=9)
     assert checkpoints.read_progress(run).step == 6
     assert len(log_of(run)) == 8  # two steps after the checkpoint, which will be made again
     trainer.resume(run)
@@ -283,11 +291,11 @@ def test_resume_refuses_other_settings_and_other_data(phantoms, tiny, tmp_path):
     config = (run / "config.yaml").read_text()
     with pytest.raises(CheckpointError, match=r"optimiser\.learning_rate was 0.0002, is 0.1"):
         trainer.resume(run, ["learning_rate=0.1"])
-    (run / "config.yaml").write_text(Settings.from_preset("source").to_yaml())
+    (run / "config.yaml").write_text(settings_of_preset("source").to_yaml())
     with pytest.raises(CheckpointError, match=r"generator\.filters was 4, is 64"):
         trainer.resume(run)
     (run / "config.yaml").write_text(config)
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
 
     write_phantom_set(tmp_path / "others", train=4, test=2, size_px=64, seed=50)
     with pytest.raises(CheckpointError, match="are not those that the run began with"):
@@ -328,10 +336,10 @@ def test_resume_of_a_damaged_run_says_what_is_wrong(damage, message, trained, tm
 
 
 def test_checkpoint_of_other_tensors_is_refused(trained, tiny):
-    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), tiny.with_overrides(["generator.filters=8"]))
     with pytest.raises(CheckpointError, match=r"is of another model: .* has shape"):
         checkpoints.restore_checkpoint(trained, learner.state)
-    learner = Learner.build(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), tiny.with_overrides(["ema_decay=0"]))
     with pytest.raises(CheckpointError, match="tensors differ"):
         checkpoints.restore_checkpoint(trained, learner.state)
 
@@ -420,7 +428,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(trained, 
 
 
 def test_a_run_is_saved_before_its_first_step(phantoms, tiny, trained, tmp_path):
-    killed_run("trainer", phantoms, tmp_path / "run", tiny, at_step=1)
+    killed_run("pix2pix", phantoms, tmp_path / "run", tiny, at_step=1)
     assert checkpoints.read_progress(tmp_path / "run").step == 0
     trainer.resume(tmp_path / "run")
     assert_same_run(tmp_path / "run", trained)
@@ -470,7 +478,7 @@ def test_a_run_goes_on_with_the_threads_and_the_precision_that_it_began_with(pha
     usual = torch.get_num_threads()
     seen: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "restore_checkpoint", lambda *_: seen.append(torch.get_num_threads()))
+        patch.setattr("retinasynth.training.loop.restore_checkpoint", lambda *_: seen.append(torch.get_num_threads()))
         torch.set_num_threads(2)
         try:
             run = trainer.train(phantoms, tmp_path / "run", tiny.with_overrides(["precision=bf16", "epochs=1"]))
@@ -489,9 +497,9 @@ def test_a_run_that_began_in_another_precision_says_so(trained, tmp_path, caplog
     run = shutil.copytree(trained, tmp_path / "run")
     progress = replace(checkpoints.read_progress(run), precision="bf16", device="another processor")
     used: list[str] = []
-    real = loop.choose_precision
-    monkeypatch.setattr(loop, "choose_precision", lambda *wanted: used.append(wanted[0]) or real(*wanted))
-    monkeypatch.setattr(loop, "read_progress", lambda _: progress)
+    real = runs_of.choose_precision
+    monkeypatch.setattr(runs_of, "choose_precision", lambda *wanted: used.append(wanted[0]) or real(*wanted))
+    monkeypatch.setattr(runs_of, "read_progress", lambda _: progress)
     trainer.resume(run)
     assert used[0] == "bf16"
     assert "began in bf16 and goes on in it" in caplog.text
@@ -524,18 +532,18 @@ def test_train_refuses_a_folder_with_something_in_it(phantoms, tiny, tmp_path):
 
 
 def losses(real: float, generated: float) -> dict[str, float]:
-    return dict(zip(runlog.LOSSES, (real, generated, 1.0, 0.1), strict=True))
+    return dict(zip(LOSSES, (real, generated, 1.0, 0.1), strict=True))
 
 
 def test_nan_stops_the_run_before_anything_bad_is_saved(phantoms, tiny, tmp_path, monkeypatch):
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(fabric, learner, batch, weight):
         steps.append(1)
         result = real_step(fabric, learner, batch, weight)
         return dict.fromkeys(result, torch.tensor(math.nan)) if len(steps) == 6 else result
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(TrainingDivergedError, match="Step 6: loss_discriminator_real"):
         trainer.train(phantoms, tmp_path / "run", tiny)
     assert checkpoints.read_progress(tmp_path / "run").step == 3
@@ -543,7 +551,7 @@ def test_nan_stops_the_run_before_anything_bad_is_saved(phantoms, tiny, tmp_path
 
 
 def test_broken_weights_are_never_saved(phantoms, tiny, tmp_path, monkeypatch):
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(fabric, learner, batch, weight):
         steps.append(1)
@@ -552,7 +560,7 @@ def test_broken_weights_are_never_saved(phantoms, tiny, tmp_path, monkeypatch):
             next(learner.generator.parameters()).data.fill_(math.inf)
         return result
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(TrainingDivergedError, match=r"generator/.* is not a finite number"):
         trainer.train(phantoms, tmp_path / "run", tiny)
     assert checkpoints.read_progress(tmp_path / "run").step == 3
@@ -586,7 +594,7 @@ def test_two_processes_average_their_gradients(phantoms, tiny, tmp_path):
     )
     run = trainer.train(phantoms, tmp_path / "run", settings)
 
-    learner = Learner.build(Fabric(accelerator="cpu"), settings)
+    learner = trainer.build_learner(Fabric(accelerator="cpu"), settings)
     pairs = load_pairs(find_eyes(phantoms).split("train"), 32)
     both = [next(batches(pairs, settings, epoch=0, process=process)) for process in (0, 1)]
     generator, discriminator = learner.generator, learner.discriminator

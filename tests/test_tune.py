@@ -17,15 +17,16 @@ import torch
 
 import retinasynth as rs
 from conftest import TINY
-from retinasynth.config import Settings
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import DataError, InputError, InterruptedRunError, MissingExtraError, SettingError
-from retinasynth.evaluation.intervals import bootstrap_difference
-from retinasynth.experiments.comparison import read_measured
-from retinasynth.experiments.space import SPACE, Search, read_space, searched
-from retinasynth.experiments.tune import deal, settings_of
-from retinasynth.experiments.tuning_results import Trial, Tuning, best_of
-from retinasynth.training import trainer
+from retinasynth.generation.train import settings_of_preset
+from retinasynth.intervals import bootstrap_difference
+from retinasynth.pix2pix import train as trainer
+from retinasynth.pix2pix.settings import Settings
+from retinasynth.studies.comparison import read_measured
+from retinasynth.studies.space import SPACE, Search, read_space, searched
+from retinasynth.studies.tune import deal, settings_of
+from retinasynth.studies.tuning_results import Trial, Tuning, best_of
 
 optuna = pytest.importorskip("optuna")
 
@@ -84,7 +85,7 @@ def trials_in(out: Path) -> list[dict]:
 
 @pytest.mark.parametrize("preset", list(Settings.presets))
 def test_every_preset_lies_in_the_space(preset):
-    assert searched(Settings.from_preset(preset), None, []).keys() == SPACE.keys()
+    assert searched(settings_of_preset(preset), None, []).keys() == SPACE.keys()
 
 
 def test_what_set_fixes_is_not_searched_unless_a_space_says_so():
@@ -144,7 +145,7 @@ def test_folds_keep_persons_apart_and_are_of_about_one_size(phantoms):
     assert sum(map(len, whose)) == 7
     assert max(map(len, parts)) - min(map(len, parts)) <= 2
     assert deal(files[::-1], 3) == parts
-    with pytest.raises(SettingError, match="folds is 8, and the training split has 7 people"):
+    with pytest.raises(SettingError, match="folds is 8, and the training split has 7 subjects"):
         deal(files, 8)
 
 
@@ -225,7 +226,7 @@ def test_the_storage_is_one_that_optuna_reads(finished):
 
 
 def test_stopped_and_gone_on_with_equals_undisturbed(finished, phantoms, space, tmp_path, monkeypatch):
-    real_step, steps = trainer.train_step, []
+    real_step, steps = trainer.adversarial_step, []
 
     def step(*arguments):
         steps.append(1)
@@ -233,11 +234,11 @@ def test_stopped_and_gone_on_with_equals_undisturbed(finished, phantoms, space, 
             os.kill(os.getpid(), signal.SIGINT)
         return real_step(*arguments)
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     with pytest.raises(InterruptedRunError, match=r"Stopped in trial [23] of 3.*same command") as stopped:
         tune(phantoms, space, tmp_path / "out")
     assert stopped.value.exit_code == 130
-    monkeypatch.setattr(trainer, "train_step", real_step)
+    monkeypatch.setattr(trainer, "adversarial_step", real_step)
     tune(phantoms, space, tmp_path / "out")
     for name in ("tuning.json", "best.yaml", "report.html"):
         assert (tmp_path / "out" / name).read_bytes() == (finished / name).read_bytes(), name
@@ -263,14 +264,14 @@ def test_another_search_is_refused(finished, phantoms, space, tmp_path):
 
 
 def test_a_trial_that_diverges_is_recorded_and_stops_nothing(phantoms, space, tmp_path, monkeypatch):
-    real_step = trainer.train_step
+    real_step = trainer.adversarial_step
 
     def step(fabric, learner, batch, weights):
         losses = real_step(fabric, learner, batch, weights)
         rate = learner.generator_optimiser.optimizer.param_groups[0]["lr"]
         return losses if rate == 0.0002 else dict.fromkeys(losses, torch.tensor(math.nan))
 
-    monkeypatch.setattr(trainer, "train_step", step)
+    monkeypatch.setattr(trainer, "adversarial_step", step)
     made = tune(phantoms, space, tmp_path / "out", trials=2)
     assert [trial.state for trial in made.trials] == ["finished", "diverged"]
     assert "is not a finite number" in made.trials[1].why
@@ -295,7 +296,7 @@ def test_a_trial_sees_as_many_pictures_as_the_start_would():
 
 
 def test_hopeless_trials_are_given_up_where_that_is_asked_for(finished, phantoms, space, tmp_path, monkeypatch):
-    monkeypatch.setattr("retinasynth.experiments.tune.BEFORE_PRUNING", 1)
+    monkeypatch.setattr("retinasynth.studies.tune.BEFORE_PRUNING", 1)
     shutil.copytree(finished, tmp_path / "out")
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
     (tmp_path / "out" / "plan.json").write_text(json.dumps(plan | {"prune": True, "trials": 2}))
@@ -323,7 +324,7 @@ def test_the_best_trial_follows_the_direction_of_the_measure():
 def test_a_measure_that_does_not_exist_and_a_missing_extra_are_named(phantoms, tmp_path, monkeypatch):
     with pytest.raises(SettingError, match="no measure 'sim'; did you mean 'ssim'"):
         rs.tune(phantoms, tmp_path / "out", measure="sim")
-    with pytest.raises(SettingError, match="folds is 9, and the training split has 4 people"):
+    with pytest.raises(SettingError, match="folds is 9, and the training split has 4 subjects"):
         rs.tune(phantoms, tmp_path / "out", folds=9)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'retinasynth\[tune\]'"):

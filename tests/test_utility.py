@@ -8,13 +8,15 @@ import pytest
 
 from pictures import put_photograph
 from retinasynth import cli
-from retinasynth.anatomy.phantom import write_phantom_set
-from retinasynth.config import SegmenterSettings, flat
-from retinasynth.datasets.layouts import find_eyes
+from retinasynth.anatomy.render.phantom import write_phantom_set
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import DataError, InputError, SettingError
-from retinasynth.experiments import utility_runs as runs_module
-from retinasynth.experiments.utility import counts_of, utility
-from retinasynth.experiments.utility_runs import BUDGET, bring_to_end, planned
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.settings import flat
+from retinasynth.studies import utility_runs as runs_module
+from retinasynth.studies.arms import counts_of
+from retinasynth.studies.utility import utility
+from retinasynth.studies.utility_runs import BUDGET, bring_to_end, planned
 
 TINY = ["field_px=64", "crop_px=64", "network.filters=2", "steps=2"]
 
@@ -90,9 +92,9 @@ def test_a_study_compares_every_arm_on_the_test_eyes(done):
     rows = json.loads((out / "runs" / "4" / "real-only" / "seed-0" / "figures.json").read_text())
     assert [row["name"] for row in rows] == ["phantom_004", "phantom_005"]
     assert made.points[1].measures["dice"].mean == pytest.approx((rows[0]["dice"] + rows[1]["dice"]) / 2)
-    gap = next(gap for gap in made.gaps if gap.first == "real + procedural")
+    effect = next(effect for effect in made.effects if effect.first == "real + procedural")
     means = {point.arm: point.measures["auc"].mean for point in made.points}
-    assert gap.measures["auc"].mean == pytest.approx(means["real + procedural"] - means["real + classical"])
+    assert effect.measures["auc"].mean == pytest.approx(means["real + procedural"] - means["real + classical"])
     assert {"utility.json", "utility.csv", "figure.svg", "report.html"} <= {path.name for path in out.iterdir()}
     assert not list(out.glob("runs/*/*/*/run/model"))
     assert len(next(iter(made.pictures.values()))) == 2 + 6
@@ -113,16 +115,16 @@ def test_a_study_that_was_stopped_goes_on_and_finds_the_same(done, phantoms, sty
 
 
 def test_a_run_goes_on_from_its_checkpoint(phantoms, tmp_path, monkeypatch):
-    judges = find_eyes(phantoms).split("test")
+    test_files = find_eyes(phantoms).split("test")
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *TINY])
     run = planned(phantoms, find_eyes(phantoms).split("train"), tmp_path, base, [1], 1, tmp_path, None)[1]
-    judge = runs_module.load_segmenter
+    load = runs_module.load_segmenter
     monkeypatch.setattr(runs_module, "load_segmenter", lambda _: 1 / 0)
-    with pytest.raises(ZeroDivisionError):  # stopped between training and judging
-        bring_to_end(run, judges=judges)
-    monkeypatch.setattr(runs_module, "load_segmenter", judge)
+    with pytest.raises(ZeroDivisionError):  # stopped between training and evaluation
+        bring_to_end(run, test_files=test_files)
+    monkeypatch.setattr(runs_module, "load_segmenter", load)
     monkeypatch.setattr(runs_module.segmentation, "train", lambda *_: 1 / 0)  # nothing is trained anew
-    bring_to_end(run, judges=judges)
+    bring_to_end(run, test_files=test_files)
     assert len(json.loads((run.folder / "figures.json").read_text())) == 2
 
 
@@ -131,8 +133,8 @@ def test_a_run_goes_on_from_its_checkpoint(phantoms, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("eyes", [["0"], ["some"], ["-1"], []])
 def test_numbers_of_eyes_are_checked(eyes, tmp_path):
-    with pytest.raises(SettingError, match="--eyes"):
-        counts_of(eyes, 20, tmp_path)
+    with pytest.raises(SettingError, match="`eyes` is"):
+        counts_of(eyes, 20, name="eyes", least=1, where=tmp_path, what="training eyes")
 
 
 def test_more_eyes_than_there_are_is_an_error(phantoms, tmp_path):

@@ -7,22 +7,23 @@ import numpy as np
 import pytest
 
 from retinasynth import cli
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.growth import grow
-from retinasynth.anatomy.label_map import read_label_map
-from retinasynth.anatomy.lesions import LESIONS
-from retinasynth.anatomy.phantom import phantom_photograph
-from retinasynth.applications import whatif
-from retinasynth.applications.whatif import Edit, what_if, write_what_if
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import InputError, SettingError
+from retinasynth.eye import Eye
+from retinasynth.eye.eye import LESIONS
+from retinasynth.eye.label_map import read_label_map
+from retinasynth.generation import whatif
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generation.whatif import Edit, what_if
+from retinasynth.generation.whatif_files import write_what_if
 from retinasynth.images import read_metadata, read_photograph, write_mask, write_photograph
-from retinasynth.synthesis import Synthesizer
 from test_cli import fails
 
 
 @pytest.fixture(scope="module")
 def model(styled_run):
-    return Synthesizer.load(styled_run)
+    return load_generator(styled_run)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_what_changes_too_far_away_is_blended_and_both_are_measured(model, eye, 
 
 
 def test_the_bundled_generator_keeps_the_rest_of_the_eye():
-    bundled = Synthesizer.load("fundus-512")
+    bundled = load_generator("fundus-512")
     eye = whatif.grown_eye(bundled, 7, "adult", {"centred_on": "disc", "cup_to_disc": 0.3})
     result = what_if(eye, Edit(cup=0.85), bundled, seed=1)
     assert result.change.outside < whatif.GOAL
@@ -131,13 +132,13 @@ def test_impossible_edits_are_refused(model, eye):
 
 
 def test_the_command_from_the_seed_to_the_panel(styled_run, phantoms, tmp_path, monkeypatch, capfd):
-    words = ["whatif", "--model", styled_run, "--grown", 7, "--set", "centred_on=disc", "--cup", 0.8]
+    words = ["whatif", "--model", styled_run, "--eye", 7, "--anatomy", "centred_on=disc", "--cup", 0.8]
     cli.app([*map(str, words), "--out", str(tmp_path / "out")], standalone_mode=False)
     assert "not a clinical prediction" in " ".join(capfd.readouterr().out.split())
     for more, message in (
-        (["whatif", "--model", styled_run, "--cup", 0.8], "--grown SEED, --data DIR"),
-        ([*words, "--photo", "x.png"], "--grown SEED, --data DIR"),
-        (["whatif", "--model", styled_run, "--grown", 7], "Nothing is to be changed"),
+        (["whatif", "--model", styled_run, "--cup", 0.8], "--eye SEED, --data DIR"),
+        ([*words, "--photo", "x.png"], "--eye SEED, --data DIR"),
+        (["whatif", "--model", styled_run, "--eye", 7], "Nothing is to be changed"),
         (["whatif", "--model", styled_run, "--data", phantoms, "--cup", 0.8], "and none was chosen"),
         (["whatif", "--model", styled_run, "--photo", tmp_path / "no.png", "--cup", 0.8], "does not exist"),
         (words, "is not empty"),

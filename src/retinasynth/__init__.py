@@ -16,15 +16,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from retinasynth.anatomy import Eye
-    from retinasynth.anatomy.growth import grow
-    from retinasynth.anatomy.phantom import phantom_photograph
+    from retinasynth.anatomy.grow import grow
+    from retinasynth.anatomy.render.photograph import phantom_photograph
     from retinasynth.api import ablate, evaluate, evaluate_folders, inspect, measure, resume, stream, train, tune
-    from retinasynth.applications.adaptation import adapt
-    from retinasynth.applications.enhancement import Enhancer
-    from retinasynth.applications.segmentation import segment
-    from retinasynth.applications.whatif import Edit, what_if
-    from retinasynth.synthesis.synthesizer import load
+    from retinasynth.enhancement.use import Enhancer
+    from retinasynth.eye import Eye
+    from retinasynth.generation.adapt import adapt
+    from retinasynth.generation.complete import complete
+    from retinasynth.generation.generator import load
+    from retinasynth.generation.whatif import Edit, what_if
+    from retinasynth.segmentation.use import segment
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Eye",
     "ablate",
     "adapt",
+    "complete",
     "evaluate",
     "evaluate_folders",
     "grow",
@@ -48,17 +50,18 @@ __all__ = [
     "what_if",
 ]
 
-# Names that do not stand in `api`, because they need less than it loads (no torch) or more (MONAI).
+# Names that are not in `api`, because they need less than it loads (no torch) or more (MONAI).
 _HOMES = {
-    "Edit": "retinasynth.applications.whatif",
-    "Enhancer": "retinasynth.applications.enhancement",
-    "Eye": "retinasynth.anatomy",
-    "adapt": "retinasynth.applications.adaptation",
-    "grow": "retinasynth.anatomy.growth",
-    "load": "retinasynth.synthesis.synthesizer",
-    "phantom_photograph": "retinasynth.anatomy.phantom",
-    "segment": "retinasynth.applications.segmentation",
-    "what_if": "retinasynth.applications.whatif",
+    "Edit": "retinasynth.generation.whatif",
+    "Enhancer": "retinasynth.enhancement.use",
+    "Eye": "retinasynth.eye",
+    "adapt": "retinasynth.generation.adapt",
+    "complete": "retinasynth.generation.complete",
+    "grow": "retinasynth.anatomy.grow",
+    "load": "retinasynth.generation.generator",
+    "phantom_photograph": "retinasynth.anatomy.render.photograph",
+    "segment": "retinasynth.segmentation.use",
+    "what_if": "retinasynth.generation.whatif",
 }
 
 

@@ -1,4 +1,4 @@
-"""The package in Python: what ``rs.NAME`` offers. The commands are thin covers of these functions."""
+"""The package in Python: what ``rs.NAME`` offers, with paths as text or `Path`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,29 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from retinasynth.anatomy import Eye, usable
-from retinasynth.anatomy.biomarkers import Biomarkers, measure_eye
-from retinasynth.anatomy.phantom import Style
-from retinasynth.config import Settings
-from retinasynth.datasets.inspection import Inspection, inspect_data
-from retinasynth.datasets.measuring import measure_path
-from retinasynth.datasets.stream import EyeStream
+from retinasynth.anatomy.physiology import people_of
+from retinasynth.anatomy.render.photograph import Style
+from retinasynth.data.inspect import Inspection, inspect_data
+from retinasynth.data.measure import measure_path
+from retinasynth.data.stream import EyeStream
 from retinasynth.evaluation import subjects
 from retinasynth.evaluation.results import Evaluation
 from retinasynth.evaluation.subjects import evaluate_model
-from retinasynth.experiments.ablate import ablate as run_ablation
-from retinasynth.experiments.ablation_results import Ablation
-from retinasynth.experiments.space import Search, read_space
-from retinasynth.experiments.table import Table
-from retinasynth.experiments.tune import tune as run_search
-from retinasynth.experiments.tuning_results import Tuning
+from retinasynth.eye import Eye, usable
+from retinasynth.eye.biomarkers import Biomarkers, measure_eye
+from retinasynth.generation import train as training
+from retinasynth.generator import mask_of
 from retinasynth.images import Mask
-from retinasynth.synthesis.synthesizer import mask_of
-from retinasynth.training import trainer
+from retinasynth.studies.ablate import ablate as run_ablation
+from retinasynth.studies.ablation_results import Ablation
+from retinasynth.studies.space import Search, read_space
+from retinasynth.studies.table import Table
+from retinasynth.studies.tune import tune as run_search
+from retinasynth.studies.tuning_results import Tuning
 
 
 def inspect(data: Path | str) -> Inspection:
-    """Say what is wrong with a data set; see `retinasynth.datasets.inspection.inspect_data`.
+    """Say what is wrong with a data set; see `retinasynth.data.inspect.inspect_data`.
 
     Args:
         data: a data set in any known layout, or ``"phantom"``.
@@ -37,7 +37,7 @@ def inspect(data: Path | str) -> Inspection:
 
 
 def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:
-    """Measure biomarkers; see `retinasynth.anatomy.biomarkers.measure_eye`.
+    """Measure biomarkers; see `retinasynth.eye.biomarkers.measure_eye`.
 
     Args:
         eye: an eye, a vessel mask ``bool (height, width)``, the file of one, or a folder of label maps or a data set.
@@ -57,13 +57,23 @@ def stream(
     seed: int = 0,
     size_px: int = 512,
     *,
-    preset: str = "adult",
+    people: str | None = None,
     planes: Sequence[str] = ("vessels",),
     style: Style = "natural",
     **parameters: Any,
 ) -> EyeStream:
-    """Grown eyes with photographs, without end, for a torch DataLoader; see `retinasynth.datasets.stream.EyeStream`."""
-    return EyeStream(seed, size_px, preset=preset, planes=planes, style=style, parameters=parameters)
+    """Grown eyes with photographs, without end, for a torch DataLoader; see `retinasynth.data.stream.EyeStream`.
+
+    Args:
+        seed: of the first eye.
+        size_px: height and width.
+        people: whose anatomies are grown, as `grow` takes it.
+        planes: which labels, in which order.
+        style: of the photographs: natural or randomised.
+        parameters: of the anatomy, such as ``cup_to_disc=0.7``, that all eyes share.
+    """
+    whose = people_of(people, parameters)
+    return EyeStream(seed, size_px, preset=whose, planes=planes, style=style, parameters=parameters)
 
 
 def train(
@@ -74,7 +84,7 @@ def train(
     config: Path | str | None = None,
     overrides: Sequence[str] = (),
 ) -> Path:
-    """Train a model; see `retinasynth.training.trainer.train`.
+    """Train a model; see `retinasynth.generation.train.train`.
 
     Args:
         data: a data set in any known layout, or ``"phantom"``.
@@ -86,18 +96,18 @@ def train(
     Returns:
         The run folder, which `load` takes.
     """
-    settings = Settings.from_yaml(Path(config)) if config else Settings.from_preset(preset)
-    return trainer.train(Path(data), Path(out), settings.with_overrides(overrides))
+    settings = training.settings_from_file(Path(config)) if config else training.settings_of_preset(preset)
+    return training.train(Path(data), Path(out), settings.with_overrides(overrides))
 
 
 def resume(run: Path | str, *, overrides: Sequence[str] = ()) -> Path:
-    """Go on with an interrupted run; see `retinasynth.training.trainer.resume`.
+    """Go on with an interrupted run; see `retinasynth.generation.train.resume`.
 
     Args:
         run: the run folder.
         overrides: what may change in a resumed run, such as ``"epochs=60"``.
     """
-    return trainer.resume(Path(run), overrides)
+    return training.resume(Path(run), overrides)
 
 
 def evaluate(
@@ -159,12 +169,12 @@ def ablate(
     overrides: Sequence[str] = (),
     seeds: int = 2,
 ) -> Ablation:
-    """Compare rows of settings with one budget and several seeds; see `retinasynth.experiments.ablate.ablate`.
+    """Compare rows of settings with one budget and several seeds; see `retinasynth.studies.ablate.ablate`.
 
     Args:
         data: a data set with a test split, or ``"phantom"``.
         out: a new or empty folder, or that of the same ablation, which is gone on with.
-        table: ``"source"``, a YAML file of rows, or a `retinasynth.experiments.table.Table`.
+        table: ``"source"``, a YAML file of rows, or a `retinasynth.studies.table.Table`.
         preset: settings to start from instead of the table's.
         overrides: settings changed in all rows, each ``"name=value"``.
         seeds: how many of each row.
@@ -186,24 +196,24 @@ def tune(
     space: Path | str | Mapping[str, Search] | None = None,
     prune: bool = False,
 ) -> Tuning:
-    """Search better settings by cross-validation over the training eyes; see `retinasynth.experiments.tune.tune`.
+    """Search better settings by cross-validation over the training eyes; see `retinasynth.studies.tune.tune`.
 
     Args:
         data: a data set in any known layout, or ``"phantom"``; its test eyes are not looked at.
         out: a new or empty folder, or that of the same search, which is gone on with.
         trials: how many; the first is the settings that the search starts from.
         measure: that of `evaluate` to improve, such as ``"vessels"`` or ``"mse"``.
-        folds: parts that the people are dealt into.
+        folds: parts that the subjects are divided into.
         preset: settings to start from.
         config: a YAML file of settings instead of a preset.
         overrides: settings changed in all trials, each ``"name=value"``.
-        space: what to search instead: a YAML file, or `retinasynth.experiments.space.Search` by setting.
+        space: what to search instead: a YAML file, or `retinasynth.studies.space.Search` by setting.
         prune: give up trials that are worse than the median after a fold.
 
     Returns:
         What was found; ``best.yaml`` in `out` holds the best settings, which `train` takes as `config`.
     """
-    base = Settings.from_yaml(Path(config)) if config else Settings.from_preset(preset)
+    base = training.settings_from_file(Path(config)) if config else training.settings_of_preset(preset)
     searched = read_space(Path(space)) if isinstance(space, str | Path) else space
     return run_search(
         Path(data),

@@ -7,6 +7,7 @@ text, is nested without end) becomes the error that the caller names.
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,7 @@ def read_json(
         retinasynth.errors.DataError: missing.json cannot be read as a list of eyes (No such file or directory). \
 Expected: a JSON file with names and values.
     """
-    try:
-        values = parse_json(_text(path, most_bytes))
-    except _UNREADABLE as problem:
-        raise error(f"{path} cannot be read as {what} ({reason(problem)})", expected=expected, do=do) from problem
-    return _named(values, path, error, expected, do)
+    return _read(path, parse_json, most_bytes, error, what, expected, do)
 
 
 def read_yaml(
@@ -82,11 +79,7 @@ def read_yaml(
     Raises:
         RetinasynthError: as `error`; the file cannot be read, is too large, is no YAML or holds no names and values.
     """
-    try:
-        values = _plain(yaml.load(_text(path, most_bytes), _PlainLoader))  # noqa: S506 - it is a SafeLoader
-    except _UNREADABLE as problem:
-        raise error(f"{path} cannot be read as {what} ({reason(problem)})", expected=expected, do=do) from problem
-    return _named(values, path, error, expected, do)
+    return _read(path, _parse_yaml, most_bytes, error, what, expected, do)
 
 
 def parse_json(text: str) -> Any:
@@ -103,6 +96,27 @@ def parse_json(text: str) -> Any:
         return _plain(json.loads(text, parse_float=_finite, parse_constant=_finite))
     except RecursionError as error:
         raise ValueError(reason(error)) from error
+
+
+def _parse_yaml(text: str) -> Any:
+    return _plain(yaml.load(text, _PlainLoader))  # noqa: S506 - it is a SafeLoader
+
+
+def _read(
+    path: Path,
+    parse: Callable[[str], Any],
+    most_bytes: int,
+    error: type[RetinasynthError],
+    what: str,
+    expected: str,
+    do: str,
+) -> dict[str, Any]:
+    """What both kinds of files have in common."""
+    try:
+        values = parse(_text(path, most_bytes))
+    except _UNREADABLE as problem:
+        raise error(f"{path} cannot be read as {what} ({reason(problem)})", expected=expected, do=do) from problem
+    return _named(values, path, error, expected, do)
 
 
 def reason(problem: Exception) -> str:

@@ -13,8 +13,8 @@
     ├── TrainingDivergedError   a loss or weight stopped being a finite number
     └── InterruptedRunError     the user stopped a run; its state is kept
 
-Each carries what was got, and usually what was expected and what to do. The command line prints them as they are
-and exits with `exit_code`.
+Each carries what was got, and usually what was expected and what to do. A message names a parameter in backticks; the
+command line shows the flag in its place (`retinasynth.cli.shell.in_flags`), and exits with `exit_code`.
 """
 
 MOST_SHOWN = 80  # characters of a value in a message

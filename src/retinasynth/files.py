@@ -116,7 +116,7 @@ def output_folder(path: Path) -> Path:
     path = Path(path)
     with explaining_write_errors(path):
         if path.exists() and not path.is_dir():
-            raise OutputError(f"{path} is a file", expected="a folder to write into", do="Choose another --out")
+            raise OutputError(f"{path} is a file", expected="a folder to write into", do="Choose another `out`")
         path.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -137,7 +137,7 @@ def new_folder(path: Path, *, what: str) -> Path:
         raise OutputError(
             f"{folder} is not empty; {what} would be mixed with what is there",
             expected="a new or empty folder",
-            do="Choose another --out, or remove the folder first",
+            do="Choose another `out`, or remove the folder first",
         )
     return folder
 

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from retinasynth.config import Resize
 from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
+from retinasynth.settings import Resize
 
 Photograph = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

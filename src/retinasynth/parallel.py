@@ -76,6 +76,26 @@ def _begin_worker(begin: Callable[[], object] | None) -> None:
         begin()
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread within the block: one worker per core, and sums that are the same everywhere."""
+    import torch  # noqa: PLC0415 - slow to import, and not every worker needs it
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+def share_cores(workers: int) -> None:
+    """Let torch use this worker's share of the cores: what each of several `worker_processes` begins with."""
+    import torch  # noqa: PLC0415 - as above
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
 def termination_requests() -> list[signal.Signals]:
     """The signals, beside that of Ctrl-C, that ask this process to end: SIGTERM, and SIGHUP unless `nohup` is on."""
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none

@@ -227,10 +227,10 @@ def begun_folder(
         if not (path / request).is_file():
             write_json(new_folder(path, what=what) / request, asked)
         elif read_json(
-            path / request, DataError, what="what was asked for", do="Choose another --out", most_bytes=_MOST_BYTES
+            path / request, DataError, what="what was asked for", do="Choose another `out`", most_bytes=_MOST_BYTES
         ) != json.loads(json.dumps(asked)):
             raise DataError(
                 f"{path} was begun with other photographs, models or limits",
-                do="Choose another --out, or remove it first",
+                do="Choose another `out`, or remove it first",
             )
         yield finished_eyes(path, path / MANIFEST, {}, spared)

@@ -320,7 +320,7 @@ def try_kills(count: int, out: Path, seed: int, only: str | None, ledger: Ledger
 
 def _prepare(base: Path) -> None:
     """The eyes that are learnt from, and a generator."""
-    from retinasynth.anatomy.phantom import write_phantom_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
     from torture.material import train_styled
 
     if not (base / "styled" / "model").is_dir():

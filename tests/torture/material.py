@@ -83,8 +83,8 @@ def prepare(base: Path) -> None:
 
 
 def _put_sets(base: Path) -> None:
-    from retinasynth.anatomy.phantom import write_phantom_set
-    from retinasynth.datasets.grown import GrownSet, write_grown_set
+    from retinasynth.anatomy.render.phantom import write_phantom_set
+    from retinasynth.data.grown import GrownSet, write_grown_set
 
     put_pairs(base / "pairs")
     put_chasedb1(base / "chase")
@@ -95,11 +95,15 @@ def _put_sets(base: Path) -> None:
 
 
 def _put_runs(base: Path) -> None:
-    from retinasynth.config import EnhancerSettings, SegmenterSettings, Settings
-    from retinasynth.training import enhancement, segmentation, trainer
+    from retinasynth.enhancement import train as enhancement
+    from retinasynth.enhancement.settings import EnhancerSettings
+    from retinasynth.generation.train import settings_of_preset
+    from retinasynth.pix2pix import train as trainer
+    from retinasynth.segmentation import train as segmentation
+    from retinasynth.segmentation.settings import SegmenterSettings
     from runs import killed_run
 
-    plain = Settings.from_preset("source").with_overrides([*TINY, "epochs=3"])
+    plain = settings_of_preset("source").with_overrides([*TINY, "epochs=3"])
     vessels = SegmenterSettings.from_preset("vessels").with_overrides(_SEGMENTER)
     enhancer = EnhancerSettings.from_preset("enhance").with_overrides(_ENHANCER)
     trainer.train(base / "eyes", base / "plain", plain)
@@ -108,25 +112,25 @@ def _put_runs(base: Path) -> None:
     segmentation.train([base / "eyes"], base / "vessels", vessels)
     segmentation.train([base / "eyes"], base / "disc", vessels.with_overrides(["planes=disc"]))
     enhancement.train([base / "photos"], base / "enhancer", enhancer)
-    killed_run("trainer", base / "eyes", base / "killed-plain", plain, at_step=8)
+    killed_run("pix2pix", base / "eyes", base / "killed-plain", plain, at_step=8)
     killed_run("segmentation", [base / "eyes"], base / "killed-vessels", vessels, at_step=7)
 
 
 def train_styled(eyes: Path, run: Path) -> None:
     """A generator that follows a style, of a few filters and steps."""
-    from retinasynth.config import Settings
-    from retinasynth.training import trainer
+    from retinasynth.generation.train import settings_of_preset
+    from retinasynth.pix2pix import train as trainer
 
     own = ("size_px", "mask_channels", "flip", "rotation_deg", "generator.dropout")
     shared = [setting for setting in TINY if not setting.startswith(own)]
     small = ["size_px=64", "data.planes=vessels,disc,cup", "discriminator.crop_px=32", "cup_variation=0"]
-    trainer.train(eyes, run, Settings.from_preset("fundus-512").with_overrides([*shared, *small, "lesion_lending=0"]))
+    trainer.train(eyes, run, settings_of_preset("fundus-512").with_overrides([*shared, *small, "lesion_lending=0"]))
 
 
 def _put_results(base: Path) -> None:
-    from retinasynth.applications.enhancement import Enhancer, enhance_folder
+    from retinasynth.enhancement.use import Enhancer, enhance_folder
     from retinasynth.evaluation.subjects import evaluate_model
-    from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
+    from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 
     for count in (3, 4):
         write_synthetic_set(base / f"generated-{count}", count, SyntheticSet(str(base / "styled")), workers=1)
@@ -137,7 +141,7 @@ def _put_results(base: Path) -> None:
 
 def label(base: Path, out: Path) -> None:
     """Label the photographs, whose discs and vessels are drawn, by a segmenter that looks for the disc alone."""
-    from retinasynth.applications.labelling import label_sets
-    from retinasynth.applications.segmentation import Segmenter
+    from retinasynth.segmentation.labelling import label_sets
+    from retinasynth.segmentation.use import Segmenter
 
     label_sets([Segmenter.load(base / "disc")], [base / "photos"], out, least_confidence=0.0)

@@ -70,7 +70,7 @@ def _make_generated(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_grown(base: Path, into: Path) -> bool:
-    from retinasynth.datasets.grown import GrownSet, write_grown_set
+    from retinasynth.data.grown import GrownSet, write_grown_set
 
     if tried(lambda: write_grown_set(into / "set", 4, GrownSet(0, 64), workers=1)) is None:
         return False
@@ -79,7 +79,7 @@ def _read_grown(base: Path, into: Path) -> bool:
 
 
 def _read_generated(base: Path, into: Path) -> bool:
-    from retinasynth.synthesis.sampling import SyntheticSet, write_synthetic_set
+    from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 
     if tried(lambda: write_synthetic_set(into / "set", 4, SyntheticSet(str(base / "styled")), workers=1)) is None:
         return False
@@ -127,7 +127,7 @@ def _make_enhanced(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_enhanced(base: Path, into: Path) -> bool:
-    from retinasynth.applications.enhancement import Enhancer, enhance_folder
+    from retinasynth.enhancement.use import Enhancer, enhance_folder
 
     try:
         enhance_folder(Enhancer.load(base / "enhancer"), base / "photos", into / "set")
@@ -170,7 +170,7 @@ def _make_evaluation(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_evaluation(_: Path, into: Path) -> bool:
-    from retinasynth.experiments.comparison import read_measured
+    from retinasynth.studies.comparison import read_measured
 
     return tried(lambda: read_measured(into / "evaluation")) is not None
 
@@ -182,9 +182,9 @@ def _make_geometry(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_geometry(_: Path, into: Path) -> bool:
-    from retinasynth.anatomy.biomarkers import measure_eye
-    from retinasynth.anatomy.label_map import overlay, read_label_map
-    from retinasynth.datasets.layouts import find_eyes, read_eye
+    from retinasynth.data.find import find_eyes, read_eye
+    from retinasynth.eye.biomarkers import measure_eye
+    from retinasynth.eye.label_map import overlay, read_label_map
 
     accepted = False
     for files in find_eyes(into / "set").eyes:
@@ -205,7 +205,7 @@ def _make_plan(_: Path, into: Path, random: Random) -> None:
 
 
 def _read_plan(_: Path, into: Path) -> bool:
-    from retinasynth.experiments import runs
+    from retinasynth.studies import runs
 
     plan = {"seeds": 2, "data": "a" * 64, "rows": {"baseline": {"settings": {"data.size_px": 32}}}}
     (into / "study" / "plan.json").rename(into / "study" / runs.PLAN)

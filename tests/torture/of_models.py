@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from retinasynth.errors import RetinasynthError
+from retinasynth.generation.generator import load as load_generator
 from torture.material import RESUMED, Kind, NonsenseError, copied, tried
 from torture.mutate import INTEGERS, Random, damaged, flip, hostile, json_text, pick
 
@@ -93,10 +94,10 @@ def _making(*names: str) -> Callable[[Path, Path, Random], None]:
 
 
 def _read_generator(base: Path, into: Path) -> bool:
-    from retinasynth.synthesis.synthesizer import Synthesizer
+    from retinasynth.generation.generator import load as load_generator
 
     try:
-        model = Synthesizer.load(into / "model")
+        model = load_generator(into / "model")
         made = [model.generate(base / "eyes" / "test" / "vessels" / "phantom_004.png", seed=seed) for seed in (0, 1)]
     except RetinasynthError:
         return False
@@ -106,12 +107,11 @@ def _read_generator(base: Path, into: Path) -> bool:
 
 
 def _read_styled(base: Path, into: Path) -> bool:
-    from retinasynth.anatomy.growth import grow
-    from retinasynth.synthesis.synthesizer import Synthesizer
+    from retinasynth.anatomy.grow import grow
 
     eye = grow(1, 64)
     try:
-        model = Synthesizer.load(into / "model")
+        model = load_generator(into / "model")
         styles = ("sampled", "expected", base / "eyes" / "test" / "images" / "phantom_004.png")
         made = [model.generate(eye, style=style) for style in styles]
     except RetinasynthError:
@@ -126,7 +126,7 @@ def _photograph(base: Path) -> Path:
 
 
 def _read_segmenter(base: Path, into: Path) -> bool:
-    from retinasynth.applications.segmentation import Segmenter
+    from retinasynth.segmentation.use import Segmenter
 
     try:
         model = Segmenter.load(into / "model")
@@ -139,7 +139,7 @@ def _read_segmenter(base: Path, into: Path) -> bool:
 
 
 def _read_enhancer(base: Path, into: Path) -> bool:
-    from retinasynth.applications.enhancement import Enhancer
+    from retinasynth.enhancement.use import Enhancer
 
     try:
         made = Enhancer.load(into / "model").enhance(_photograph(base))
@@ -197,7 +197,8 @@ def _steps_in(log: Path) -> list[int]:
 
 
 def _resume(run: Path, *, is_segmenter: bool) -> None:
-    from retinasynth.training import segmentation, trainer
+    from retinasynth.pix2pix import train as trainer
+    from retinasynth.segmentation import train as segmentation
 
     if is_segmenter:
         segmentation.resume(run)
@@ -220,9 +221,9 @@ def _cache(folder: Path):
 
 def _cached(base: Path, cache: Path, name: str) -> dict[str, np.ndarray]:
     """What training takes from a cache folder, made where missing."""
-    from retinasynth.datasets.frames import load_frames
-    from retinasynth.datasets.layouts import find_eyes
-    from retinasynth.datasets.pairs import load_pairs
+    from retinasynth.data.find import find_eyes
+    from retinasynth.data.frames import load_frames
+    from retinasynth.pix2pix.data import load_pairs
 
     files = find_eyes(base / "eyes").split("train")
     with _cache(cache):

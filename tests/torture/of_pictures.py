@@ -8,6 +8,7 @@ from PIL import Image
 
 from conftest import TINY
 from retinasynth.errors import RetinasynthError
+from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import Mask, Photograph, encoded, mask_as_photograph, read_mask, read_photograph, read_size
 from retinasynth.images import draw_panels as panels
 from torture.formats import masks, photographs, spoilt
@@ -60,8 +61,8 @@ def _read_picture(_: Path, into: Path) -> bool:
 
 def _read_mask(base: Path, into: Path) -> bool:
     from retinasynth.api import measure
+    from retinasynth.generation.generator import load as load_generator
     from retinasynth.studio.uploads import mask_in
-    from retinasynth.synthesis.synthesizer import Synthesizer
 
     file = next(into.iterdir())
     mask = tried(lambda: read_mask(file))
@@ -71,7 +72,7 @@ def _read_mask(base: Path, into: Path) -> bool:
         return False
     if mask.size <= 512**2:  # more is only slower
         tried(lambda: measure(file))
-        if tried(lambda: Synthesizer.load(base / "plain").generate(file)) is not None:
+        if tried(lambda: load_generator(base / "plain").generate(file)) is not None:
             _refuse_inverted(mask, "photographed")
     return True
 
@@ -136,9 +137,9 @@ def _spoil_set(folder: Path, file: Path, other: Path, random: Random) -> None:
 
 def _read_set(_: Path, into: Path) -> bool:
     from retinasynth.api import inspect
-    from retinasynth.datasets.layouts import find_eyes, read_eye
-    from retinasynth.datasets.nnunet import write_nnunet
-    from retinasynth.datasets.prepare import prepare
+    from retinasynth.data.export import write_nnunet
+    from retinasynth.data.find import find_eyes, read_eye
+    from retinasynth.data.prepare import prepare
 
     folder = into / "set"
     inspect(folder)
@@ -194,9 +195,8 @@ def _make_content(_: Path, into: Path, random: Random) -> None:
 
 def _read_content(base: Path, into: Path) -> bool:
     from retinasynth.api import measure
-    from retinasynth.applications.enhancement import Enhancer
-    from retinasynth.applications.segmentation import Segmenter
-    from retinasynth.synthesis.synthesizer import Synthesizer
+    from retinasynth.enhancement.use import Enhancer
+    from retinasynth.segmentation.use import Segmenter
 
     photograph, mask = into / "photograph.png", into / "mask.png"
     picture = read_photograph(photograph)
@@ -209,7 +209,7 @@ def _read_content(base: Path, into: Path) -> bool:
     tried(lambda: Enhancer.load(base / "enhancer").enhance(photograph))
     vessels = read_photograph(mask)[..., 0] > 127
     for name, style in (("plain", None), ("styled", "sampled"), ("styled", photograph)):
-        model = Synthesizer.load(base / name)
+        model = load_generator(base / name)
         made = tried(lambda model=model, style=style: model.generate(mask, size="mask", style=style))
         if made is not None:
             _refuse_inverted(vessels, "photographed")
@@ -225,11 +225,11 @@ def _make_trained(_: Path, into: Path, random: Random) -> None:
 
 
 def _read_trained(_: Path, into: Path) -> bool:
-    from retinasynth.config import Settings
-    from retinasynth.datasets.layouts import find_eyes
-    from retinasynth.training.trainer import train
+    from retinasynth.data.find import find_eyes
+    from retinasynth.generation.train import settings_of_preset
+    from retinasynth.pix2pix.train import train
 
-    settings = Settings.from_preset("source").with_overrides([*TINY, "epochs=1"])
+    settings = settings_of_preset("source").with_overrides([*TINY, "epochs=1"])
     if tried(lambda: train(into / "set", into / "run", settings)) is None:
         return False
     for files in find_eyes(into / "set").split("train"):

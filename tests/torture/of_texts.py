@@ -45,7 +45,7 @@ def _make_grades(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_eyes(_: Path, into: Path) -> bool:
-    from retinasynth.datasets.layouts import find_eyes
+    from retinasynth.data.find import find_eyes
 
     found = tried(lambda: find_eyes(into / "set"))
     if found is None:
@@ -119,7 +119,9 @@ def _yaml_text(value: object, random: Random) -> bytes:
 
 
 def _kinds_of_settings() -> tuple:
-    from retinasynth.config import EnhancerSettings, SegmenterSettings, Settings
+    from retinasynth.enhancement.settings import EnhancerSettings
+    from retinasynth.pix2pix.settings import Settings
+    from retinasynth.segmentation.settings import SegmenterSettings
 
     return Settings, SegmenterSettings, EnhancerSettings
 
@@ -144,27 +146,27 @@ def _read_settings(_: Path, into: Path) -> bool:
 
 
 def _make_table(_: Path, into: Path, random: Random) -> None:
-    from retinasynth.experiments.table import SOURCE
+    from retinasynth.studies.table import SOURCE
 
     (into / "table.yaml").write_bytes(_yaml_text(yaml.safe_load(SOURCE.to_yaml()), random))
 
 
 def _read_table(_: Path, into: Path) -> bool:
-    from retinasynth.experiments.table import Table
+    from retinasynth.studies.table import Table
 
     return tried(lambda: Table.named(into / "table.yaml").settings()) is not None
 
 
 def _make_space(_: Path, into: Path, random: Random) -> None:
-    from retinasynth.experiments.space import SPACE
+    from retinasynth.studies.space import SPACE
 
     value = {name: json.loads(search.model_dump_json(exclude_defaults=True)) for name, search in SPACE.items()}
     (into / "space.yaml").write_bytes(_yaml_text(value, random))
 
 
 def _read_space(_: Path, into: Path) -> bool:
-    from retinasynth.config import Settings
-    from retinasynth.experiments.space import read_space, searched
+    from retinasynth.pix2pix.settings import Settings
+    from retinasynth.studies.space import read_space, searched
 
     return tried(lambda: searched(Settings(), read_space(into / "space.yaml"), [])) is not None
 
@@ -174,7 +176,7 @@ def _read_space(_: Path, into: Path) -> bool:
 
 def _make_override(_: Path, into: Path, random: Random) -> None:
     from retinasynth.anatomy.physiology import Anatomy
-    from retinasynth.config import flat
+    from retinasynth.settings import flat
 
     kind = _kinds_of_settings()[number := int(random.integers(4)) % 3]
     names = [*flat(kind.from_preset(next(iter(kind.presets))))] if random.random() < 0.7 else [*Anatomy.model_fields]
@@ -187,9 +189,9 @@ def _make_override(_: Path, into: Path, random: Random) -> None:
 
 
 def _read_override(_: Path, into: Path) -> bool:
-    from retinasynth.anatomy.growth import anatomy_of
-    from retinasynth.anatomy.physiology import assignments
-    from retinasynth.synthesis.bulk import parse_knobs, parse_size
+    from retinasynth.anatomy.grow import anatomy_of
+    from retinasynth.cli.generate import parse_knobs, parse_size
+    from retinasynth.cli.shell import assignments
 
     number, texts = json.loads((into / "request.json").read_text())
     kind = _kinds_of_settings()[number]
@@ -228,7 +230,7 @@ def _read_argument(base: Path, into: Path) -> bool:
     import numpy as np
 
     import retinasynth as rs
-    from retinasynth.applications.enhancement import Enhancer
+    from retinasynth.enhancement.use import Enhancer
 
     called, chosen, (dtype, number) = json.loads((into / "request.json").read_text())
     shapes = ((0, 0), (64, 64), (64, 64, 3), (64, 64, 4), (3, 64, 64), (1, 1), (200, 200, 3), (64,))
@@ -236,7 +238,7 @@ def _read_argument(base: Path, into: Path) -> bool:
     seed, size = chosen["seed"], chosen["size"]
     wishes = {"size": size, "style": chosen["style"], "knobs": chosen["knobs"]}
     acts: dict[str, Callable[[], object]] = {
-        "grow": lambda: rs.grow(seed, size, preset=chosen["preset"]),
+        "grow": lambda: rs.grow(seed, size, people=chosen["preset"]),
         "generate": lambda: rs.load(base / "styled").generate(rs.grow(1, 64), seed=seed, **wishes),
         "measure": lambda: rs.measure(array),
         "segment": lambda: rs.segment(array, models=[base / "vessels"]),
@@ -265,10 +267,10 @@ _COMMANDS = (
     "settings --preset P --set S",
     "settings --set S --yaml",
     "grow --out O --size N --seed N --workers 1",
-    "grow --out O --size 64 --set S --preset P --style P",
+    "grow --out O --size 64 --anatomy S --people P --style P",
     "generate --model styled --masks eyes/test/vessels --out O --size N --seed N --style P",
     "generate --model plain --masks F --out O",
-    "generate --model M --count 1 --out O --set S --workers 1 --min-structure N",
+    "generate --model M --count 1 --out O --anatomy S --workers 1 --min-structure N",
     "generate --model plain --random 2 --data eyes --out O --seed N",
     "generate --model styled --masks eyes --out O --knob S",
     "measure F --out O",
@@ -351,7 +353,7 @@ def _make_selection(base: Path, into: Path, random: Random) -> None:
 
 
 def _read_selection(_: Path, into: Path) -> bool:
-    from retinasynth.datasets.layouts import find_eyes
+    from retinasynth.data.find import find_eyes
 
     try:
         names = [files.name for files in find_eyes(into / "set").eyes]

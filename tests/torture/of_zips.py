@@ -109,7 +109,7 @@ def _lied(content: bytes, random: Random) -> bytes:
 
 
 def _read_zip(_: Path, into: Path) -> bool:
-    from retinasynth.datasets.layouts import find_eyes, read_eye
+    from retinasynth.data.find import find_eyes, read_eye
     from retinasynth.studio.uploads import unpack
 
     try:

@@ -1,5 +1,1 @@
-"""The eye as labels: the label map and the procedural phantom."""
-
-from retinasynth.anatomy.eye import PLANES, Eye, Geometry, usable
-
-__all__ = ["PLANES", "Eye", "Geometry", "usable"]
+"""Growing a labelled eye from a seed, and rendering a photograph of it."""

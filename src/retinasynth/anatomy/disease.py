@@ -9,7 +9,7 @@ teaching, not a model of the disease.
 import numpy as np
 from numpy.typing import NDArray
 
-from retinasynth.anatomy.vessels import STEP, Points
+from retinasynth.anatomy.branches import STEP, Numbers, Points
 
 TUFT_RADIUS = 0.009  # half the calibre of a new vessel, which is 32 micrometres
 
@@ -17,8 +17,6 @@ _OUTSIDE_ZONE_B = 1.6  # from the disc centre, so that calibres in zone B keep t
 _NARROW_PLACES_PER_BRANCHES = 0.4
 _NARROW_LENGTH = 0.12
 _BEADS = (0.22, 0.32)  # from one swelling to the next
-
-Numbers = NDArray[np.float64]
 
 
 def narrowed_focally(

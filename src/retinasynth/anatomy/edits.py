@@ -1,21 +1,21 @@
 """Edits of label maps: a cup of another size, other lesions, narrower vessels; all else stays as it was."""
 
+from bisect import bisect_left
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 
-from retinasynth.anatomy.biomarkers import measure_eye
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.eye import Eye, Geometry
-from retinasynth.anatomy.frame import frame_of
 from retinasynth.anatomy.landmarks import DEGREES_PER_DD
-from retinasynth.anatomy.lesions import LESIONS, draw_lesions
-from retinasynth.anatomy.skeleton import vessel_graph
-from retinasynth.anatomy.style import faces_left
+from retinasynth.anatomy.lesions import draw_lesions
 from retinasynth.checks import checked_seed
 from retinasynth.errors import InputError
+from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.eye import LESIONS, Eye, Geometry
+from retinasynth.eye.frame import faces_left, frame_of
+from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import Mask
 
 Severity = Literal["none", "mild", "moderate", "severe"]
@@ -58,7 +58,7 @@ def with_cup(eye: Eye, ratio: float) -> Eye:
         raise InputError(
             f"Eye {eye.name} does not show its whole disc, and a cup was asked for",
             expected="a disc that lies wholly in the field of view",
-            do="Choose another eye, or for a grown one --set centred_on=disc",
+            do="Choose another eye, or grow one with centred_on=disc",
         )
     known = cup & disc
     middle = np.zeros_like(disc)
@@ -74,11 +74,8 @@ def with_cup(eye: Eye, ratio: float) -> Eye:
     )
     wanted = ratio * _height(disc)
     levels = np.unique(level[disc])
-    low, high = -1, len(levels) - 1  # between the numbers of a level that is too low and one that is high enough
-    while high - low > 1:
-        between = (low + high) // 2
-        low, high = (between, high) if _height(disc & (level <= levels[between])) < wanted else (low, between)
-    new = disc & (level <= levels[high]) if ratio else np.zeros_like(disc)
+    enough = bisect_left(levels, wanted, hi=len(levels) - 1, key=lambda edge: _height(disc & (level <= edge)))
+    new = disc & (level <= levels[enough]) if ratio else np.zeros_like(disc)
     return replace(eye, planes={**eye.planes, "cup": new})
 
 

@@ -16,27 +16,27 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from retinasynth.anatomy.eye import CENTRES, LATERALITIES, Geometry
 from retinasynth.checks import SIDES_PX, real_number, whole_number
-from retinasynth.config import Centre, Laterality
 from retinasynth.errors import SettingError
+from retinasynth.eye.eye import CENTRES, LATERALITIES, Geometry
 from retinasynth.images import Mask
+from retinasynth.settings import Centre, Laterality
 
 Points = NDArray[np.float64]  # (n, 2): x and y in DD, or column and row in pixels
 Aperture = Literal["round", "cut", "cut_all", "notched", "tabbed"]
 Side = Literal["inferior", "superior"]
 
 DEGREES_PER_DD = 6.2
-DD_PER_FIELD = 0.14  # of the breadth of a view: what a DD is taken for where no scale is known, as if it had 45 degrees
 USUAL_FOVEA = (2.5, 0.35)  # 15.5 degrees from the disc, and a little below it
 FOVEA_RADIUS = 0.1  # of the plane `fovea`
+RAPHE_DD = (2.8, 3.6, 4.6, 6.0)  # sinks of the nerve fibres' field, temporal of the disc; the source is the disc
 
 _CUT = 0.82  # of the radius: where a cut aperture ends above and below; IDRiD's lies there
 _CUT_ASIDE = 0.92  # left and right; the disc of an eye centred on the macula must stay in view
 _NOTCH = 0.04  # of the radius: how far a registration notch stands out
 _OUTLINE_POINTS = 180
 _SMALLEST_BASE = 0.75  # of the cup's height: what a notch leaves to the cup it grew from
-_NOTCH_SPREAD = math.radians(21)  # deviation: at half its depth it spans about one clock hour and a half
+_NOTCH_SPREAD = math.radians(21)  # standard deviation: at half its depth it spans about one clock hour and a half
 _LEAST_RIM = 0.04  # of the rim: what a complete notch leaves
 
 
@@ -51,7 +51,7 @@ class View:
         angle_deg: angle of view across the whole circle, 20 to 60.
         aperture: ``"round"``; ``"cut"`` above and below, or ``"cut_all"`` on all four sides; ``"notched"`` or
             ``"tabbed"`` with a small triangle or square outside the circle at the upper right, by which a photograph
-            is told from its mirror image.
+            can be distinguished from its mirror image.
         offset: how far from there the camera points, x and y in DD, each at most 5.
         torsion_deg: rotation of the eye about the centre of the view, -45 to 45; above 0 the fovea lies lower
             (excyclotorsion), in either eye.
@@ -348,25 +348,12 @@ def _solve(rising: Callable[[float], float], wanted: float, low: float, high: fl
 
 
 def _filled(outline: Points, shape: tuple[int, ...]) -> Mask:
-    """The pixels whose centres lie inside a closed outline of columns and rows (even-odd rule).
+    """The pixels whose centres lie inside a closed outline of columns and rows."""
+    from skimage.draw import polygon2mask  # noqa: PLC0415 - what only finds and reads eyes does not load it
 
-    In the row of each pixel centre, what lies right of an odd number of edges is inside.
-    """
-    height, width = shape
-    filled = np.zeros((height, width), np.bool_)
     if not len(outline):
-        return filled
-    top = int(np.clip(np.floor(outline[:, 1].min()), 0, height))
-    bottom = int(np.clip(np.ceil(outline[:, 1].max()), 0, height))
-    start, end = outline, np.roll(outline, -1, axis=0)
-    rows = (np.arange(top, bottom) + 0.5)[:, np.newaxis]
-    row, edge = np.nonzero((start[:, 1] <= rows) != (end[:, 1] <= rows))
-    share = (rows[row, 0] - start[edge, 1]) / (end[edge, 1] - start[edge, 1])
-    column = start[edge, 0] + share * (end[edge, 0] - start[edge, 0])
-    crossings = np.zeros((bottom - top, width + 1), np.int64)
-    np.add.at(crossings, (row, np.clip(np.ceil(column - 0.5), 0, width).astype(np.int64)), 1)
-    filled[top:bottom] = crossings.cumsum(axis=1)[:, :width] % 2 == 1
-    return filled
+        return np.zeros(shape, np.bool_)
+    return np.asarray(polygon2mask(shape, outline[:, ::-1] - 0.5), np.bool_)  # type: ignore[no-untyped-call]
 
 
 # --- Mistakes ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 What the four kinds look like and where they lie is common knowledge of the field: Early Treatment Diabetic Retinopathy
 Study, report 10, Ophthalmology 98(5), 1991; Kanski, Clinical Ophthalmology; the same four planes are marked in IDRiD
 (Porwal et al., Data 3(3), 2018). The figures of place below are round numbers of ours in their sense; sizes, most of
-them small and a few large, are near those that people drew in IDRiD. No statistics of patients are claimed.
+them small and a few large, are near those that are annotated in IDRiD. No statistics of patients are claimed.
 
 Lengths are in disc diameters (DD) unless they are named otherwise; 1 DD is 1800 micrometres.
 """
@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from retinasynth.anatomy.eye import UM_PER_DD, Eye
-from retinasynth.anatomy.landmarks import USUAL_FOVEA
-from retinasynth.anatomy.rendering import RAPHE_DD
+from retinasynth.anatomy.landmarks import RAPHE_DD, USUAL_FOVEA
 from retinasynth.errors import InputError
+from retinasynth.eye.eye import LESIONS, UM_PER_DD, Eye
 from retinasynth.images import Mask
 
-LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 MICROANEURYSM_UM = (25.0, 125.0)
 BLOT_UM = (80.0, 1000.0)
 FLAME_UM = (300.0, 900.0)  # length
@@ -47,7 +45,7 @@ class _Lesion(NamedTuple):
     raggedness: float
 
 
-class _Eyeground(NamedTuple):
+class _Retina(NamedTuple):
     """The eye in the coordinates of `_Lesion`, with the pixels that are taken."""
 
     disc: tuple[float, float]  # row and column, in pixels
@@ -93,8 +91,8 @@ def draw_lesions(
         InputError: a negative count; no disc, field of view or geometry.
 
     Example:
-        >>> from retinasynth.anatomy import Geometry
-        >>> rows, columns = np.mgrid[:256, :256]
+            >>> from retinasynth.eye.eye import Geometry
+            >>> rows, columns = np.mgrid[:256, :256]
         >>> planes = {"fov": np.hypot(rows - 128, columns - 128) < 125, "disc": np.hypot(rows - 128, columns - 60) < 16}
         >>> eye = Eye("left", planes, geometry=Geometry(32, "left", "macula", 45))
         >>> lesions = draw_lesions(
@@ -103,7 +101,7 @@ def draw_lesions(
         >>> ndimage.label(lesions["microaneurysms"])[1], int(lesions["haemorrhages"].sum())
         (5, 0)
     """
-    kinds: dict[str, tuple[int, Callable[[np.random.Generator, _Eyeground, int], Iterator[_Lesion]]]] = {
+    kinds: dict[str, tuple[int, Callable[[np.random.Generator, _Retina, int], Iterator[_Lesion]]]] = {
         "soft_exudates": (soft_exudates, _soft_exudates),  # the largest first, while there is room
         "haemorrhages": (haemorrhages, _haemorrhages),
         "hard_exudates": (hard_exudates, _hard_exudates),
@@ -115,22 +113,22 @@ def draw_lesions(
     planes: dict[str, Mask] = {name: np.zeros(eye.size, np.bool_) for name in LESIONS}
     if not any(count for count, _ in kinds.values()):
         return planes
-    ground = _eyeground(eye)
+    retina = _retina_of(eye)
     for name, (count, places) in kinds.items():
         plane = planes[name]
-        proposed = places(random, ground, count)
+        proposed = places(random, retina, count)
         for _ in range(count):
             for lesion in (next(proposed) for _ in range(_TRIALS)):
-                rows, columns = _pixels(random, ground, lesion)
-                if _is_free(ground, rows, columns):
+                rows, columns = _pixels(random, retina, lesion)
+                if _is_free(retina, rows, columns):
                     plane[rows, columns] = True
                     near = np.add.outer(np.arange(-1, 2), rows), np.add.outer(np.arange(-1, 2), columns)
-                    ground.taken[near[0][:, None], near[1][None, :]] = True
+                    retina.taken[near[0][:, None], near[1][None, :]] = True
                     break
     return planes
 
 
-def _eyeground(eye: Eye) -> _Eyeground:
+def _retina_of(eye: Eye) -> _Retina:
     disc, fov, geometry = eye.planes.get("disc"), eye.planes.get("fov"), eye.geometry
     fovea_plane = eye.planes.get("fovea")
     is_placed = disc is not None and (disc.any() or (fovea_plane is not None and fovea_plane.any()))
@@ -157,19 +155,17 @@ def _eyeground(eye: Eye) -> _Eyeground:
     core = ndimage.distance_transform_edt(vessels) > max(1.0, _LARGE_VESSEL / 2 * scale)
     large = vessels & (ndimage.distance_transform_edt(~core) <= _LARGE_VESSEL * scale) if core.any() else core
     away = ndimage.distance_transform_edt(~vessels) / scale if vessels.any() else np.zeros(eye.size)
-    return _Eyeground((float(centre[0]), float(centre[1])), fovea, temporal, scale, taken, large, away)
+    return _Retina((float(centre[0]), float(centre[1])), fovea, temporal, scale, taken, large, away)
 
 
-def _pixels(
-    random: np.random.Generator, ground: _Eyeground, lesion: _Lesion
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _pixels(random: np.random.Generator, retina: _Retina, lesion: _Lesion) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of a ragged ellipse; of one pixel at least."""
-    scale = ground.pixels_per_dd
-    row, column = ground.disc[0] + lesion.y * scale, ground.disc[1] + lesion.x * ground.temporal * scale
+    scale = retina.pixels_per_dd
+    row, column = retina.disc[0] + lesion.y * scale, retina.disc[1] + lesion.x * retina.temporal * scale
     reach = math.ceil(0.8 * lesion.length * scale) + 1
     rows = np.arange(round(row) - reach, round(row) + reach + 1)
     columns = np.arange(round(column) - reach, round(column) + reach + 1)
-    y, x = (rows[:, None] - row) / scale, (columns[None, :] - column) * ground.temporal / scale
+    y, x = (rows[:, None] - row) / scale, (columns[None, :] - column) * retina.temporal / scale
     along = y * math.sin(lesion.angle) + x * math.cos(lesion.angle)
     across = y * math.cos(lesion.angle) - x * math.sin(lesion.angle)
     along, across = along / (lesion.length / 2), across / (lesion.breadth / 2)
@@ -182,47 +178,47 @@ def _pixels(
     return rows[found[0]], columns[found[1]]
 
 
-def _is_free(ground: _Eyeground, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> bool:
-    height, width = ground.taken.shape
+def _is_free(retina: _Retina, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> bool:
+    height, width = retina.taken.shape
     if rows.min() < 1 or columns.min() < 1 or rows.max() > height - 2 or columns.max() > width - 2:
         return False
-    return not ground.taken[rows, columns].any()
+    return not retina.taken[rows, columns].any()
 
 
 # --- Places ------------------------------------------------------------------------------------------------------
 # Each yields proposals without end, in coordinates from the disc, mirrored so that the fovea lies at positive x.
 
 
-def _microaneurysms(random: np.random.Generator, ground: _Eyeground, _count: int) -> Iterator[_Lesion]:
+def _microaneurysms(random: np.random.Generator, retina: _Retina, _count: int) -> Iterator[_Lesion]:
     while True:
         if random.random() < 0.65:
-            y, x = ground.fovea[0] + random.normal(0, 1.0), ground.fovea[1] + random.normal(0.9, 1.1)
+            y, x = retina.fovea[0] + random.normal(0, 1.0), retina.fovea[1] + random.normal(0.9, 1.1)
         else:
             y, x = _around(random, (0.0, 1.25), 0.0, 3.2)
-        if _at(ground, ground.large_vessels, y, x):
+        if _at(retina, retina.large_vessels, y, x):
             continue
-        if _at(ground, ground.from_vessel, y, x) > 0.12 and random.random() < 0.6:
+        if _at(retina, retina.from_vessel, y, x) > 0.12 and random.random() < 0.6:
             continue
         size = _size(random, 70, MICROANEURYSM_UM)
         yield _Lesion(y, x, size, size, 0.0, 0.0)
 
 
-def _haemorrhages(random: np.random.Generator, ground: _Eyeground, _count: int) -> Iterator[_Lesion]:
+def _haemorrhages(random: np.random.Generator, retina: _Retina, _count: int) -> Iterator[_Lesion]:
     while True:
         if random.random() < 0.3:
             y, x = _by_the_arcades(random, 0.65, 2.6)
             length = _size(random, 500, FLAME_UM)
             yield _Lesion(y, x, length, length * random.uniform(0.18, 0.3), _fibre_angle(y, x), 0.25)
         else:
-            y, x = _around(random, ground.fovea, 0.4, 3.6)
+            y, x = _around(random, retina.fovea, 0.4, 3.6)
             size = _size(random, 190, BLOT_UM, varies=0.65)
             yield _Lesion(y, x, size, size * random.uniform(0.7, 1), random.uniform(0, math.pi), 0.22)
 
 
-def _hard_exudates(random: np.random.Generator, ground: _Eyeground, count: int) -> Iterator[_Lesion]:
+def _hard_exudates(random: np.random.Generator, retina: _Retina, count: int) -> Iterator[_Lesion]:
     clusters = []
     for _ in range(1 + count // 20):
-        centre = _around(random, ground.fovea, 0.5, 1.5)
+        centre = _around(random, retina.fovea, 0.5, 1.5)
         ring = random.uniform(0.25, 0.6) if random.random() < 0.4 else 0.0
         clusters.append((centre, ring, random.uniform(0, 2 * math.pi), random.uniform(0.1, 0.28)))
     widening = 1.0
@@ -233,17 +229,17 @@ def _hard_exudates(random: np.random.Generator, ground: _Eyeground, count: int) 
         spread *= (0.25 if ring else 1) * widening
         y = cy + ring * math.sin(turn) + random.normal(0, spread)
         x = cx + ring * math.cos(turn) + random.normal(0, spread)
-        distance = math.hypot(y - ground.fovea[0], x - ground.fovea[1])
+        distance = math.hypot(y - retina.fovea[0], x - retina.fovea[1])
         if distance > 2.2 or (distance < _SPARED and count < SEVERE):
             continue
         size = _size(random, 70, HARD_EXUDATE_UM, varies=0.75)
         yield _Lesion(y, x, size, size * random.uniform(0.7, 1), random.uniform(0, math.pi), 0.3)
 
 
-def _soft_exudates(random: np.random.Generator, ground: _Eyeground, _count: int) -> Iterator[_Lesion]:
+def _soft_exudates(random: np.random.Generator, retina: _Retina, _count: int) -> Iterator[_Lesion]:
     while True:
         y, x = _by_the_arcades(random, 0.9, 2.85)
-        if math.hypot(y - ground.fovea[0], x - ground.fovea[1]) < 1.0:
+        if math.hypot(y - retina.fovea[0], x - retina.fovea[1]) < 1.0:
             continue
         length = _size(random, 520, SOFT_EXUDATE_UM)
         across = _fibre_angle(y, x) + math.pi / 2
@@ -277,13 +273,13 @@ def _fibre_angle(y: float, x: float) -> float:
 def _size(
     random: np.random.Generator, median_um: float, limits_um: tuple[float, float], *, varies: float = 0.4
 ) -> float:
-    """A diameter in DD, log-normal between limits; `varies` is the deviation of the logarithm."""
+    """A diameter in DD, log-normal between limits; `varies` is the standard deviation of the logarithm."""
     return float(np.clip(median_um * math.exp(random.normal(0, varies)), *limits_um)) / UM_PER_DD
 
 
-def _at(ground: _Eyeground, values: NDArray[np.bool_] | NDArray[np.float64], y: float, x: float) -> float:
+def _at(retina: _Retina, values: NDArray[np.bool_] | NDArray[np.float64], y: float, x: float) -> float:
     """The value at a place; of the nearest pixel outside the picture."""
-    row = round(ground.disc[0] + y * ground.pixels_per_dd)
-    column = round(ground.disc[1] + x * ground.temporal * ground.pixels_per_dd)
+    row = round(retina.disc[0] + y * retina.pixels_per_dd)
+    column = round(retina.disc[1] + x * retina.temporal * retina.pixels_per_dd)
     height, width = values.shape
     return float(values[min(max(row, 0), height - 1), min(max(column, 0), width - 1)])

@@ -1,24 +1,25 @@
-"""What can be chosen about a grown eye: parameters with physiological names, units and ranges, and presets of people.
+"""What can be chosen about a grown eye: parameters with physiological names, units and ranges, and populations.
 
 A parameter that is not given is drawn from the preset's distribution; the seed decides. Each seed draws the same
 values whether or not others are given, so that changing one parameter changes one thing about an eye.
 
-Where the usual values come from: arteriolar and venular equivalents and their ratio, and how they change with age and
+Where the usual values come from: CRAE, CRVE and their ratio, and how they change with age and
 blood pressure: Knudtson et al., Curr Eye Res 27, 2003; Hubbard et al., Ophthalmology 106, 1999; Leung et al., Invest
 Ophthalmol Vis Sci 44, 2003. Exponents of Murray's law in retinas: Riva et al., Invest Ophthalmol Vis Sci 26, 1985.
 Cup-to-disc ratio: Jonas et al., Invest Ophthalmol Vis Sci 29, 1988.
 """
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import Field, ValidationError
 
-from retinasynth.anatomy.eye import LATERALITIES
 from retinasynth.anatomy.landmarks import Aperture, Side
-from retinasynth.config import Centre, Laterality, Section, did_you_mean, explain
 from retinasynth.errors import SettingError
+from retinasynth.eye.eye import LATERALITIES
+from retinasynth.settings import Centre, Laterality, Section, did_you_mean, explain
 
 Distribution = tuple[float, float]  # mean and standard deviation; cut off where the parameter's range ends
 Preset = Literal["adult", "child", "elderly", "hypertensive", "glaucomatous", "diabetic"]
@@ -130,7 +131,7 @@ def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapp
 
     Args:
         random: decides what is not given; it draws the same values whatever is given.
-        preset: which people the eye is of; see `PRESETS`.
+        preset: the population that the eye is drawn from; see `PRESETS`.
         given: values by name of parameter; numbers may be text, as on a command line.
 
     Raises:
@@ -155,8 +156,8 @@ def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapp
         other, correlation = CORRELATIONS.get(name, (name, 0.0))
         chance = correlation * chances[other] + np.sqrt(1 - correlation**2) * chances[name]
         if name in distributions:
-            mean, deviation = distributions[name]
-            value = float(np.clip(mean + deviation * np.clip(chance, -2.5, 2.5), *_range(field.metadata)))
+            mean, spread = distributions[name]
+            value = float(np.clip(mean + spread * np.clip(chance, -2.5, 2.5), *_range(field.metadata)))
             drawn[name] = round(value) if field.annotation is int else value
     try:
         anatomy = Anatomy.model_validate(drawn | dict(given))
@@ -181,6 +182,25 @@ def preset_of(name: str) -> Preset:
     )
 
 
+def people_of(people: str | None, parameters: dict[str, Any]) -> str:
+    """Whose anatomy is grown; adults where that is not given.
+
+    Args:
+        people: what the caller was given.
+        parameters: of the anatomy; ``preset``, as release 0.1 called `people`, is taken out of them.
+
+    Raises:
+        SettingError: both are given.
+    """
+    preset = parameters.pop("preset", None)
+    if preset is None:
+        return "adult" if people is None else people
+    if people is not None:
+        raise SettingError("people and preset are given together", expected="people alone, the new name of preset")
+    warnings.warn("preset is now called people here", DeprecationWarning, stacklevel=3)
+    return str(preset)
+
+
 def _range(metadata: list[Any]) -> tuple[float, float]:
     """The least and the largest value that a field accepts."""
     least = next((one.ge for one in metadata if hasattr(one, "ge")), -np.inf)
@@ -188,24 +208,8 @@ def _range(metadata: list[Any]) -> tuple[float, float]:
     return float(least), float(most)
 
 
-def assignments(texts: Sequence[str]) -> dict[str, str]:
-    """Parameters given as ``name=value`` on a command line.
-
-    Raises:
-        SettingError: one has no ``=``.
-
-    Example:
-        >>> assignments(["cup_to_disc=0.7"])
-        {'cup_to_disc': '0.7'}
-    """
-    for text in texts:
-        if "=" not in text:
-            raise SettingError(f"--set {text!r} has no '='", expected="name=value, for example cup_to_disc=0.7")
-    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
-
-
 def described() -> dict[str, tuple[str, str, list[str]]]:
-    """For each parameter what is allowed, what it means, and what is usual in each preset (mean and deviation)."""
+    """For each parameter what is allowed, what it means, and its mean and standard deviation in each preset."""
     table = {}
     for name, field in Anatomy.model_fields.items():
         least, most = _range(field.metadata)

@@ -1,4 +1,7 @@
-"""The command line: one thin function for each verb. Heavy libraries are imported inside, so that help is instant."""
+"""The command line: one thin function for each verb, in a module that is named for what the user types.
+
+Heavy libraries are imported inside the functions, so that help is instant.
+"""
 
 import io
 import logging
@@ -13,11 +16,10 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 import retinasynth
-from retinasynth.cli import applying, data, enhancing, judging, making, segmenting
-from retinasynth.cli.shell import screen
+from retinasynth.cli import data, enhance, evaluate, generate, segment, studies, studio, train
+from retinasynth.cli.shell import complaints, in_flags, screen
 from retinasynth.errors import InputError, InterruptedRunError, RetinasynthError, printable
 from retinasynth.parallel import termination_requests
-from retinasynth.progress import plain_console
 
 app = typer.Typer(
     help="Labelled synthetic retinas for anyone who lacks real ones, with the evidence that they are good enough.",
@@ -26,28 +28,28 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(data.app, name="data")
-app.add_typer(segmenting.app, name="segment")
-app.add_typer(enhancing.app, name="enhance")
+app.add_typer(segment.app, name="segment")
+app.add_typer(enhance.app, name="enhance")
 for command in (
-    making.demo,
-    making.train,
-    making.adapt,
-    making.generate,
-    judging.evaluate,
-    making.export,
-    making.grow,
-    judging.measure,
-    judging.overlay,
-    making.settings,
-    judging.ablate,
-    judging.tune,
-    applying.whatif,
-    applying.glaucoma,
-    applying.vascular,
-    applying.utility,
-    applying.detection,
-    judging.bench,
-    applying.studio,
+    studies.demo,
+    train.train,
+    generate.adapt,
+    generate.generate,
+    evaluate.evaluate,
+    generate.export,
+    generate.grow,
+    evaluate.measure,
+    evaluate.overlay,
+    train.settings,
+    studies.ablate,
+    studies.tune,
+    generate.whatif,
+    studies.glaucoma,
+    studies.vascular,
+    studies.utility,
+    studies.detection,
+    studies.bench,
+    studio.studio,
 ):
     app.command()(command)
 
@@ -71,7 +73,6 @@ def main() -> None:
     """Run the command line; an error of ours becomes one message and its exit code."""
     # Huge pages save the CPU about a seventh of a training step of the preset "source"; torch reads this once.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    complaints = plain_console(stderr=True)
     handler = RichHandler(console=complaints, show_time=False, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     for number in termination_requests():
@@ -82,11 +83,11 @@ def main() -> None:
         _refuse_foreign_names(sys.argv[1:])
         app()
     except RetinasynthError as error:
-        got = f"{error.got.rstrip('.')}."
+        got = f"{in_flags(error.got).rstrip('.')}."
         complaints.print(Text("Error:", "bold red"), got, soft_wrap=True, highlight=False)
         for label, text in (("Expected", error.expected), ("What to do", error.do)):
             if text:
-                complaints.print(f"  {label}: {text.rstrip('.')}", soft_wrap=True, highlight=False)
+                complaints.print(f"  {label}: {in_flags(text).rstrip('.')}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as ending:  # typer makes the first into the second
         if isinstance(ending, KeyboardInterrupt) or ending.code == InterruptedRunError.exit_code:

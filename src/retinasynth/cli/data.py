@@ -34,10 +34,10 @@ def data_inspect(
     import dataclasses
     import json
 
-    # Photographs are compared in as many threads as there are cores; numpy's own would only stand in their way. It
+    # Photographs are compared in as many threads as there are cores; numpy's own would only get in their way. It
     # reads this once, when it is first imported, and nothing has done so yet.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from retinasynth.datasets.inspection import inspect_data
+    from retinasynth.data.inspect import inspect_data
 
     found = inspect_data(folder)
     if as_json:
@@ -70,7 +70,7 @@ def data_nnunet(
     ] = "vessels",
 ) -> None:
     """Write a data set as nnU-Net v2 reads it."""
-    from retinasynth.datasets.nnunet import write_nnunet
+    from retinasynth.data.export import write_nnunet
 
     training, test = write_nnunet(folder, out, [plane.strip() for plane in planes.split(",")])
     screen.print(f"{out}: {training} training eyes, {test} test eyes", soft_wrap=True, highlight=False)
@@ -90,7 +90,7 @@ def data_prepare(
     seed: Seed = 0,
 ) -> None:
     """Write a data set as square pictures in train/ and test/, split by eye."""
-    from retinasynth.datasets.prepare import prepare
+    from retinasynth.data.prepare import prepare
 
     made = prepare(folder, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed)
     train_files, test_files = made.split("train"), made.split("test")

@@ -1,14 +1,18 @@
-"""What all commands share: the screen, and options that several have."""
+"""What all commands share: the screen, options that several have, and the text of options."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.text import Text
 
+from retinasynth.errors import InputError, SettingError
 from retinasynth.progress import plain_console
 
 screen = plain_console()
+complaints = plain_console(stderr=True)
 
 Overrides = Annotated[
     list[str] | None,
@@ -17,6 +21,79 @@ Overrides = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
+StyledModel = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")]
+People = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Whose anatomies are grown: adult (default), child, elderly, hypertensive, glaucomatous or diabetic.",
+    ),
+]
+Anatomy = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="A parameter of grown eyes; `retinasynth grow --parameters` lists them. Repeatable.",
+    ),
+]
+# The spellings of release 0.1, which go on working unlisted where they named something else than they do now.
+OldPreset = Annotated[str | None, typer.Option("--preset", hidden=True)]
+OldSet = Annotated[list[str] | None, typer.Option("--set", hidden=True)]
+OldGrown = Annotated[list[str] | None, typer.Option("--grown", hidden=True)]
+
+Value = TypeVar("Value", str, int, list[str])
+
+
+def renamed(new: str, value: Value | None, old: str, old_value: Value | None) -> Value | None:
+    """The value of an option that had another name in release 0.1; who still uses that reads the new one.
+
+    Raises:
+        InputError: both are given.
+    """
+    if old_value is None or old_value == []:
+        return value
+    if value is not None and value != []:
+        raise InputError(f"{old} and {new} are given together", expected=f"{new} alone, the new name of {old} here")
+    complaints.print(f"{old} is now {new} here", highlight=False)
+    return old_value
+
+
+def assignments(texts: Sequence[str]) -> dict[str, str]:
+    """Parameters of grown eyes, each given as ``name=value``.
+
+    Raises:
+        SettingError: one has no ``=``.
+
+    Example:
+        >>> assignments(["cup_to_disc=0.7"])
+        {'cup_to_disc': '0.7'}
+    """
+    for text in texts:
+        if "=" not in text:
+            raise SettingError(f"--anatomy {text!r} has no '='", expected="name=value, for example cup_to_disc=0.7")
+    return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
+
+
+# What the parameters are called on the command line that messages of the library name.
+_SAME = ("count", "cup", "data", "eyes", "features", "lesions", "measure", "name", "narrow", "out", "port", "space",
+         "split", "style", "table", "workers")  # fmt: skip
+_FLAGS = {name: f"--{name}" for name in _SAME} | {
+    "allow_leaks": "--allow-leaks",
+    "counts": "--photographs",
+    "longest_px": "--size",
+    "overrides": "--set",
+}
+
+
+def in_flags(message: str) -> str:
+    """A message of the library as the command line says it: with the flag of each parameter named in backticks.
+
+    Example:
+        >>> in_flags("`style` is 'oil'"), in_flags("`overrides` epochs is not a number")
+        ("--style is 'oil'", '--set epochs is not a number')
+    """
+    return re.sub(r"`(\w+)`", lambda found: _FLAGS.get(found[1], found[0]), message)
 
 
 def point_to(what: str, path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What the pictures are worth: measures with intervals, baselines to beat, and one report."""
+"""Measuring generated photographs."""

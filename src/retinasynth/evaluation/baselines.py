@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.rendering import RenderingStyle, render_photograph
+from retinasynth.anatomy.render.photograph import render_photograph
+from retinasynth.anatomy.render.style import RenderingStyle
 from retinasynth.errors import DataError
-from retinasynth.evaluation.fidelity import SIZE_PX
+from retinasynth.evaluation.metrics.fidelity import SIZE_PX
+from retinasynth.eye import Eye
 from retinasynth.images import Mask, Photograph, resize_mask, resize_photograph
 
 PHANTOM_PX = 512

@@ -10,8 +10,8 @@ from PIL import Image
 from scipy import ndimage
 from skimage import restoration
 
-from retinasynth.datasets.degradation import Degradation, degraded, enlarged
-from retinasynth.evaluation.fidelity import at_own_size
+from retinasynth.enhancement.degradation import Degradation, degraded, enlarged
+from retinasynth.evaluation.metrics.fidelity import at_own_size
 from retinasynth.images import Photograph
 
 Picture = NDArray[np.float64]  # (height, width, 3) in [0, 1]

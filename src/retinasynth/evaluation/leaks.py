@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from retinasynth.cache import fill_once
-from retinasynth.datasets.inspection import Leak, named
-from retinasynth.datasets.layouts import EyeFiles, photograph_of
-from retinasynth.datasets.pairs import stamp_of
-from retinasynth.datasets.twins import Sketch, find_twins_between, sketch
+from retinasynth.data.batches import stamp_of
+from retinasynth.data.find import photograph_of
+from retinasynth.data.inspect import Leak, named
+from retinasynth.data.matching import EyeFiles
+from retinasynth.data.near_duplicates import Sketch, find_near_duplicates_between, sketch
 from retinasynth.errors import DataError
 from retinasynth.files import cache_folder, write_json
 from retinasynth.parallel import THREADS
@@ -87,7 +88,7 @@ def refuse_leaks(
         f"{eyes} stand in training too: {named(map(str, leaks))}",
         expected="no retina and no person on both sides, else the test measures memory",
         do="See retinasynth data inspect; move all photographs of a person to one side, by hand or by the same subject "
-        "in subjects.csv, and train again. Or evaluate all the same with --allow-leaks, which marks the report",
+        "in subjects.csv, and train again. Or evaluate all the same with `allow_leaks`, which marks the report",
     )
 
 
@@ -99,7 +100,7 @@ def _same_retina(
         return []
     known, asked = (_sketches(what, files, quiet=quiet) for what, files in (("training", train), ("test", test)))
     with progress("Looking for test eyes in training", len(test), quiet=quiet) as advance:
-        twins = find_twins_between(asked, known, lambda done: advance(done, ""))
+        twins = find_near_duplicates_between(asked, known, lambda done: advance(done, ""))
     return [(one.second, one.first, one.correlation, one.is_mirrored) for one in twins]
 
 

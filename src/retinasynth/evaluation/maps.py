@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
-from retinasynth.anatomy import Eye
+from retinasynth.eye import Eye
 from retinasynth.images import Photograph
 
 WORST = 0.4  # mean absolute error, of the whole range, that is drawn brightest

@@ -10,18 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth.errors import DataError
-from retinasynth.evaluation.page import (
-    MODEL,
-    WORSE,
-    dot_size,
-    draw_curve,
-    draw_pairs,
-    drawing,
-    finish_curves,
-    page,
-    panel,
-    svg,
-)
 from retinasynth.evaluation.results import (
     CONVENTIONS,
     LOWER_IS_BETTER,
@@ -34,6 +22,18 @@ from retinasynth.evaluation.results import (
     outcome,
 )
 from retinasynth.images import Photograph, encoded
+from retinasynth.report.page import (
+    MODEL,
+    WORSE,
+    dot_size,
+    draw_curve,
+    draw_pairs,
+    drawing,
+    finish_curves,
+    page,
+    panel,
+    svg,
+)
 
 TEMPLATE = Path(__file__).parent / "report.html.jinja"
 MOST_SHOWN = 24
@@ -141,14 +141,6 @@ def render(
             },
         },
     )
-
-
-def _headline(evaluation: Evaluation) -> str:
-    """The most important sentence; that nothing could be compared picture by picture is none."""
-    is_compared = "mse" in evaluation.measures or not evaluation.parts
-    if is_compared:
-        return evaluation.verdict[0]
-    return evaluation.parts[0].sentences[0].partition(": ")[0].rstrip(".") + "."
 
 
 # --- The table of measures ---------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from retinasynth.evaluation import fidelity, intervals, judge, spectrum, structure
-from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
-from retinasynth.evaluation.judge import NOTHING_ASKED, FoundAgain
-from retinasynth.evaluation.parts import Part
-from retinasynth.evaluation.spectrum import Peak
+from retinasynth import intervals
+from retinasynth.evaluation.metrics import fidelity, spectrum, structure
+from retinasynth.evaluation.metrics import vessels_found as judge
+from retinasynth.evaluation.metrics.spectrum import Peak
+from retinasynth.evaluation.metrics.vessels_found import NOTHING_ASKED, FoundAgain
+from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.report.sections import Part
 
 Measures = dict[str, Estimate]  # by the names of `Figures`
 Outcome = Literal["better", "worse", "undecided"]
@@ -55,12 +57,12 @@ class Figures(NamedTuple):
     """All figures of one picture; not a number where one could not be measured.
 
     Attributes:
-        mse: of the source protocol, as `ssim` and `psnr` (`retinasynth.evaluation.fidelity.source_protocol`).
+        mse: of the source protocol, as `ssim` and `psnr` (`retinasynth.evaluation.metrics.fidelity.source_protocol`).
         ssim: likewise.
         psnr: likewise.
-        fov_ssim: inside the field of view, as `fov_psnr` (`retinasynth.evaluation.fidelity.strict`).
+        fov_ssim: inside the field of view, as `fov_psnr` (`retinasynth.evaluation.metrics.fidelity.strict`).
         fov_psnr: likewise.
-        vessels: found again where the mask says (`retinasynth.evaluation.structure.vessels_found`).
+        vessels: found again where the mask says (`retinasynth.evaluation.metrics.structure.vessels_found`).
     """
 
     mse: float = math.nan

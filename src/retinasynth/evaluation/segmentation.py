@@ -6,18 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.agreement import Agreement, agreement
-from retinasynth.anatomy.label_map import overlay
-from retinasynth.applications.segmentation import Segmenter
-from retinasynth.datasets.layouts import EyeFiles, find_eyes, fit_mask, read_eye
-from retinasynth.datasets.observers import second_observer
+from retinasynth.data.annotators import second_annotation
+from retinasynth.data.find import find_eyes, fit_mask, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
-from retinasynth.evaluation.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.eye import Eye
+from retinasynth.eye.agreement import Agreement, agreement
+from retinasynth.eye.label_map import overlay
 from retinasynth.files import new_folder, write_json, write_text
 from retinasynth.images import Mask, draw_panels, read_mask, square_photograph, write_photograph
-from retinasynth.models.prediction import found_planes, predict
+from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.progress import progress
+from retinasynth.segmentation.predict import found_planes, predict
+from retinasynth.segmentation.use import Segmenter
 from retinasynth.tables import table_text
 
 CONVENTIONS = {
@@ -140,7 +141,7 @@ def evaluate_segmenter(model: Path | str, data: Path, out: Path, *, split: str =
         raise DataError(
             f"{data} has no eye on the side {split!r} with a photograph and {' or '.join(segmenter.config.planes)}",
             expected="eyes in which a person drew what the model finds",
-            do="--split all takes the training eyes as well",
+            do="`split` all takes the training eyes as well",
         )
     out = new_folder(out, what="an evaluation")
     pictures: dict[str, list[Judged]] = {plane: [] for plane in segmenter.config.planes}
@@ -165,7 +166,7 @@ def _judged(segmenter: Segmenter, files: EyeFiles, panels: Path) -> dict[str, Ju
     planes = found_planes(segmenter.model, seen)
     field_of_view = eye.planes.get("fov", seen.field)
     drawn: dict[str, Mask] = {plane: eye.planes[plane] for plane in segmenter.config.planes if plane in eye.planes}
-    second = second_observer(files) if "vessels" in drawn else None
+    second = second_annotation(files) if "vessels" in drawn else None
     other = None
     if second is not None and files.photograph is not None:
         other = fit_mask(read_mask(second), second, files.photograph, eye.size)

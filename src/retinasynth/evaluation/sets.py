@@ -9,19 +9,20 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from retinasynth.anatomy.field_of_view import find_field_of_view
 from retinasynth.errors import ImageError, InputError
-from retinasynth.evaluation import diversity, features, privacy, realism
-from retinasynth.evaluation.diversity import Appearance, appearance
-from retinasynth.evaluation.features import Features, FundusFeatures, ImageNetFeatures, OnnxFeatures, Row
-from retinasynth.evaluation.intervals import SEED, Estimate
-from retinasynth.evaluation.judge import one_thread_each
-from retinasynth.evaluation.parts import Column, Gallery, Part, Shown, Table
-from retinasynth.evaluation.parts import Row as TableRow
-from retinasynth.evaluation.privacy import Pictures, Privacy, examine_privacy
+from retinasynth.evaluation.metrics import diversity, features, privacy, realism
+from retinasynth.evaluation.metrics.diversity import Appearance, appearance
+from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures, OnnxFeatures, Row
+from retinasynth.evaluation.metrics.kernel_distance import frechet_distance
+from retinasynth.evaluation.metrics.privacy import Pictures, Privacy, examine_privacy
+from retinasynth.evaluation.metrics.vessels_found import one_thread_each
+from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.images import Photograph, encoded, resize_photograph
+from retinasynth.intervals import SEED, Estimate
 from retinasynth.parallel import in_order
 from retinasynth.progress import progress
+from retinasynth.report.sections import Column, Gallery, Part, Shown, Table
+from retinasynth.report.sections import Row as TableRow
 
 MOST_NEIGHBOURS = 6  # generated pictures that are shown beside their nearest real ones
 _NEIGHBOUR_PX = (256, 256)
@@ -252,7 +253,7 @@ def _frechet(ours: _Looks, theirs: _Looks, sentences: list[str]) -> dict[str, ob
     for name in ours.rows:
         if name.startswith("network "):
             try:
-                values["frechet_distance"] = realism.frechet_distance(theirs.rows[name], ours.rows[name], features=name)
+                values["frechet_distance"] = frechet_distance(theirs.rows[name], ours.rows[name], features=name)
             except InputError as error:
                 sentences.append(f"No Frechet distance: {error.got}.")
     if not values:

@@ -6,24 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.anatomy import Eye
 from retinasynth.checks import checked_seed
-from retinasynth.datasets.layouts import DataSet, EyeFiles, find_eyes, photograph_of, read_eye
-from retinasynth.datasets.pairs import Pairs, load_pairs
+from retinasynth.data.find import DataSet, find_eyes, photograph_of, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, SettingError
-from retinasynth.evaluation.evaluate import Example, Reference, evaluate_examples
-from retinasynth.evaluation.fidelity import SIZE_PX
-from retinasynth.evaluation.judge import is_looked_at
 from retinasynth.evaluation.leaks import refuse_leaks
-from retinasynth.evaluation.privacy import Pictures
+from retinasynth.evaluation.metrics.fidelity import SIZE_PX
+from retinasynth.evaluation.metrics.privacy import Pictures
+from retinasynth.evaluation.metrics.vessels_found import is_looked_at
 from retinasynth.evaluation.results import Evaluation
+from retinasynth.evaluation.run import Example, Reference, evaluate_examples
 from retinasynth.evaluation.sets import Real
+from retinasynth.eye import Eye
+from retinasynth.eye.style import StyleChoice
 from retinasynth.files import new_folder
+from retinasynth.generation.folder import find_masks
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.generator import Generator
 from retinasynth.images import Mask, Photograph, is_picture, resize_mask, resize_photograph
+from retinasynth.pix2pix.data import Pairs, load_pairs
 from retinasynth.progress import progress
-from retinasynth.synthesis.bulk import find_masks
-from retinasynth.synthesis.styling import StyleChoice
-from retinasynth.synthesis.synthesizer import Synthesizer
 
 MOST_UNSEEN = 400  # real photographs that a set is compared with as a whole
 STYLES = ("expected", "sampled", "own", "fellow")
@@ -63,13 +65,13 @@ def evaluate_model(
         SettingError: there is no such style or seed, or no model that follows one.
     """
     if style not in STYLES:
-        raise SettingError(f"--style is {style!r}", expected=f"one of: {', '.join(STYLES)}")
+        raise SettingError(f"`style` is {style!r}", expected=f"one of: {', '.join(STYLES)}")
     seed = checked_seed(seed)
-    synthesizer = Synthesizer.load(model)
-    other = Synthesizer.load(against) if against else None
-    is_styled = any(one.config.is_styled for one in (synthesizer, other) if one)
-    if style != "expected" and not is_styled:
-        raise SettingError(f"--style is {style}, but {synthesizer.name} follows none", do="Leave --style out")
+    synthesizer = load_generator(model)
+    other = load_generator(against) if against else None
+    follows_style = any(one.styles for one in (synthesizer, other) if one)
+    if style != "expected" and not follows_style:
+        raise SettingError(f"`style` is {style}, but {synthesizer.name} follows none", do="Leave `style` out")
     found = find_eyes(data)
     train_files, test_files = found.split("train"), test_eyes(found)
     learnable = [one for one in train_files if one.photograph and one.has(["vessels"])]
@@ -90,7 +92,7 @@ def evaluate_model(
         "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures",
         "Licence of the training data": str(training.get("licence") or "not given"),
         "Seed": str(seed),
-        **({"Style": style} if is_styled else {}),
+        **({"Style": style} if follows_style else {}),
         "retinasynth": synthesizer.config.retinasynth_version,
     }
     log = Path(model) / "metrics.jsonl"
@@ -105,7 +107,7 @@ def evaluate_model(
         real=_real(test_files, train_files) if sets else None,
         network=network,
         warning=warning,
-        caution=SMOOTH if is_styled and style == "expected" else "",
+        caution=SMOOTH if follows_style and style == "expected" else "",
     )
 
 
@@ -135,7 +137,7 @@ def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
 
 
 def _examples(
-    model: Synthesizer, other: Synthesizer | None, files: Sequence[EyeFiles], test: Pairs, seed: int, style: str
+    model: Generator, other: Generator | None, files: Sequence[EyeFiles], test: Pairs, seed: int, style: str
 ) -> Iterator[Example]:
     answers = generated(model, files, seed, style)
     others = generated(other, files, seed, style) if other else itertools.repeat(None)
@@ -147,32 +149,21 @@ def _examples(
             advance(index + 1, name)
 
 
-def generated(
-    model: Synthesizer, files: Sequence[EyeFiles], seed: int, style: str = "expected"
-) -> Iterator[Photograph]:
+def generated(model: Generator, files: Sequence[EyeFiles], seed: int, style: str = "expected") -> Iterator[Photograph]:
     """What a model makes of the masks of these eyes, as it is evaluated; each picture adds its number to the seed.
 
-    A styled model makes them in a style (`retinasynth.synthesis.styling.chosen_style`); ``"own"`` is that of the real
+    A styled model makes them in a style (`retinasynth.styled.encode.chosen_style`); ``"own"`` is that of the real
     photograph of the same eye, ``"fellow"`` that of the other eye of the same person, turned over.
     """
-    if model.config.is_styled:
-        fellows = _fellows(files) if style == "fellow" else {}
-        for index, one in enumerate(files):
-            eye = read_eye(one)
-            wanted: StyleChoice = style
-            if style == "own":
-                wanted = _photograph(eye)
-            elif style == "fellow":
-                wanted = photograph_of(fellows[one.name])[:, ::-1]
-            yield model.generate(eye, seed=seed + index, size="mask", style=wanted)
-    elif model.config.resize == "stretch":
-        planes = model.config.planes
-        for index, labels in enumerate(load_pairs(files, model.config.size_px, planes=planes).labels):
-            eye = Eye(files[index].name, {plane: labels[..., number] for number, plane in enumerate(planes)})
-            yield model.generate(eye, seed=seed + index)
-    else:  # from the whole mask, so that the bars can be cut off again
-        for index, one in enumerate(files):
-            yield model.generate(read_eye(one), seed=seed + index, size="mask")
+    fellows = _fellows(files) if style == "fellow" and model.styles else {}
+    for index, one in enumerate(files):
+        eye = read_eye(one)
+        wanted: StyleChoice | None = style if model.styles else None
+        if wanted == "own":
+            wanted = _photograph(eye)
+        elif wanted == "fellow":
+            wanted = photograph_of(fellows[one.name])[:, ::-1]
+        yield model.generate(eye, seed=seed + index, size=model.evaluated_size, style=wanted)
 
 
 def _fellows(files: Sequence[EyeFiles]) -> dict[str, EyeFiles]:
@@ -190,7 +181,7 @@ def _fellows(files: Sequence[EyeFiles]) -> dict[str, EyeFiles]:
             raise DataError(
                 f"The style of a fellow eye was asked for, but {one.name} has none",
                 expected="photographs of both eyes of each person on the test side, as in CHASE_DB1",
-                do="Name the people in subjects.csv, or choose another --style",
+                do="Name the people in subjects.csv, or choose another `style`",
             )
         found[one.name] = other
     return found

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from types import FrameType
 
-from retinasynth.applications.enhancement import Enhancer
+from retinasynth.enhancement.use import Enhancer
 from retinasynth.errors import InputError, MissingExtraError
+from retinasynth.generation.generator import load as load_generator
 from retinasynth.studio.folder import own_folder
-from retinasynth.synthesis.synthesizer import Synthesizer
 
 
 def serve(
@@ -50,11 +50,11 @@ def serve(
     """
     if find_spec("gradio") is None:
         raise MissingExtraError("The studio", "studio")
-    loaded = {model.name: model for model in map(Synthesizer.load, models)}
+    loaded = {model.name: model for model in map(load_generator, models)}
     if len(loaded) < len(models):
         raise InputError("Two models have the same name", expected="folders of different names")
     first = next(iter(loaded.values()))
-    if not first.config.is_styled:
+    if not first.styles:
         raise InputError(f"{first.name} follows no style", expected="first a model of the architecture styled")
     enhancing = Enhancer.load(enhancer)
     with _ending_at_signals(), own_folder() as folder:

@@ -7,7 +7,7 @@ import gradio as gr
 
 from retinasynth.anatomy.physiology import PRESETS
 from retinasynth.errors import InputError
-from retinasynth.studio import wishes
+from retinasynth.studio import view_model
 
 FIRST_SEED = 7
 FETCH = """
@@ -23,13 +23,15 @@ Mode = Literal["once", "always_last"]
 
 
 def people() -> gr.Dropdown:
-    """Which people an eye is of."""
+    """Whose anatomy an eye has."""
     return gr.Dropdown(list(PRESETS), value="adult", label="People", min_width=120)
 
 
 def eye_number() -> gr.Number:
     """The seed of an eye."""
-    return gr.Number(FIRST_SEED, label="Eye number", precision=0, minimum=0, maximum=wishes.MOST_SEED, min_width=120)
+    return gr.Number(
+        FIRST_SEED, label="Eye number", precision=0, minimum=0, maximum=view_model.MOST_SEED, min_width=120
+    )
 
 
 def seed_of(value: object) -> int:
@@ -38,8 +40,8 @@ def seed_of(value: object) -> int:
     Raises:
         InputError: it is none.
     """
-    if not isinstance(value, int | float) or not 0 <= value <= wishes.MOST_SEED or value != int(value):
-        raise InputError("That is no number of an eye", expected=f"a whole number from 0 to {wishes.MOST_SEED}")
+    if not isinstance(value, int | float) or not 0 <= value <= view_model.MOST_SEED or value != int(value):
+        raise InputError("That is no number of an eye", expected=f"a whole number from 0 to {view_model.MOST_SEED}")
     return int(value)
 
 
@@ -49,13 +51,13 @@ def next_seed(value: object) -> int:
     Raises:
         InputError: that is none.
     """
-    return (seed_of(value) + 1) % (wishes.MOST_SEED + 1)
+    return (seed_of(value) + 1) % (view_model.MOST_SEED + 1)
 
 
 def styles(*others: str) -> gr.Radio:
     """The style of a photograph: one of six, the most likely one, or `others`."""
-    every = [*wishes.STYLES, wishes.MOST_LIKELY, *others]
-    return gr.Radio(every, value=wishes.STYLES[0], label="Style of the photograph")
+    every = [*view_model.STYLES, view_model.MOST_LIKELY, *others]
+    return gr.Radio(every, value=view_model.STYLES[0], label="Style of the photograph")
 
 
 def picture_button(title: str, name: str) -> gr.UploadButton:
@@ -75,7 +77,7 @@ def connect(
 
     Args:
         trigger: what happens, such as the ``click`` of a button.
-        answer: see `retinasynth.studio.answers`.
+        answer: see `retinasynth.studio.handlers`.
         inputs: whose values it is given.
         outputs: what it may change.
         queue: its name; of all events with it, one is answered at a time, for all people together.

@@ -45,32 +45,32 @@ class Names:
     shows it. It then calls the studio by that name. It cannot do so with addresses of numbers, which are what they are.
 
     Attributes:
-        told: by the user: of proxies, for example, whose pages may also send events.
+        given: by the user: of proxies, for example, whose pages may also send events.
         own: of the machine.
         is_local: it is served to this machine alone, so that addresses of others are foreign.
     """
 
-    told: frozenset[str]
+    given: frozenset[str]
     own: frozenset[str]
     is_local: bool
 
     @classmethod
-    def of(cls, host: str, address: str, told: Iterable[str]) -> "Names":
+    def of(cls, host: str, address: str, given: Iterable[str]) -> "Names":
         """The names of a studio.
 
         Args:
-            host: what it was told to serve at.
+            host: what it serves at.
             address: what that is in numbers.
-            told: further names.
+            given: further names.
 
         Raises:
-            InputError: one of `told` is no name.
+            InputError: one of `given` is no name.
         """
-        names = {name.strip("[]").lower() for name in told}
+        names = {name.strip("[]").lower() for name in given}
         for name in names:
             if not name or _name_in(f"[{name}]" if ":" in name else name) != name:
                 raise InputError(
-                    f"--name is {name!r}",
+                    f"`name` is {name!r}",
                     expected="a name or an address, without http:// and without a port",
                     do="Give what stands between // and : or / in the browser's address bar",
                 )
@@ -83,7 +83,7 @@ class Names:
     def know(self, called: str) -> bool:
         """Whether the studio answers to a name or address, with or without a port."""
         name = _name_in(called)
-        if name in self.told or name in self.own:
+        if name in self.given or name in self.own:
             return True
         try:
             address = ipaddress.ip_address(name)
@@ -143,7 +143,7 @@ class Doors:
             return
         scheme, _, place = origin.partition("://")
         if scheme not in ("http", "https") or (
-            place.lower() != called.lower() and _name_in(place) not in self._names.told
+            place.lower() != called.lower() and _name_in(place) not in self._names.given
         ):
             raise HTTPException(403, "Pages of others may not use this studio.")
 
@@ -189,7 +189,7 @@ class Doors:
 
     def _is_address_of(self, path: str, url: str, host: str) -> bool:
         scheme, place, where, *rest = urlsplit(url)
-        is_ours = place.lower() == host.lower() or _name_in(place) in self._names.told
+        is_ours = place.lower() == host.lower() or _name_in(place) in self._names.given
         return scheme in ("http", "https") and is_ours and unquote(where) == _FILE + path and not any(rest)
 
 

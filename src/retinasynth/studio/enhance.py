@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from retinasynth.applications.enhancement import WARNING, Enhancer
-from retinasynth.datasets.degradation import SCALES, enlarged
+from retinasynth.enhancement.degradation import SCALES, enlarged
+from retinasynth.enhancement.use import WARNING, Enhancer
 from retinasynth.errors import InputError
 from retinasynth.images import Photograph, read_photograph, read_size, write_photograph
 from retinasynth.studio import markup
-from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, read_and_remove
 from retinasynth.studio.controls import connect, picture_button
 from retinasynth.studio.downloads import Downloads
+from retinasynth.studio.handlers import Changes, Values, answering, answering_in_steps, read_and_remove
 from retinasynth.studio.markup import Shown
 from retinasynth.studio.uploads import photograph_in, reduced
 

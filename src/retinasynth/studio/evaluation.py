@@ -11,9 +11,9 @@ from retinasynth.errors import InputError
 from retinasynth.evaluation.subjects import evaluate_folders
 from retinasynth.files import explaining_write_errors
 from retinasynth.studio import markup
-from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, uploaded
 from retinasynth.studio.controls import connect
 from retinasynth.studio.downloads import Downloads
+from retinasynth.studio.handlers import Changes, Values, answering, answering_in_steps, uploaded
 from retinasynth.studio.uploads import unpack
 
 _ABOUT = """Upload two zips: **real photographs**, and **generated ones**. Where both hold the same file names, each \

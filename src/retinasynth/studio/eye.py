@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from retinasynth.anatomy import PLANES, Eye
-from retinasynth.anatomy.label_map import overlay
-from retinasynth.anatomy.style import KNOBS, MOST
 from retinasynth.errors import InputError
-from retinasynth.studio import markup, wishes
-from retinasynth.studio.answers import Changes, Values, answering, answering_in_steps, read_and_remove
+from retinasynth.eye import PLANES, Eye
+from retinasynth.eye.label_map import overlay
+from retinasynth.eye.style import KNOBS, MOST
+from retinasynth.generator import Generator
+from retinasynth.studio import markup, view_model
 from retinasynth.studio.controls import (
     FETCH,
     FIRST_SEED,
@@ -30,10 +30,10 @@ from retinasynth.studio.controls import (
     styles,
 )
 from retinasynth.studio.downloads import Downloads
+from retinasynth.studio.handlers import Changes, Values, answering, answering_in_steps, read_and_remove
 from retinasynth.studio.markup import Shown
 from retinasynth.studio.uploads import drawing_in, mask_in, photograph_in
-from retinasynth.studio.wishes import DRAWN, GROWN, UPLOADED, Asked, Given, Look
-from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.studio.view_model import DRAWN, GROWN, UPLOADED, Asked, Given, Look
 
 PHOTOGRAPH, SIX, TWO = "Photograph", "Six styles", "Two models"
 ALL = "all"  # of the labels
@@ -117,14 +117,14 @@ class _Events:
     """What happens when something is touched: each answer takes the values of all controls and says what changes."""
 
     def __init__(
-        self, controls: _Controls, results: _Results, models: Mapping[str, Synthesizer], downloads: Downloads
+        self, controls: _Controls, results: _Results, models: Mapping[str, Generator], downloads: Downloads
     ) -> None:
         self.controls, self.results, self.models, self.downloads = controls, results, models, downloads
         self.name, self.model = next(iter(models.items()))
 
     def eye(self, values: Values) -> Eye:
         """The eye that is meant, without photograph."""
-        return wishes.eye_of(values[self.controls.source], self.controls.asked(values), values[self.controls.given])
+        return view_model.eye_of(values[self.controls.source], self.controls.asked(values), values[self.controls.given])
 
     def look(self, values: Values) -> Changes:
         """Photograph the same eye otherwise."""
@@ -145,7 +145,7 @@ class _Events:
         controls, source = self.controls, values[self.controls.source]
         asked = dict(controls.asked(values).numbers) if source == GROWN else {}
         given = values[controls.given]
-        table = markup.table(MEASURED, wishes.measures(self.eye(values), asked))
+        table = markup.table(MEASURED, view_model.measures(self.eye(values), asked))
         return {
             **self.look(values),
             self.results.table: table,
@@ -159,7 +159,7 @@ class _Events:
     def propose(self, values: Values) -> Changes:
         """Set the sliders as the seed and the people have it."""
         controls = self.controls
-        laterality, numbers = wishes.proposed(seed_of(values[controls.seed]), values[controls.preset])
+        laterality, numbers = view_model.proposed(seed_of(values[controls.seed]), values[controls.preset])
         return self.show_with(
             values,
             {controls.laterality: laterality, **{slider: numbers[name] for name, slider in controls.numbers.items()}},
@@ -191,8 +191,8 @@ class _Events:
         """A drawing that begins with the vessels of the eye before it."""
         controls = self.controls
         given = values[controls.given]
-        base = wishes.eye_of(given.base, controls.asked(values), given)
-        drawn = wishes.redrawn(base, base.planes["vessels"])
+        base = view_model.eye_of(given.base, controls.asked(values), given)
+        drawn = view_model.redrawn(base, base.planes["vessels"])
         changed = self.show_with(values, {controls.given: replace(given, drawn=drawn)})
         return {**changed, self.results.canvas: canvas_of(drawn)}
 
@@ -203,7 +203,7 @@ class _Events:
         if given.drawn is None:
             raise InputError("There is no drawing any more", do=f"Choose {GROWN}, then {DRAWN}")
         vessels = drawing_in(drawing, given.drawn.size)
-        return self.show_with(values, {controls.given: replace(given, drawn=wishes.redrawn(given.drawn, vessels))})
+        return self.show_with(values, {controls.given: replace(given, drawn=view_model.redrawn(given.drawn, vessels))})
 
     def take_mask(self, values: Values) -> Changes:
         """Take an uploaded mask."""
@@ -217,12 +217,12 @@ class _Events:
         controls = self.controls
         lent = read_and_remove(values[controls.style_file], photograph_in)
         given = replace(values[controls.given], lent=lent)
-        return self.show_with(values, {controls.given: given, controls.style: wishes.LENT})
+        return self.show_with(values, {controls.given: given, controls.style: view_model.LENT})
 
     def draw_styles(self, values: Values) -> Changes:
         """Six other styles."""
         first = self.controls.first
-        changes = {first: values[first] + len(wishes.STYLES), self.controls.shows: SIX}
+        changes = {first: values[first] + len(view_model.STYLES), self.controls.shows: SIX}
         return {**changes, **self._visible(SIX), **self.look({**values, **changes})}
 
     def change_view(self, values: Values) -> Changes:
@@ -237,9 +237,9 @@ class _Events:
 
     def choose_style(self, values: Values, number: object) -> Changes:
         """The style of one of the six pictures, which is then shown alone."""
-        if number not in range(len(wishes.STYLES)):
+        if number not in range(len(view_model.STYLES)):
             raise InputError("There is no such style")
-        changes = {self.controls.style: wishes.STYLES[int(str(number))], self.controls.shows: PHOTOGRAPH}
+        changes = {self.controls.style: view_model.STYLES[int(str(number))], self.controls.shows: PHOTOGRAPH}
         return {**changes, **self._visible(PHOTOGRAPH), **self.look({**values, **changes})}
 
     def download_pair(self, values: Values) -> Changes:
@@ -249,8 +249,8 @@ class _Events:
         def write(archive: Path) -> None:
             with tempfile.TemporaryDirectory(dir=self.downloads.folder) as folder:
                 inside = Path(folder) / archive.stem
-                wishes.write_pair(inside, self.model, eye, self.controls.look(values), values[self.controls.given])
-                wishes.pack(inside, archive)
+                view_model.write_pair(inside, self.model, eye, self.controls.look(values), values[self.controls.given])
+                view_model.pack(inside, archive)
 
         return {self.results.address: self.downloads.add(f"{eye.name}.zip", write)}
 
@@ -261,9 +261,9 @@ class _Events:
         wanted = values[controls.source], controls.asked(values), controls.look(values), values[controls.given]
         with tempfile.TemporaryDirectory(dir=self.downloads.folder) as folder:
             inside = Path(folder) / "synthetic_eyes"
-            for done in wishes.write_eyes(inside, (self.name, self.model), *wanted, count):
+            for done in view_model.write_eyes(inside, (self.name, self.model), *wanted, count):
                 yield {results.address: "", results.note: markup.message(f"{done} of {count} eyes")}
-            address = self.downloads.add("synthetic_eyes.zip", lambda archive: wishes.pack(inside, archive))
+            address = self.downloads.add("synthetic_eyes.zip", lambda archive: view_model.pack(inside, archive))
         yield {results.address: address, results.note: markup.message(f"{count} eyes are ready.")}
 
 
@@ -283,22 +283,22 @@ def canvas_of(eye: Eye) -> str:
 
 
 def picture_of(
-    models: Mapping[str, Synthesizer], eye: Eye, look: Look, given: Given, shows: str, planes: list[str], rival: str
+    models: Mapping[str, Generator], eye: Eye, look: Look, given: Given, shows: str, planes: list[str], rival: str
 ) -> str:
     """The picture that is wanted, as a piece of the page."""
     name, model = next(iter(models.items()))
     about = markup.described(eye)
     if shows == SIX:
-        six = wishes.in_six_styles(model, eye, look, given)
+        six = view_model.in_six_styles(model, eye, look, given)
         shown = [
             Shown(one, f"Style {style}", f"{about}, in style {style}")
-            for style, one in zip(wishes.STYLES, six, strict=True)
+            for style, one in zip(view_model.STYLES, six, strict=True)
         ]
-        return markup.choices(shown, wishes.STYLES.index(look.style) if look.style in wishes.STYLES else -1)
-    photograph = wishes.photograph_of(model, eye, look, given)
+        return markup.choices(shown, view_model.STYLES.index(look.style) if look.style in view_model.STYLES else -1)
+    photograph = view_model.photograph_of(model, eye, look, given)
     if shows == TWO:
         other = models.get(rival)
-        rendered = wishes.photograph_of(other, eye, look, given) if other else wishes.rendered(eye, look)
+        rendered = view_model.photograph_of(other, eye, look, given) if other else view_model.rendered(eye, look)
         both = ((photograph, name), (rendered, rival))
         return markup.grid([Shown(one, by, f"{about}, by {by}") for one, by in both])
     caption = caption_of(eye, look)
@@ -307,7 +307,7 @@ def picture_of(
     visible = [plane for plane in PLANES if plane in eye.planes and (plane in planes or ALL in planes)]
     words = ", ".join(markup.plane_title(plane).lower() for plane in visible) or "no labels"
     return markup.photograph(
-        Shown(wishes.labelled(eye, photograph, visible), caption, f"{about}, with {words}"), visible
+        Shown(view_model.labelled(eye, photograph, visible), caption, f"{about}, with {words}"), visible
     )
 
 
@@ -318,19 +318,19 @@ def caption_of(eye: Eye, look: Look) -> str:
         >>> caption_of(Eye("drawn", {}), Look("2"))
         'drawn, style 2. Synthetic; not for diagnosis.'
     """
-    style = f"style {look.style}" if look.style in wishes.STYLES else look.style.lower()
+    style = f"style {look.style}" if look.style in view_model.STYLES else look.style.lower()
     return f"{eye.name.replace('_', ' ')}, {style}. Synthetic; not for diagnosis."
 
 
-def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
+def build(models: Mapping[str, Generator], downloads: Downloads) -> None:
     """Build the tab.
 
     Args:
         models: by name; the first, a styled one, makes the photographs, the others can be compared with it.
         downloads: where files are laid that people take along.
     """
-    first = wishes.usual(FIRST_SEED, "adult", next(iter(wishes.VIEWS)))
-    eye = wishes.grown(first)
+    first = view_model.usual(FIRST_SEED, "adult", next(iter(view_model.VIEWS)))
+    eye = view_model.grown(first)
     given, styles_from, address = gr.State(Given(), time_to_live=3600), gr.State(0), gr.Textbox(visible=False)
     with gr.Row(elem_classes="three"):
         with gr.Column(elem_classes="result"):
@@ -340,10 +340,10 @@ def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
             note = gr.HTML("", elem_id="message", elem_classes="said")
             titles = [("All", ALL), *((markup.plane_title(plane), plane) for plane in PLANES)]
             planes = gr.CheckboxGroup(titles, value=[], label="Labels over the photograph")
-            rivals = [*list(models)[1:], wishes.PROCEDURAL]
+            rivals = [*list(models)[1:], view_model.PROCEDURAL]
             rival = gr.Dropdown(rivals, value=rivals[0], label="Compare with", visible=False)
         with gr.Column(elem_classes="controls"):
-            source = gr.Radio(list(wishes.SOURCES), value=GROWN, label="Where the labels come from")
+            source = gr.Radio(list(view_model.SOURCES), value=GROWN, label="Where the labels come from")
             with gr.Column(elem_classes="panel") as growing:
                 anatomy, another = _anatomy(first)
             with gr.Column(visible=False, elem_classes="panel") as drawing:
@@ -357,14 +357,14 @@ def build(models: Mapping[str, Synthesizer], downloads: Downloads) -> None:
                 style, knobs, others, style_file = _styles()
             with gr.Column(elem_classes="panel"):
                 pair = gr.Button("Download this eye with its labels", variant="primary", elem_id="pair")
-                count = gr.Slider(1, wishes.MOST_EYES, 10, step=1, label="Or a set of so many eyes")
+                count = gr.Slider(1, view_model.MOST_EYES, 10, step=1, label="Or a set of so many eyes")
                 several = gr.Button("Download the set", elem_id="set")
                 gr.Markdown(
                     "Sliders that you moved hold for all eyes of a set; all else is drawn anew for each.",
                     elem_classes="hint",
                 )
         with gr.Column(elem_classes="measured"):
-            table = gr.HTML(markup.table(MEASURED, wishes.measures(eye, dict(first.numbers))), elem_id="measures")
+            table = gr.HTML(markup.table(MEASURED, view_model.measures(eye, dict(first.numbers))), elem_id="measures")
     seed, preset, side, view, sliders = anatomy
     asked = given, source, seed, preset, side, view, sliders
     looks = style, styles_from, knobs, shows, planes, rival
@@ -382,15 +382,15 @@ def _anatomy(
         seed = eye_number()
     another = gr.Button("Grow another eye", elem_id="another")
     side = gr.Radio(["right", "left"], value=first.laterality, label="Which eye")
-    view = gr.Radio(list(wishes.VIEWS), value=first.view, label="View")
+    view = gr.Radio(list(view_model.VIEWS), value=first.view, label="View")
     numbers = dict(first.numbers)
-    sliders = _sliders(wishes.ANATOMY, numbers)
+    sliders = _sliders(view_model.ANATOMY, numbers)
     with gr.Accordion("Lesions", open=False):
-        sliders |= _sliders(wishes.LESIONS, numbers)
+        sliders |= _sliders(view_model.LESIONS, numbers)
     return (seed, preset, side, view, sliders), another
 
 
-def _sliders(about: Mapping[str, wishes.Slider], values: Mapping[str, float]) -> dict[str, gr.Slider]:
+def _sliders(about: Mapping[str, view_model.Slider], values: Mapping[str, float]) -> dict[str, gr.Slider]:
     return {
         name: gr.Slider(one.least, one.most, values[name], step=one.step, label=one.title)
         for name, one in about.items()
@@ -399,7 +399,7 @@ def _sliders(about: Mapping[str, wishes.Slider], values: Mapping[str, float]) ->
 
 def _styles() -> tuple[gr.Radio, dict[str, gr.Slider], gr.Button, gr.UploadButton]:
     """What decides how an eye is photographed, with the buttons for other styles and for a photograph's own."""
-    style = styles(wishes.LENT)
+    style = styles(view_model.LENT)
     with gr.Row(elem_classes="pair"):
         others = gr.Button("Six other styles", min_width=120)
         style_file = picture_button("Upload for style", "style-upload")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from retinasynth.anatomy import Eye
-from retinasynth.anatomy.label_map import COLOURS
+from retinasynth.eye import Eye
+from retinasynth.eye.label_map import COLOURS
 from retinasynth.images import Photograph, encoded, resize_photograph
 
 _LARGE_PX, _SMALL_PX = 1024, 512  # the longest sides of a picture that stands alone, and of one among others

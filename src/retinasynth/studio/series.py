@@ -6,16 +6,18 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from retinasynth.experiments import glaucoma, vascular
-from retinasynth.experiments.cases_report import asked_and_found, capital
-from retinasynth.experiments.series import SHOWN, Point, halved
+from retinasynth.generator import Generator
 from retinasynth.images import Photograph
-from retinasynth.studio import markup, wishes
-from retinasynth.studio.answers import Changes, Values, answering_in_steps
+from retinasynth.studies import glaucoma, vascular, vessel_signs
+from retinasynth.studies.recovery import Point
+from retinasynth.studies.series import SHOWN, halved
+from retinasynth.studies.series_report import asked_and_found
+from retinasynth.studies.words import capital
+from retinasynth.studio import markup, view_model
 from retinasynth.studio.controls import connect, eye_number, next_seed, seed_of, styles
+from retinasynth.studio.handlers import Changes, Values, answering_in_steps
 from retinasynth.studio.markup import Shown
-from retinasynth.studio.wishes import Given, Look
-from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.studio.view_model import Given, Look
 
 WARNING = """What is found in the photographs is found by our own segmenters, which err as well. Thin vessels are a \
 pixel or two wide and partly missed, so biomarkers of found vessels follow poorly where small vessels count: a flat \
@@ -50,7 +52,7 @@ class Series(NamedTuple):
 
 
 def _vascular(sign: str, words: str, axis: str, *, is_same: bool) -> Series:
-    return Series(sign, vascular.SIGNS[sign][:5], words, axis, vascular.MEASURED_AS[sign], 3, is_same)
+    return Series(sign, vascular.SIGNS[sign][:5], words, axis, vessel_signs.MEASURED_AS[sign], 3, is_same)
 
 
 _CUP = "cup-to-disc ratio"
@@ -75,7 +77,7 @@ class Step(NamedTuple):
         grade: that was asked for.
         label: the biomarker of its exact labels; None where it cannot be measured.
         found: that of what the segmenter finds, likewise.
-        tiles: close-ups, as `retinasynth.experiments.series.SHOWN` has them.
+        tiles: close-ups, as `retinasynth.studies.series.SHOWN` has them.
     """
 
     grade: float
@@ -84,7 +86,7 @@ class Step(NamedTuple):
     tiles: Sequence[Photograph]
 
 
-def steps(model: Synthesizer, name: str, seed: int, look: Look) -> Iterator[Step]:
+def steps(model: Generator, name: str, seed: int, look: Look) -> Iterator[Step]:
     """The photographs of a series, one by one.
 
     Args:
@@ -97,14 +99,16 @@ def steps(model: Synthesizer, name: str, seed: int, look: Look) -> Iterator[Step
     is_of_vessels = sign in vascular.SIGNS
     centre = None
     for grade in grades:
-        eye = (vascular.drawn if is_of_vessels else glaucoma.drawn)(wishes.SIZE_PX, seed, sign, grade)
-        photograph = model.generate(eye, seed=look.seed, size=wishes.SIZE_PX, style=wishes.style_of(look, Given()))
+        eye = (vascular.drawn if is_of_vessels else glaucoma.drawn)(view_model.SIZE_PX, seed, sign, grade)
+        photograph = model.generate(
+            eye, seed=look.seed, size=view_model.SIZE_PX, style=view_model.style_of(look, Given())
+        )
         labels = halved(eye)
         if is_of_vessels:
             found = vascular.found_in(photograph, labels)
-            exact, measured = (vascular.measured_in(sign, one) for one in (labels, found))
-            centre = centre or vascular.centre_of(sign, labels)  # of the first, so that all show one place
-            tiles = vascular.close_ups(sign, centre, photograph, labels, found, _TILE_PX)
+            exact, measured = (vessel_signs.measured_in(sign, one) for one in (labels, found))
+            centre = centre or vessel_signs.centre_of(sign, labels)  # of the first, so that all show one place
+            tiles = vessel_signs.close_ups(sign, centre, photograph, labels, found, _TILE_PX)
         else:
             found = glaucoma.found_in(photograph)
             which = ("cup", "notch").index(sign)
@@ -149,7 +153,7 @@ def plot_of(name: str, drawn: Sequence[Step]) -> str:
     return f'<figure class="plot">{drawing.svg}<figcaption><ul>{key}</ul></figcaption></figure>'
 
 
-def build(model: Synthesizer, tab: gr.Tab) -> None:
+def build(model: Generator, tab: gr.Tab) -> None:
     """Build the tab.
 
     Args:

@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import retinasynth
-from retinasynth.applications.enhancement import Enhancer
+from retinasynth.enhancement.use import Enhancer
 from retinasynth.errors import OutputError
+from retinasynth.generator import Generator
 from retinasynth.studio import enhance, evaluation, eye, series, whatif
 from retinasynth.studio.doors import UPLOAD, Doors, Names
 from retinasynth.studio.downloads import ROUTE, Downloads
 from retinasynth.studio.uploads import MAX_UPLOAD_BYTES
-from retinasynth.synthesis.synthesizer import Synthesizer
 
 MAX_WAITING = 60  # events of all people together
 MAX_MESSAGE_BYTES = 8_000_000  # of a request that is no upload; drawings are the largest
@@ -117,7 +117,7 @@ def _kept_bytes(folder: Path) -> int:
     return total
 
 
-def page(models: Mapping[str, Synthesizer], enhancer: Enhancer, downloads: Downloads) -> gr.Blocks:
+def page(models: Mapping[str, Generator], enhancer: Enhancer, downloads: Downloads) -> gr.Blocks:
     """The page with all its tabs.
 
     Args:
@@ -149,7 +149,7 @@ def page(models: Mapping[str, Synthesizer], enhancer: Enhancer, downloads: Downl
     return blocks
 
 
-def application(models: Mapping[str, Synthesizer], enhancer: Enhancer, uploads: Path, names: Names) -> FastAPI:
+def application(models: Mapping[str, Generator], enhancer: Enhancer, uploads: Path, names: Names) -> FastAPI:
     """The whole server.
 
     Args:
@@ -201,7 +201,7 @@ def application(models: Mapping[str, Synthesizer], enhancer: Enhancer, uploads: 
 
 
 def run(
-    models: Mapping[str, Synthesizer], enhancer: Enhancer, listening: socket.socket, uploads: Path, names: Names
+    models: Mapping[str, Generator], enhancer: Enhancer, listening: socket.socket, uploads: Path, names: Names
 ) -> None:
     """Serve until the user stops it.
 
@@ -226,7 +226,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise OutputError(f"Nothing can be served at {host}:{port} ({error})", do="Choose another --port") from error
+        raise OutputError(f"Nothing can be served at {host}:{port} ({error})", do="Choose another `port`") from error
 
 
 def _script() -> str:

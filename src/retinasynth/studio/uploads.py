@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from retinasynth.datasets import selection
+from retinasynth.data import selection
 from retinasynth.errors import ImageError, InputError, OutputError, RetinasynthError
 from retinasynth.files import FULL_DISK
 from retinasynth.images import (

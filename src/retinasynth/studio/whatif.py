@@ -7,26 +7,17 @@ from pathlib import Path
 import gradio as gr
 
 from retinasynth.anatomy.edits import SEVERITIES, Severity
-from retinasynth.applications.whatif import (
-    CUPS,
-    GOAL,
-    NARROWEST,
-    NOTICE,
-    SHOWN_CHANGE,
-    Edit,
-    WhatIf,
-    draw_panel,
-    what_if,
-)
 from retinasynth.errors import InputError
+from retinasynth.generation.whatif import CUPS, GOAL, NARROWEST, NOTICE, SHOWN_CHANGE, Edit, WhatIf, what_if
+from retinasynth.generation.whatif_files import draw_panel
+from retinasynth.generator import Generator
 from retinasynth.images import write_photograph
-from retinasynth.studio import markup, wishes
-from retinasynth.studio.answers import Changes, Values, answering
+from retinasynth.studio import markup, view_model
 from retinasynth.studio.controls import FETCH, connect, eye_number, next_seed, people, seed_of, styles
 from retinasynth.studio.downloads import Downloads
+from retinasynth.studio.handlers import Changes, Values, answering
 from retinasynth.studio.markup import Shown
-from retinasynth.studio.wishes import Asked, Given, Look
-from retinasynth.synthesis.synthesizer import Synthesizer
+from retinasynth.studio.view_model import Asked, Given, Look
 
 CUP, LESIONS, ARTERIES = "Cup", "Lesions", "Arteries"
 HEAD = ("In the labels", "before", "after")
@@ -65,9 +56,9 @@ def edit_of(chosen: Sequence[str], cup: float, lesions: Severity, percent: float
 
 
 @functools.lru_cache(maxsize=4)
-def changed(model: Synthesizer, asked: Asked, edit: Edit, look: Look) -> WhatIf:
-    """An eye before and after an edit, see `retinasynth.applications.whatif.what_if`."""
-    eye, style = wishes.grown(asked), wishes.style_of(look, Given())
+def changed(model: Generator, asked: Asked, edit: Edit, look: Look) -> WhatIf:
+    """An eye before and after an edit, see `retinasynth.generation.whatif.what_if`."""
+    eye, style = view_model.grown(asked), view_model.style_of(look, Given())
     return what_if(eye, edit, model, seed=look.seed, style=style, lesion_seed=asked.seed)
 
 
@@ -125,7 +116,7 @@ def write_panel(file: Path, result: WhatIf) -> None:
     write_photograph(file, draw_panel(result), result.metadata)
 
 
-def build(model: Synthesizer, downloads: Downloads, tab: gr.Tab) -> None:
+def build(model: Generator, downloads: Downloads, tab: gr.Tab) -> None:
     """Build the tab.
 
     Args:
@@ -146,7 +137,7 @@ def build(model: Synthesizer, downloads: Downloads, tab: gr.Tab) -> None:
                 with gr.Row(elem_classes="pair"):
                     preset, seed = people(), eye_number()
                 another = gr.Button("Grow another eye", elem_id="whatif-another")
-                view = gr.Radio(list(wishes.VIEWS), value=next(iter(wishes.VIEWS)), label="View")
+                view = gr.Radio(list(view_model.VIEWS), value=next(iter(view_model.VIEWS)), label="View")
                 style = styles()
             with gr.Column(elem_classes="panel"):
                 panel = gr.Button("Download these pictures", variant="primary", elem_id="whatif-panel")
@@ -158,7 +149,7 @@ def build(model: Synthesizer, downloads: Downloads, tab: gr.Tab) -> None:
 
     def result_of(values: Values) -> WhatIf:
         edit = edit_of(values[chosen], values[cup], values[lesions], values[percent])
-        asked = wishes.usual(seed_of(values[seed]), values[preset], values[view])
+        asked = view_model.usual(seed_of(values[seed]), values[preset], values[view])
         return changed(model, asked, edit, Look(values[style]))
 
     def show(values: Values) -> Changes:

@@ -1,1 +1,1 @@
-"""One visible training loop, its checkpoints and its log."""
+"""What every training shares: the loop, checkpoints, the log, the adversary, precision, the model folder."""

@@ -1,0 +1,269 @@
+"""Growing an eye: a labelled anatomy from a seed.
+
+Landmarks, then vessels, then what fits them to the parameters: a meander of the given tortuosity, calibres that have
+the given ratio of CRAE to CRVE in zone B and cover the given share of the field of view. Every part of an eye draws
+from a random stream of its own, so that a changed parameter leaves the rest of the eye as it was.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Branch, Numbers, Points, Territory, calibres, tangents
+from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, tufts
+from retinasynth.anatomy.drawing import draw_vessels
+from retinasynth.anatomy.filling import grow_trees
+from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
+from retinasynth.anatomy.lesions import draw_lesions
+from retinasynth.anatomy.physiology import Anatomy, draw_anatomy, people_of
+from retinasynth.checks import SIDES_PX, checked_seed, whole_number
+from retinasynth.errors import InputError
+from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
+from retinasynth.eye.eye import LESIONS, Eye
+from retinasynth.images import Mask
+
+RECIPE = 4  # raise when the eyes of the same seeds change
+
+_MARGIN_DD = 0.2  # vessels grow so far beyond the field of view
+_ZONE_B_DD = 1.25  # the middle of zone B, from the disc centre
+_DENSITY_TOLERANCE = 0.015
+_DENSITY_REFUSED = 0.05
+_TRIALS = 6  # of drawing the vessels to reach it
+_MEANDER_DD = (0.45, 1.2)  # wavelengths
+_TRUNK_MEANDER_DD = (0.7, 2.4)  # those of the wide vessels of the arcades, which wind more slowly
+_MEANDER_VARIES = 0.4  # standard deviation of the logarithm of how much one vessel winds
+_MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
+_SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
+
+
+def grow(seed: int, size_px: int = 512, *, people: str | None = None, **parameters: Any) -> Eye:
+    """A labelled eye that nobody ever had.
+
+    Args:
+        seed: decides all that is not given. The same seed is the same eye at any size.
+        size_px: height and width.
+        people: whose anatomy it is: adult (the default), child, elderly, hypertensive, glaucomatous or diabetic.
+        parameters: any of `retinasynth.anatomy.physiology.Anatomy`, such as ``cup_to_disc=0.7``.
+
+    Returns:
+        An eye without photograph, with all planes (see `retinasynth.eye.eye.PLANES`) and its geometry. Where an artery
+        crosses a vein, both planes have the pixel.
+
+    Raises:
+        SettingError: an unknown or impossible parameter, seed or size.
+        InputError: the view does not show the whole disc, though something about the disc was asked for; or the
+            vessels asked for would be thinner than pixels.
+
+    Example:
+        >>> eye = grow(seed=7, size_px=128, cup_to_disc=0.7)
+        >>> eye.size, bool((eye.planes["cup"] <= eye.planes["disc"]).all())
+        ((128, 128), True)
+    """
+    seed, size_px = checked_seed(seed), whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
+    anatomy = anatomy_of(seed, people_of(people, parameters), parameters)
+    random = _stream(seed, "landmarks")
+    marks = draw_landmarks(
+        random,
+        cup_to_disc=anatomy.cup_to_disc,
+        notch=anatomy.notch,
+        notch_side=anatomy.notch_side,
+        fovea=(anatomy.disc_fovea_distance, float(random.uniform(0.22, 0.48))),
+    )
+    x, y = random.normal(0, anatomy.pointing_dd, 2)
+    view = View(
+        size_px,
+        anatomy.laterality,
+        anatomy.centred_on,
+        anatomy.angle_deg,
+        anatomy.aperture,
+        offset=(float(x), float(y)),
+        torsion_deg=float(np.clip(random.normal(0, 2), -5, 5)),
+    )
+    if {"cup_to_disc", "notch", "notch_side"} & parameters.keys():
+        _refuse_hidden_disc(view, marks)
+    planes = marks.planes(view)
+    planes |= grow_vessels(seed, anatomy, marks, view, planes["fov"])
+    if "vessel_density" in parameters:
+        _refuse_other_density(anatomy, planes)
+    eye = Eye(f"grown_{seed:06d}", planes, geometry=view.geometry)
+    lesions = draw_lesions(_stream(seed, "lesions"), eye, **{kind: getattr(anatomy, kind) for kind in LESIONS})
+    return replace(eye, planes=planes | lesions)
+
+
+def anatomy_of(seed: int, preset: str, parameters: dict[str, Any]) -> Anatomy:
+    """The parameters of the eye that `grow` makes of the same arguments."""
+    return draw_anatomy(_stream(checked_seed(seed), "anatomy"), preset, parameters)
+
+
+def _stream(seed: int, part: str) -> np.random.Generator:
+    parts = ("anatomy", "landmarks", "vessels", "meander", "disease", "lesions")
+    return np.random.default_rng([seed, RECIPE, parts.index(part)])
+
+
+def _refuse_hidden_disc(view: View, marks: Landmarks) -> None:
+    pixels = np.floor(view.to_pixels(marks.disc_outline())).astype(np.int64)
+    inside = ((pixels >= 0) & (pixels < view.size_px)).all()
+    if not (inside and view.field_of_view()[pixels[:, 1], pixels[:, 0]].all()):
+        raise InputError(
+            f"The disc was asked for, but a view of {view.angle_deg:g} degrees centred on the {view.centred_on} does "
+            "not show all of it",
+            expected="centred_on=disc, or a wider angle_deg",
+        )
+
+
+def _refuse_other_density(anatomy: Anatomy, planes: dict[str, Mask]) -> None:
+    density = (planes["arteries"] | planes["veins"]).sum() / planes["fov"].sum()
+    if abs(density / anatomy.vessel_density - 1) > _DENSITY_REFUSED:
+        raise InputError(
+            f"A vessel_density of {anatomy.vessel_density:.3g} was asked for, but at this size the vessels, each at "
+            f"least a pixel wide, cover {density:.3g}",
+            do="Choose a larger size, or fewer branches_per_area and smaller_trunks",
+        )
+
+
+# --- Vessels ---------------------------------------------------------------------------------------------------------
+
+
+def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov: Mask) -> dict[str, Mask]:
+    """The planes arteries, veins and vessels (both, and the tufts of new ones) within the field of view."""
+    centre = view.from_pixels(np.array([[view.size_px / 2, view.size_px / 2]]))[0]
+    radius = view.radius_px / view.pixels_per_disc_diameter
+    territory = Territory((centre[0], centre[1]), radius + _MARGIN_DD, marks.fovea, anatomy.vessel_free_macula)
+    trees = grow_trees(
+        _stream(seed, "vessels"),
+        territory,
+        smaller_trunks=anatomy.smaller_trunks,
+        branches=round(anatomy.branches_per_area * math.pi * radius**2),
+    )
+    arteries, veins = (_Vessels.of(branches, anatomy.murray_exponent) for branches in trees)
+    random = _stream(seed, "meander")
+    meanders = [_meander(random, branches) for branches in trees]
+    amplitude = _amplitude((arteries, veins), meanders, anatomy.tortuosity)
+    arteries, veins = arteries.moved(amplitude * meanders[ARTERY]), veins.moved(amplitude * meanders[VEIN])
+    arteries = arteries.scaled(
+        anatomy.artery_to_vein_ratio * veins.central_equivalent(VEIN) / arteries.central_equivalent(ARTERY)
+    )
+    disease = _stream(seed, "disease")
+    arteries = arteries._replace(
+        radii=narrowed_focally(disease, arteries.points, arteries.radii, arteries.firsts, anatomy.focal_narrowing)
+    )
+    veins = veins._replace(radii=beaded(disease, veins.radii, veins.firsts, anatomy.venous_beading))
+    # Calibres make the density; what vessels hide of each other, and the grid of pixels, is measured and made up for.
+    area = sum(one.area_within(centre, radius) for one in (arteries, veins))
+    scale = anatomy.vessel_density * math.pi * radius**2 / area
+    for _ in range(_TRIALS):
+        seen = [_draw(*one.scaled(scale).pieces(), view) & fov for one in (arteries, veins)]
+        density = (seen[ARTERY] | seen[VEIN]).sum() / fov.sum()
+        if abs(density / anatomy.vessel_density - 1) < _DENSITY_TOLERANCE:
+            break
+        scale *= anatomy.vessel_density / density
+    new = np.zeros_like(fov)
+    for course in tufts(disease, veins.points, anatomy.neovascular_tufts):
+        new |= _draw(course[:-1], course[1:], np.full(len(course) - 1, TUFT_RADIUS), view) & fov
+    return {"arteries": seen[ARTERY], "veins": seen[VEIN], "vessels": seen[ARTERY] | seen[VEIN] | new}
+
+
+class _Vessels(NamedTuple):
+    """All branches of one tree, end to end.
+
+    Attributes:
+        points: of all nodes, ``(n, 2)``.
+        radii: in DD, ``(n,)``.
+        firsts: number of the first node of each branch.
+        stretches: numbers of first and last node of each stretch between two branchings, ``(m, 2)``.
+    """
+
+    points: Points
+    radii: Numbers
+    firsts: NDArray[np.int64]
+    stretches: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, branches: Sequence[Branch], exponent: float) -> "_Vessels":
+        lengths = np.array([len(branch.points) for branch in branches])
+        firsts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        cuts = {(int(first), int(first + length - 1)) for first, length in zip(firsts, lengths, strict=True)}
+        leaves = [int(firsts[branch.parent]) + branch.leaves_at for branch in branches if branch.parent >= 0]
+        ends = np.unique(np.concatenate([np.array(sorted(cuts)).ravel(), np.array(leaves, np.int64)]))
+        same = np.searchsorted(firsts, ends, side="right")
+        stretches = np.column_stack([ends[:-1], ends[1:]])[same[:-1] == same[1:]]
+        radii = np.concatenate(calibres(list(branches), exponent)) / 2
+        return cls(np.concatenate([branch.points for branch in branches]), radii, firsts, stretches)
+
+    def moved(self, shifts: Points) -> "_Vessels":
+        return self._replace(points=self.points + shifts)
+
+    def scaled(self, scale: float) -> "_Vessels":
+        return self._replace(radii=self.radii * scale)
+
+    def pieces(self) -> tuple[Points, Points, Numbers]:
+        """Starts, ends and radii of the straight pieces between neighbouring nodes."""
+        within = np.ones(len(self.points) - 1, np.bool_)
+        within[self.firsts[1:] - 1] = False
+        radii = (self.radii[:-1] + self.radii[1:])[within] / 2
+        return self.points[:-1][within], self.points[1:][within], radii
+
+    def area_within(self, centre: Points, radius: float) -> float:
+        starts, ends, radii = self.pieces()
+        inside = np.hypot(*(starts - centre).T) < radius
+        return float((2 * radii * np.hypot(*(ends - starts).T))[inside].sum())
+
+    def stretched(self) -> tuple[Numbers, Numbers]:
+        """Arc length and chord of each stretch between two branchings."""
+        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(self.points, axis=0).T))])
+        first, last = self.stretches.T
+        return along[last] - along[first], np.hypot(*(self.points[last] - self.points[first]).T)
+
+    def central_equivalent(self, kind: int) -> float:
+        """CRAE of arteries or CRVE of veins, from the six widest in zone B (Knudtson, Curr Eye Res 27, 2003), in DD."""
+        far = np.hypot(*self.points.T) > _ZONE_B_DD
+        passing = np.flatnonzero(far[1:] != far[:-1])
+        passing = passing[~np.isin(passing + 1, self.firsts)]
+        return knudtson(2 * self.radii[passing], ARTERIOLES if kind == ARTERY else VENULES)
+
+
+def _meander(random: np.random.Generator, branches: Sequence[Branch]) -> Points:
+    """Shifts of all nodes of a tree by which its vessels wind from side to side; to be multiplied by an amplitude.
+
+    A branch starts where its parent has been shifted to, and soon winds on its own.
+    """
+    shifts: list[Points] = []
+    for branch in branches:
+        along = np.arange(len(branch.points)) * STEP
+        lengths = random.uniform(*(_MEANDER_DD if branch.parent >= 0 else _TRUNK_MEANDER_DD), 3)
+        waves = np.sin(2 * np.pi * (along[:, np.newaxis] / lengths + random.random(3))).sum(axis=1)
+        aside = math.exp(random.normal(0, _MEANDER_VARIES)) * waves * np.minimum(along / _MEANDER_STARTS_DD, 1)
+        normal = tangents(branch.points)[:, ::-1] * (-1, 1)
+        start = shifts[branch.parent][branch.leaves_at] if branch.parent >= 0 else np.zeros(2)
+        fading = np.maximum(1 - along / (2 * _MEANDER_STARTS_DD), 0)
+        shifts.append(aside[:, np.newaxis] * normal + fading[:, np.newaxis] * start)
+    return np.concatenate(shifts)
+
+
+def _amplitude(vessels: Sequence[_Vessels], meanders: Sequence[Points], tortuosity: float) -> float:
+    """How strong the meander is for the mean of arc over chord to be as asked."""
+
+    def at(amplitude: float) -> float:
+        stretched = [one.moved(amplitude * shifts).stretched() for one, shifts in zip(vessels, meanders, strict=True)]
+        arcs, chords = np.concatenate(stretched, axis=1)
+        counts = arcs > _SHORTEST_DD
+        return float(np.average(arcs[counts] / chords[counts], weights=arcs[counts]))
+
+    straight, amplitude = at(0), 0.01
+    for _ in range(3):  # the excess over 1 grows about with the square of the amplitude
+        excess = max(at(amplitude) - straight, 1e-4)
+        amplitude *= math.sqrt(max(tortuosity - straight, 0) / excess)
+        if amplitude == 0:
+            break
+    return amplitude
+
+
+def _draw(starts: Points, ends: Points, radii: Numbers, view: View) -> Mask:
+    """Straight pieces of vessel in DD as a mask."""
+    return draw_vessels(
+        view.to_pixels(starts), view.to_pixels(ends), radii * view.pixels_per_disc_diameter, view.size_px
+    )

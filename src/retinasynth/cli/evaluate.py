@@ -1,0 +1,121 @@
+"""Is it good enough: evaluating photographs, measuring biomarkers, looking at labels."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Column, Table
+
+from retinasynth.cli.shell import Seed, point_to, screen
+from retinasynth.errors import InputError
+
+
+def evaluate(
+    out: Annotated[Path, typer.Option(help="A new or empty folder for figures, panels and report.html.")],
+    model: Annotated[Path | None, typer.Option(help="A run folder or a model folder.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set whose test eyes are used.")] = None,
+    real: Annotated[Path | None, typer.Option(metavar="DIR", help="Instead: real photographs ...")] = None,
+    fake: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="... and generated ones, of the same names or of none of them.")
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --fake: the masks or label maps they were made from."),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="With --model: another model, compared picture by picture.")
+    ] = None,
+    fov: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="With --fake: masks of the field of view; without, it is found."),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="With --fake: what the generator was trained on; else the training eyes of --real."
+        ),
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An ONNX network of your own (FID's Inception) for realism.")
+    ] = None,
+    pairs_only: Annotated[
+        bool, typer.Option(help="Leave out realism, diversity and privacy, which take longest.")
+    ] = False,
+    allow_leaks: Annotated[
+        bool, typer.Option(help="Go on where test eyes are in training; the report then says so first.")
+    ] = False,
+    style: Annotated[
+        str,
+        typer.Option(metavar="expected|sampled|own|fellow", help="Of a styled model: which photographs are evaluated."),
+    ] = "expected",
+    seed: Seed = 0,
+) -> None:
+    """Would a sceptic believe it? Fidelity, structure, realism, diversity and privacy, beside what costs nothing."""
+    from retinasynth.evaluation.results import MEASURE_NAMES, UNITS, figure_text
+    from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
+
+    if model and data and not (real or fake or masks or fov or train):
+        result = evaluate_model(
+            model,
+            data,
+            out,
+            against=against,
+            seed=seed,
+            style=style,
+            sets=not pairs_only,
+            network=network,
+            allow_leaks=allow_leaks,
+        )
+    elif real and fake and not (model or data or against):
+        result = evaluate_folders(
+            real, fake, out, masks=masks, fov=fov, train=train, sets=not pairs_only, network=network
+        )
+    else:
+        raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
+    answers = {"model": result.measures, **result.baselines}
+    table = Table("mean (95 % interval)", *answers)
+    for name in result.measures:
+        rounded = [[figure_text(name, value) for value in measures[name][:3]] for measures in answers.values()]
+        row = (f"{mean} ({low} to {high})" for mean, low, high in rounded)
+        table.add_row(f"{MEASURE_NAMES[name]}{UNITS.get(name, '')}", *row)
+    screen.print(table)
+    for sentence in result.sentences:
+        screen.print(sentence)
+    point_to("Open", out / "report.html")
+
+
+def measure(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A mask file, a folder of label maps, or a data set.")],
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Also write a table, one row for each eye.")] = None,
+) -> None:
+    """Measure biomarkers of vessels, disc and cup: density, tortuosity, calibres, artery-to-vein ratio and more."""
+    import numpy as np
+
+    from retinasynth.data.measure import measure_path, write_measures
+    from retinasynth.eye.biomarkers import COLUMNS
+
+    measures = measure_path(path)
+    if out is not None:
+        write_measures(out, measures)
+        point_to("The table is", out)
+    one = len(measures) == 1
+    figures = ["value"] if one else ["eyes", "10 %", "median", "90 %"]
+    table = Table(Column("measure", no_wrap=True), "unit", *figures, "meaning")
+    for name, column in COLUMNS.items():
+        values = [value for found in measures.values() if (value := getattr(found, name)) is not None]
+        spread = [f"{value:.4g}" for value in np.percentile(values, [10, 50, 90])] if values else ["unknown"] * 3
+        table.add_row(name, column.unit, *([spread[1]] if one else [str(len(values)), *spread]), column.meaning)
+    screen.print(table)
+
+
+def overlay(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A mask file, a folder of label maps, or a data set.")],
+    out: Annotated[Path, typer.Option(help="A new folder, or NAME.png for a single eye.")],
+    opacity: Annotated[float, typer.Option(help="Of the filled areas, 0 to 1.")] = 0.8,
+    legend: Annotated[bool, typer.Option(help="Add a strip that names the colours.")] = True,
+) -> None:
+    """Draw labels in colours over their photographs, or over a dark ground where there are none."""
+    from retinasynth.data.overlays import write_overlays
+
+    count = write_overlays(path, out, opacity=opacity, legend=legend)
+    screen.print(f"{out}: {count} overlay{'s' if count > 1 else ''}", soft_wrap=True)

@@ -1,0 +1,70 @@
+"""Training a generator, and the settings of everything that is trained."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from retinasynth.cli.shell import Overrides, point_to, screen
+from retinasynth.errors import InputError
+
+
+def train(
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Pairs of mask and photograph; `phantom` for the embedded ones.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="RUN", help="A new or empty run folder.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; nothing else to repeat.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train a model on pairs of vessel mask and photograph."""
+    from retinasynth.generation import train as training
+
+    if resume is not None:
+        if data or out or preset or config:
+            raise InputError(
+                "--resume is given with --data, --out, --preset or --config",
+                expected="--resume RUN alone (and --set for what may change, such as epochs)",
+            )
+        run = training.resume(resume, overrides or [])
+    else:
+        if data is None or out is None:
+            raise InputError("--data or --out is missing", expected="--data DIR --out RUN, or --resume RUN")
+        if preset and config:
+            raise InputError("--preset and --config are given together", expected="one of them")
+        start = training.settings_from_file(config) if config else training.settings_of_preset(preset or "source")
+        run = training.train(data, out, start.with_overrides(overrides or []))
+    point_to("Done. The model is in", run / "model")
+
+
+def settings(
+    preset: Annotated[str, typer.Option(help="Whose values to show.")] = "source",
+    overrides: Overrides = None,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print a file for --config.")] = False,
+) -> None:
+    """Show every setting with its value and meaning, and the presets."""
+    from retinasynth.enhancement.settings import EnhancerSettings
+    from retinasynth.pix2pix.settings import Settings as Pix2PixSettings
+    from retinasynth.segmentation.settings import SegmenterSettings
+    from retinasynth.settings import RunSettings, descriptions, flat
+    from retinasynth.styled.settings import Settings as StyledSettings
+
+    kinds: tuple[type[RunSettings], ...] = (StyledSettings, SegmenterSettings, EnhancerSettings)
+    kind = next((one for one in kinds if preset in one.presets), Pix2PixSettings)
+    chosen = kind.from_preset(preset).with_overrides(overrides or [])
+    if yaml:
+        typer.echo(chosen.to_yaml(), nl=False)
+        return
+    table = Table("setting", "value", "meaning")
+    for name, value in flat(chosen).items():
+        if name != "preset":
+            table.add_row(name, str(value), descriptions(kind)[name])
+    screen.print(table)
+    screen.print(f"Presets of train: {', '.join([*Pix2PixSettings.presets, *StyledSettings.presets])}")
+    for other in kinds[1:]:
+        screen.print(f"Presets of {other.command}: {', '.join(other.presets)}")

@@ -1,0 +1,211 @@
+"""Finding the eyes in a folder, whichever of the usual layouts it has, and reading them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
+from retinasynth.data.grades import with_grades
+from retinasynth.data.layouts import LAYOUTS
+from retinasynth.data.layouts.idrid import with_empty_lesions
+from retinasynth.data.matching import EyeFiles, Found, Split, folders_in
+from retinasynth.data.selection import Selection, read_selection
+from retinasynth.data.splits import SUBJECTS_FILE, with_subjects_and_split
+from retinasynth.errors import DataError, ImageError
+from retinasynth.eye import Eye, usable
+from retinasynth.eye.label_map import read_geometry
+from retinasynth.images import SUFFIXES, Mask, Photograph, mask_from_photograph, read_mask, read_photograph, resize_mask
+
+_NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
+_ASPECT_TOLERANCE = 0.02
+_WRAPPINGS = 3  # folders with nothing but one folder that may lie around a set, as left by unpacking
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The eyes in a folder.
+
+    Attributes:
+        folder: where they are.
+        layout: which layout was recognised: ``"kaggle"``, ``"idrid"``, ``"chasedb1"``, ``"drive"``, ``"hrf"``,
+            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"`` or ``"photographs"``.
+        eyes: sorted by name.
+        unpaired: files left out because their partner is missing.
+    """
+
+    folder: Path
+    layout: str
+    eyes: tuple[EyeFiles, ...]
+    unpaired: tuple[Path, ...] = ()
+
+    def split(self, split: Split) -> tuple[EyeFiles, ...]:
+        """The eyes on one side of the split."""
+        return tuple(files for files in self.eyes if files.split == split)
+
+
+def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
+    """The eyes in a folder, with their subjects and their side of the train/test split.
+
+    The split is the set's own (its train and test folders, or the published one of CHASE_DB1 and HRF). Where there is
+    none, one fifth of the subjects, and at least one, become test, chosen by a hash of their names; a set of one
+    subject is all train. A file ``subjects.csv`` (columns image, subject and perhaps eye, split, transformation) has
+    the last word for the images it names. A `retinasynth.data.selection` has the split that it says.
+
+    Args:
+        folder: the data set, or ``phantom`` for the embedded procedural one. It may lie in folders that hold nothing
+            else. Hidden files and files that are not pictures are ignored.
+        allow_unpaired: leave out photographs and masks whose partner is missing instead of refusing the set.
+
+    Raises:
+        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner, or
+            ``subjects.csv`` is wrong.
+    """
+    folder = Path(folder)
+    if folder == Path(PHANTOM) and not folder.exists():
+        folder = phantom_folder()
+    if not folder.exists():
+        raise DataError(f"{folder} does not exist", expected="a folder of pictures", do="Check the path")
+    if not folder.is_dir():
+        raise DataError(f"{folder} is a file", expected="a folder of pictures", do="Name the folder that holds it")
+    selection = read_selection(folder)
+    if selection is not None:
+        return _selected(folder, selection)
+    try:
+        recognised = _recognised(folder)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror or error})", do="Check its permissions") from error
+    if recognised is None:
+        raise _nothing_found(folder)
+    place, found = recognised
+    if found.unpaired and not allow_unpaired:
+        raise _has_unpaired(folder, found.unpaired)
+    if not found.eyes:
+        raise DataError(f"{folder}: no photograph has a mask", expected="pairs of a photograph and a mask")
+    tables = (table for table in (folder / SUBJECTS_FILE, place / SUBJECTS_FILE) if table.is_file())
+    eyes = with_subjects_and_split(with_grades(with_empty_lesions(found), place), next(tables, None))
+    return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), tuple(found.unpaired))
+
+
+def _selected(folder: Path, selection: Selection) -> DataSet:
+    found = find_eyes(selection.of, allow_unpaired=True)
+    known = {files.name: files for files in found.eyes}
+    sides: dict[Split, tuple[str, ...]] = {"train": selection.train, "test": selection.test}
+    chosen = [*selection.train, *selection.test]
+    unknown = sorted(set(chosen) - known.keys())
+    if unknown:
+        raise DataError(
+            f"{folder} selects {len(unknown)} eyes that are not in {selection.of}, for example {unknown[0]}",
+            do="Put the data set back as it was, or make the selection anew",
+        )
+    subjects = [{known[name].subject for name in names} for names in sides.values()]
+    if len(set(chosen)) < len(chosen) or subjects[0] & subjects[1]:
+        raise DataError(
+            f"{folder} selects an eye twice, or one subject on both sides", expected="no subject on both sides"
+        )
+    eyes = [replace(known[name], split=split) for split, names in sides.items() for name in names]
+    return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)))
+
+
+def read_eye(files: EyeFiles) -> Eye:
+    """The eye in its files, decoded.
+
+    A mask of another size than the photograph is resized to it by the nearest value when their shapes agree within
+    2 %, as when photographs were published at a reduced size.
+
+    Raises:
+        ImageError: a file is damaged, not binary or tiny, or the mask of the vessels or of the field of view is empty,
+            or that of the vessels full (`retinasynth.eye.eye.usable`).
+        DataError: a mask has another shape than its photograph, a side-by-side picture cannot be halved, or the file of
+            the geometry is damaged or speaks of another size.
+    """
+    if files.side_by_side:
+        return _read_side_by_side(files)
+    photograph = None if files.photograph is None else read_photograph(files.photograph)
+    planes = {plane: read_mask(path, allow_empty=plane not in _NEVER_EMPTY) for plane, path in files.planes.items()}
+    reference = files.photograph or next(iter(files.planes.values()), None)
+    if reference is None:
+        raise DataError(f"{files.name} has neither a photograph nor a mask")
+    height, width = (next(iter(planes.values())) if photograph is None else photograph).shape[:2]
+    fitted = {plane: fit_mask(mask, files.planes[plane], reference, (height, width)) for plane, mask in planes.items()}
+    empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
+    geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
+    source = files.planes["vessels"] if "vessels" in fitted else reference
+    return usable(Eye(files.name, fitted | empty, photograph, geometry), source)
+
+
+def photograph_of(files: EyeFiles) -> Photograph:
+    """The photograph of an eye alone, ``uint8 (height, width, 3)``; its masks are not read.
+
+    Raises:
+        ImageError: the file is damaged.
+        DataError: there is no photograph.
+    """
+    if files.photograph is None:
+        raise DataError(f"{files.name} has no photograph")
+    picture = read_photograph(files.photograph)
+    return picture[:, : picture.shape[1] // 2] if files.side_by_side else picture
+
+
+def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
+    """The mask of `path` at the size of its photograph, as `read_eye` has it.
+
+    Raises:
+        DataError: its shape differs from that of the photograph `reference` by more than 2 %.
+    """
+    (height, width), (mask_height, mask_width) = size, mask.shape
+    if abs((mask_width / mask_height) / (width / height) - 1) > _ASPECT_TOLERANCE:
+        raise DataError(
+            f"{path} is {mask_height} x {mask_width} px, but {reference} is {height} x {width} px",
+            expected="a mask of the same size, or at least of the same shape (height : width)",
+            do="Check that the two belong together; crop or resize one of them",
+        )
+    return resize_mask(mask, size)
+
+
+def _read_side_by_side(files: EyeFiles) -> Eye:
+    path = files.planes["vessels"]
+    picture = read_photograph(path)
+    width = picture.shape[1]
+    if width % 2:
+        raise DataError(
+            f"{path} is {width} px wide", expected="an even width: photograph left, mask right, of equal size"
+        )
+    mask = mask_from_photograph(picture[:, width // 2 :])
+    if not mask.any():
+        raise ImageError(f"{path}: the right half is all black", expected="the mask of the vessels there")
+    return usable(Eye(files.name, {"vessels": mask}, picture[:, : width // 2]), path)
+
+
+def _recognised(folder: Path) -> tuple[Path, Found] | None:
+    """What a layout made of the folder, or of the only one in it where unpacking left one in another; and of which."""
+    for _ in range(_WRAPPINGS + 1):
+        found = next((found for look in LAYOUTS if (found := look(folder)) is not None), None)
+        if found is not None:
+            return folder, found
+        inside = [path for path in folders_in(folder).values() if path.name != "__MACOSX"]
+        if len(inside) != 1:
+            return None
+        folder = inside[0]
+    return None
+
+
+def _nothing_found(folder: Path) -> DataError:
+    below = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    return DataError(
+        f"{folder} holds no pictures in a known layout"
+        + (f"; its folders are: {', '.join(below[:8])}" if below else " and no folders"),
+        expected=f"pictures ({' '.join(SUFFIXES)}), images/ beside vessels/ or masks/, or these under train/ and test/",
+        do="Name the folder that holds the photographs and the masks",
+    )
+
+
+def _has_unpaired(folder: Path, unpaired: Sequence[Path]) -> DataError:
+    named = ", ".join(str(path.relative_to(folder)) for path in unpaired[:5])
+    more = f" and {len(unpaired) - 5} more" if len(unpaired) > 5 else ""
+    return DataError(
+        f"{folder}: {len(unpaired)} file(s) without partner: {named}{more}",
+        expected="a mask for each photograph and a photograph for each mask",
+        do="Add or remove files, or allow unpaired ones to be left out",
+    )

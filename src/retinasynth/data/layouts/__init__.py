@@ -1,0 +1,32 @@
+"""The usual layouts of data sets, one module for each family.
+
+To add a layout, write a function from a folder to what it `Found` there, or None where the folder is not of its kind,
+in a module here. Names of folders and files are matched in `retinasynth.data.matching`, subjects and splits found in
+`retinasynth.data.splits`. Put the function into `LAYOUTS` before those that would take its folders too, its name into
+`retinasynth.data.find.DataSet` and docs/data.md, and a folder of its kind into tests/test_layouts.py.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from retinasynth.data.layouts.drive_hrf import find_drive_or_hrf
+from retinasynth.data.layouts.idrid import find_idrid
+from retinasynth.data.layouts.kaggle import find_kaggle
+from retinasynth.data.layouts.one_folder import find_chasedb1, find_stare
+from retinasynth.data.layouts.photographs import find_photographs
+from retinasynth.data.layouts.plane_folders import find_planes, find_two_folders
+from retinasynth.data.layouts.side_by_side import find_side_by_side
+from retinasynth.data.matching import Found
+
+# Tried in this order.
+LAYOUTS: tuple[Callable[[Path], Found | None], ...] = (
+    find_kaggle,
+    find_idrid,
+    find_chasedb1,
+    find_drive_or_hrf,
+    find_planes,
+    find_two_folders,
+    find_stare,
+    find_side_by_side,
+    find_photographs,  # last: it takes any picture
+)

@@ -1,0 +1,33 @@
+"""The "Retina Blood Vessel" set of Kaggle."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, matched, pictures_in
+
+
+def find_kaggle(folder: Path) -> Found | None:
+    """``Data/{train,test}/{image,mask}/0.png ...``, the "Retina Blood Vessel" set; `folder` may be ``Data`` itself.
+
+    Its 80 training files are 20 eyes, four versions of each in a row (original, two flips, a rotation): file n comes
+    from eye n // 4. A random split of the 80 therefore leaks; ``eye`` and ``subject`` tell which files go together.
+    """
+    root = folder / "Data" if (folder / "Data").is_dir() else folder
+    sides = [(split, root / split / "image", root / split / "mask") for split in SPLIT_FOLDERS]
+    eyes: list[EyeFiles] = []
+    unpaired: list[Path] = []
+    for split, photographs, masks in sides:
+        if photographs.is_dir() and masks.is_dir():
+            more, without = matched(
+                split, pictures_in(photographs), {"vessels": pictures_in(masks)}, needs_vessels=True
+            )
+            eyes += _by_four(more) if split == "train" else more
+            unpaired += without
+    return Found("kaggle", eyes, unpaired, has_split=True) if eyes or unpaired else None
+
+
+def _by_four(eyes: list[EyeFiles]) -> list[EyeFiles]:
+    if len(eyes) % 4 or {files.name for files in eyes} != {str(number) for number in range(len(eyes))}:
+        return eyes
+    origins = [f"train_eye_{int(files.name) // 4:02d}" for files in eyes]
+    return [replace(files, eye=origin, subject=origin) for files, origin in zip(eyes, origins, strict=True)]

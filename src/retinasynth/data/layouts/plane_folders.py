@@ -1,0 +1,85 @@
+"""Folders named after what they hold: photographs, vessels, other planes; also FIVES."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from retinasynth.data.matching import (
+    PHOTOGRAPH_FOLDERS,
+    PLANE_FOLDERS,
+    VESSEL_FOLDERS,
+    EyeFiles,
+    Found,
+    folders_in,
+    label_maps,
+    matched,
+    photograph_folder,
+    pictures_in,
+    sides_of,
+)
+from retinasynth.eye.label_map import GEOMETRY_FOLDER
+from retinasynth.images import stem_of
+
+_FIVES = re.compile(r"\d+_[ADGN]")
+
+
+def find_planes(folder: Path) -> Found | None:
+    """Photographs (``images/``) and folders named after planes (``vessels/``, ``disc/``), perhaps in train and test.
+
+    Other folders are ignored, but a file in ``geometry/`` says how its eye lies in the picture. A missing file means
+    that this plane of this eye is unknown; a mask without photograph is unpaired. With no place for photographs these
+    are label maps alone.
+    """
+    eyes: list[EyeFiles] = []
+    unpaired: list[Path] = []
+    sides = sides_of(folder)
+    for split, side in sides:
+        folders = folders_in(side)
+        if "vessels" not in folders and any(key in folders for key in VESSEL_FOLDERS):
+            return None  # the vessels have another name: two folders, perhaps with more planes beside them
+        masks = {plane: pictures_in(folders[key]) for key, plane in PLANE_FOLDERS.items() if key in folders}
+        place = photograph_folder(folders)
+        photographs = pictures_in(place or side)
+        if photographs or place:
+            more, without = matched(split or "train", photographs, masks, needs_vessels=False)
+        else:
+            more, without = label_maps(split or "train", masks), []
+        eyes += [_with_geometry(files, side) for files in more]
+        unpaired += without
+    if not (unpaired or any(files.planes for files in eyes)):
+        return None
+    return Found("planes", eyes, unpaired, has_split=sides[0][0] is not None)
+
+
+def _with_geometry(files: EyeFiles, side: Path) -> EyeFiles:
+    picture = files.photograph or next(iter(files.planes.values()))
+    path = side / GEOMETRY_FOLDER / f"{stem_of(picture)}.json"
+    return replace(files, geometry=path) if path.is_file() else files
+
+
+def find_two_folders(folder: Path) -> Found | None:
+    """A folder of photographs and one of vessel masks under any of their usual names, perhaps in train and test.
+
+    Other planes may lie beside them. A photograph without vessels, or a mask without photograph, is unpaired. FIVES
+    as published is of this kind: ``{train,test}/{Original,Ground truth}/1_A.png``.
+    """
+    sides = sides_of(folder)
+    names = {name for _, side in sides for name in folders_in(side)}
+    # One choice for both sides, so that the field of view in `mask` is not taken for vessels where these are missing.
+    photograph_key = next((key for key in PHOTOGRAPH_FOLDERS if key in names), None)
+    vessels_key = next((key for key in VESSEL_FOLDERS if key in names), None)
+    if photograph_key is None or vessels_key is None:
+        return None
+    eyes: list[EyeFiles] = []
+    unpaired: list[Path] = []
+    for split, side in sides:
+        folders = folders_in(side)
+        keys = {plane: key for key, plane in PLANE_FOLDERS.items() if key in folders} | {"vessels": vessels_key}
+        masks = {plane: pictures_in(folders[key]) for plane, key in keys.items() if key in folders}
+        photographs = pictures_in(folders[photograph_key]) if photograph_key in folders else []
+        more, without = matched(split or "train", photographs, masks, needs_vessels=True)
+        eyes += more
+        unpaired += without
+    is_fives = photograph_key == "original" and all(_FIVES.fullmatch(files.name) for files in eyes)
+    layout = "fives" if is_fives else "two folders"
+    return Found(layout, eyes, unpaired, has_split=sides[0][0] is not None) if eyes or unpaired else None

@@ -1,0 +1,253 @@
+"""What belongs together: the one home of the rules for names of folders and files.
+
+Files belong to one eye when their stems agree, if need be after dropping endings such as ``_manual1`` or ``_mask``.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
+
+from retinasynth.errors import DataError, printable
+from retinasynth.eye import PLANES
+from retinasynth.images import is_picture, stem_of
+
+Split = Literal["train", "test"]
+
+# Names of folders, compared by `plain`; in the order of preference where a set has several of a kind: DRIVE and HRF
+# keep the field of view in `mask` beside the vessels in `1st_manual` or `manual1`.
+SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train", "training", "trainingset"),
+    "test": ("test", "testing", "testingset"),
+}
+PHOTOGRAPH_FOLDERS = (
+    *("images", "image", "photographs", "photograph", "photos", "photo"),
+    *("fundus", "retina", "originals", "original", "imgs", "img"),
+)
+VESSEL_FOLDERS = (
+    *("vessels", "vessel", "1stmanual", "manual1", "manual", "groundtruth", "gt", "annotations", "annotation"),
+    *("labels", "label", "segmentations", "segmentation", "masks", "mask"),
+)
+PLANE_FOLDERS = {
+    **{plane.replace("_", ""): plane for plane in PLANES},
+    "opticdisc": "disc",
+    "opticcup": "cup",
+    "hemorrhages": "haemorrhages",
+    "fieldofview": "fov",
+}
+
+_ENDING = re.compile(
+    r"(?<=.)(?:_(?:1stHO|2ndHO|manual[12]?|masks?|training|test|vessels?|seg|segmentation|labels?|gt|fov)"
+    r"|_(?:OD|MA|HE|EX|SE)|\.(?:ah|vk))+$",  # IDRiD's planes, STARE's annotators
+    re.IGNORECASE,
+)
+_SECOND_ANNOTATOR = re.compile(r"(?:_2ndHO|_manual2|\.vk)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class EyeFiles:
+    """Where the photograph and the label planes of one eye are.
+
+    Attributes:
+        name: unique within the set; the file name of the photograph without suffix, with ``train_`` or ``test_``
+            before it where both splits use the same file names.
+        photograph: its file; None for label maps without photographs.
+        planes: mask files by plane name; empty for an unlabelled photograph.
+        eye: shared by all files that were made from one physical eye.
+        subject: shared by both eyes of a person where the layout tells, else `eye`.
+        split: the side it is on.
+        empty_planes: what this eye has none of though there is no file to say so (a lesion in IDRiD).
+        side_by_side: one file holds the photograph in its left half and the vessels in its right half; then
+            `photograph` and ``planes["vessels"]`` are that file.
+        geometry: file that says how the eye lies in its picture (`retinasynth.eye.label_map`), or None.
+        grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.data.grades`); None where it is unknown.
+
+    Raises:
+        DataError: a name is not UTF-8, so that it could not be written into tables, manifests and reports.
+    """
+
+    name: str
+    photograph: Path | None
+    planes: Mapping[str, Path]
+    eye: str
+    subject: str
+    split: Split
+    empty_planes: tuple[str, ...] = ()
+    side_by_side: bool = False
+    geometry: Path | None = None
+    grade: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in (str(self.photograph), *map(str, self.planes.values()), self.name):
+            if name != printable(name):
+                raise DataError(f"{name} is not UTF-8", expected="names in UTF-8", do="Rename the file or folder")
+
+    def has(self, planes: Sequence[str]) -> bool:
+        """Whether all of these planes are known, if only to be empty."""
+        return set(planes) <= {*self.planes, *self.empty_planes}
+
+    def with_planes_alone(self, planes: Sequence[str]) -> Self:
+        """The same eye without its other planes."""
+        return replace(
+            self,
+            planes={plane: path for plane, path in self.planes.items() if plane in planes},
+            empty_planes=tuple(plane for plane in self.empty_planes if plane in planes),
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a layout made of a folder; names and splits are still provisional.
+
+    Where `has_split` is False, the `split` of the eyes means nothing yet.
+    """
+
+    layout: str
+    eyes: list[EyeFiles]
+    unpaired: list[Path]
+    has_split: bool
+
+
+def plain(name: str) -> str:
+    """The name of a folder in lower case, without a number or letter before it, blanks, underscores and hyphens.
+
+    Example:
+        >>> plain("1. Original Images"), plain("1st_manual")
+        ('originalimages', '1stmanual')
+    """
+    return re.sub(r"[ _-]", "", re.sub(r"^\w\.\s", "", name.lower()))
+
+
+def folders_in(folder: Path) -> dict[str, Path]:
+    """The folders in a folder by their plain name."""
+    return {plain(path.name): path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
+
+
+def photograph_folder(folders: Mapping[str, Path]) -> Path | None:
+    """That of the photographs among folders by plain name."""
+    return next((folders[key] for key in PHOTOGRAPH_FOLDERS if key in folders), None)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files in a folder, sorted."""
+    return [path for path in sorted(folder.iterdir()) if is_picture(path) and path.is_file()]
+
+
+def sides_of(folder: Path) -> list[tuple[Split | None, Path]]:
+    """The train and test folders of a set where it has them, else the folder itself."""
+    folders = folders_in(folder)
+    sides: list[tuple[Split | None, Path]] = [
+        (split, folders[name]) for split, names in SPLIT_FOLDERS.items() for name in names if name in folders
+    ]
+    return sides or [(None, folder)]
+
+
+def key_of(path: Path) -> str:
+    """What the files of one eye have in common: the stem in lower case, without endings.
+
+    Example:
+        >>> key_of(Path("21_training.tif")), key_of(Path("im0001.ah.ppm.gz"))
+        ('21', 'im0001')
+    """
+    return _ENDING.sub("", stem_of(path)).lower()
+
+
+def alone(photograph: Path, split: Split) -> EyeFiles:
+    """A photograph without masks."""
+    stem = stem_of(photograph)
+    return EyeFiles(stem, photograph, {}, stem, stem, split)
+
+
+def matched(
+    split: Split, photographs: Sequence[Path], masks: Mapping[str, Sequence[Path]], *, needs_vessels: bool
+) -> tuple[list[EyeFiles], list[Path]]:
+    """The photographs with their masks, and the files without partner.
+
+    Raises:
+        DataError: there are photographs and masks of a plane, but none match, or two files have one name.
+    """
+    refuse_same_names(photographs)
+    planes: dict[Path, dict[str, Path]] = {photograph: {} for photograph in photographs}
+    unpaired: list[Path] = []
+    for plane, paths in masks.items():
+        partners, without = _partners(photographs, paths)
+        if photographs and paths and not partners:
+            raise DataError(
+                f"No photograph in {photographs[0].parent} matches a mask in {paths[0].parent}: photographs are named "
+                f"{_examples(photographs)}, masks {_examples(paths)}",
+                expected="the same name for a photograph and its mask, apart from endings such as _manual1 or _mask",
+                do="Rename one side",
+            )
+        unpaired += without
+        for photograph, mask in partners.items():
+            planes[photograph][plane] = mask
+    if needs_vessels:
+        unpaired += [photograph for photograph, found in planes.items() if "vessels" not in found]
+    eyes = [
+        replace(alone(photograph, split), planes=found)
+        for photograph, found in planes.items()
+        if "vessels" in found or not needs_vessels
+    ]
+    return eyes, unpaired
+
+
+def _partners(photographs: Sequence[Path], masks: Sequence[Path]) -> tuple[dict[Path, Path], list[Path]]:
+    """The mask of each photograph that has one, and the masks without photograph.
+
+    The whole stem decides before the stem without endings. A second annotator's mask counts where there is no first.
+    """
+    by_stem = {stem_of(path).lower(): path for path in photographs}
+    keys = Counter(map(key_of, photographs))
+    by_key = {key_of(path): path for path in photographs if keys[key_of(path)] == 1}
+    partners: dict[Path, Path] = {}
+    without: list[Path] = []
+    for mask in sorted(masks, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
+        photograph = by_stem.get(stem_of(mask).lower()) or by_key.get(key_of(mask))
+        if photograph is None:
+            without.append(mask)
+        elif photograph not in partners:
+            partners[photograph] = mask
+        elif not _SECOND_ANNOTATOR.search(stem_of(mask)):
+            raise _two_masks(stem_of(photograph), partners[photograph], mask)
+    return partners, without
+
+
+def label_maps(split: Split, masks: Mapping[str, Sequence[Path]]) -> list[EyeFiles]:
+    """Eyes without photographs, one for each name among the masks."""
+    by_key: dict[str, dict[str, Path]] = {}
+    for plane, paths in masks.items():
+        for path in sorted(paths, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
+            first = by_key.setdefault(key_of(path), {}).setdefault(plane, path)
+            if first is not path and not _SECOND_ANNOTATOR.search(stem_of(path)):
+                raise _two_masks(key_of(path), first, path)
+    names = {key: _ENDING.sub("", stem_of(next(iter(planes.values())))) for key, planes in by_key.items()}
+    return [EyeFiles(names[key], None, planes, names[key], names[key], split) for key, planes in by_key.items()]
+
+
+def refuse_same_names(photographs: Iterable[Path]) -> None:
+    """Refuse two photographs whose names differ in suffix or case alone.
+
+    Raises:
+        DataError: there are two.
+    """
+    seen: dict[str, Path] = {}
+    for path in photographs:
+        earlier = seen.setdefault(stem_of(path).lower(), path)
+        if earlier is not path:
+            raise DataError(
+                f"{earlier} and {path} have the same name",
+                expected="names that differ in more than suffix and case",
+                do="Rename or remove one of them",
+            )
+
+
+def _two_masks(stem: str, first: Path, second: Path) -> DataError:
+    return DataError(
+        f"{stem} has two masks: {first} and {second}", expected="one mask of a kind", do="Remove one of them"
+    )
+
+
+def _examples(paths: Sequence[Path]) -> str:
+    return ", ".join(repr(stem_of(path)) for path in paths[:2])

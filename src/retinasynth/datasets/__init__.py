@@ -1,1 +1,0 @@
-"""From folders of pictures to batches of pairs: layouts, preparation, augmentation, decoded pairs."""

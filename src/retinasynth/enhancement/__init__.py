@@ -1,0 +1,1 @@
+"""From a degraded photograph to a better one."""

@@ -1,1 +1,0 @@
-"""The networks, their losses, and how they are saved, loaded and run."""

@@ -1,0 +1,1 @@
+"""Networks that several products share: the U-Net and the PatchGAN of the published system, and their layers."""

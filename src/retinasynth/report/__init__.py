@@ -1,0 +1,1 @@
+"""What all reports share: the page, its sections, tables and figures."""

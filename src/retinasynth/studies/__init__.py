@@ -1,0 +1,1 @@
+"""Many runs and eyes that answer one question each."""

@@ -1,0 +1,242 @@
+"""The report of an ablation: one self-contained page, the verdicts first."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from retinasynth.data.find import DataSet
+from retinasynth.evaluation.metrics.fidelity import SIZE_PX
+from retinasynth.evaluation.report import Losses, read_training_log
+from retinasynth.evaluation.subjects import generated
+from retinasynth.generation.generator import load as load_generator
+from retinasynth.images import encoded, mask_as_photograph, resize_photograph
+from retinasynth.pix2pix.data import load_pairs
+from retinasynth.report.page import (
+    MODEL,
+    MUTED,
+    WORSE,
+    draw_curve,
+    drawing,
+    finish_curves,
+    page,
+    panel,
+    svg,
+)
+from retinasynth.studies.ablation_results import Ablation, RowResult
+from retinasynth.studies.comparison import (
+    CONVENTIONS,
+    LOWER_IS_BETTER,
+    UNITS,
+    Difference,
+    figure_text,
+    measure_name,
+    read_measured,
+)
+from retinasynth.studies.forest import OUTCOME_COLOURS, finish_forest, forest_panel
+from retinasynth.studies.words import capital
+
+TEMPLATE = Path(__file__).parent / "ablation.html.jinja"
+MOST_EYES = 3
+CURVES = {
+    "Generator, mean absolute error": ("loss_generator_l1",),
+    "Discriminator": ("loss_discriminator_real", "loss_discriminator_generated"),
+}
+
+
+def render(ablation: Ablation, found: DataSet, out: Path) -> str:
+    """The report as one HTML page that asks for nothing outside itself.
+
+    Args:
+        ablation: what was found.
+        found: the data set, for the pictures.
+        out: the folder of the ablation, for logs and models.
+    """
+    measures = list(ablation.rows[0].measures)
+    return page(
+        TEMPLATE,
+        {
+            "ablation": ablation,
+            "measures": {name: measure_name(name) for name in measures},
+            "units": UNITS,
+            "lower_is_better": LOWER_IS_BETTER,
+            "table": [_table_row(row, measures) for row in ablation.rows],
+            "forests": [_forest(name, ablation.rows[1:]) for name in measures],
+            "curves": _curves(ablation, out),
+            "eyes": _eyes(ablation, found, out),
+            "conventions": {capital(name): text for name, text in CONVENTIONS.items()},
+        },
+    )
+
+
+# --- The table ---------------------------------------------------------------------------------------------------
+
+
+def _table_row(row: RowResult, measures: Sequence[str]) -> dict[str, Any]:
+    return {"name": row.row.name, "cells": [_cell(row, name) for name in measures]}
+
+
+def _cell(row: RowResult, measure: str) -> dict[str, str] | None:
+    level, difference = row.measures.get(measure), row.differences.get(measure)
+    if level is None:
+        return None
+    if difference is None:
+        ends = _ends(measure, level.low, level.high)
+        return {"figure": figure_text(measure, level.mean), "interval": ends, "spread": "", "outcome": ""}
+    return {
+        "figure": figure_text(measure, difference.mean, signed=True),
+        "interval": _ends(measure, difference.low, difference.high, signed=True),
+        "spread": "unknown" if difference.spread is None else figure_text(measure, difference.spread),
+        "outcome": difference.outcome,
+    }
+
+
+def _ends(measure: str, low: float | None, high: float | None, *, signed: bool = False) -> str:
+    if low is None or high is None:
+        return ""
+    return f"{figure_text(measure, low, signed=signed)} to {figure_text(measure, high, signed=signed)}"
+
+
+# --- The plots ---------------------------------------------------------------------------------------------------
+
+
+def _forest(measure: str, rows: Sequence[RowResult]) -> dict[str, str]:
+    """A line for each row: its difference to the baseline, thick over eyes, thin over seeds."""
+    with drawing():
+        figure, axes = forest_panel(_axis_text(measure), len(rows), 0.28)
+        for place, row in enumerate(reversed(rows)):
+            difference = row.differences.get(measure)
+            if difference is not None:
+                _draw_difference(axes, place, difference)
+        finish_forest(axes, [row.row.name for row in reversed(rows)])
+        shown = "; ".join(
+            f"{row.row.name} {figure_text(measure, row.differences[measure].mean, signed=True)}"
+            for row in rows
+            if measure in row.differences
+        )
+        label = f"{measure_name(measure)}, difference to the baseline: {shown or 'none'}"
+        return {"caption": measure_name(measure), "svg": svg(figure, label)}
+
+
+def _axis_text(measure: str) -> str:
+    unit = UNITS.get(measure, "").strip()
+    return f"{f'{unit}; ' if unit else ''}{'left' if measure in LOWER_IS_BETTER else 'right'} is better"
+
+
+def _draw_difference(axes: Axes, place: float, difference: Difference) -> None:
+    colour = OUTCOME_COLOURS[difference.outcome]
+    if difference.spread is not None:
+        ends = [difference.mean - difference.spread, difference.mean + difference.spread]
+        axes.plot(ends, [place, place], color=colour, linewidth=0.9)
+    if difference.low is not None and difference.high is not None:
+        axes.plot([difference.low, difference.high], [place, place], color=colour, linewidth=3.5, alpha=0.55)
+    axes.plot([difference.mean], [place], "o", color=colour, markersize=5)
+
+
+def _curves(ablation: Ablation, out: Path) -> list[dict[str, Any]]:
+    """A small plot for each row and kind of loss, on one scale, the baseline behind each."""
+    logs = {row.row.name: _logs(row, ablation, out) for row in ablation.rows}
+    groups = []
+    for title, names in CURVES.items():
+        baseline = _with(logs[ablation.rows[0].row.name], names)
+        everything = [
+            np.sum([log[name] for name in names], axis=0) for runs in logs.values() for log in _with(runs, names)
+        ]
+        if not everything:
+            continue
+        top = 1.05 * max(float(np.quantile(values, 0.99)) for values in everything)
+        plots = [
+            _curve(title, row, _with(logs[row.row.name], names), names, top, behind=(ablation.rows[0], baseline[:1]))
+            for row in ablation.rows
+        ]
+        groups.append({"title": title, "plots": plots})
+    return groups
+
+
+def _logs(row: RowResult, ablation: Ablation, out: Path) -> list[Losses]:
+    """Of the seeds in turn, also of those that diverged."""
+    files = [out / "runs" / row.row.name / f"seed-{seed}" / "metrics.jsonl" for seed in ablation.seeds]
+    logs = [read_training_log(file) for file in files if file.is_file()]
+    return [log for log in logs if log["step"].size]
+
+
+def _with(logs: Sequence[Losses], names: Sequence[str]) -> list[Losses]:
+    return [log for log in logs if all(name in log for name in names)]
+
+
+def _curve(
+    title: str,
+    row: RowResult,
+    logs: Sequence[Losses],
+    names: Sequence[str],
+    top: float,
+    *,
+    behind: tuple[RowResult, Sequence[Losses]],
+) -> dict[str, str]:
+    with drawing():
+        figure, axes = panel("pictures seen", height_inches=2.0)
+        ends = []
+        for log in behind[1] if behind[0] is not row else []:
+            draw_curve(axes, _seen(log, behind[0]), _sum(log, names), MUTED, for_comparison=True)
+        for log in logs:
+            colour = WORSE if row.diverged else MODEL
+            ends.append(f"{draw_curve(axes, _seen(log, row), _sum(log, names), colour):.3g}")
+        finish_curves(axes)
+        axes.set_ylim(0, top)
+        axes.set_xlim(0, row.pictures)
+        note = f"diverged with seed {', '.join(map(str, row.diverged))}" if row.diverged else ""
+        label = f"{title}, {row.row.name}: ends near {' and '.join(ends) or 'nothing'}"
+        return {"caption": row.row.name, "note": note, "svg": svg(figure, label)}
+
+
+def _seen(log: Losses, row: RowResult) -> NDArray[np.float64]:
+    return log["step"] * (row.pictures / row.steps)
+
+
+def _sum(log: Losses, names: Sequence[str]) -> NDArray[np.float64]:
+    return np.asarray(np.sum([log[name] for name in names], axis=0), np.float64)
+
+
+# --- The pictures ------------------------------------------------------------------------------------------------
+
+
+def _eyes(ablation: Ablation, found: DataSet, out: Path) -> list[dict[str, Any]]:
+    """A few test eyes, worst to best of the baseline, each as every row makes it with its first seed."""
+    files = found.split("test")
+    pairs = load_pairs(files, SIZE_PX)
+    made: list[tuple[str, dict[int, bytes]]] = []
+    seeds = {
+        row.row.name: next((seed for seed in ablation.seeds if seed not in row.diverged), None) for row in ablation.rows
+    }
+    chosen = _chosen(ablation.rows[0], seeds, out, len(files))
+    for row in ablation.rows:
+        seed = seeds[row.row.name]
+        if seed is None:
+            continue
+        model = load_generator(out / "runs" / row.row.name / f"seed-{seed}")
+        pictures = {index: next(generated(model, [files[index]], index)) for index in chosen}
+        small = {index: resize_photograph(picture, (SIZE_PX, SIZE_PX)) for index, picture in pictures.items()}
+        made.append((row.row.name, {index: encoded(picture, "JPEG") for index, picture in small.items()}))
+    return [
+        {
+            "name": pairs.names[index],
+            "views": {
+                "Source mask": encoded(mask_as_photograph(np.asarray(pairs.labels[index, ..., 0])), "PNG"),
+                "Expected": encoded(np.asarray(pairs.photographs[index]), "JPEG"),
+                **{name: pictures[index] for name, pictures in made},
+            },
+        }
+        for index in chosen
+    ]
+
+
+def _chosen(baseline: RowResult, seeds: dict[str, int | None], out: Path, count: int) -> list[int]:
+    seed = seeds[baseline.row.name]
+    if seed is None or count <= MOST_EYES:
+        return list(range(min(count, MOST_EYES)))
+    figures = read_measured(out / "evaluations" / baseline.row.name / f"seed-{seed}").each["ssim"]
+    ranked = [int(index) for index in np.argsort(figures)]
+    return [ranked[0], ranked[len(ranked) // 2], ranked[-1]]

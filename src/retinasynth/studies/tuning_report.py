@@ -1,0 +1,112 @@
+"""The report of a search for settings: one self-contained page, the answer first."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, UNITS, figure_text
+from retinasynth.report.page import INK, MODEL, MUTED, RIVAL, drawing, page, panel, svg
+from retinasynth.studies.space import Search, Value
+from retinasynth.studies.tuning_results import CONVENTIONS, Trial, Tuning
+from retinasynth.studies.words import capital
+
+TEMPLATE = Path(__file__).parent / "tuning.html.jinja"
+
+
+def render(tuning: Tuning) -> str:
+    """The report as one HTML page that asks for nothing outside itself."""
+    measure = tuning.measure
+    worst_first = sorted(tuning.trials, key=lambda trial: _rank(trial, measure))
+    finished = any(trial.value is not None for trial in tuning.trials)
+    return page(
+        TEMPLATE,
+        {
+            "tuning": tuning,
+            "name": MEASURE_NAMES[measure],
+            "unit": UNITS.get(measure, ""),
+            "direction": "lower" if measure in LOWER_IS_BETTER else "higher",
+            "chosen": {name: value_text(value) for name, value in (tuning.best.params if tuning.best else {}).items()},
+            "started": {name: value_text(value) for name, value in tuning.trials[0].params.items()},
+            "rows": [_row(trial, measure) for trial in worst_first],
+            "history": _history(tuning) if finished else "",
+            "importances": _importances(tuning) if tuning.importances else "",
+            "settings": [_setting(tuning, name, search) for name, search in tuning.space.items()] if finished else [],
+            "conventions": {capital(name): text for name, text in CONVENTIONS.items()},
+        },
+    )
+
+
+def value_text(value: Value) -> str:
+    """A value with the digits that it deserves.
+
+    Example:
+        >>> value_text(0.00034712), value_text(64), value_text("batch")
+        ('0.000347', '64', 'batch')
+    """
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _rank(trial: Trial, measure: str) -> tuple[bool, float, int]:
+    """Best first, then those without a value."""
+    value = 0.0 if trial.value is None else trial.value
+    return trial.value is None, value if measure in LOWER_IS_BETTER else -value, trial.number
+
+
+def _row(trial: Trial, measure: str) -> dict[str, Any]:
+    value = trial.state if trial.value is None else figure_text(measure, trial.value)
+    params = [value_text(one) for one in trial.params.values()]
+    return {"number": trial.number, "value": value, "params": params, "why": trial.why}
+
+
+def _history(tuning: Tuning) -> str:
+    """A dot for each trial that finished, and the best so far."""
+    name, finished = MEASURE_NAMES[tuning.measure], [trial for trial in tuning.trials if trial.value is not None]
+    numbers = np.array([trial.number for trial in finished])
+    values = np.array([trial.by_fold[-1] for trial in finished])
+    best = (np.minimum if tuning.measure in LOWER_IS_BETTER else np.maximum).accumulate(values)
+    with drawing():
+        figure, axes = panel("trial")
+        axes.axhline(values[0], color=MUTED, linewidth=0.8, linestyle="--")
+        axes.step(numbers, best, where="post", color=MODEL, linewidth=1.6)
+        axes.plot(numbers, values, "o", color=RIVAL, markersize=4)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        shown = [figure_text(tuning.measure, float(value)) for value in (values[0], best[-1])]
+        return svg(figure, f"{name} of each trial: the first {shown[0]}, the best {shown[1]}")
+
+
+def _importances(tuning: Tuning) -> str:
+    items = list(tuning.importances.items())[::-1]
+    with drawing():
+        figure, axes = panel("share", height_inches=0.9 + 0.28 * len(items))
+        axes.barh([name for name, _ in items], [share for _, share in items], color=MODEL, height=0.55)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        shown = ", ".join(f"{name} {share:.2f}" for name, share in tuning.importances.items())
+        return svg(figure, f"Importance of each setting: {shown}")
+
+
+def _setting(tuning: Tuning, name: str, search: Search) -> dict[str, str]:
+    """The value of each trial against what it tried; a ring around the best, dashed the start."""
+    finished = [trial for trial in tuning.trials if trial.value is not None]
+    values = [trial.by_fold[-1] for trial in finished]
+    with drawing():
+        figure, axes = panel(name.rpartition(".")[2].replace("_", " "), height_inches=2.2)
+        if search.choices:
+            places = [float(search.choices.index(trial.params[name])) for trial in finished]
+            axes.set_xticks(range(len(search.choices)), [value_text(choice) for choice in search.choices])
+            axes.set_xlim(-0.5, len(search.choices) - 0.5)
+        else:
+            places = [float(trial.params[name]) for trial in finished]
+            if search.log:
+                axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                axes.xaxis.set_major_formatter("{x:g}")
+                axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.plot(places, values, "o", color=MODEL, markersize=4, alpha=0.7)
+        if tuning.best is not None:
+            at = finished.index(tuning.best)
+            axes.plot([places[at]], [values[at]], "o", markerfacecolor="none", markeredgecolor=INK, markersize=9)
+        label = f"{MEASURE_NAMES[tuning.measure]} of each trial against {name}"
+        return {"caption": name, "svg": svg(figure, label)}

@@ -1,0 +1,1 @@
+"""The generator that follows a style besides the labels."""
