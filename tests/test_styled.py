@@ -153,13 +153,15 @@ def test_what_has_learnt_from_vessels_alone_is_told_no_disc(phantoms, settings, 
 
 
 def test_completing_can_be_switched_off_on_the_command_line(styled_run, eye, tmp_path, monkeypatch):
-    write_mask(tmp_path / "a.png", eye.planes["vessels"])
+    masks = tmp_path / "masks"
+    write_mask(masks / "a.png", eye.planes["vessels"])
     monkeypatch.setattr(discs, "find_disc", lambda _: pytest.fail("a disc was looked for"))
-    for number, path in enumerate((tmp_path / "a.png", tmp_path)):
-        out = tmp_path / ("made.png" if number == 0 else "made")
+    for path, out in ((masks / "a.png", tmp_path / "made.png"), (masks, tmp_path / "made")):
         command = ["generate", "--model", styled_run, "--masks", path, "--out", out, "--no-complete"]
         monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, command)])
-        cli.main()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 0
         assert out.exists()
 
 
