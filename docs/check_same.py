@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 import retinasynth as rs
 
-PRESETS = ("adult", "child", "elderly", "hypertensive", "glaucomatous", "diabetic")
+POPULATIONS = ("adult", "child", "elderly", "hypertensive", "glaucomatous", "diabetic")
 EYES, STEPS = 20, 20
 # What an evaluation says of where, when and with what it was made.
 UNLIKE = {"retinasynth", "created", "data", "model", "run", "folder"}
@@ -43,10 +43,10 @@ def of_eye(eye: rs.Eye) -> str:
 
 
 def grown() -> Iterator[tuple[str, str]]:
-    """Eyes of all presets, and one photograph by rule."""
+    """Eyes of all populations, and one photograph by rule."""
     for seed in range(EYES):
-        preset = PRESETS[seed % len(PRESETS)]
-        yield f"grown {preset} {seed}", of_eye(rs.grow(seed, 512, people=preset))
+        people = POPULATIONS[seed % len(POPULATIONS)]
+        yield f"grown {people} {seed}", of_eye(rs.grow(seed, 512, people=people))
     yield "drawn by rule", digest(rs.phantom_photograph(rs.grow(0, 256), 0))
 
 
