@@ -18,12 +18,13 @@ from scipy import ndimage, sparse
 
 from retinasynth.data.find import DataSet, find_eyes, fit_mask
 from retinasynth.data.matching import EyeFiles, Split
-from retinasynth.data.near_duplicates import NearDuplicates, Sketch, brightest, evened, find_near_duplicates, sketch
+from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.images import (
     Mask,
     Photograph,
+    brightest,
     mask_from_photograph,
     read_mask,
     read_photograph,
