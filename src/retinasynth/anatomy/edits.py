@@ -101,9 +101,11 @@ def with_lesions(eye: Eye, severity: Severity, seed: int) -> Eye:
         nothing = np.zeros(eye.size, np.bool_)
         return replace(eye, planes={**eye.planes, **dict.fromkeys(LESIONS, nothing)})
     lacking = [plane for plane in ("disc", "fov") if plane not in eye.planes]
-    if lacking or (not eye.planes["disc"].any() and eye.geometry is None):
+    if not lacking and eye.geometry is None:  # then the two tell the scale
+        lacking = [plane for plane in ("disc", "fov") if not eye.planes[plane].any()]
+    if lacking:
         raise InputError(
-            f"Eye {eye.name} does not tell its {' and its '.join(lacking or ['disc'])}, and lesions were asked for",
+            f"Eye {eye.name} does not tell its {' and its '.join(lacking)}, and lesions were asked for",
             expected="label planes disc and fov, which say where a lesion may lie and how large it is",
             do="Give its photograph too, in which they are looked for",
         )
