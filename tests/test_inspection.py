@@ -193,9 +193,7 @@ def test_a_mask_of_another_shape_is_listed_and_one_of_another_size_fits(folder: 
     assert "128 x 256 px" in report.problems[0]
 
 
-def test_label_maps_whose_planes_differ_in_shape_are_listed(
-    tmp_path: Path, eyes: list[Eye]
-) -> None:
+def test_label_maps_whose_planes_differ_in_shape_are_listed(tmp_path: Path, eyes: list[Eye]) -> None:
     write_mask(tmp_path / "vessels" / "a.png", eyes[0].planes["vessels"])
     write_mask(tmp_path / "disc" / "a.png", eyes[0].planes["disc"][:, : SIZE // 2])
     assert [one["file"] for one in look(tmp_path).other_shape] == ["disc/a.png"]
