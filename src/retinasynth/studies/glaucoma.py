@@ -37,6 +37,7 @@ from retinasynth.studies.series import (
     photographed,
     points_of,
     rows_of,
+    scale_of,
     segmenter,
     write_rows,
     write_series,
@@ -175,9 +176,7 @@ def study_glaucoma(
     seed, workers = checked_seed(seed), checked_workers(workers)
     photographs = None if data is None else real_photographs(data)
     asked = {"cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
-    lines = write_series(
-        out, eyes, model, asked, functools.partial(_write_eye, seed), seed=seed, doing="Drawing series", workers=workers
-    )
+    lines = write_series(out, eyes, model, asked, _write_eye, seed=seed, doing="Drawing series", workers=workers)
     members = write_series(
         out / "screening",
         2 * screened,
@@ -269,10 +268,9 @@ def found_in(photograph: Photograph) -> Eye:
 # --- One eye -----------------------------------------------------------------------------------------------------
 
 
-def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
+def _write_eye(out: Path, model: str, seed: int) -> Line:
     """Both series of one eye: its pictures, and what was measured in them."""
-    seed = first_seed + number
-    name, rows = f"eye_{seed:06d}", []
+    rows = []
     for kind, grades in (("cup", CUPS), ("notch", NOTCHES)):
         shots = photographed(model, seed, kind, grades, drawn, lambda photograph, _: found_in(photograph))
         for shot in shots:
@@ -283,8 +281,8 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
         columns = [
             close_ups(shot.photographs["generated"], shot.labels, shot.found["generated"], TILE_PX) for shot in shots
         ]
-        write_tiles(out / "pictures" / f"{name}-{kind}.png", columns, model, seed)
-    return {"name": name, "seed": seed, "rows": rows}
+        write_tiles(out, model, seed, kind, columns)
+    return {"rows": rows}
 
 
 def drawn(size_px: int, seed: int, kind: str, grade: float) -> Eye:
@@ -298,9 +296,8 @@ def drawn(size_px: int, seed: int, kind: str, grade: float) -> Eye:
 def close_ups(photograph: Photograph, labels: Eye, found: Eye, shown_px: int) -> list[Photograph]:
     """The disc close up, as `SHOWN` has it: a photograph, and over it what was asked for and what is found."""
     centre = middle(labels.planes["disc"])
-    reach_px = _REACH_DD * (labels.geometry.pixels_per_disc_diameter if labels.geometry else 1.0)
     pictures = (photograph, _outlined(labels, photograph), _outlined(found, photograph))
-    return [close_up(picture, centre, reach_px, shown_px) for picture in pictures]
+    return [close_up(picture, centre, _REACH_DD * scale_of(labels), shown_px) for picture in pictures]
 
 
 def _outlined(eye: Eye, photograph: Photograph) -> Photograph:
@@ -308,15 +305,14 @@ def _outlined(eye: Eye, photograph: Photograph) -> Photograph:
     return overlay(Eye(eye.name, {p: eye.planes[p] for p in ("disc", "cup") if p in eye.planes}, photograph))
 
 
-def _write_member(first_seed: int, out: Path, model: str, number: int) -> Line:
+def _write_member(first_seed: int, out: Path, model: str, seed: int) -> Line:
     """One eye of the screening: every second is glaucomatous, and no two are of one seed."""
     del out  # its pictures are not kept: the seed makes them again
-    group = GROUPS[number % 2]
-    seed = first_seed + number
+    group = GROUPS[(seed - first_seed) % 2]
     eye = grown(generator(model).config.size_px, seed, preset=PRESETS[group])
     label, _ = _rounded(halved(eye))
     ratio, _ = _rounded(found_in(generator(model).generate(eye, seed=seed)))
-    return {"name": f"eye_{seed:06d}", "seed": seed, "group": group, "label": label, "generated": ratio}
+    return {"group": group, "label": label, "generated": ratio}
 
 
 # --- The page ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ segmenter ``vessels`` finds the vessels in the photographs; a biomarker of them 
 labels and with what was asked for. For narrowing also by the width of the vessels, since thin ones are found badly.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,16 +194,8 @@ def study_vascular(
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
     eyes, seed, workers = whole_number(eyes, "eyes", least=2), checked_seed(seed), checked_workers(workers)
-    lines = write_series(
-        out,
-        eyes,
-        model,
-        {"signs": SIGNS},
-        functools.partial(_write_eye, seed),
-        seed=seed,
-        doing="Drawing series",
-        workers=workers,
-    )
+    asked = {"signs": SIGNS}
+    lines = write_series(out, eyes, model, asked, _write_eye, seed=seed, doing="Drawing series", workers=workers)
     rows, widths = rows_of(lines), rows_of(lines, "widths")
     of_sign = {sign: [row for row in rows if row["sign"] == sign] for sign in SIGNS}
     of_width = {name: [row for row in widths if row["width"] == name] for name in WIDTH_NAMES}
@@ -266,11 +257,9 @@ def drawn(size_px: int, seed: int, sign: str, grade: float) -> Eye:
     return grown(size_px, seed, **parameters)
 
 
-def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
+def _write_eye(out: Path, model: str, seed: int) -> Line:
     """All series of one eye: their pictures, and what was measured in them."""
-    seed = first_seed + number
-    name = f"eye_{seed:06d}"
-    line: Line = {"name": name, "seed": seed, "rows": [], "widths": [], "contrast": {}}
+    line: Line = {"rows": [], "widths": [], "contrast": {}}
     for sign, grades in SIGNS.items():
         shots = photographed(model, seed, sign, grades, drawn, found_in)
         first = shots[0].labels
@@ -286,7 +275,7 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
             close_ups(sign, centre, shot.photographs["generated"], shot.labels, shot.found["generated"], TILE_PX)
             for shot in shots
         ]
-        write_tiles(out / "pictures" / f"{name}-{sign}.png", columns, model, seed)
+        write_tiles(out, model, seed, sign, columns)
     return line
 
 
