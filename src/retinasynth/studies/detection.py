@@ -29,20 +29,8 @@ from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate
 from retinasynth.parallel import in_order
 from retinasynth.progress import progress
-from retinasynth.studies.arms import (
-    ALL,
-    Arm,
-    Effect,
-    Place,
-    Point,
-    Study,
-    by_outcome,
-    compared,
-    counts_of,
-    effect_sentence,
-    figure_text,
-    interval_text,
-)
+from retinasynth.studies import arms
+from retinasynth.studies.arms import Arm, Place, Study
 from retinasynth.studies.arms_report import write_study
 from retinasynth.studies.classifier import (
     COMPONENTS,
@@ -60,7 +48,7 @@ from retinasynth.studies.graded import graded, is_ill, kept_apart, stamp_of_all
 from retinasynth.studies.runs import begun_study, stopped
 from retinasynth.tables import table_text
 
-COUNTS = ("20", "50", "100", ALL)
+COUNTS = ("20", "50", "100", arms.ALL)
 DRAWS, QUICK_DRAWS = 10, 4
 FEATURES: Mapping[str, Callable[[], Features]] = {"imagenet": ImageNetFeatures, "fundus": FundusFeatures}
 # Grown eyes: what lesions they have. A mild retinopathy has microaneurysms alone, and is not referred.
@@ -145,18 +133,18 @@ def detection(
     workers = whole_number(workers, "workers", most=MOST_WORKERS)
     if features not in FEATURES:
         raise SettingError(f"`features` is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
-    network = FEATURES[features]()
+    network, parameters = FEATURES[features](), dict(parameters or _CAMERA)
     training, test_files = graded(data)
     plan = {
         "features": features,
         "synthetic": synthetic,
-        "parameters": dict(parameters or _CAMERA),
+        "parameters": parameters,
         "data": {side: stamp_of_all(files) for side, files in (("training", training), ("test", test_files))},
         "draws": draws,
     }
-    with begun_study(out, plan, may_grow="draws", what="a study of detection"):
-        training = [training[index] for index in kept_apart(training, test_files)]
-        numbers = counts_of(
+    with begun_study(out, plan, may_grow="draws", what="a study of detection"), stopped(out):
+        training = kept_apart(training, test_files)
+        numbers = arms.counts_of(
             counts,
             len(training),
             name="counts",
@@ -164,15 +152,23 @@ def detection(
             where=data,
             what="graded training photographs without near-duplicates",
         )
-        made = _synthetic(out, synthetic, generator, dict(parameters or _CAMERA), workers)
+        made = _synthetic(out, synthetic, generator, parameters, workers)
         real, test = (
             _described(out, name, files, network) for name, files in (("training", training), ("test", test_files))
         )
         kinds = {name: _of_kind(out, name, folders, network) for name, folders in made.items()}
-        with stopped(out):
-            scores = _scores(out, real, test, kinds, numbers, draws)
-        about = _about(data, training, test_files, network, generator, synthetic)
-        study = _summarise(scores, test, draws, _pictures(training, made), about)
+        scores = _scores(out, real, test, kinds, numbers, draws)
+        about = {
+            "Data": f"{data.name}: {len(training)} training photographs without twins ({real.is_ill.sum()} to be "
+            f"referred), {len(test_files)} test photographs ({test.is_ill.sum()} to be referred)",
+            "Features": network.name,
+            "Synthetic eyes": f"{synthetic} with lesions of moderate retinopathy and more, {synthetic} without lesions "
+            "or with a few microaneurysms",
+            "Generator": generator,
+            "Draws": str(draws),
+            "Version": retinasynth.__version__,
+        }
+        study = _summarise(scores, test, about, _pictures(training, made))
         write_text(out / "scores.csv", _scores_csv(scores, test_files))
         write_study(study, out, "detection")
     return study
@@ -301,11 +297,7 @@ def _classified(
 
 
 def _summarise(
-    scores: Scores,
-    test: Described,
-    draws: int,
-    pictures: Mapping[str, Mapping[str, bytes]],
-    about: Mapping[str, str],
+    scores: Scores, test: Described, about: Mapping[str, str], pictures: Mapping[str, Mapping[str, bytes]]
 ) -> Study:
     wins = {place: comparisons(rows, test.is_ill) for place, rows in scores.items()}
     sources = {
@@ -319,7 +311,7 @@ def _summarise(
     def estimates(one: Place, other: Place | None) -> dict[str, Estimate]:
         return {"auc": bootstrap_area(wins[one] - wins[other] if other else wins[one])}
 
-    points, effects = compared({place: sources[place[0]] for place in scores}, estimates, ARMS, _PAIRS)
+    points, effects = arms.compared({place: sources[place[0]] for place in scores}, estimates, ARMS, _PAIRS)
     return Study(
         title="Do synthetic eyes help to find referable retinopathy?",
         verdict=_verdict(points, effects),
@@ -329,15 +321,15 @@ def _summarise(
         points=points,
         effects=effects,
         conventions=CONVENTIONS,
-        about={**about, "Draws": str(draws), "Version": retinasynth.__version__},
+        about=about,
         pictures=pictures,
         pictures_note="Of each kind the first ones, not chosen. The same eye in both kinds of synthetic photographs.",
     )
 
 
-def _verdict(points: Sequence[Point], effects: Sequence[Effect]) -> list[str]:
+def _verdict(points: Sequence[arms.Point], effects: Sequence[arms.Effect]) -> list[str]:
     """The answer first, then each comparison, and what synthetic eyes do alone."""
-    clauses = by_outcome(
+    clauses = arms.by_outcome(
         effects,
         WITH_GENERATED,
         "auc",
@@ -346,11 +338,11 @@ def _verdict(points: Sequence[Point], effects: Sequence[Effect]) -> list[str]:
     answer = f"Generated eyes {'; they '.join(clauses)} {OF_WHAT}s."
     alone = [
         f"{point.arm.capitalize()}, without a grade of a real photograph: AUC "
-        f"{figure_text(point.measures['auc'].mean)} ({interval_text(point.measures['auc'])})."
+        f"{arms.figure_text(point.measures['auc'].mean)} ({arms.interval_text(point.measures['auc'])})."
         for point in points
         if not point.count
     ]
-    return [answer, *(effect_sentence(one, "auc", "AUC", OF_WHAT) for one in effects), *alone]
+    return [answer, *(arms.effect_sentence(one, "auc", "AUC", OF_WHAT) for one in effects), *alone]
 
 
 def _pictures(training: Sequence[EyeFiles], made: Mapping[str, Mapping[Path, bool]]) -> dict[str, dict[str, bytes]]:
@@ -365,25 +357,6 @@ def _pictures(training: Sequence[EyeFiles], made: Mapping[str, Mapping[Path, boo
             f"{files.name}, grade {files.grade}": thumbnail(photograph_of(files)) for files in real
         }
     return panels
-
-
-def _about(
-    data: Path,
-    training: Sequence[EyeFiles],
-    test_files: Sequence[EyeFiles],
-    network: Features,
-    generator: str,
-    synthetic: int,
-) -> dict[str, str]:
-    ill = [sum(map(is_ill, files)) for files in (training, test_files)]
-    return {
-        "Data": f"{data.name}: {len(training)} training photographs without twins ({ill[0]} to be referred), "
-        f"{len(test_files)} test photographs ({ill[1]} to be referred)",
-        "Features": network.name,
-        "Synthetic eyes": f"{synthetic} with lesions of moderate retinopathy and more, {synthetic} without lesions or "
-        "with a few microaneurysms",
-        "Generator": generator,
-    }
 
 
 def _scores_csv(scores: Scores, test_files: Sequence[EyeFiles]) -> str:
