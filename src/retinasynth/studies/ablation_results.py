@@ -16,7 +16,6 @@ from retinasynth.studies.comparison import (
     Agreement,
     Difference,
     Level,
-    Measured,
     Tendency,
     agreement,
     compare,
@@ -145,19 +144,27 @@ def summarise(
         for name in chosen
     }
     baseline = measured[table.rows[0].name]
-    rows = [
-        _row_result(
-            row,
-            chosen[row.name],
-            (chosen[row.name].training.epochs * steps_per_epoch(train_files, chosen[row.name].training)),
-            pictures_seen(chosen[row.name], train_files),
-            diverged=diverged[row.name],
-            measured=measured[row.name],
-            baseline=baseline if number else None,
-            runs=len(seeds),
+    rows = []
+    for row in table.rows:
+        settings, runs, lost = chosen[row.name], measured[row.name], diverged[row.name]
+        is_baseline = row is table.rows[0]
+        differences = compare(runs, baseline) if runs and baseline and not is_baseline else {}
+        words = verdict(differences, diverged=len(lost), runs=len(seeds))
+        if is_baseline:
+            words = f"The baseline. {words}" if lost else BASELINE
+        rows.append(
+            RowResult(
+                row,
+                settings,
+                steps=settings.training.epochs * steps_per_epoch(train_files, settings.training),
+                pictures=pictures_seen(settings, train_files),
+                diverged=lost,
+                measures=levels(runs) if runs else {},
+                differences=differences,
+                verdict=words,
+                agreement=None if is_baseline else agreement(row.expected, differences, diverged=len(lost)),
+            )
         )
-        for number, row in enumerate(table.rows)
-    ]
     about = {
         "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures of "
         f"{len({files.eye for files in test_files})} eyes",
@@ -169,27 +176,6 @@ def summarise(
     return Ablation(
         f"Ablation {table.name} on {found.folder.name}", _verdict(rows, seeds, test_files), rows, seeds, about
     )
-
-
-def _row_result(
-    row: Row,
-    settings: GeneratorSettings,
-    steps: int,
-    pictures: int,
-    *,
-    diverged: Mapping[int, str],
-    measured: Sequence[Measured],
-    baseline: Sequence[Measured] | None,
-    runs: int,
-) -> RowResult:
-    """`baseline` is None for the baseline itself."""
-    measures = levels(measured) if measured else {}
-    differences = compare(measured, baseline) if measured and baseline else {}
-    words = verdict(differences, diverged=len(diverged), runs=runs)
-    if baseline is None:
-        words = BASELINE if not diverged else f"The baseline. {verdict({}, diverged=len(diverged), runs=runs)}"
-    agrees = None if baseline is None else agreement(row.expected, differences, diverged=len(diverged))
-    return RowResult(row, settings, steps, pictures, diverged, measures, differences, words, agrees)
 
 
 def _budget(rows: Sequence[RowResult]) -> str:
