@@ -11,19 +11,8 @@ from retinasynth.data.batches import steps_per_epoch
 from retinasynth.data.find import DataSet
 from retinasynth.data.matching import EyeFiles
 from retinasynth.generation.train import GeneratorSettings
-from retinasynth.studies.comparison import (
-    CONVENTIONS,
-    Agreement,
-    Difference,
-    Level,
-    Tendency,
-    agreement,
-    compare,
-    levels,
-    read_measured,
-    tendency,
-    verdict,
-)
+from retinasynth.studies import comparison
+from retinasynth.studies.comparison import Agreement, Difference, Level
 from retinasynth.studies.runs import pictures_seen
 from retinasynth.studies.table import Row, Table, settings_text
 from retinasynth.tables import table_text
@@ -99,7 +88,7 @@ class Ablation:
             "verdict": self.verdict,
             "seeds": list(self.seeds),
             "rows": [row.to_json() for row in self.rows],
-            "conventions": CONVENTIONS,
+            "conventions": comparison.CONVENTIONS,
             "about": dict(self.about),
         }
 
@@ -139,7 +128,9 @@ def summarise(
     train_files, test_files = found.split("train"), found.split("test")
     measured = {
         name: [
-            read_measured(out / "evaluations" / name / f"seed-{seed}") for seed in seeds if seed not in diverged[name]
+            comparison.read_measured(out / "evaluations" / name / f"seed-{seed}")
+            for seed in seeds
+            if seed not in diverged[name]
         ]
         for name in chosen
     }
@@ -148,8 +139,8 @@ def summarise(
     for row in table.rows:
         settings, runs, lost = chosen[row.name], measured[row.name], diverged[row.name]
         is_baseline = row is table.rows[0]
-        differences = compare(runs, baseline) if runs and baseline and not is_baseline else {}
-        words = verdict(differences, diverged=len(lost), runs=len(seeds))
+        differences = comparison.compare(runs, baseline) if runs and baseline and not is_baseline else {}
+        words = comparison.verdict(differences, diverged=len(lost), runs=len(seeds))
         if is_baseline:
             words = f"The baseline. {words}" if lost else BASELINE
         rows.append(
@@ -159,10 +150,10 @@ def summarise(
                 steps=settings.training.epochs * steps_per_epoch(train_files, settings.training),
                 pictures=pictures_seen(settings, train_files),
                 diverged=lost,
-                measures=levels(runs) if runs else {},
+                measures=comparison.levels(runs) if runs else {},
                 differences=differences,
                 verdict=words,
-                agreement=None if is_baseline else agreement(row.expected, differences, diverged=len(lost)),
+                agreement=None if is_baseline else comparison.agreement(row.expected, differences, diverged=len(lost)),
             )
         )
     about = {
@@ -191,8 +182,10 @@ def _verdict(rows: Sequence[RowResult], seeds: range, test_files: Sequence[EyeFi
     base, *others = rows
     if not base.measures:
         return ["The baseline diverged with every seed, so nothing can be compared."]
-    counts: Counter[Tendency] = Counter("worse" if row.diverged else tendency(row.differences) for row in others)
-    words: dict[Tendency, str] = {
+    counts: Counter[comparison.Tendency] = Counter(
+        "worse" if row.diverged else comparison.tendency(row.differences) for row in others
+    )
+    words: dict[comparison.Tendency, str] = {
         "worse": "worse than the baseline",
         "better": "better",
         "mixed": "better on some measures and worse on others",

@@ -29,20 +29,10 @@ from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate
 from retinasynth.parallel import in_order
 from retinasynth.progress import progress
-from retinasynth.studies import arms
+from retinasynth.studies import arms, classifier
 from retinasynth.studies.arms import Arm, Place, Study
 from retinasynth.studies.arms_report import write_study
-from retinasynth.studies.classifier import (
-    COMPONENTS,
-    FOLDS,
-    Described,
-    bootstrap_area,
-    chosen,
-    comparisons,
-    components,
-    drawn,
-    fitted,
-)
+from retinasynth.studies.classifier import Described
 from retinasynth.studies.forest import thumbnail
 from retinasynth.studies.graded import graded, is_ill, kept_apart, stamp_of_all
 from retinasynth.studies.runs import begun_study, stopped
@@ -79,10 +69,11 @@ CONVENTIONS = {
     "referable": f"grade {REFERABLE} or above of the international scale of diabetic retinopathy",
     "classifier": "logistic regression on the features of one frozen network, each feature brought to mean 0 and about "
     "deviation 1 among the photographs of its kind (real or synthetic; its deviation and the median one are added in "
-    f"quadrature), and of all only the first {COMPONENTS} principal components, in which each kind counts half",
-    "what is chosen": f"the strength of the regularisation, and how much synthetic eyes weigh, by {FOLDS}-fold "
-    "cross-validation over the real training photographs of a draw alone, by log loss; without real ones over the "
-    "synthetic ones",
+    f"quadrature), and of all only the first {classifier.COMPONENTS} principal components, in which each kind counts "
+    "half",
+    "what is chosen": "the strength of the regularisation, and how much synthetic eyes weigh, by "
+    f"{classifier.FOLDS}-fold cross-validation over the real training photographs of a draw alone, by log loss; "
+    "without real ones over the synthetic ones",
     "generated": "grown eyes photographed by a generator. It has learnt from real photographs of its own, which help "
     "those who have few, but from no grade",
     "procedural": "the same eyes with photographs that are rendered from their anatomy, by no network",
@@ -252,7 +243,7 @@ def _scores(
         for number, (count, draw) in enumerate(todo, start=1):
             path = out / "scores" / f"{count}-draw-{draw}.json"
             if not path.is_file():
-                some = drawn(real.is_ill, counts[0], draw)[: count or None]
+                some = classifier.drawn(real.is_ill, counts[0], draw)[: count or None]
                 write_json(
                     path, _classified(Described(real.rows[some], real.is_ill[some]), test, synthetic, count, draw)
                 )
@@ -281,10 +272,10 @@ def _classified(
     )
     found = {}
     for arm, kinds in learnt.items():
-        basis = components([kind for kind in kinds if kind])
+        basis = classifier.components([kind for kind in kinds if kind])
         ours, made = (kind and Described(kind.rows @ basis, kind.is_ill) for kind in kinds)
-        choice = chosen(ours, made, seed=draw)
-        scores = fitted(ours, made, choice).decision_function(seen @ basis)
+        choice = classifier.chosen(ours, made, seed=draw)
+        scores = classifier.fitted(ours, made, choice).decision_function(seen @ basis)
         found[arm.name] = {
             "strength": choice.strength,
             "weight": choice.weight,
@@ -299,7 +290,7 @@ def _classified(
 def _summarise(
     scores: Scores, test: Described, about: Mapping[str, str], pictures: Mapping[str, Mapping[str, bytes]]
 ) -> Study:
-    wins = {place: comparisons(rows, test.is_ill) for place, rows in scores.items()}
+    wins = {place: classifier.comparisons(rows, test.is_ill) for place, rows in scores.items()}
     sources = {
         REAL: "real photographs",
         WITH_GENERATED: "real photographs, and grown eyes photographed by the generator",
@@ -309,7 +300,7 @@ def _summarise(
     }
 
     def estimates(one: Place, other: Place | None) -> dict[str, Estimate]:
-        return {"auc": bootstrap_area(wins[one] - wins[other] if other else wins[one])}
+        return {"auc": classifier.bootstrap_area(wins[one] - wins[other] if other else wins[one])}
 
     points, effects = arms.compared({place: sources[place[0]] for place in scores}, estimates, ARMS, _PAIRS)
     return Study(

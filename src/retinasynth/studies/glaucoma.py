@@ -24,25 +24,10 @@ from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import Estimate
 from retinasynth.resuming import Line
 from retinasynth.segmentation.use import segment
+from retinasynth.studies import series
 from retinasynth.studies.recovery import Recovery, recovery
 from retinasynth.studies.screening import GROUPS, Screening, curve, measure_real, real_photographs, screening
-from retinasynth.studies.series import (
-    CONVENTIONS,
-    SOURCES,
-    close_up,
-    generator,
-    grown,
-    halved,
-    middle,
-    photographed,
-    points_of,
-    rows_of,
-    scale_of,
-    segmenter,
-    write_rows,
-    write_series,
-    write_tiles,
-)
+from retinasynth.studies.series import CONVENTIONS, SOURCES, points_of
 from retinasynth.studies.series_report import (
     COLOURS,
     KEY,
@@ -176,8 +161,8 @@ def study_glaucoma(
     seed, workers = checked_seed(seed), checked_workers(workers)
     photographs = None if data is None else real_photographs(data)
     asked = {"cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
-    lines = write_series(out, eyes, model, asked, _write_eye, seed=seed, doing="Drawing series", workers=workers)
-    members = write_series(
+    lines = series.write_series(out, eyes, model, asked, _write_eye, seed=seed, doing="Drawing series", workers=workers)
+    members = series.write_series(
         out / "screening",
         2 * screened,
         model,
@@ -193,7 +178,7 @@ def study_glaucoma(
         real = measure_real(photographs, lambda photograph: _rounded(found_in(photograph))[0])
         screenings["real"] = screening([(group, ratio) for _, group, ratio in real])
         measured += [("real", name, group, None, ratio) for name, group, ratio in real]
-    rows = rows_of(lines)
+    rows = series.rows_of(lines)
     cups, notches = ([row for row in rows if row["series"] == kind] for kind in ("cup", "notch"))
     study = GlaucomaStudy(
         Path(model).name,
@@ -203,9 +188,9 @@ def study_glaucoma(
         {source: recovery(points_of(notches, "rim_label", f"rim_{source}")) for source in ("generated", "by_rule")},
         screenings,
     )
-    write_rows(out / "measures.csv", rows)
+    series.write_rows(out / "measures.csv", rows)
     columns = ("eyes", "name", "group", "label", "measured")
-    write_rows(out / "screening.csv", [dict(zip(columns, one, strict=True)) for one in measured])
+    series.write_rows(out / "screening.csv", [dict(zip(columns, one, strict=True)) for one in measured])
     write_json(out / "glaucoma.json", study.to_json())
     _write_report(study, cups, notches, out)
     return study
@@ -260,7 +245,7 @@ def _rounded(eye: Eye) -> list[float | None]:
 def found_in(photograph: Photograph) -> Eye:
     """What the segmenter finds in a photograph; nothing in one that is black."""
     try:
-        return segment(photograph, models=[segmenter("disc-cup")]).eye
+        return segment(photograph, models=[series.segmenter("disc-cup")]).eye
     except ImageError:
         return Eye("nothing", {}, photograph)
 
@@ -272,7 +257,7 @@ def _write_eye(out: Path, model: str, seed: int) -> Line:
     """Both series of one eye: its pictures, and what was measured in them."""
     rows = []
     for kind, grades in (("cup", CUPS), ("notch", NOTCHES)):
-        shots = photographed(model, seed, kind, grades, drawn, lambda photograph, _: found_in(photograph))
+        shots = series.photographed(model, seed, kind, grades, drawn, lambda photograph, _: found_in(photograph))
         for shot in shots:
             row: dict[str, Any] = {"series": kind, "asked": shot.grade}
             for source, one in (("label", shot.labels), *shot.found.items()):
@@ -281,7 +266,7 @@ def _write_eye(out: Path, model: str, seed: int) -> Line:
         columns = [
             close_ups(shot.photographs["generated"], shot.labels, shot.found["generated"], TILE_PX) for shot in shots
         ]
-        write_tiles(out, model, seed, kind, columns)
+        series.write_tiles(out, model, seed, kind, columns)
     return {"rows": rows}
 
 
@@ -290,14 +275,14 @@ def drawn(size_px: int, seed: int, kind: str, grade: float) -> Eye:
     parameters: dict[str, Any] = (
         {"cup_to_disc": grade} if kind == "cup" else {"cup_to_disc": NOTCHED_CUP, "notch": grade}
     )
-    return grown(size_px, seed, **parameters)
+    return series.grown(size_px, seed, **parameters)
 
 
 def close_ups(photograph: Photograph, labels: Eye, found: Eye, shown_px: int) -> list[Photograph]:
     """The disc close up, as `SHOWN` has it: a photograph, and over it what was asked for and what is found."""
-    centre = middle(labels.planes["disc"])
+    centre = series.middle(labels.planes["disc"])
     pictures = (photograph, _outlined(labels, photograph), _outlined(found, photograph))
-    return [close_up(picture, centre, _REACH_DD * scale_of(labels), shown_px) for picture in pictures]
+    return [series.close_up(picture, centre, _REACH_DD * series.scale_of(labels), shown_px) for picture in pictures]
 
 
 def _outlined(eye: Eye, photograph: Photograph) -> Photograph:
@@ -309,9 +294,9 @@ def _write_member(first_seed: int, out: Path, model: str, seed: int) -> Line:
     """One eye of the screening: every second is glaucomatous, and no two are of one seed."""
     del out  # its pictures are not kept: the seed makes them again
     group = GROUPS[(seed - first_seed) % 2]
-    eye = grown(generator(model).config.size_px, seed, preset=PRESETS[group])
-    label, _ = _rounded(halved(eye))
-    ratio, _ = _rounded(found_in(generator(model).generate(eye, seed=seed)))
+    eye = series.grown(series.generator(model).config.size_px, seed, preset=PRESETS[group])
+    label, _ = _rounded(series.halved(eye))
+    ratio, _ = _rounded(found_in(series.generator(model).generate(eye, seed=seed)))
     return {"group": group, "label": label, "generated": ratio}
 
 

@@ -23,20 +23,9 @@ from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import Estimate, bootstrap_mean
 from retinasynth.resuming import Line
 from retinasynth.segmentation.use import segment
+from retinasynth.studies import series
 from retinasynth.studies.recovery import Recovery, recovery
-from retinasynth.studies.series import (
-    CONVENTIONS,
-    SOURCES,
-    Shot,
-    grown,
-    photographed,
-    points_of,
-    rows_of,
-    segmenter,
-    write_rows,
-    write_series,
-    write_tiles,
-)
+from retinasynth.studies.series import CONVENTIONS, SOURCES, Shot, points_of
 from retinasynth.studies.series_report import (
     KEY,
     Section,
@@ -195,8 +184,8 @@ def study_vascular(
     """
     eyes, seed, workers = whole_number(eyes, "eyes", least=2), checked_seed(seed), checked_workers(workers)
     asked = {"signs": SIGNS}
-    lines = write_series(out, eyes, model, asked, _write_eye, seed=seed, doing="Drawing series", workers=workers)
-    rows, widths = rows_of(lines), rows_of(lines, "widths")
+    lines = series.write_series(out, eyes, model, asked, _write_eye, seed=seed, doing="Drawing series", workers=workers)
+    rows, widths = series.rows_of(lines), series.rows_of(lines, "widths")
     of_sign = {sign: [row for row in rows if row["sign"] == sign] for sign in SIGNS}
     of_width = {name: [row for row in widths if row["width"] == name] for name in WIDTH_NAMES}
     photographs = ("generated", "by_rule")
@@ -215,8 +204,8 @@ def study_vascular(
         },
         {source: _mean([line["contrast"][source] for line in lines if line["contrast"]]) for source in photographs},
     )
-    write_rows(out / "measures.csv", rows)
-    write_rows(out / "widths.csv", widths)
+    series.write_rows(out / "measures.csv", rows)
+    series.write_rows(out / "widths.csv", widths)
     write_json(out / "vascular.json", study.to_json())
     _write_report(study, of_sign, out)
     return study
@@ -242,7 +231,7 @@ def found_in(photograph: Photograph, labels: Eye) -> Eye:
 def _vessels(photograph: Photograph) -> Mask:
     """What the segmenter finds; nothing in a photograph in which it finds no fundus."""
     try:
-        return segment(photograph, models=[segmenter("vessels")]).eye.planes["vessels"]
+        return segment(photograph, models=[series.segmenter("vessels")]).eye.planes["vessels"]
     except ImageError:
         return np.zeros(photograph.shape[:2], np.bool_)
 
@@ -250,18 +239,18 @@ def _vessels(photograph: Photograph) -> Mask:
 def drawn(size_px: int, seed: int, sign: str, grade: float) -> Eye:
     """The eye of a seed with one of `SIGNS` at a grade, at twice the size of its photograph."""
     if sign == "narrowing":
-        eye = grown(size_px, seed)
+        eye = series.grown(size_px, seed)
         return eye if grade == 1 else with_narrower_vessels(eye, grade)
     named = {"tortuosity": "tortuosity", "beading": "venous_beading", "tufts": "neovascular_tufts"}
     parameters: dict[str, Any] = {named[sign]: grade}
-    return grown(size_px, seed, **parameters)
+    return series.grown(size_px, seed, **parameters)
 
 
 def _write_eye(out: Path, model: str, seed: int) -> Line:
     """All series of one eye: their pictures, and what was measured in them."""
     line: Line = {"rows": [], "widths": [], "contrast": {}}
     for sign, grades in SIGNS.items():
-        shots = photographed(model, seed, sign, grades, drawn, found_in)
+        shots = series.photographed(model, seed, sign, grades, drawn, found_in)
         first = shots[0].labels
         line["rows"] += _rows(sign, shots)
         if sign == "narrowing":
@@ -275,7 +264,7 @@ def _write_eye(out: Path, model: str, seed: int) -> Line:
             close_ups(sign, centre, shot.photographs["generated"], shot.labels, shot.found["generated"], TILE_PX)
             for shot in shots
         ]
-        write_tiles(out, model, seed, sign, columns)
+        series.write_tiles(out, model, seed, sign, columns)
     return line
 
 
