@@ -26,6 +26,7 @@ from retinasynth.resuming import Line
 from retinasynth.segmentation.use import segment
 from retinasynth.studies import series
 from retinasynth.studies.recovery import Recovery, recovery
+from retinasynth.studies.runs import stopped
 from retinasynth.studies.screening import GROUPS, Screening, curve, measure_real, real_photographs, screening
 from retinasynth.studies.series import CONVENTIONS, SOURCES, points_of
 from retinasynth.studies.series_report import (
@@ -175,7 +176,8 @@ def study_glaucoma(
     screenings = {of: screening([(one["group"], one[of]) for one in members]) for of in ("label", "generated")}
     measured = [("grown", one["name"], one["group"], one["label"], one["generated"]) for one in members]
     if photographs is not None:
-        real = measure_real(photographs, lambda photograph: _rounded(found_in(photograph))[0])
+        with stopped(out):
+            real = measure_real(photographs, lambda photograph: _rounded(found_in(photograph))[0])
         screenings["real"] = screening([(group, ratio) for _, group, ratio in real])
         measured += [("real", name, group, None, ratio) for name, group, ratio in real]
     rows = series.rows_of(lines)
@@ -220,11 +222,11 @@ def narrowest_rim(disc: Mask, cup: Mask) -> float:
     middle = rows.mean(), columns.mean()
     along = np.arange(0, np.hypot(np.ptp(rows), np.ptp(columns)) + 2, 0.25)
     angles = np.linspace(0, 2 * np.pi, _RAYS, endpoint=False)
-    places = [
-        np.clip(np.rint(start + along * step[:, np.newaxis]).astype(int), 0, side - 1)
+    places = tuple(  # in masks with a margin, so that a disc that the picture cuts off ends there
+        np.clip(np.rint(start + along * step[:, np.newaxis]).astype(int) + 1, 0, side + 1)
         for start, step, side in zip(middle, (np.sin(angles), np.cos(angles)), disc.shape, strict=True)
-    ]
-    reach = [np.max(np.where(mask[places[0], places[1]], along, 0), axis=1) for mask in (disc, cup & disc)]
+    )
+    reach = [np.max(np.where(np.pad(mask, 1)[places], along, 0), axis=1) for mask in (disc, cup & disc)]
     diameter = reach[0] + np.roll(reach[0], _RAYS // 2)
     rim = (reach[0] - reach[1]) / diameter
     return float(rim.reshape(-1, _SECTOR).mean(axis=1).min())

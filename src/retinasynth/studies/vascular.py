@@ -197,7 +197,10 @@ def study_vascular(
             sign: {source: recovery(points_of(some, "asked", source)) for source in SOURCES}
             for sign, some in of_sign.items()
         },
-        {source: [_found(some, source) for some in of_width.values()] for source in photographs},
+        {
+            source: [_mean([row[f"found_{source}"] for row in some if row["share"] == 1]) for some in of_width.values()]
+            for source in photographs
+        },
         {
             source: [recovery(points_of(some, "calibre_um", f"calibre_um_{source}")) for some in of_width.values()]
             for source in photographs
@@ -209,11 +212,6 @@ def study_vascular(
     write_json(out / "vascular.json", study.to_json())
     _write_report(study, of_sign, out)
     return study
-
-
-def _found(rows: Sequence[Mapping[str, Any]], source: str) -> Estimate | None:
-    """The share of arteries of a width that is found before narrowing."""
-    return _mean([row[f"found_{source}"] for row in rows if row["share"] == 1])
 
 
 def _mean(values: Sequence[float]) -> Estimate | None:
