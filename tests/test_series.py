@@ -124,7 +124,7 @@ def test_narrowest_rim_without_cup_without_rim_and_with_a_notch():
 
 
 def test_a_disc_that_the_picture_cuts_off_ends_there():
-    disc, cup = circle(100, 20, 60), circle(100, 20, 30)
+    disc, cup = circle(100, 20, 60), circle(100, 40, 10)
     wider = [np.pad(mask, 40) for mask in (disc, cup)]
     assert narrowest_rim(disc, cup) == narrowest_rim(*wider)
 
