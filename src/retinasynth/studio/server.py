@@ -17,9 +17,10 @@ import retinasynth
 from retinasynth.enhancement.use import Enhancer
 from retinasynth.errors import OutputError
 from retinasynth.generator import Generator
-from retinasynth.studio import enhance, evaluation, eye, series, whatif
+from retinasynth.studio import enhance, evaluation, series, whatif
 from retinasynth.studio.doors import UPLOAD, Doors, Names
 from retinasynth.studio.downloads import ROUTE, Downloads
+from retinasynth.studio.eye import OneEye
 from retinasynth.studio.uploads import MAX_UPLOAD_BYTES
 
 MAX_WAITING = 60  # events of all people together
@@ -135,7 +136,7 @@ def page(models: Mapping[str, Generator], enhancer: Enhancer, downloads: Downloa
             f"Synthetic pictures; not for diagnosis.</p><span>{retinasynth.__version__}</span></header>"
         )
         with gr.Tab("One eye"):
-            eye.build(models, downloads)
+            OneEye(models, downloads)
         first = next(iter(models.values()))
         with gr.Tab("What if") as tab:
             whatif.build(first, downloads, tab)
