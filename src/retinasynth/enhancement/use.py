@@ -14,10 +14,10 @@ from retinasynth.enhancement.network import enhanced
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.files import MANIFEST
 from retinasynth.images import MAX_PIXELS, Photograph, write_photograph
+from retinasynth.networks.running import move_for_generation
 from retinasynth.progress import progress
 from retinasynth.resuming import CHECKSUMS, Line, add_line, begun_folder, checksums
 from retinasynth.training.bundled import ENHANCERS, model_folder
-from retinasynth.training.precision import move_for_generation
 
 WARNING = (
     "Enhancement can invent detail and lose it, small lesions and thin vessels first. Keep the originals; not for "

@@ -10,9 +10,9 @@ from retinasynth.errors import InputError
 from retinasynth.eye import Eye
 from retinasynth.generator import Asked, Drawable, Generator, Size
 from retinasynth.images import Mask, Photograph
+from retinasynth.networks.running import move_for_generation
 from retinasynth.pix2pix.model import Config, Model
 from retinasynth.pix2pix.photograph import generate_photograph
-from retinasynth.training.precision import move_for_generation
 
 
 class Pix2Pix(Generator):

@@ -11,11 +11,11 @@ from retinasynth.eye import Eye
 from retinasynth.eye.style import turned
 from retinasynth.generator import Asked, Generator, Size
 from retinasynth.images import Mask, Photograph
+from retinasynth.networks.running import move_for_generation
 from retinasynth.styled.encode import FramedEye, chosen_style, framed_eye
 from retinasynth.styled.model import Config, Model
 from retinasynth.styled.photograph import generate_styled
 from retinasynth.styled.settings import ALWAYS_NEEDED
-from retinasynth.training.precision import move_for_generation
 
 
 class FoundDisc(NamedTuple):
