@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from commands import fails
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
 from retinasynth.data.find import find_eyes, read_eye
@@ -21,7 +22,6 @@ from retinasynth.generation import sets as sampling
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.generation.sets import SyntheticSet, rank_and_world, write_synthetic_set
 from retinasynth.images import read_metadata
-from test_cli import fails
 
 
 def contents(folder):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from conftest import TINY
+from painted import MODELS, seen
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.phantom import phantom_eye
@@ -17,7 +17,7 @@ from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import write_photograph
 from retinasynth.segmentation import labelling
 from runs import assert_same_run
-from test_labelling import MODELS, seen
+from tiny import TINY
 
 SMALL = [
     *(one for one in TINY if not one.startswith(("size_px=", "mask_channels=", "generator.dropout=", "epochs="))),

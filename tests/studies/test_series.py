@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
+from commands import fails
 from pictures import put_photograph
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
@@ -24,7 +25,6 @@ from retinasynth.studies.series import close_up, middle, sheet, tiles
 from retinasynth.studies.series_report import figure_text
 from retinasynth.studies.vascular import study_vascular
 from retinasynth.studies.vessel_signs import calibre_swing, of_kind
-from test_cli import fails
 
 # --- Statistics --------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from commands import fails
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.photograph import phantom_photograph
@@ -18,7 +19,6 @@ from retinasynth.generation.generator import load as load_generator
 from retinasynth.generation.whatif import Edit, what_if
 from retinasynth.generation.whatif_files import write_what_if
 from retinasynth.images import read_metadata, read_photograph, write_mask, write_photograph
-from test_cli import fails
 
 
 @pytest.fixture(scope="module")

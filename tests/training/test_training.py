@@ -18,7 +18,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from conftest import TINY
 from published import put_drive
 from retinasynth.data.batches import Batch
 from retinasynth.data.find import find_eyes
@@ -43,6 +42,7 @@ from retinasynth.training import run as runs_of
 from retinasynth.training.optimisation import moving_average
 from retinasynth.training.precision import choose_precision
 from runs import assert_same_run, killed_run, log_of
+from tiny import TINY
 
 LOSSES = ("loss_discriminator_real", "loss_discriminator_generated", "loss_generator_adversarial", "loss_generator_l1")
 

@@ -18,7 +18,6 @@ import torch
 from typer.testing import CliRunner
 
 import retinasynth as rs
-from conftest import TINY
 from pictures import put_chasedb1
 from retinasynth import cli
 from retinasynth.anatomy.render.phantom import write_phantom_set
@@ -46,6 +45,7 @@ from retinasynth.studies.runs import pictures_seen, with_budget
 from retinasynth.studies.space import read_space, searched
 from retinasynth.studies.table import SOURCE, Row, Table
 from runs import log_of
+from tiny import TINY
 
 SETTINGS = [*TINY, "epochs=2"]
 ROWS = """
@@ -320,9 +320,7 @@ def test_rows_that_cannot_be_compared_are_refused(overrides, says):
 
 
 def test_the_tables_and_spaces_in_the_docs_are_ones(tmp_path):
-    blocks = re.findall(
-        r"```yaml\n(.*?)```", (Path(__file__).parent.parent / "docs" / "experiments.md").read_text(), re.S
-    )
+    blocks = re.findall(r"```yaml\n(.*?)```", (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(), re.S)
     table = Table.named(written(tmp_path, blocks[0]))
     assert list(table.settings()) == ["baseline", "no-flip"]
     space = read_space(written(tmp_path, blocks[1]))

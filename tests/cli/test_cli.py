@@ -17,6 +17,7 @@ from rich.table import Column, Table
 
 import retinasynth
 import retinasynth as rs
+from commands import fails, run
 from pictures import put_chasedb1, put_mask, put_photograph
 from retinasynth import cli, images
 from retinasynth.anatomy.grow import grow
@@ -27,30 +28,11 @@ from retinasynth.generation.train import settings_of_preset
 from retinasynth.pix2pix.settings import Settings
 from retinasynth.progress import progress, stages
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 reference = runpy.run_path(str(DOCS / "reference.py"))
 COMMANDS = dict(reference["commands"]())
-
-
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, as a user runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "retinasynth.cli", *map(str, words)], capture_output=True, text=True, check=False
-    )
-
-
-def fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: object) -> str:
-    """What the command says while it fails with exit code 1; run in this process, to be quick."""
-    monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, words)])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    said = " ".join(capfd.readouterr().err.split())
-    assert left.value.code == 1, said
-    assert said.startswith("Error: ")
-    assert "Traceback" not in said
-    return said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)

@@ -16,7 +16,6 @@ import pytest
 import torch
 
 import retinasynth as rs
-from conftest import TINY
 from retinasynth.data.find import find_eyes
 from retinasynth.errors import DataError, InputError, InterruptedRunError, MissingExtraError, SettingError
 from retinasynth.generation.train import settings_of_preset
@@ -27,6 +26,7 @@ from retinasynth.studies.comparison import read_measured
 from retinasynth.studies.space import SPACE, Search, read_space, searched
 from retinasynth.studies.tune import deal, settings_of
 from retinasynth.studies.tuning_results import Trial, Tuning, best_of
+from tiny import TINY
 
 optuna = pytest.importorskip("optuna")
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from commands import fails
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.phantom import phantom_eye
@@ -50,7 +51,6 @@ from retinasynth.styled.losses import difference_within, feature_difference
 from retinasynth.styled.network import StyledNetwork, canvas
 from retinasynth.styled.train import _cup_and_rim, _lesions
 from runs import assert_same_run, log_of
-from test_cli import fails
 
 PLANES = ("vessels", "disc", "cup")
 

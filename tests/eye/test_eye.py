@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import retinasynth as rs
+from commands import fails
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.phantom import phantom_eye
@@ -15,7 +16,6 @@ from retinasynth.errors import ImageError, InputError
 from retinasynth.evaluation.subjects import evaluate_folders
 from retinasynth.eye import Eye, usable
 from retinasynth.images import mask_as_photograph, write_mask, write_photograph
-from test_cli import fails
 
 DENSEST = {"branches_per_area": 12, "smaller_trunks": 20, "vessel_free_macula": 0.1, "tortuosity": 1.3} | {
     "neovascular_tufts": 8,
