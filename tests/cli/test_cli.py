@@ -255,7 +255,7 @@ def library_messages() -> list[str]:
     ]
 
 
-def test_errors_of_the_library_name_parameters_which_the_command_line_turns_into_flags():
+def test_parameters_in_errors_become_flags_on_the_command_line():
     messages = library_messages()
     assert len(messages) > 500
     assert [message for message in messages if "--" in message] == []

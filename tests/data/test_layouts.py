@@ -88,7 +88,7 @@ def test_chasedb1_never_takes_the_second_observer_for_the_first(tmp_path: Path) 
         find_eyes(tmp_path)
 
 
-def test_chasedb1_in_plane_folders_keeps_its_split_and_ignores_the_second_observer(tmp_path: Path) -> None:
+def test_chasedb1_in_plane_folders_keeps_its_split_and_first_observer(tmp_path: Path) -> None:
     for stem in ("Image_03L", "Image_10R", "Image_11L"):
         put_photograph(tmp_path / "images" / f"{stem}.jpg")
         put_mask(tmp_path / "vessels" / f"{stem}_1stHO.png")
@@ -346,7 +346,7 @@ def test_subjects_csv_overrides_subject_eye_and_split(tmp_path: Path) -> None:
     ]
 
 
-def test_spaces_around_the_cells_of_subjects_csv_mean_nothing_but_in_names_that_have_them(tmp_path: Path) -> None:
+def test_spaces_in_cells_of_subjects_csv_count_only_in_names(tmp_path: Path) -> None:
     put_pairs(tmp_path, "images", "masks", ["a", "b "])
     (tmp_path / "subjects.csv").write_text("image , subject, split\n a,  ann ,test\nb , bob, train\n")
     assert [(files.name, files.subject, files.split) for files in find_eyes(tmp_path).eyes] == [
@@ -474,7 +474,7 @@ def test_unpaired_files_are_named_or_left_out(tmp_path: Path) -> None:
     assert set(found.unpaired) == set(lonely)
 
 
-def test_a_mask_without_photograph_is_unpaired_in_plane_folders_but_not_the_reverse(tmp_path: Path) -> None:
+def test_in_plane_folders_only_a_mask_alone_is_unpaired(tmp_path: Path) -> None:
     put_pairs(tmp_path, "images", "vessels", ["a"])
     put_photograph(tmp_path / "images" / "b.png")
     assert {files.name: set(files.planes) for files in find_eyes(tmp_path).eyes} == {"a": {"vessels"}, "b": set()}

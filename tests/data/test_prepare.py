@@ -137,7 +137,7 @@ def test_the_original_is_the_resized_source(kaggle: DataSet, source: Path) -> No
     np.testing.assert_array_equal(read_photograph(path), expected)
 
 
-def test_preparing_again_gives_the_same_files_and_another_seed_other_rotations(
+def test_preparing_again_gives_the_same_and_another_seed_does_not(
     source: Path, kaggle: DataSet, tmp_path: Path
 ) -> None:
     prepare(source, tmp_path / "again", recipe="kaggle", size_px=SIZE_PX)
@@ -248,9 +248,7 @@ def test_progress_counts_the_eyes_of_the_source(source: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("side_by_side", [False, True])
-def test_eyes_without_vessels_or_photograph_are_refused_where_both_are_needed(
-    tmp_path: Path, side_by_side: bool
-) -> None:
+def test_eyes_without_vessels_or_photograph_are_refused_if_needed(tmp_path: Path, side_by_side: bool) -> None:
     put_photograph(tmp_path / "photographs" / "a.png")
     put_mask(tmp_path / "maps" / "vessels" / "a.png")
     for folder in ("photographs", "maps"):

@@ -43,7 +43,7 @@ def named(found: DataSet, side: str) -> list[str]:
 
 
 @pytest.mark.parametrize("top", ["", "DRIVE", "unpacked/DRIVE"])
-def test_drive_is_found_with_its_split_its_fields_of_view_and_its_first_observer(top: str, tmp_path: Path) -> None:
+def test_drive_is_found_with_split_fields_of_view_and_first_observer(top: str, tmp_path: Path) -> None:
     put_drive(tmp_path / top)
     found = find_eyes(tmp_path)
     assert (found.layout, found.folder, found.unpaired) == ("drive", tmp_path, ())
@@ -74,7 +74,7 @@ def test_a_newer_copy_of_drive_has_test_eyes_without_vessels(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("side", ["training", "test"])
-def test_one_side_of_drive_alone_does_not_take_the_field_of_view_for_vessels(side: str, tmp_path: Path) -> None:
+def test_one_side_of_drive_takes_no_field_of_view_for_vessels(side: str, tmp_path: Path) -> None:
     found = find_eyes(put_drive(tmp_path, test_vessels=False) / side)
     assert len(found.eyes) == 20
     assert {files.planes["fov"].parent.name for files in found.eyes} == {"mask"}

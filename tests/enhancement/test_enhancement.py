@@ -119,7 +119,7 @@ def test_tiles_without_enough_overlap_would_show(monkeypatch):
     assert (whole != tiled).mean() > 0.01
 
 
-def test_a_network_is_told_how_far_a_photograph_was_enlarged_and_what_is_wrong_with_it():
+def test_a_network_is_given_the_enlargement_and_the_degradation():
     network, photograph = wild(), tiny_photograph(1, 64, 64)
     assert (enhanced(network, enlarged(photograph, 2)) != enhanced(network, photograph, Told(2))).any()
     pictures = {
@@ -168,7 +168,7 @@ def test_examples_count_by_how_little_is_wrong_with_them(phantoms, tiny):
     assert batch.importance.max() > 2 * batch.importance.min()
 
 
-def test_the_bundled_enhancer_takes_noise_away_and_says_where_it_comes_from():
+def test_the_bundled_enhancer_takes_noise_away_and_names_its_origin():
     clean = phantom_eye(21, 384).photograph
     enhancer = Enhancer.load()
 
@@ -351,7 +351,7 @@ def test_a_folder_is_enhanced_and_gone_on_with(run, tmp_path, monkeypatch):
     assert "begun with other" in str(other.exception)
 
 
-def test_of_a_folder_damaged_photographs_are_counted_and_nothing_at_all_is_an_error(run, tmp_path):
+def test_damaged_photographs_are_counted_and_an_empty_folder_refused(run, tmp_path):
     write_photograph(tmp_path / "eyes" / "ramp.png", tiny_photograph(0, 200, 240))
     (tmp_path / "eyes" / "damaged.png").write_bytes((tmp_path / "eyes" / "ramp.png").read_bytes()[:-400])
     ended = words("apply", tmp_path / "eyes", "--model", run, "--out", tmp_path / "out")

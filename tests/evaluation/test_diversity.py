@@ -76,7 +76,7 @@ def test_unevenness_of_a_slope_is_its_closed_form():
     assert found.unevenness == pytest.approx(30 / 4 * (1 - rim), rel=0.1)
 
 
-def test_blur_takes_sharpness_step_by_step_and_neither_exposure_nor_size_does(photographs, seen):
+def test_blur_alone_takes_sharpness_not_exposure_or_size(photographs, seen):
     steps = [appearance(blurred(photographs[0], deviation)).sharpness_db for deviation in (0.01, 0.7, 1.5, 3)]
     assert steps[0] == pytest.approx(seen[0].sharpness_db, abs=0.05)
     assert (np.diff(steps) < -0.5).all()
@@ -201,7 +201,7 @@ def test_spread_is_the_ratio_of_mean_distances():
     assert spread_ratio(real, rows(2, 1).repeat(5, axis=0), resamples=FEW)[:3] == (0, 0, 0)
 
 
-def test_several_pictures_of_one_mask_neither_add_to_the_spread_nor_take_from_it():
+def test_several_pictures_of_one_mask_leave_the_spread_as_it_is():
     real, generated = rows(0), rows(1)
     several = spread_ratio(
         real,

@@ -54,7 +54,7 @@ def eyes(tmp_path_factory):
     return folder
 
 
-def test_an_enhancer_that_changes_nothing_has_the_figures_of_doing_nothing(idle, eyes, quick, tmp_path):
+def test_an_enhancer_that_changes_nothing_scores_as_doing_nothing(idle, eyes, quick, tmp_path):
     result = evaluate_enhancer(idle, eyes, tmp_path / "out")
     for trial in TRIALS:
         for measure in result.measures:

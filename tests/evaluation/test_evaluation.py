@@ -124,7 +124,7 @@ def test_the_json_holds_every_figure_with_its_interval(finished):
         assert convention in told
 
 
-def test_the_table_holds_every_picture_and_its_means_are_those_of_the_json(finished):
+def test_the_table_holds_every_picture_and_the_means_of_the_json(finished):
     out, evaluation = finished
     rows = table(out)
     assert [row["name"] for row in rows] == [f"eye-{number}" for number in range(6)]
@@ -139,7 +139,7 @@ def test_the_table_holds_every_picture_and_its_means_are_those_of_the_json(finis
             assert np.mean(column) == pytest.approx(estimate.mean, abs=1e-12)
 
 
-def test_the_figures_are_those_of_the_pictures_and_the_differences_are_paired_by_person(finished, reference):
+def test_figures_are_of_the_pictures_and_differences_paired_by_subject(finished, reference):
     _, evaluation = finished
     people = [f"person-{number // 2}" for number in range(6)]
     expected = [eye(100 + number)[1] for number in range(6)]
@@ -159,7 +159,7 @@ def test_the_nearest_training_eye_of_a_training_eye_is_itself(tmp_path, referenc
     assert evaluation.baselines["mean_image"]["mse"].mean > 0
 
 
-def test_panels_show_source_generated_and_expected_and_say_that_they_are_synthetic(finished):
+def test_panels_show_source_generated_expected_and_say_synthetic(finished):
     out, _ = finished
     assert sorted(path.name for path in (out / "panels").iterdir()) == [f"eye-{number}.png" for number in range(6)]
     panel = read_photograph(out / "panels" / "eye-0.png")
@@ -364,7 +364,7 @@ def test_pictures_in_the_report_are_described_and_near_the_originals(finished):
     assert {header["scope"] for header in page.all("th")} == {"col", "row"}
 
 
-def test_the_plots_count_the_pictures_and_the_loss_curves_are_there_only_with_a_log(finished, tmp_path, reference):
+def test_plots_count_pictures_and_loss_curves_need_a_log(finished, tmp_path, reference):
     page = Page((finished[0] / "report.html").read_text())
     labels = [svg["aria-label"] for svg in page.all("svg")]
     assert len(labels) == 6 + 3
@@ -511,7 +511,7 @@ def test_a_missing_log_is_an_error_and_an_empty_one_gives_no_curves(tmp_path):
     assert "Training losses" not in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_the_vessels_of_the_real_photographs_stand_beside_those_of_the_model(finished):
+def test_vessels_of_real_photographs_are_beside_those_of_the_model(finished):
     out, evaluation = finished
     text = Page((out / "report.html").read_text()).text
     assert f"Vessels found again in the real photographs: {evaluation.vessels_in_expected.mean:.4f}." in text

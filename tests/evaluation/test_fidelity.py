@@ -200,7 +200,7 @@ def test_the_mean_photograph_is_rounded_only_at_the_end():
     assert np.array_equal(mean_image(iter(pictures)), np.rint(sum(small) / 3).astype(np.uint8))
 
 
-def test_no_constant_picture_beats_the_mean_in_squared_error_on_what_it_is_the_mean_of():
+def test_no_constant_picture_beats_the_mean_in_squared_error():
     train = [smooth_picture(seed) for seed in range(4)]
 
     def error(guess):
@@ -223,7 +223,7 @@ def test_the_nearest_training_eye_is_the_one_with_the_highest_dice():
     assert nearest_train(bars[1], list(bars)) == 1
 
 
-def test_an_empty_mask_is_nearest_to_an_empty_one_and_ties_go_to_the_first():
+def test_empty_masks_are_nearest_to_empty_ones_ties_go_to_the_first():
     empty, full = np.zeros((8, 8), bool), np.ones((8, 8), bool)
     assert nearest_train(empty, [full, empty, empty]) == 1
     assert nearest_train(full, [full, full]) == 0

@@ -64,7 +64,7 @@ def examined(generated: Pictures, training: Pictures, held_out: Pictures, seed: 
 # --- Distances ---
 
 
-def test_pixel_distance_is_that_of_the_nearest_mirror_image_counted_by_hand(eyes, retina):
+def test_pixel_distance_is_that_of_the_nearest_mirror_image(eyes, retina):
     first, second = (np.stack([plane_of(one) for one in some]) for some in (eyes[:3], [*eyes[2:4], retina]))
     expected = [
         [min(np.linalg.norm(one - turned) for turned in (of, of[::-1], of[:, ::-1], of[::-1, ::-1])) for of in second]
@@ -187,7 +187,7 @@ def test_sides_that_differ_themselves_are_not_fair():
     assert not found.can_tell
 
 
-def test_pictures_closer_to_training_than_people_are_to_each_other_are_counted():
+def test_pictures_closer_to_training_than_subjects_are_are_counted():
     random = np.random.default_rng(0)
     real = random.normal(size=(200, 6))
     real[1::2] = real[::2] + 0.01  # two photographs of each person, hardly different: not near, but the same

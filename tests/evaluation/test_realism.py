@@ -40,7 +40,7 @@ def test_the_mean_over_pairs_is_that_over_every_pair_of_strangers_drawn():
     assert PairMean(values, person, person)(counts.astype(float)) == pytest.approx(np.mean(expected), rel=1e-12)
 
 
-def test_resampled_means_over_pairs_are_unbiased_where_pairs_with_themselves_would_not_be():
+def test_resampled_means_over_pairs_leave_out_pairs_with_themselves():
     values = rows(1, 8, 8) + 5 * np.eye(8)
     alone = np.arange(8)
     drawn = People.of(8, 8, list("abcdefgh"), list("abcdefgh")).drawn(seed=0, resamples=4000)
@@ -124,7 +124,7 @@ def test_two_eyes_of_a_person_do_not_pass_for_a_difference():
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_where_nothing_differs_the_interval_holds_0_and_where_much_does_it_does_not(paired):
+def test_the_interval_holds_0_only_where_nothing_differs(paired):
     holds = []
     for seed in range(20):
         real, generated = rows(seed, 20), rows(seed + 100, 20)
@@ -201,7 +201,7 @@ def test_a_frechet_distance_that_would_mean_nothing_is_refused():
 # --- A classifier ------------------------------------------------------------------------------------------------
 
 
-def test_a_classifier_is_right_by_chance_where_nothing_differs_and_always_where_much_does():
+def test_a_classifier_is_right_by_chance_only_where_nothing_differs():
     same = [real_or_synthetic(rows(seed, 20), rows(seed + 50, 20), resamples=FEW) for seed in range(8)]
     assert np.mean([one.balanced_accuracy.mean for one in same]) == pytest.approx(0.5, abs=0.08)
     assert sum("cannot tell" in one.reading for one in same) >= 7
@@ -228,7 +228,7 @@ def test_nobody_is_on_both_sides():
     assert mixed.balanced_accuracy.mean > 0.9
 
 
-def test_more_pictures_of_the_same_people_do_not_make_the_interval_narrower():
+def test_more_pictures_of_the_same_subjects_narrow_no_interval():
     real, generated = (np.repeat(rows(seed, 12, 3, shift=shift), 4, axis=0) for seed, shift in ((0, 0), (1, 0.8)))
     groups = {"real_groups": people("r", 48, 4), "generated_groups": people("g", 48, 4)}
     _, low, high, _ = real_or_synthetic(real, generated, **groups).balanced_accuracy

@@ -145,7 +145,7 @@ def wide(seed, height=200, width=320):
     return made
 
 
-def test_real_photographs_are_brought_to_the_resolution_of_round_ones_without_stretching():
+def test_real_photographs_take_the_resolution_of_round_ones_unstretched():
     generated = pictures_of([phantom_eye(seed, 100).photograph for seed in range(4)])
     real = pictures_of([wide(seed) for seed in range(4, 8)])
     shape = _Shape.of(generated, real)

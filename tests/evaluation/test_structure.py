@@ -61,7 +61,7 @@ def test_vessels_are_found_where_they_are_and_not_where_they_are_not(eye):
     assert vessels_found(photograph, vessels[:, ::-1], view[:, ::-1]) < right - 0.3
 
 
-def test_blur_and_erased_vessels_cost_structure_and_a_colour_cast_does_not(eye):
+def test_blur_and_erased_vessels_cost_structure_but_no_colour_cast(eye):
     photograph, vessels, view = eye
     right = vessels_found(photograph, vessels, view)
     assert vessels_found(ndimage.gaussian_filter(photograph, (4, 4, 0)), vessels, view) < right - 0.1

@@ -187,9 +187,7 @@ def test_pictures_are_those_of_generate_to_the_last_bit(trained, phantoms, tmp_p
         assert np.array_equal(evaluated, model.generate(phantoms / "test" / "vessels" / f"{name}.png", seed=5 + number))
 
 
-def test_networks_are_built_in_turn_with_the_generation_whose_random_numbers_they_draw(
-    trained, phantoms, tmp_path, monkeypatch
-):
+def test_networks_are_built_in_turn_with_the_generation(trained, phantoms, tmp_path, monkeypatch):
     built, build = [], Judge.__init__
 
     def remembered(judge):
@@ -201,7 +199,7 @@ def test_networks_are_built_in_turn_with_the_generation_whose_random_numbers_the
     assert built == [threading.current_thread()]
 
 
-def test_another_model_that_is_missing_is_refused_before_anything_is_written(trained, phantoms, tmp_path):
+def test_a_missing_second_model_is_refused_before_anything_is_written(trained, phantoms, tmp_path):
     with pytest.raises(ModelError, match="nowhere"):
         evaluate_model(trained, phantoms, tmp_path / "out", against=tmp_path / "nowhere")
     assert not (tmp_path / "out").exists()

@@ -42,7 +42,7 @@ def test_vessels_may_cover_so_much_and_no_more(side, allowed, refused):
         usable(Eye("a", {"vessels": covered(refused, side)}), "a.png")
 
 
-def test_what_counts_is_the_share_of_the_field_of_view_where_that_is_known():
+def test_the_share_is_that_of_the_field_of_view_where_it_is_known():
     fov = covered(0.5)
     usable(Eye("a", {"vessels": covered(0.2), "fov": fov}))
     usable(Eye("a", {"vessels": ~fov, "fov": fov}))  # there are none in it

@@ -98,7 +98,7 @@ def test_the_field_of_a_photograph_that_is_one_is_itself():
     assert np.abs(draw_field(field, (40, 50)) - exact).max() < 0.6
 
 
-def test_the_expected_appearance_has_the_mean_colours_and_keeps_the_vessels_and_the_border():
+def test_the_expected_appearance_has_mean_colours_vessels_and_border():
     dark, view = drawn(128, 128, 0.46)
     bright = np.where(view[..., None], dark + np.array([30, 20, 10]), dark).astype(np.uint8)
     dark = dark.copy()
@@ -113,7 +113,7 @@ def test_the_expected_appearance_has_the_mean_colours_and_keeps_the_vessels_and_
     assert np.abs(even[1, 58, 60].astype(int) - even[1, 62, 60]).max() <= 4
 
 
-def test_the_mean_photograph_loses_the_trace_of_blocks_and_keeps_its_edges():
+def test_the_mean_photograph_loses_block_traces_and_keeps_its_edges():
     trace = np.where(np.arange(64) % 2, 1, 0)[:, None, None]
     photographs = np.zeros((3, 64, 64, 3), np.uint8)
     photographs[:, :, 20:] = 100 + 20 * np.arange(3)[:, None, None, None] + trace

@@ -55,7 +55,7 @@ def test_what_lies_beyond_the_picture_is_black_and_beyond_the_frame_0() -> None:
     assert patch[:24].max() == patch[:, 37:].max() == 0
 
 
-def test_a_square_goes_back_into_a_small_part_of_a_large_picture_at_any_size():
+def test_a_square_of_any_size_goes_back_into_its_part_of_a_picture():
     square = np.random.default_rng(0).integers(1, 255, (64, 64, 3)).astype(np.uint8)
     frame = Frame(700.0, 300.0, 10.0)
     back = out_of_frame(square, frame, (2000, 1500))  # as one picture of that scale it would have 100 megapixels

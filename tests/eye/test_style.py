@@ -207,7 +207,7 @@ def test_a_square_eye_that_fills_its_picture_is_not_resampled():
     np.testing.assert_array_equal(framed.back(photograph), photograph)
 
 
-def test_what_an_eye_does_not_have_is_unknown_and_what_it_has_not_is_empty():
+def test_a_missing_plane_is_unknown_and_an_absent_structure_is_empty():
     eye = phantom_eye(seed=2, size_px=64)
     planes = {"fov": eye.planes["fov"], "vessels": eye.planes["vessels"], "cup": np.zeros((64, 64), bool)}
     layers = framed_eye(Eye("bare", planes), ("vessels", "disc", "cup"), 64).layers

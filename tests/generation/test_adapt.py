@@ -71,7 +71,7 @@ def test_it_says_how_many_cannot_be_used(photos, tmp_path, monkeypatch, capfd):
     assert "1 of the photographs cannot be used, see" in " ".join(capfd.readouterr().out.split())
 
 
-def test_a_name_with_brackets_can_be_rejected_and_the_list_may_come_from_any_editor(photos, tmp_path):
+def test_a_name_with_brackets_in_a_list_of_any_editor_is_rejected(photos, tmp_path):
     shutil.copytree(photos, tmp_path / "[camera]")
     adapt(tmp_path / "[camera]", tmp_path / "out", labels_only=True)
     reject = tmp_path / "out" / "labels" / "reject.txt"

@@ -31,7 +31,7 @@ def eye():
     return grow(7, 128, centred_on="disc", angle_deg=35, cup_to_disc=0.4)
 
 
-def test_pictures_are_those_of_the_two_label_maps_and_the_change_is_that_between_them(model, eye, tmp_path):
+def test_pictures_are_of_both_label_maps_and_their_change_between(model, eye, tmp_path):
     result = what_if(eye, Edit(cup=0.8), model, seed=3)
     assert np.array_equal(result.before.photograph, model.generate(eye, seed=3, size="mask"))
     assert not result.change.is_blended

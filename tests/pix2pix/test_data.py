@@ -89,7 +89,7 @@ def test_pairs_are_decoded_as_they_are_stored(tmp_path: Path) -> None:
         np.testing.assert_array_equal(pairs.labels[seed, ..., 0], tiny_mask(seed))
 
 
-def test_another_size_is_resized_photographs_by_area_and_masks_by_the_nearest(tmp_path: Path) -> None:
+def test_photographs_are_resized_by_area_and_masks_by_the_nearest(tmp_path: Path) -> None:
     pairs = load_pairs(files_of(put_set(tmp_path, 1)), 16)
     np.testing.assert_array_equal(pairs.photographs[0], resize_photograph(tiny_photograph(0), (16, 16)))
     np.testing.assert_array_equal(pairs.labels[0, ..., 0], tiny_mask(0)[1::2, 1::2])
@@ -301,7 +301,7 @@ def test_too_few_pairs_for_a_step_are_refused(batch_size: int, devices: int) -> 
 # --- The expected appearance ---
 
 
-def test_at_the_expected_appearance_the_eye_is_turned_and_the_camera_is_not() -> None:
+def test_at_the_expected_appearance_the_eye_turns_not_the_camera() -> None:
     vignette = np.linspace(40, 90, SIZE_PX, dtype=np.float32)[:, None, None] + np.zeros((1, SIZE_PX, 3), np.float32)
     masks = np.stack([tiny_mask(seed, SIZE_PX, SIZE_PX) for seed in range(6)])
     # Each photograph is the camera's illumination, darker by 30 where there are vessels.

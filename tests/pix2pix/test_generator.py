@@ -72,7 +72,7 @@ def _echo(_, labels, *, channels, seed):
     return images.labels_as_photograph(labels)
 
 
-def test_a_letterboxed_model_is_given_a_letterbox_and_its_bars_are_cut_off(echoes):
+def test_a_letterboxed_model_gets_a_letterbox_and_bars_are_cut_off(echoes):
     boxed = echoes["letterbox"]
     mask = np.zeros((40, 80), bool)
     mask[8:32, 20:60] = True

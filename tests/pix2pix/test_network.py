@@ -227,7 +227,7 @@ def test_a_patch_is_exactly_142_by_142_px() -> None:
 # --- Normalisation ---
 
 
-def test_the_first_encoder_step_and_the_first_and_last_discriminator_step_have_no_norm() -> None:
+def test_first_encoder_and_outer_discriminator_steps_have_no_norm() -> None:
     generator = small_generator()
     assert [any(isinstance(part, BatchNorm) for part in step.modules()) for step in generator.encoder] == [
         False,
@@ -312,7 +312,7 @@ def test_no_running_statistics_are_kept() -> None:
         assert not list(network.buffers())
 
 
-def test_a_discriminator_without_norm_has_none_and_judges_each_picture_alone() -> None:
+def test_a_discriminator_without_norm_judges_each_picture_alone() -> None:
     discriminator = PatchDiscriminator(3, filters=4, norm="none").train()
     assert not any(isinstance(layer, BatchNorm | nn.BatchNorm2d) for layer in discriminator.modules())
     channels = [6, 4, 8, 16, 32, 32, 1]
@@ -370,7 +370,7 @@ def test_the_seed_alone_decides_the_picture() -> None:
     assert (first.shape, first.dtype) == ((32, 32, 3), np.uint8)
 
 
-def test_without_dropout_the_seed_does_not_matter_and_the_picture_is_the_networks(
+def test_without_dropout_the_seed_does_not_matter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # hardware without bf16

@@ -71,7 +71,7 @@ def test_nothing_to_learn_from_is_refused() -> None:
         load_sources(settings_of("vessels").data)
 
 
-def test_grown_eyes_are_of_many_people_and_do_not_depend_on_what_was_grown_before() -> None:
+def test_grown_eyes_are_many_subjects_and_independent_of_earlier_ones() -> None:
     few, more = grown_eyes(3, SIZE), grown_eyes(16, SIZE)
     again = grown_eyes(3, SIZE)
     assert [one.name for one in few] == [one.name for one in again]

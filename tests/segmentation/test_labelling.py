@@ -269,7 +269,7 @@ def test_a_flat_folder_is_split_by_person(tmp_path):
         label_sets(MODELS, [folder], tmp_path / "set")
 
 
-def test_what_people_drew_beside_the_photographs_is_not_taken_for_photographs(tmp_path):
+def test_masks_beside_the_photographs_are_not_taken_for_photographs(tmp_path):
     for number, seed in enumerate((110, 111)):
         eye = phantom_eye(seed, 192)
         write_photograph(tmp_path / "chase" / f"Image_{number + 10}L.png", eye.photograph)
@@ -341,7 +341,7 @@ def test_a_folder_is_segmented_with_overlays_and_a_table(sets, tmp_path):
         segment_folder(MODELS, folder, tmp_path / "out")
 
 
-def test_a_folder_of_which_nothing_can_be_segmented_is_an_error_that_says_where_the_reasons_are(tmp_path):
+def test_a_folder_without_segmentable_pictures_says_where_reasons_are(tmp_path):
     write_photograph(tmp_path / "eyes" / "black.png", np.zeros((200, 200, 3), np.uint8))
     write_photograph(tmp_path / "eyes" / "damaged.png", phantom_eye(1, 192).photograph)
     spoil(tmp_path / "eyes" / "damaged.png")

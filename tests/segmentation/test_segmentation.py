@@ -99,7 +99,7 @@ def test_normalisation_takes_gain_and_offset_out(kind):
     assert one[fields.expand_as(one) == 1].mean().abs() < 0.05
 
 
-def test_local_normalisation_takes_slow_illumination_out_and_the_other_does_not():
+def test_only_local_normalisation_takes_slow_illumination_out():
     torch.manual_seed(0)
     ramp = torch.linspace(0.2, 0.8, 256).expand(1, 3, 256, 256)
     pictures, fields = ramp + 0.05 * torch.randn(1, 3, 256, 256), torch.ones(1, 1, 256, 256)
@@ -181,7 +181,7 @@ def test_training_learns_to_see_vessels(phantoms, tmp_path):
     assert np.mean(dice) > 0.55
 
 
-def test_a_segmenter_learns_on_from_another_that_is_not_needed_to_resume_it(trained_vessels, phantoms, tmp_path):
+def test_a_fine_tuned_segmenter_resumes_without_the_one_it_began_from(trained_vessels, phantoms, tmp_path):
     shutil.copytree(trained_vessels / "model", tmp_path / "start")
     still = [f"start_from={tmp_path / 'start'}", "learning_rate=1e-12", "weight_decay=0"]
     whole = segmentation.train([phantoms], tmp_path / "whole", tiny_settings("vessels", *still))

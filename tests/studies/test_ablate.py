@@ -407,7 +407,7 @@ def test_stopped_and_gone_on_with_equals_undisturbed(finished, phantoms, rows, t
     assert log_of(tmp_path / "out" / interrupted) == log_of(finished / interrupted)
 
 
-def test_a_run_killed_before_its_first_checkpoint_or_its_model_is_made_whole(finished, phantoms, rows, tmp_path):
+def test_a_run_killed_before_its_checkpoint_or_model_is_made_whole(finished, phantoms, rows, tmp_path):
     shutil.copytree(finished, tmp_path / "out")
     for name, lost in (("baseline", "checkpoint"), ("no-dropout", "model")):
         shutil.rmtree(tmp_path / "out" / "runs" / name / "seed-1" / lost)
@@ -452,7 +452,7 @@ def test_a_set_without_test_eyes_is_refused_before_anything_is_trained(phantoms,
     assert not (tmp_path / "out").exists()
 
 
-def test_test_eyes_that_stand_in_training_are_refused_before_anything_is_trained(rows, tmp_path):
+def test_test_eyes_that_are_in_training_are_refused_before_training(rows, tmp_path):
     write_phantom_set(tmp_path / "leaky", train=2, test=1, size_px=160)
     first = next((tmp_path / "leaky" / "train" / "images").iterdir())
     for folder in (tmp_path / "leaky" / "train").iterdir():

@@ -110,7 +110,7 @@ def test_what_hardly_varies_among_few_does_not_outweigh_all_else():
     assert np.abs(seen[:, 0]).max() < 2 * np.abs(seen[:, 1:]).max()
 
 
-def test_synthetic_photographs_weigh_as_much_as_is_said_however_many_there_are():
+def test_synthetic_photographs_weigh_as_said_whatever_their_number():
     real, synthetic = clouds(20, 0), clouds(30, 1, apart=-1)
     thrice = Described(np.tile(synthetic.rows, (3, 1)), np.tile(synthetic.is_ill, 3))
     choice = Choice(0.01, 0.5)
@@ -121,7 +121,7 @@ def test_synthetic_photographs_weigh_as_much_as_is_said_however_many_there_are()
     assert np.abs(once - none).max() > 0.01
 
 
-def test_synthetic_photographs_of_the_same_kind_help_and_others_are_weighed_down():
+def test_synthetic_photographs_help_if_alike_and_weigh_less_if_not():
     test = clouds(400, 9, apart=0.7)
     good, bad = clouds(100, 50, apart=0.7), clouds(100, 51, apart=-0.7)
     gains, weights = [], []
@@ -139,7 +139,7 @@ def test_synthetic_photographs_of_the_same_kind_help_and_others_are_weighed_down
     assert helping > 2 * harming
 
 
-def test_without_real_photographs_the_strength_is_chosen_over_synthetic_ones():
+def test_without_real_photographs_synthetic_ones_choose_the_strength():
     choice = chosen(None, clouds(100, 0, apart=3), 0)
     assert choice.strength > STRENGTHS[0]
     assert choice == chosen(None, clouds(100, 0, apart=3), 0)

@@ -245,7 +245,7 @@ def test_vascular_from_the_seeds_to_the_page(styled_run, tmp_path, monkeypatch, 
     assert "not empty" in fails(monkeypatch, capfd, "glaucoma", "--model", styled_run, "--out", tmp_path)
 
 
-def test_the_bundled_segmenter_sees_larger_cups_where_they_are_drawn_by_rule_and_by_the_generator():
+def test_the_bundled_segmenter_sees_the_larger_cups_that_are_drawn():
     ratios = {"by_rule": [], "generated": []}
     for cup in (0.3, 0.9):
         eye = series.grown(512, 1, cup_to_disc=cup)

@@ -170,7 +170,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_everything_is_named(browser, st
             assert nameless() == []
 
 
-def test_tabs_for_which_there_is_no_room_are_in_a_menu_that_can_be_reached(browser, studio):
+def test_tabs_without_room_are_in_a_menu_that_can_be_reached(browser, studio):
     with opened(browser, studio, 240, 844) as page:
         page.get_by_label("More tabs").wait_for()
         opened_tab(page, "Evaluate")

@@ -262,7 +262,7 @@ def test_a_large_mask_is_reduced_and_stays_binary(tmp_path):
     assert uploads.photograph_in(tmp_path / "photograph.png").shape == (25, 1024, 3)
 
 
-def test_pictures_that_are_none_or_enormous_are_refused_without_being_decoded(tmp_path):
+def test_no_picture_or_an_enormous_one_is_refused_undecoded(tmp_path):
     genuine = a_png()
     for size, said in ((20_000, "is enormous"), (8_000, "is 8000 x 8000 px")):
         header = b"IHDR" + struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)

@@ -66,7 +66,7 @@ def test_own_lesions_stay(photograph, layers, lender):
     assert labels[70, 70, EXUDATES] == labels[40, 90, EXUDATES] == 255
 
 
-def test_nothing_is_laid_outside_the_field_of_view_nor_is_what_is_given_changed(photograph, layers, lender):
+def test_nothing_is_laid_outside_the_field_and_the_input_is_kept(photograph, layers, lender):
     picture, its = lender
     its[..., HAEMORRHAGES] = np.maximum(its[..., HAEMORRHAGES], spot(4, 4, 3))
     before = photograph.copy(), layers.copy()

@@ -195,7 +195,7 @@ def test_noise_makes_many_photographs_but_one_without_detail(network):
 
 
 @torch.inference_mode()
-def test_without_detail_the_texture_of_the_style_does_not_matter_and_with_it_does(network):
+def test_the_texture_of_a_style_matters_only_with_detail(network):
     labels, style = given()
     other = style.clone()
     other[:, -TEXTURES:] += 1
@@ -438,7 +438,7 @@ def test_training_learns(phantoms, settings, tmp_path):
     assert np.mean(expected[-15:]) < 0.8 * np.mean(expected[:5])
 
 
-def test_discriminators_see_by_how_much_a_photograph_departs_from_its_field(phantoms, settings):
+def test_discriminators_see_how_a_photograph_departs_from_its_field(phantoms, settings):
     fabric = Fabric(accelerator="cpu", devices=1)
     eyes = load_training_eyes(settings.with_overrides([f"data.folder={phantoms}"])).train
     learner = styled.build_learner(fabric, settings, torch.contiguous_format, torch.from_numpy(eyes.styles))
@@ -468,9 +468,7 @@ def test_a_lesion_counts_in_every_pixel(phantoms, settings, tmp_path):
     assert styled._lesions(labels[:, [0, 1, 2]], counted).flatten().tolist() == [1, 0, 0]
 
 
-def test_eyes_with_lesions_that_nobody_labelled_are_left_out_if_enough_others_remain(
-    phantoms, settings, tmp_path, monkeypatch
-):
+def test_eyes_with_unlabelled_lesions_are_left_out_if_enough_remain(phantoms, settings, tmp_path, monkeypatch):
     shutil.copytree(phantoms, tmp_path / "eyes", ignore=shutil.ignore_patterns("haemorrhages"))
     names = sorted(file.stem for file in (tmp_path / "eyes" / "train" / "images").iterdir())
     rows = "".join(f"{name},{3 * (number == 0)}\n" for number, name in enumerate(names))

@@ -238,7 +238,7 @@ def test_weights_too_large_for_half_precision_are_kept_whole(tmp_path: Path) -> 
 # --- Answers that are no numbers ---
 
 
-def test_a_network_that_answers_with_no_numbers_is_an_error_and_no_black_picture(tmp_path: Path) -> None:
+def test_a_network_that_gives_nan_is_an_error_and_no_black_picture(tmp_path: Path) -> None:
     answers = "answers with what is no finite number"
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     with redirect_stdout(io.StringIO()):

@@ -135,7 +135,7 @@ def test_a_killed_lean_run_is_resumed_bit_identically(lean_trained, phantoms, le
     assert_same_run(run, lean_trained)
 
 
-def test_lean_starts_from_the_mean_photograph_and_keeps_it_with_its_weights(lean_trained, phantoms, tmp_path):
+def test_lean_starts_from_the_mean_photograph_and_saves_it(lean_trained, phantoms, tmp_path):
     pairs = load_pairs(find_eyes(phantoms).split("train"), 32, appearance="expected")
     canvas = load_file(lean_trained / "model" / "model.safetensors")["canvas"]
     np.testing.assert_allclose((canvas.permute(1, 2, 0).numpy() + 1) * 127.5, pairs.mean, atol=0.01)
@@ -474,7 +474,7 @@ def test_a_log_that_cannot_be_read_is_named(trained, tmp_path):
         trainer.resume(run)
 
 
-def test_a_run_goes_on_with_the_threads_and_the_precision_that_it_began_with(phantoms, tiny, tmp_path, caplog):
+def test_a_run_goes_on_with_the_threads_and_precision_it_began_with(phantoms, tiny, tmp_path, caplog):
     usual = torch.get_num_threads()
     seen: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
