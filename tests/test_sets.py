@@ -37,7 +37,7 @@ def fake(eyes, folder, change, split="test"):
 
 
 def parts(found):
-    return {part.key: part for part in found.parts}
+    return {one.key: one for one in found.findings}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_every_part_answers_and_is_written(blurred):
     page = (out / "report.html").read_text()
     for heading in ("Structure", "Realism", "Diversity", "Privacy", "Nearest neighbours"):
         assert f">{heading}</h" in page
-    assert page.count("Nearest in training, ") == MOST_NEIGHBOURS
+    assert page.count("Nearest in training of ") == MOST_NEIGHBOURS
 
 
 def test_blur_is_seen_by_structure_realism_and_diversity(blurred):

@@ -122,7 +122,7 @@ def test_a_field_of_view_is_taken_where_it_is_given(tmp_path):
 
 def test_what_the_judge_found_stands_beside_each_picture(phantoms, trained, tmp_path):
     found = evaluate_model(trained, phantoms, tmp_path / "out", sets=False)
-    structure = next(part.values for part in found.parts if part.key == "structure")
+    structure = next(one.values for one in found.findings if one.key == "structure")
     each = read_measured(tmp_path / "out").each
     assert np.mean(each["vessels_dice"]) == pytest.approx(structure["judge_vessels_dice"]["mean"])
 
@@ -151,7 +151,7 @@ def test_test_eyes_alone_are_compared_and_training_eyes_are_the_baselines(phanto
     found = evaluate_folders(phantoms, tmp_path / "fake", tmp_path / "out")
     assert found.baselines.keys() == {"mean_image", "nearest_train", "phantom"}
     assert found.measures["mse"].n == 2
-    assert [part.key for part in found.parts] == ["structure", "realism", "diversity", "privacy"]
+    assert [one.key for one in found.findings] == ["structure", "realism", "diversity", "privacy"]
 
 
 def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, tiny, tmp_path):
@@ -160,7 +160,7 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
     itself = evaluate_model(trained, phantoms, tmp_path / "itself", against=trained)
     assert list(itself.baselines) == ["mean_image", "nearest_train", "phantom", "other_model"]
     assert itself.baselines["other_model"] == itself.measures
-    structure = next(part.values for part in itself.parts if part.key == "structure")
+    structure = next(one.values for one in itself.findings if one.key == "structure")
     assert structure["judge_vessels_dice_in_other_model"] == structure["judge_vessels_dice"]
     assert all(tuple(one)[:3] == (0, 0, 0) for one in itself.differences["other_model"].values())
     assert itself.peaks["other_model"] == itself.peaks["model"] if itself.peaks else True

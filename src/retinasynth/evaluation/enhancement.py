@@ -27,8 +27,9 @@ from retinasynth.files import LABELLING, MANIFEST, write_json, write_text
 from retinasynth.images import Mask, Photograph, draw_panels, encoded, read_photograph, resize_mask, write_photograph
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.progress import progress
-from retinasynth.report.page import draw_pairs, drawing, page, panel, svg
-from retinasynth.report.sections import Column, Gallery, Part, Row, Shown, Table
+from retinasynth.report import page
+from retinasynth.report.plots import draw_pairs, drawing, panel, svg
+from retinasynth.report.sections import Column, Gallery, Mark, Plot, Report, Row, Section, Shown, Table
 from retinasynth.resuming import add_line, begun_folder
 from retinasynth.segmentation.predict import found_planes, predict
 from retinasynth.segmentation.use import Segmenter
@@ -140,13 +141,14 @@ class EnhancementResult:
     @property
     def tables(self) -> list[Table]:
         """One for each trial."""
-        return [self._table(trial) for trial in TRIALS]
+        return [self.table(trial) for trial in TRIALS]
 
     def _name(self, trial: str, method: str) -> str:
         names = {ENHANCED: "enhanced", CLASSICAL: self.methods[trial], UNTOUCHED: TRIALS[trial].untouched}
         return names[method]
 
-    def _table(self, trial: str) -> Table:
+    def table(self, trial: str) -> Table:
+        """The figures of a trial side by side."""
         rows = [
             Row(
                 self._name(trial, method),
@@ -490,21 +492,32 @@ def _write_panels(out: Path, result: EnhancementResult) -> None:
 def _report(out: Path, result: EnhancementResult) -> str:
     """The page of an evaluation."""
     crops = _crops(out, result)
-    parts = [
-        Part(trial, TRIALS[trial].title, result.said_of(trial), {}, [table], [_gallery(trial, crops, result)])
-        for trial, table in zip(TRIALS, result.tables, strict=True)
+    spread = Section(
+        "spread",
+        "Photograph by photograph",
+        key_to_plots=[
+            Mark("enhanced, better", "better"),
+            Mark("enhanced, not better", "worse"),
+            Mark("classical method or doing nothing, whichever is better", "ring"),
+        ],
+        plots=[_plot(result, trial) for trial in TRIALS],
+        note="One row for each photograph, sorted by the enhanced figure.",
+    )
+    trials = [
+        Section(
+            name, trial.title, result.said_of(name), [result.table(name)], galleries=[_gallery(name, crops, result)]
+        )
+        for name, trial in TRIALS.items()
     ]
-    return page(
-        Path(__file__).parent / "enhancement.html.jinja",
-        {
-            "title": f"Enhancement: {result.about['model']} on {result.about['data']}",
-            "headline": result.headline,
-            "warning": WARNING,
-            "parts": parts,
-            "plots": [_plot(result, trial) for trial in TRIALS],
-            "conventions": CONVENTIONS,
-            "about": result.about,
-        },
+    return page.render(
+        Report(
+            title=f"Enhancement: {result.about['model']} on {result.about['data']}",
+            answer=result.headline,
+            sections=[spread, *trials],
+            conventions=CONVENTIONS,
+            about={name[0].upper() + name[1:]: text for name, text in result.about.items()},
+            warning=WARNING,
+        )
     )
 
 
@@ -515,15 +528,15 @@ def _gallery(
     shown = [
         Shown(
             name,
-            "around the disc" if place == "disc" else "where vessels are dense",
+            ["around the disc" if place == "disc" else "where vessels are dense"],
             {titles.get(method, method): encoded(crop, "JPEG") for method, crop in by_trial[trial].items()},
         )
         for (name, place), by_trial in crops.items()
     ]
-    return Gallery("Pieces at full size", shown, "JPEG; the exact pieces are in crops/, side by side in panels/.")
+    return Gallery("Pieces at full size", shown, "JPEG; the exact pieces are in `crops/`, side by side in `panels/`.")
 
 
-def _plot(result: EnhancementResult, trial: str) -> dict[str, str]:
+def _plot(result: EnhancementResult, trial: str) -> Plot:
     """PSNR of each photograph, enhanced beside the better of its rivals, sorted."""
     figures = sorted(
         (by_method[ENHANCED]["psnr"], max(by_method[CLASSICAL]["psnr"], by_method[UNTOUCHED]["psnr"]))
@@ -535,4 +548,4 @@ def _plot(result: EnhancementResult, trial: str) -> dict[str, str]:
         figure, axes = panel("PSNR (dB), higher is better")
         draw_pairs(axes, ours, theirs, won)
     caption = f"{TRIALS[trial].title}: better in {int(won.sum())} of {len(won)} photographs"
-    return {"caption": caption, "svg": svg(figure, f"{caption}. One row for each, sorted by the enhanced PSNR.")}
+    return Plot(caption, svg(figure, f"{caption}. One row for each, sorted by the enhanced PSNR."))

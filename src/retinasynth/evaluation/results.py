@@ -3,18 +3,18 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from retinasynth import intervals
+from retinasynth.evaluation.findings import Finding
 from retinasynth.evaluation.metrics import fidelity, spectrum, structure
 from retinasynth.evaluation.metrics import vessels_found as judge
 from retinasynth.evaluation.metrics.spectrum import Peak
 from retinasynth.evaluation.metrics.vessels_found import NOTHING_ASKED, FoundAgain
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
-from retinasynth.report.sections import Part
+from retinasynth.report.sections import Outcome
 
 Measures = dict[str, Estimate]  # by the names of `Figures`
-Outcome = Literal["better", "worse", "undecided"]
 
 MEASURE_NAMES = {
     "mse": "MSE",
@@ -111,7 +111,7 @@ class Evaluation:
         peaks: the highest peak in the mean spectrum of the model (``model``), of the real photographs (``expected``)
             and of the other model; empty where the pictures are of several sizes.
         verdict: plain sentences, the answer first.
-        parts: what else was measured.
+        findings: what else was measured.
     """
 
     title: str
@@ -123,7 +123,7 @@ class Evaluation:
     differences: dict[str, Measures]
     peaks: Mapping[str, Peak]
     verdict: list[str]
-    parts: Sequence[Part] = ()
+    findings: Sequence[Finding] = ()
 
     @property
     def source_protocol(self) -> Measures:
@@ -132,20 +132,20 @@ class Evaluation:
 
     @property
     def sentences(self) -> list[str]:
-        """The verdict, and that of every part."""
-        return [*self.verdict, *(sentence for part in self.parts for sentence in part.sentences)]
+        """The verdict, and that of every finding."""
+        return [*self.verdict, *(sentence for finding in self.findings for sentence in finding.sentences)]
 
     def to_json(self) -> dict[str, Any]:
         """What ``evaluation.json`` holds; every figure is ``{mean, low, high, n}``."""
-        of_parts = {part.key: dict(part.values) for part in self.parts}
-        conventions = {name: text for part in self.parts for name, text in part.conventions.items()}
+        found = {finding.key: dict(finding.values) for finding in self.findings}
+        conventions = {name: text for finding in self.findings for name, text in finding.conventions.items()}
         return {
             "title": self.title,
             "verdict": self.sentences,
             "source_protocol": _plain(self.source_protocol),
             "fov": _plain({name[4:]: self.measures[name] for name in self.measures if name.startswith("fov_")}),
-            "structure": _plain(self._structure) | of_parts.pop("structure", {}),
-            **of_parts,
+            "structure": _plain(self._structure) | found.pop("structure", {}),
+            **found,
             "spectrum": {name: peak.to_json() for name, peak in self.peaks.items()},
             "baselines": {name: _plain(measures) for name, measures in self.baselines.items()},
             "differences": {name: _plain(measures) for name, measures in self.differences.items()},
@@ -168,11 +168,11 @@ def summarise(
     pictures: Sequence[Picture],
     about: Mapping[str, str],
     peaks: Mapping[str, Peak] | None = None,
-    parts: Sequence[Part] = (),
+    findings: Sequence[Finding] = (),
     *,
     warning: str = "",
 ) -> Evaluation:
-    """Means, intervals and verdict over at least one picture, with the peaks of their spectra and other parts.
+    """Means, intervals and verdict over at least one picture, with the peaks of their spectra and other findings.
 
     A warning stands before everything else.
 
@@ -208,7 +208,7 @@ def summarise(
     verdict += _on_peaks(peaks or {})
     real = [picture.vessels_in_expected for picture in pictures]
     vessels = None if any(map(math.isnan, real)) else bootstrap_mean(real, groups=eyes)
-    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, peaks or {}, verdict, parts)
+    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, peaks or {}, verdict, findings)
 
 
 def outcome(measure: str, difference: Estimate) -> Outcome:

@@ -10,6 +10,7 @@ import numpy as np
 
 from retinasynth.errors import DataError, ImageError
 from retinasynth.evaluation.baselines import mean_image, nearest_train, phantom_of
+from retinasynth.evaluation.findings import Finding
 from retinasynth.evaluation.maps import agreement_picture, error_picture
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX, source_protocol, strict
 from retinasynth.evaluation.metrics.privacy import Pictures
@@ -42,7 +43,6 @@ from retinasynth.images import (
     write_photograph,
 )
 from retinasynth.parallel import in_order
-from retinasynth.report.sections import Part
 from retinasynth.tables import table_text
 
 _SIZE = (SIZE_PX, SIZE_PX)
@@ -199,11 +199,11 @@ def evaluate_examples(
     if not pictures:
         raise DataError("There is nothing to evaluate", expected="at least one generated and expected photograph")
 
-    parts = structure.parts()
+    findings = structure.findings()
     if real is not None and made is not None:
         first, *others = set_parts(made.pictures(real), real, network=network)
-        parts += [replace(first, sentences=[caution, *first.sentences]) if caution else first, *others]
-    evaluation = summarise(title, pictures, about, spectra.peaks(), parts, warning=warning)
+        findings += [replace(first, sentences=[caution, *first.sentences]) if caution else first, *others]
+    evaluation = summarise(title, pictures, about, spectra.peaks(), findings, warning=warning)
     write_json(out / "evaluation.json", evaluation.to_json())
     write_text(out / "pictures.csv", _table(evaluation))
     write_text(out / "report.html", render(evaluation, mean=mean, losses=losses, spectra=spectra.drawn()))
@@ -218,7 +218,9 @@ def generated_alone(evaluation: Evaluation) -> Evaluation:
         replace(picture, views={name: view for name, view in picture.views.items() if name == GENERATED})
         for picture in evaluation.pictures
     ]
-    return replace(evaluation, pictures=pictures, parts=[replace(part, galleries=()) for part in evaluation.parts])
+    return replace(
+        evaluation, pictures=pictures, findings=[replace(finding, galleries=()) for finding in evaluation.findings]
+    )
 
 
 class _Measured:
@@ -316,7 +318,7 @@ class _Structure:
         if looked.real is not None:
             self.real[example.name] = looked.real
 
-    def parts(self) -> list[Part]:
+    def findings(self) -> list[Finding]:
         return [structure_part(self.generated, self.real, self.people, self.others)] if self.generated else []
 
 

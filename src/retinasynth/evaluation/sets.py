@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from retinasynth.errors import ImageError, InputError
+from retinasynth.evaluation.findings import Finding
 from retinasynth.evaluation.metrics import diversity, features, privacy, realism
 from retinasynth.evaluation.metrics.diversity import Appearance, appearance
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures, OnnxFeatures, Row
@@ -20,7 +21,7 @@ from retinasynth.images import Photograph, encoded, resize_photograph
 from retinasynth.intervals import SEED, Estimate
 from retinasynth.parallel import in_order
 from retinasynth.progress import progress
-from retinasynth.report.sections import Column, Gallery, Part, Shown, Table
+from retinasynth.report.sections import Column, Gallery, Shown, Table
 from retinasynth.report.sections import Row as TableRow
 
 MOST_NEIGHBOURS = 6  # generated pictures that are shown beside their nearest real ones
@@ -60,7 +61,7 @@ class _Looks:
     lost: Sequence[str]
 
 
-def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, seed: int = SEED) -> list[Part]:
+def set_parts(generated: Pictures, real: Real, *, network: Path | None = None, seed: int = SEED) -> list[Finding]:
     """What realism, diversity and privacy have to say of a set.
 
     Args:
@@ -210,7 +211,7 @@ def _lost_sentence(looks: _Looks) -> Iterator[str]:
 # --- Realism and diversity ---------------------------------------------------------------------------------------
 
 
-def _realism_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
+def _realism_part(ours: _Looks, theirs: _Looks, seed: int) -> Finding:
     sentences, rows = list(_lost_sentence(ours)), []
     values: dict[str, object] = {}
     for name in ours.rows:
@@ -243,7 +244,8 @@ def _realism_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
     }
     count = f"{len(theirs.appearances)} real and {len(ours.appearances)} generated photographs."
     tables = [Table("In the eyes of networks", columns, rows, count)] if rows else []
-    return Part("realism", "Realism", sentences, values, tables, conventions=realism.CONVENTIONS | features.CONVENTIONS)
+    conventions = realism.CONVENTIONS | features.CONVENTIONS
+    return Finding("realism", "Realism", sentences, tables, values=values, conventions=conventions)
 
 
 def _frechet(ours: _Looks, theirs: _Looks, sentences: list[str]) -> dict[str, object]:
@@ -260,7 +262,7 @@ def _frechet(ours: _Looks, theirs: _Looks, sentences: list[str]) -> dict[str, ob
     return values
 
 
-def _diversity_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
+def _diversity_part(ours: _Looks, theirs: _Looks, seed: int) -> Finding:
     values: dict[str, object] = {}
     sentences: list[str] = []
     tables = []
@@ -314,18 +316,18 @@ def _diversity_part(ours: _Looks, theirs: _Looks, seed: int) -> Part:
             "expected": Column("Coverage by their like", "as many real ones would reach"),
         }
         tables.append(Table("In the eyes of networks", of_networks, rows))
-    return Part("diversity", "Diversity", sentences, values, tables, conventions=diversity.CONVENTIONS)
+    return Finding("diversity", "Diversity", sentences, tables, values=values, conventions=diversity.CONVENTIONS)
 
 
 # --- Privacy -----------------------------------------------------------------------------------------------------
 
 
-def _not_examined(reason: str) -> Part:
+def _not_examined(reason: str) -> Finding:
     sentence = f"Whether somebody was copied was not examined: {reason.rstrip('.')}."
-    return Part("privacy", "Privacy", [sentence], {"answer": None, "reason": reason})
+    return Finding("privacy", "Privacy", [sentence], values={"answer": None, "reason": reason})
 
 
-def _privacy_part(generated: Pictures, training: Pictures, held_out: Pictures, found: Privacy) -> Part:
+def _privacy_part(generated: Pictures, training: Pictures, held_out: Pictures, found: Privacy) -> Finding:
     columns = {
         "share": Column("Nearest to training", "share of the generated"),
         "chance": Column("By chance", "and its range in 99 of 100 deals"),
@@ -338,14 +340,14 @@ def _privacy_part(generated: Pictures, training: Pictures, held_out: Pictures, f
         for name, space in found.spaces.items()
         if (one := space.comparison) is not None
     ]
-    return Part(
+    return Finding(
         "privacy",
         "Privacy",
         found.verdict,
-        found.to_json(),
         [Table("Nearness", columns, rows)] if rows else [],
-        [*_copies(generated, training, found), _neighbours(generated, training, held_out, found)],
-        privacy.CONVENTIONS,
+        galleries=[*_copies(generated, training, found), _neighbours(generated, training, held_out, found)],
+        values=found.to_json(),
+        conventions=privacy.CONVENTIONS,
     )
 
 
@@ -353,7 +355,7 @@ def _copies(generated: Pictures, training: Pictures, found: Privacy) -> list[Gal
     shown = [
         Shown(
             generated.names[one.generated],
-            f"shows the retina of {training.names[one.training]}, vessels correlate by {one.correlation:.2f}",
+            [f"shows the retina of {training.names[one.training]}, vessels correlate by {one.correlation:.2f}"],
             {
                 "Generated": _view(generated, one.generated),
                 "Training photograph": _view(training, one.training),
@@ -378,7 +380,7 @@ def _neighbours(generated: Pictures, training: Pictures, held_out: Pictures, fou
         if space.held_out is not None:
             views["Nearest held out"] = _view(held_out, int(space.held_out.index[number]))
             distances += f", {space.held_out.distance[number]:.3f} from held out"
-        shown.append(Shown(generated.names[number], distances, views))
+        shown.append(Shown(generated.names[number], [distances], views))
     return Gallery("Nearest neighbours", shown, "The pictures that lie nearest to a training photograph, in pixels.")
 
 

@@ -15,7 +15,8 @@ from retinasynth.evaluation.subjects import generated
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import encoded, mask_as_photograph, resize_photograph
 from retinasynth.pix2pix.data import load_pairs
-from retinasynth.report.page import (
+from retinasynth.report.page import page
+from retinasynth.report.plots import (
     INK,
     MODEL,
     MUTED,
@@ -24,7 +25,6 @@ from retinasynth.report.page import (
     draw_curve,
     drawing,
     finish_curves,
-    page,
     panel,
     svg,
 )

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from retinasynth.evaluation.results import Outcome
 from retinasynth.intervals import Estimate
+from retinasynth.report.sections import Outcome
 from retinasynth.tables import table_text
 
 

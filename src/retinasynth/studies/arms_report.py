@@ -11,7 +11,8 @@ from matplotlib.ticker import NullLocator
 
 from retinasynth.files import write_json, write_text
 from retinasynth.intervals import Estimate
-from retinasynth.report.page import INK, MODEL, RIVAL, RULE, WORSE, drawing, page, panel, svg
+from retinasynth.report.page import page
+from retinasynth.report.plots import INK, MODEL, RIVAL, RULE, WORSE, drawing, panel, svg
 from retinasynth.studies.arms import Arm, Gap, Point, Study, counted, figure_text, interval_text, outcome
 
 TEMPLATE = Path(__file__).parent / "arms.html.jinja"

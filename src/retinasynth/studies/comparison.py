@@ -13,8 +13,9 @@ from retinasynth import intervals
 from retinasynth.documents import read_json
 from retinasynth.errors import DataError
 from retinasynth.evaluation import results
-from retinasynth.evaluation.results import BASELINE_NAMES, Outcome
+from retinasynth.evaluation.results import BASELINE_NAMES
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.report.sections import Outcome
 from retinasynth.tables import read_table
 
 MOST_EVALUATION_BYTES = 10**8  # it may name many pictures

@@ -13,7 +13,8 @@ import retinasynth
 from retinasynth.files import write_text
 from retinasynth.images import Photograph, encoded
 from retinasynth.intervals import Estimate
-from retinasynth.report.page import INK, MODEL, MUTED, RIVAL, RULE, drawing, page, panel, svg
+from retinasynth.report.page import page
+from retinasynth.report.plots import INK, MODEL, MUTED, RIVAL, RULE, drawing, panel, svg
 from retinasynth.studies.series import SOURCES, Point, Recovery
 
 TEMPLATE = Path(__file__).parent / "series.html.jinja"

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, UNITS, figure_text
-from retinasynth.report.page import INK, MODEL, MUTED, RIVAL, drawing, page, panel, svg
+from retinasynth.report.page import page
+from retinasynth.report.plots import INK, MODEL, MUTED, RIVAL, drawing, panel, svg
 from retinasynth.studies.space import Search, Value
 from retinasynth.studies.tuning_results import CONVENTIONS, Trial, Tuning
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from retinasynth.errors import ImageError
+from retinasynth.evaluation.findings import Finding
 from retinasynth.evaluation.segmentation import centre_error
 from retinasynth.eye import Eye
 from retinasynth.eye.agreement import cldice, dice
@@ -22,7 +23,7 @@ from retinasynth.eye.biomarkers import COLUMNS, measure_eye
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.images import Mask, Photograph, resize_mask, resize_photograph
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
-from retinasynth.report.sections import Column, Part, Row, Table
+from retinasynth.report.sections import Column, Row, Table
 from retinasynth.segmentation.model import SegmenterModel, load_segmenter
 from retinasynth.segmentation.predict import found_planes, predict
 from retinasynth.training.bundled import SEGMENTERS, model_folder
@@ -196,7 +197,7 @@ def structure_part(
     real: Mapping[str, Anatomy],
     people: Mapping[str, str],
     others: Mapping[str, Anatomy] | None = None,
-) -> Part:
+) -> Finding:
     """What the judge has to say of a set of pictures.
 
     Args:
@@ -222,12 +223,12 @@ def structure_part(
     biomarkers, values = _biomarker_table(generated, real, people)
     if biomarkers.columns:
         tables.append(biomarkers)
-    return Part(
+    return Finding(
         "structure",
         "Structure",
         _sentences(generated, real, people),
-        plain | {"biomarkers": values},
         tables,
+        values=plain | {"biomarkers": values},
         conventions=CONVENTIONS,
     )
 
