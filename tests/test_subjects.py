@@ -11,9 +11,9 @@ from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from published import put_drive
 from retinasynth import images
 from retinasynth.errors import DataError, ModelError, OutputError
+from retinasynth.evaluation.examples import Example
 from retinasynth.evaluation.metrics.fidelity import PSNR_CAP_DB
-from retinasynth.evaluation.metrics.vessels_found import Judge
-from retinasynth.evaluation.run import Example
+from retinasynth.evaluation.metrics.vessels_found import ReferenceSegmenters
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.studies.comparison import read_measured
@@ -190,13 +190,13 @@ def test_pictures_are_those_of_generate_to_the_last_bit(trained, phantoms, tmp_p
 def test_networks_are_built_in_turn_with_the_generation_whose_random_numbers_they_draw(
     trained, phantoms, tmp_path, monkeypatch
 ):
-    built, build = [], Judge.__init__
+    built, build = [], ReferenceSegmenters.__init__
 
-    def remembered(judge):
+    def remembered(segmenters):
         built.append(threading.current_thread())
-        build(judge)
+        build(segmenters)
 
-    monkeypatch.setattr(Judge, "__init__", remembered)
+    monkeypatch.setattr(ReferenceSegmenters, "__init__", remembered)
     evaluate_model(trained, phantoms, tmp_path / "out", sets=False)
     assert built == [threading.current_thread()]
 

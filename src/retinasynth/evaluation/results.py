@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from retinasynth import intervals
-from retinasynth.evaluation.findings import Finding
-from retinasynth.evaluation.metrics import fidelity, spectrum, structure
-from retinasynth.evaluation.metrics import vessels_found as judge
+from retinasynth.evaluation.findings.finding import Finding
+from retinasynth.evaluation.metrics import fidelity, spectrum, structure, vessels_found
 from retinasynth.evaluation.metrics.spectrum import Peak
 from retinasynth.evaluation.metrics.vessels_found import NOTHING_ASKED, FoundAgain
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
@@ -23,11 +22,14 @@ MEASURE_NAMES = {
     "fov_ssim": "SSIM in view",
     "fov_psnr": "PSNR in view",
     "vessels": "vessels",
-    **{name: f"{column.title.lower()} ({column.note.partition(',')[0]})" for name, column in judge.MEASURES.items()},
+    **{
+        name: f"{column.title.lower()} ({column.note.partition(',')[0]})"
+        for name, column in vessels_found.MEASURES.items()
+    },
 }
 DECIMALS = {"psnr": 2, "fov_psnr": 2}  # 4 for the others
 UNITS = {"psnr": " dB", "fov_psnr": " dB"}
-LOWER_IS_BETTER = {"mse", *judge.LOWER_IS_BETTER}
+LOWER_IS_BETTER = {"mse", *vessels_found.LOWER_IS_BETTER}
 SOURCE_PROTOCOL = ("mse", "ssim", "psnr")
 BASELINE_NAMES = {
     "mean_image": "the mean training photograph, which ignores the mask",
@@ -57,12 +59,12 @@ class Figures(NamedTuple):
     """All figures of one picture; not a number where one could not be measured.
 
     Attributes:
-        mse: of the source protocol, as `ssim` and `psnr` (`retinasynth.evaluation.metrics.fidelity.source_protocol`).
+        mse: of the source protocol, as `ssim` and `psnr` (`retinasynth.evaluation.metrics.fidelity`).
         ssim: likewise.
         psnr: likewise.
-        fov_ssim: inside the field of view, as `fov_psnr` (`retinasynth.evaluation.metrics.fidelity.strict`).
+        fov_ssim: inside the field of view, as `fov_psnr` (`retinasynth.evaluation.metrics.fidelity`).
         fov_psnr: likewise.
-        vessels: found again where the mask says (`retinasynth.evaluation.metrics.structure.vessels_found`).
+        vessels: found again where the mask says (`retinasynth.evaluation.metrics.structure`).
     """
 
     mse: float = math.nan
@@ -84,7 +86,7 @@ class Picture:
         vessels_in_expected: the vessels found again in the real photograph: what can be reached.
         baselines: the figures of each baseline that could answer for this picture.
         views: encoded pictures for the report, by the title above them.
-        found_again: what the judge found in the generated photograph of the anatomy that was asked for.
+        found_again: what the reference segmenters found in the generated photograph of the anatomy that was asked for.
     """
 
     name: str

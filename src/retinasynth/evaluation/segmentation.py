@@ -9,6 +9,7 @@ import numpy as np
 from retinasynth.data.annotators import second_observer
 from retinasynth.data.layouts import EyeFiles, find_eyes, fit_mask, read_eye
 from retinasynth.errors import DataError
+from retinasynth.evaluation.metrics.vessels_found import centre_error
 from retinasynth.eye import Eye
 from retinasynth.eye.agreement import Agreement, agreement
 from retinasynth.eye.label_map import overlay
@@ -190,21 +191,6 @@ def _judged(segmenter: Segmenter, files: EyeFiles, panels: Path) -> dict[str, Ju
     panel = draw_panels([row], ["photograph", "found", "drawn"], [f"{files.name}: {caption}"])
     write_photograph(panels / f"{files.name}.png", panel)
     return result
-
-
-def centre_error(found: Mask, drawn: Mask) -> float:
-    """Distance between the centres of two discs in radii of the drawn one; not a number where one is empty.
-
-    Example:
-        >>> disc = np.zeros((9, 9), bool)
-        >>> disc[3:6, 3:6] = True
-        >>> centre_error(disc, disc)
-        0.0
-    """
-    if not found.any() or not drawn.any():
-        return float("nan")
-    ours, theirs = (np.argwhere(mask).mean(axis=0) for mask in (found, drawn))
-    return float(np.hypot(*(ours - theirs)) / np.sqrt(drawn.sum() / np.pi))
 
 
 def _table(result: SegmentationResult) -> str:

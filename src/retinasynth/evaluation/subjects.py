@@ -9,12 +9,13 @@ import numpy as np
 from retinasynth.checks import checked_seed
 from retinasynth.data.layouts import DataSet, EyeFiles, find_eyes, photograph_of, read_eye
 from retinasynth.errors import DataError, SettingError
+from retinasynth.evaluation.examples import Example, Reference
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
-from retinasynth.evaluation.metrics.privacy import Pictures
-from retinasynth.evaluation.metrics.vessels_found import is_looked_at
+from retinasynth.evaluation.metrics.vessels_found import is_sampled
+from retinasynth.evaluation.pictures import Pictures
 from retinasynth.evaluation.results import Evaluation
-from retinasynth.evaluation.run import Example, Reference, evaluate_examples
+from retinasynth.evaluation.run import evaluate_examples
 from retinasynth.evaluation.sets import Real
 from retinasynth.eye import Eye
 from retinasynth.eye.style import StyleChoice
@@ -112,7 +113,7 @@ def evaluate_model(
 
 def _real(unseen: Sequence[EyeFiles], training: Sequence[EyeFiles]) -> Real:
     """The photographs of real eyes that a set is compared with; of very many unseen ones, about `MOST_UNSEEN`."""
-    unseen = [files for files in unseen if is_looked_at(files.name, len(unseen), MOST_UNSEEN)]
+    unseen = [files for files in unseen if is_sampled(files.name, len(unseen), MOST_UNSEEN)]
     sides = [Pictures.of_files([files for files in side if files.photograph]) for side in (unseen, training)]
     return Real(sides[0], sides[1] if len(sides[1]) else None)
 

@@ -1,7 +1,7 @@
 """What a photograph looks like to a network: a row of numbers in which alike pictures lie near each other.
 
-Distances between sets of pictures (`realism`) and their variety (`diversity`) are measured in such numbers. No network
-sees everything, so every result names the one that looked: figures of two kinds of features cannot be compared.
+Distances between sets of pictures (`kernel_distance`) and their variety (`diversity`) are measured in such numbers. No
+network sees everything, so every result names the one that looked: figures of two kinds of features cannot be compared.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,6 +40,7 @@ _RIM = 1 / 32  # of the frame
 _ONNX_SIZE_PX = 299  # of FID's Inception, where the file names no size
 
 Row = NDArray[np.float32]
+Rows = NDArray[np.floating[Any]]  # (pictures, dimensions)
 
 
 class Features(Protocol):

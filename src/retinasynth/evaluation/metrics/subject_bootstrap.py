@@ -105,6 +105,11 @@ def percentile_interval(values: NDArray[np.float64], *, level: float = LEVEL) ->
     return float(low), float(high)
 
 
+def ratio_interval(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[float, float]:
+    """The interval of resampled ratios; sets that do not vary at all have none."""
+    return percentile_interval(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
+
+
 class PairMean:
     """The mean of a figure over pairs of pictures of two different people, where people count more or less often.
 
