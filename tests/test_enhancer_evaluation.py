@@ -13,7 +13,8 @@ from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.errors import DataError
 from retinasynth.evaluation import enhancement
 from retinasynth.evaluation.classical import Method
-from retinasynth.evaluation.enhancement import TRIALS, EnhancementResult, evaluate_enhancer, share_far_from
+from retinasynth.evaluation.enhancement import evaluate_enhancer, share_far_from
+from retinasynth.evaluation.enhancement_results import TRIALS, EnhancementResult
 from retinasynth.images import read_photograph
 
 
@@ -28,11 +29,11 @@ def idle(tmp_path_factory):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Vessels by a threshold instead of the judge, two classical methods instead of all; counts the looks."""
+    """Vessels by a threshold, one classical method instead of all; counts how often vessels are looked for."""
     looks = []
 
-    def vessels(judge, picture, field):
-        looks.append(judge.name)
+    def vessels(segmenter, picture, field):
+        looks.append(segmenter.name)
         return (picture[..., 1] < np.median(picture[field][:, 1]) - 15) & field
 
     monkeypatch.setattr(enhancement, "_vessels", vessels)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from retinasynth import intervals
-from retinasynth.evaluation.findings.finding import Finding
 from retinasynth.evaluation.metrics import fidelity, spectrum, structure, vessels_found
 from retinasynth.evaluation.metrics.spectrum import Peak
 from retinasynth.evaluation.metrics.vessels_found import NOTHING_ASKED, FoundAgain
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
-from retinasynth.report.sections import Outcome
+from retinasynth.report.sections import Outcome, Section
 
 Measures = dict[str, Estimate]  # by the names of `Figures`
 
@@ -96,6 +95,19 @@ class Picture:
     views: Mapping[str, bytes] = field(repr=False)
     vessels_in_expected: float = math.nan
     found_again: FoundAgain = NOTHING_ASKED
+
+
+@dataclass(frozen=True)
+class Finding(Section):
+    """What one kind of metric has to say: a section of the report, with its values for ``evaluation.json``.
+
+    Attributes:
+        values: under the key of the section.
+        conventions: how it was measured, by name.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    conventions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

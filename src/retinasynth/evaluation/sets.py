@@ -9,12 +9,12 @@ import numpy as np
 from retinasynth.errors import InputError
 from retinasynth.evaluation.described import Shape, described_set, seen_in_each
 from retinasynth.evaluation.findings.diversity import diversity_finding
-from retinasynth.evaluation.findings.finding import Finding
 from retinasynth.evaluation.findings.privacy import not_examined, privacy_finding
 from retinasynth.evaluation.findings.realism import realism_finding
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures, OnnxFeatures
 from retinasynth.evaluation.pictures import Pictures
 from retinasynth.evaluation.privacy import examine_privacy
+from retinasynth.evaluation.results import Finding
 from retinasynth.intervals import SEED
 
 

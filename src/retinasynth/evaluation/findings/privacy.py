@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from retinasynth.evaluation.findings.finding import Finding
 from retinasynth.evaluation.pictures import Pictures
 from retinasynth.evaluation.privacy import CONVENTIONS, Privacy
+from retinasynth.evaluation.results import Finding
 from retinasynth.images import encoded, resize_photograph
 from retinasynth.intervals import Estimate
 from retinasynth.report.sections import Column, Gallery, Row, Shown, Table

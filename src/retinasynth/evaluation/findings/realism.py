@@ -2,8 +2,8 @@
 
 from retinasynth.errors import InputError
 from retinasynth.evaluation.described import Described
-from retinasynth.evaluation.findings.finding import Finding
 from retinasynth.evaluation.metrics import features, frechet_distance, kernel_distance, two_sample
+from retinasynth.evaluation.results import Finding
 from retinasynth.report.sections import Cell, Column, Row, Table
 
 

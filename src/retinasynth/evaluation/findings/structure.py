@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from retinasynth.evaluation.examples import Example
-from retinasynth.evaluation.findings.finding import Finding
 from retinasynth.evaluation.maps import agreement_picture
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.metrics.vessels_found import (
@@ -19,6 +18,7 @@ from retinasynth.evaluation.metrics.vessels_found import (
     is_sampled,
     measure,
 )
+from retinasynth.evaluation.results import Finding
 from retinasynth.eye import Eye
 from retinasynth.eye.biomarkers import COLUMNS
 from retinasynth.images import encoded, resize_photograph
