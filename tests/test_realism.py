@@ -17,7 +17,7 @@ from retinasynth.evaluation.metrics.features import FundusFeatures, described
 from retinasynth.evaluation.metrics.frechet_distance import measure as frechet_distance
 from retinasynth.evaluation.metrics.kernel_distance import KernelDistance, halves_distance, kernel_distance
 from retinasynth.evaluation.metrics.kernel_distance import measure as beside_halves
-from retinasynth.evaluation.metrics.subject_bootstrap import PairMean, People
+from retinasynth.evaluation.metrics.subject_bootstrap import PairMean, Subjects
 from retinasynth.evaluation.metrics.two_sample import Classified
 from retinasynth.evaluation.metrics.two_sample import measure as real_or_synthetic
 from retinasynth.intervals import Estimate
@@ -47,7 +47,7 @@ def test_the_mean_over_pairs_is_that_over_every_pair_of_strangers_drawn():
 def test_resampled_means_over_pairs_are_unbiased_where_pairs_with_themselves_would_not_be():
     values = rows(1, 8, 8) + 5 * np.eye(8)
     alone = np.arange(8)
-    drawn = People.of(8, 8, list("abcdefgh"), list("abcdefgh")).drawn(seed=0, resamples=4000)
+    drawn = Subjects.of(8, 8, list("abcdefgh"), list("abcdefgh")).drawn(seed=0, resamples=4000)
     mean = PairMean(values, alone, alone)
     expected = float(mean(np.ones(8)))
     spread = mean(drawn).std() / np.sqrt(4000)
@@ -61,7 +61,7 @@ def repeated(drawn):
 
 
 def test_those_of_one_set_alone_are_drawn_by_themselves():
-    drawn = People.of(3, 4, ["a", "b", "c"], ["c", "d", "e", "f"]).drawn(seed=0, resamples=50)
+    drawn = Subjects.of(3, 4, ["a", "b", "c"], ["c", "d", "e", "f"]).drawn(seed=0, resamples=50)
     assert (drawn.sum(axis=1) == 6).all()
     for alike in ([0, 1], [2], [3, 4, 5]):
         assert (drawn[:, alike].sum(axis=1) == len(alike)).all()

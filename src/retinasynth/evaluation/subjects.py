@@ -56,10 +56,10 @@ def evaluate_model(
             photograph itself, or ``"fellow"``, that of the other eye of the same person.
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
-        allow_leaks: go on where test eyes stand in training, with a warning before everything else.
+        allow_leaks: go on where test eyes are in training, with a warning before everything else.
 
     Raises:
-        DataError: there are no test pairs, test eyes stand in training, or one is to have the style of a fellow and
+        DataError: there are no test pairs, test eyes are in training, or one is to have the style of a fellow and
             has none.
         ModelError: there is no such model.
         SettingError: there is no such style or seed, or no model that follows one.
@@ -119,7 +119,7 @@ def _real(unseen: Sequence[EyeFiles], training: Sequence[EyeFiles]) -> Real:
 
 
 def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
-    """The eyes that judge a model.
+    """The eyes that a model is evaluated on.
 
     Raises:
         DataError: there are none, or they have no vessels.

@@ -19,28 +19,28 @@ def realism_finding(ours: Described, theirs: Described, *, seed: int) -> Finding
     values: dict[str, object] = {}
     for name in ours.rows:
         real, generated = theirs.rows[name], ours.rows[name]
-        told = None
+        classified = None
         try:
             distance = kernel_distance.measure(
                 real, generated, features=name, real_groups=theirs.people, generated_groups=ours.people, seed=seed
             )
             if min(len(real), len(generated)) >= two_sample.FEWEST_PICTURES:
-                told = two_sample.measure(
+                classified = two_sample.measure(
                     real, generated, real_groups=theirs.people, generated_groups=ours.people, seed=seed
                 )
         except InputError as error:
             sentences.append(f"Realism in {name} features could not be measured: {error.got}.")
             continue
-        reading = " ".join([told.reading, distance.reading] if told else [distance.reading])
+        reading = " ".join([classified.reading, distance.reading] if classified else [distance.reading])
         sentences.append(reading)
         values[name] = {
             "features": name,
             "kernel_distance": distance.distance.to_json(),
             "halves": distance.halves.to_json() if distance.halves else None,
-            "real_or_synthetic": told.to_json() if told else None,
+            "real_or_synthetic": classified.to_json() if classified else None,
             "reading": reading,
         }
-        accuracy = told.balanced_accuracy if told else "too few pictures"
+        accuracy = classified.balanced_accuracy if classified else "too few pictures"
         cells: dict[str, Cell] = {"distance": distance.distance, "halves": distance.halves, "accuracy": accuracy}
         rows.append(Row(f"{name} features", cells))
     values |= _frechet(ours, theirs, sentences)

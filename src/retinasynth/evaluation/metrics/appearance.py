@@ -1,6 +1,6 @@
 """Do generated photographs vary in style as real ones do, or is every one in the style of the last?
 
-A generator can draw each picture well and all in one colour, one light and one sharpness. That is told here from what
+A generator can draw each picture well and all in one colour, one light and one sharpness. That is measured by what
 a camera and an eye give a photograph.
 """
 
@@ -19,14 +19,14 @@ from retinasynth.evaluation.metrics.subject_bootstrap import (
     Counts,
     Groups,
     Numbers,
-    People,
+    Subjects,
     ratio_interval,
 )
 from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import SEED, Estimate
 
 SIZE_PX = 384
-LESS = 0.8  # of the real deviation: what is nearer to 1 is not called less, nor its inverse more
+LESS = 0.8  # of the real standard deviation: what is nearer to 1 is not called less, nor its inverse more
 _LIGHT = 1 / 12  # of the frame: the window of the light, wider than any structure of the eye but the macula
 _VESSEL = 1 / 48  # of the frame: the window of the surroundings that a vessel stands out from
 _FINE_PX, _COARSE_PX = (0.7, 1.4), (2.8, 5.6)  # Gaussian windows of two bands, each an octave wide, two octaves apart
@@ -56,9 +56,9 @@ class Appearance(NamedTuple):
         lightness: mean L of CIELAB, 0 to 100.
         redness: mean a; green is negative.
         yellowness: mean b; blue is negative.
-        unevenness: deviation of the blurred L.
+        unevenness: standard deviation of the blurred L.
         sharpness_db: power of fine details over that of coarse ones.
-        contrast: deviation of green relative to its surroundings.
+        contrast: standard deviation of green relative to its surroundings.
     """
 
     lightness: float
@@ -124,7 +124,7 @@ class Varied(NamedTuple):
         real_deviation: root of the summed variances of its numbers.
         generated_deviation: likewise.
         ratio: of the second to the first, with its interval over people.
-        shift: distance of the two means in deviations of the real ones.
+        shift: distance of the two means in standard deviations of the real ones.
     """
 
     measure: str
@@ -181,18 +181,18 @@ def measure(
         DataError: either set shows fewer than two people, or the real photographs do not vary at all.
         InputError: a figure is not finite, or groups are missing.
     """
-    people = People.of(len(real), len(generated), real_groups, generated_groups)
+    subjects = Subjects.of(len(real), len(generated), real_groups, generated_groups)
     rows = checked_features(*(np.asarray([tuple(one) for one in side], np.float64) for side in (real, generated)))
-    draws = people.drawn(seed=seed, resamples=resamples)
+    draws = subjects.drawn(seed=seed, resamples=resamples)
     compared = []
     for measure, names in MEASURES.items():
         columns = [Appearance._fields.index(name) for name in names]
         ours, theirs = (side[:, columns] for side in rows)
-        real_deviation = float(_deviation(ours, people.real, people.once))
-        generated_deviation = float(_deviation(theirs, people.generated, people.once))
+        real_deviation = float(_deviation(ours, subjects.real, subjects.once))
+        generated_deviation = float(_deviation(theirs, subjects.generated, subjects.once))
         if real_deviation == 0:
             raise DataError(f"The real photographs do not vary in {measure}", expected="different photographs")
-        drawn = ratio_interval(_deviation(theirs, people.generated, draws), _deviation(ours, people.real, draws))
+        drawn = ratio_interval(_deviation(theirs, subjects.generated, draws), _deviation(ours, subjects.real, draws))
         ratio = Estimate(generated_deviation / real_deviation, *drawn, len(ours) + len(theirs))
         means = ours.mean(axis=0), theirs.mean(axis=0)
         shift = float(np.linalg.norm(means[1] - means[0]) / real_deviation)
@@ -207,10 +207,10 @@ def _blurred(layer: NDArray[np.float64], field: Mask, window_px: float) -> NDArr
     return np.asarray(ndimage.gaussian_filter(layer * field, window_px) / np.maximum(weights, 1e-6))
 
 
-def _deviation(rows: NDArray[np.float64], people: Numbers, counts: Counts) -> NDArray[np.float64]:
+def _deviation(rows: NDArray[np.float64], subjects: Numbers, counts: Counts) -> NDArray[np.float64]:
     """Root of the summed variances of ``(pictures, numbers)``, where everyone counts so often, ``(..., people)``."""
     centred = rows - rows[0]  # equal rows then vary by exactly 0
-    weights = counts[..., people]  # (..., picture)
+    weights = counts[..., subjects]  # (..., picture)
     weights = weights / weights.sum(axis=-1, keepdims=True)
     variance = weights @ centred**2 - (weights @ centred) ** 2
     return np.asarray(np.sqrt(np.maximum(variance, 0).sum(axis=-1)))

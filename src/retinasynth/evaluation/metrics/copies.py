@@ -200,19 +200,19 @@ def find_retinas(
     """
     owner = [number for number, views in enumerate(queries) for _ in views]
     best: dict[tuple[int, int], Twins] = {}
-    for twins in find_twins_between([view for views in queries for view in views], training, advance):
-        found = Twins(owner[twins.first], twins.second, twins.correlation, twins.is_mirrored, twins.texture)
+    for one in find_twins_between([view for views in queries for view in views], training, advance):
+        found = Twins(owner[one.first], one.second, one.correlation, one.is_mirrored, one.texture)
         pair = (found.first, found.second)
         if pair not in best or found.correlation > best[pair].correlation:
             best[pair] = found
     return [best[pair] for pair in sorted(best)]
 
 
-def copies_among(twins: Iterable[Twins], asked_for: Sequence[str | None], people: Sequence[str]) -> list[Copy]:
+def copies_among(found: Iterable[Twins], asked_for: Sequence[str | None], people: Sequence[str]) -> list[Copy]:
     """What the finds mean, given the person whose vessels each generated picture was made from.
 
     Args:
-        twins: of generated pictures (first) and training photographs (second).
+        found: of generated pictures (first) and training photographs (second).
         asked_for: a person for each generated picture, or None.
         people: the person on each training photograph.
     """
@@ -225,7 +225,7 @@ def copies_among(twins: Iterable[Twins], asked_for: Sequence[str | None], people
             is_mirrored=one.is_mirrored,
             is_asked_for=asked_for[one.first] == people[one.second] and one.texture < MIN_TEXTURE,
         )
-        for one in twins
+        for one in found
     ]
 
 

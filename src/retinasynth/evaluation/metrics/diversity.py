@@ -1,6 +1,6 @@
 """Do generated photographs differ from each other as real ones do, and do they reach all of these?
 
-That is told from distances in features (`features`); `appearance` looks at style alone.
+That is measured by distances in features (`features`); `appearance` looks at style alone.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 
 from retinasynth.errors import DataError
 from retinasynth.evaluation.metrics.features import Rows, checked_features
-from retinasynth.evaluation.metrics.subject_bootstrap import RESAMPLES, Groups, PairMean, People, ratio_interval
+from retinasynth.evaluation.metrics.subject_bootstrap import RESAMPLES, Groups, PairMean, Subjects, ratio_interval
 from retinasynth.intervals import SEED, Estimate, bootstrap_mean
 
 NEAREST = 5
@@ -110,13 +110,13 @@ def spread_ratio(
         0.5
     """
     real, generated = checked_features(real, generated)
-    people = People.of(len(real), len(generated), real_groups, generated_groups)
-    among_real = PairMean(cdist(real, real), people.real, people.real)
-    among_generated = PairMean(cdist(generated, generated), people.generated, people.generated)
-    ours, theirs = float(among_real(people.once)), float(among_generated(people.once))
+    subjects = Subjects.of(len(real), len(generated), real_groups, generated_groups)
+    among_real = PairMean(cdist(real, real), subjects.real, subjects.real)
+    among_generated = PairMean(cdist(generated, generated), subjects.generated, subjects.generated)
+    ours, theirs = float(among_real(subjects.once)), float(among_generated(subjects.once))
     if ours == 0:
         raise DataError("All real photographs are alike", expected="different photographs")
-    draws = people.drawn(seed=seed, resamples=resamples)
+    draws = subjects.drawn(seed=seed, resamples=resamples)
     return Estimate(
         theirs / ours, *ratio_interval(among_generated(draws), among_real(draws)), len(real) + len(generated)
     )

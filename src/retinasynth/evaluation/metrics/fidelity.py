@@ -130,7 +130,7 @@ def strict(generated: Photograph, expected: Photograph, field_of_view: Mask) -> 
         InputError: one of them is not a photograph, or the field of view is empty.
 
     Source:
-        Z. Wang et al., 2004, as above: gaussian window of deviation 1.5.
+        Z. Wang et al., 2004, as above: gaussian window of standard deviation 1.5.
 
     Example:
         >>> grey = np.full((256, 256, 3), 51, np.uint8)

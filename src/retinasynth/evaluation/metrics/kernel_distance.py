@@ -17,7 +17,7 @@ from retinasynth.evaluation.metrics.subject_bootstrap import (
     Counts,
     Groups,
     PairMean,
-    People,
+    Subjects,
     percentile_interval,
 )
 from retinasynth.intervals import SEED, Estimate
@@ -134,16 +134,16 @@ def kernel_distance(
         True
     """
     real, generated = checked_features(real, generated)
-    people = People.of(len(real), len(generated), real_groups, generated_groups)
-    within_real = PairMean(_kernel(real, real), people.real, people.real)
-    within_generated = PairMean(_kernel(generated, generated), people.generated, people.generated)
-    across = PairMean(_kernel(real, generated), people.real, people.generated)
+    subjects = Subjects.of(len(real), len(generated), real_groups, generated_groups)
+    within_real = PairMean(_kernel(real, real), subjects.real, subjects.real)
+    within_generated = PairMean(_kernel(generated, generated), subjects.generated, subjects.generated)
+    across = PairMean(_kernel(real, generated), subjects.real, subjects.generated)
 
     def distance(counts: Counts) -> NDArray[np.float64]:
         return within_real(counts) + within_generated(counts) - 2 * across(counts)
 
-    low, high = percentile_interval(distance(people.drawn(seed=seed, resamples=resamples)))
-    return Estimate(float(distance(people.once)), low, high, len(real) + len(generated))
+    low, high = percentile_interval(distance(subjects.drawn(seed=seed, resamples=resamples)))
+    return Estimate(float(distance(subjects.once)), low, high, len(real) + len(generated))
 
 
 def halves_distance(
@@ -166,13 +166,13 @@ def halves_distance(
         InputError: features are not finite, or groups are missing.
     """
     (real,) = checked_features(real)
-    people = People.of(len(real), len(real), groups, groups)
-    count = people.total
+    subjects = Subjects.of(len(real), len(real), groups, groups)
+    count = subjects.total
     if count < FEWEST_FOR_HALVES:
         raise DataError(
             f"Photographs of {count} people", expected=f"at least {FEWEST_FOR_HALVES}, of whom each half gets 2"
         )
-    pairs = PairMean(_kernel(real, real), people.real, people.real)
+    pairs = PairMean(_kernel(real, real), subjects.real, subjects.real)
     draws = np.random.default_rng(checked_seed(seed))
     first = (draws.permuted(np.tile(np.arange(count), (resamples, 1)), axis=1) < count // 2).astype(np.float64)
     second = 1 - first

@@ -20,7 +20,7 @@ Numbers = NDArray[np.intp]
 Counts = NDArray[np.float64]
 
 
-class People(NamedTuple):
+class Subjects(NamedTuple):
     """The people in real and in generated photographs, as numbers from 0.
 
     Attributes:

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from retinasynth.errors import DataError
 from retinasynth.evaluation.metrics.features import Rows, checked_features
-from retinasynth.evaluation.metrics.subject_bootstrap import RESAMPLES, Groups, Numbers, People, percentile_interval
+from retinasynth.evaluation.metrics.subject_bootstrap import RESAMPLES, Groups, Numbers, Subjects, percentile_interval
 from retinasynth.intervals import SEED, Estimate
 
 FEWEST_PICTURES = 8  # of either kind, for a classifier to learn from
@@ -99,28 +99,28 @@ def measure(
             f"{len(real)} real and {len(generated)} generated photographs",
             expected=f"at least {FEWEST_PICTURES} of each, for a classifier to learn from",
         )
-    people = People.of(len(real), len(generated), real_groups, generated_groups)
-    rows, of_row = np.concatenate([real, generated]), np.concatenate(people)
+    subjects = Subjects.of(len(real), len(generated), real_groups, generated_groups)
+    rows, of_row = np.concatenate([real, generated]), np.concatenate(subjects)
     is_generated = np.arange(len(rows)) >= len(real)
-    folds = min(FOLDS, *(len(np.unique(numbers)) for numbers in people))
+    folds = min(FOLDS, *(len(np.unique(numbers)) for numbers in subjects))
     right = np.mean([_right(rows, is_generated, of_row, folds, seed + repeat) for repeat in range(REPEATS)], axis=0)
 
-    counts = people.drawn(seed=seed, resamples=resamples)
+    counts = subjects.drawn(seed=seed, resamples=resamples)
     shares = [
         counts
-        @ np.bincount(numbers, right[kind], people.total)
-        / (counts @ np.bincount(numbers, minlength=people.total))
-        for numbers, kind in ((people.real, ~is_generated), (people.generated, is_generated))
+        @ np.bincount(numbers, right[kind], subjects.total)
+        / (counts @ np.bincount(numbers, minlength=subjects.total))
+        for numbers, kind in ((subjects.real, ~is_generated), (subjects.generated, is_generated))
     ]
     low, high = percentile_interval(np.mean(shares, axis=0))
     recognised = float(right[~is_generated].mean()), float(right[is_generated].mean())
     return Classified(Estimate(float(np.mean(recognised)), low, high, len(rows)), *recognised)
 
 
-def _right(rows: Rows, is_generated: NDArray[np.bool_], people: Numbers, folds: int, seed: int) -> NDArray[np.bool_]:
+def _right(rows: Rows, is_generated: NDArray[np.bool_], subjects: Numbers, folds: int, seed: int) -> NDArray[np.bool_]:
     """Whether each picture was recognised by a classifier that was trained on the other folds."""
     right = np.zeros(len(rows), np.bool_)
-    divisions = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, is_generated, people)
+    divisions = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, is_generated, subjects)
     for others, these in divisions:
         if len(np.unique(is_generated[others])) < 2:
             raise DataError("A fold holds all photographs of one kind", expected="more people of each kind")
