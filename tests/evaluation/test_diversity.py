@@ -11,7 +11,10 @@ from skimage.color import rgb2lab
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.errors import DataError, ImageError, InputError
-from retinasynth.evaluation.metrics.diversity import MEASURES, Appearance, appearance, compare, coverage, spread_ratio
+from retinasynth.evaluation.metrics import diversity
+from retinasynth.evaluation.metrics.appearance import MEASURES, Appearance, appearance
+from retinasynth.evaluation.metrics.appearance import measure as compare
+from retinasynth.evaluation.metrics.diversity import coverage, spread_ratio
 from retinasynth.evaluation.metrics.features import framed
 
 FEW = 300  # resampled sets
@@ -255,3 +258,10 @@ def test_too_few_or_equal_photographs_have_no_spread():
         spread_ratio(np.ones((4, 3)), rows(0, 4, 3))
     with pytest.raises(DataError, match="1 real photographs"):
         spread_ratio(rows(0, 1), rows(1))
+
+
+def test_both_measures_in_features_stand_together():
+    real, generated = rows(0, 8), rows(1, 8)
+    found = diversity.measure(real, generated)
+    assert found == (spread_ratio(real, generated), coverage(real, generated))
+    assert diversity.measure(real[:5], generated).coverage is None

@@ -29,11 +29,11 @@ def idle(tmp_path_factory):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Vessels by a threshold instead of the judge, two classical methods instead of all; counts the looks."""
+    """Vessels by a threshold, one classical method instead of all; counts how often vessels are looked for."""
     looks = []
 
-    def vessels(judge, picture, field):
-        looks.append(judge.name)
+    def vessels(segmenter, picture, field):
+        looks.append(segmenter.name)
         return (picture[..., 1] < np.median(picture[field][:, 1]) - 15) & field
 
     monkeypatch.setattr(enhancement, "_vessels", vessels)

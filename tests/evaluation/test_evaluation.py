@@ -13,10 +13,11 @@ from PIL import Image
 
 from retinasynth.errors import DataError, OutputError
 from retinasynth.evaluation.baselines import phantom_of
+from retinasynth.evaluation.examples import Example, Reference
 from retinasynth.evaluation.metrics.fidelity import source_protocol
 from retinasynth.evaluation.report import read_training_log
 from retinasynth.evaluation.results import Figures, Picture, outcome, summarise
-from retinasynth.evaluation.run import Example, Reference, evaluate_examples
+from retinasynth.evaluation.run import evaluate_examples
 from retinasynth.eye import Eye
 from retinasynth.images import read_metadata, read_photograph
 from retinasynth.intervals import Estimate, bootstrap_difference

@@ -13,16 +13,16 @@ from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.near_duplicates import MIN_TEXTURE, sketch
 from retinasynth.errors import DataError, InputError
-from retinasynth.evaluation.metrics import copies, privacy
-from retinasynth.evaluation.metrics.copies import ALTERED, SQUEEZED, FalseAlarms, find_retinas, plant, views_of
+from retinasynth.evaluation.metrics import copies
+from retinasynth.evaluation.metrics.copies import ALTERED, SQUEEZED, FalseAlarms, find_retinas, plant
+from retinasynth.evaluation.metrics.distances import pixel_distances, plane_of
 from retinasynth.evaluation.metrics.neighbours import (
     Comparison,
     closest_to_training,
     compare_sides,
-    pixel_distances,
-    plane_of,
 )
-from retinasynth.evaluation.metrics.privacy import CONVENTIONS, Pictures, Privacy, examine_privacy
+from retinasynth.evaluation.pictures import Pictures, views_of
+from retinasynth.evaluation.privacy import CONVENTIONS, Privacy, examine_privacy
 from retinasynth.images import Photograph, resize_photograph
 
 SIZE = 160
@@ -37,7 +37,7 @@ def photograph(seed: int) -> Photograph:
 @pytest.fixture(scope="module", autouse=True)
 def _few_plants() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(privacy, "PLANTED", 2)
+        patch.setattr(copies, "PLANTED", 2)
         yield
 
 
@@ -401,8 +401,8 @@ def test_the_same_seed_gives_the_same_answer_and_all_of_it_is_json(clean, eyes):
 
 def test_the_planted_are_of_different_people_and_follow_the_seed():
     people = [f"p{number // 3}" for number in range(90)]
-    once, again, other = (privacy._to_plant(people, np.random.default_rng(seed)).tolist() for seed in (0, 0, 1))
-    assert len({people[number] for number in once}) == len(once) == privacy.PLANTED
+    once, again, other = (copies._to_plant(people, np.random.default_rng(seed)).tolist() for seed in (0, 0, 1))
+    assert len({people[number] for number in once}) == len(once) == copies.PLANTED
     assert once == again != other
 
 

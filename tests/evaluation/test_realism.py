@@ -11,11 +11,15 @@ from sklearn.metrics.pairwise import polynomial_kernel
 
 from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.errors import DataError, InputError
+from retinasynth.evaluation.described import Described
+from retinasynth.evaluation.findings.realism import realism_finding
 from retinasynth.evaluation.metrics.features import FundusFeatures, described
-from retinasynth.evaluation.metrics.kernel_distance import frechet_distance, halves_distance, kernel_distance
-from retinasynth.evaluation.metrics.realism import Realism, realism
-from retinasynth.evaluation.metrics.subject_bootstrap import PairMean, People
-from retinasynth.evaluation.metrics.two_sample import Classified, real_or_synthetic
+from retinasynth.evaluation.metrics.frechet_distance import measure as frechet_distance
+from retinasynth.evaluation.metrics.kernel_distance import KernelDistance, halves_distance, kernel_distance
+from retinasynth.evaluation.metrics.kernel_distance import measure as beside_halves
+from retinasynth.evaluation.metrics.subject_bootstrap import PairMean, Subjects
+from retinasynth.evaluation.metrics.two_sample import Classified
+from retinasynth.evaluation.metrics.two_sample import measure as real_or_synthetic
 from retinasynth.intervals import Estimate
 
 FEW = 300  # resampled sets
@@ -43,7 +47,7 @@ def test_the_mean_over_pairs_is_that_over_every_pair_of_strangers_drawn():
 def test_resampled_means_over_pairs_leave_out_pairs_with_themselves():
     values = rows(1, 8, 8) + 5 * np.eye(8)
     alone = np.arange(8)
-    drawn = People.of(8, 8, list("abcdefgh"), list("abcdefgh")).drawn(seed=0, resamples=4000)
+    drawn = Subjects.of(8, 8, list("abcdefgh"), list("abcdefgh")).drawn(seed=0, resamples=4000)
     mean = PairMean(values, alone, alone)
     expected = float(mean(np.ones(8)))
     spread = mean(drawn).std() / np.sqrt(4000)
@@ -57,7 +61,7 @@ def repeated(drawn):
 
 
 def test_those_of_one_set_alone_are_drawn_by_themselves():
-    drawn = People.of(3, 4, ["a", "b", "c"], ["c", "d", "e", "f"]).drawn(seed=0, resamples=50)
+    drawn = Subjects.of(3, 4, ["a", "b", "c"], ["c", "d", "e", "f"]).drawn(seed=0, resamples=50)
     assert (drawn.sum(axis=1) == 6).all()
     for alike in ([0, 1], [2], [3, 4, 5]):
         assert (drawn[:, alike].sum(axis=1) == len(alike)).all()
@@ -315,6 +319,15 @@ def with_checkerboard(photograph, grey_levels):
     return np.clip(np.rint(photograph + pattern[..., None]), 0, 255).astype(np.uint8)
 
 
+def finding(real, generated):
+    """What is said of two sets of photographs, every one of another person."""
+    theirs, ours = (
+        Described([f"{side}{number}" for number in range(len(some))], {"fundus": some}, [], [])
+        for side, some in (("real", real), ("generated", generated))
+    )
+    return realism_finding(ours, theirs, seed=0)
+
+
 @pytest.mark.parametrize(("damage", "weak", "strong"), [(blurred, 1, 3), (cast, 0.1, 0.3), (with_checkerboard, 4, 12)])
 def test_damaged_photographs_lie_apart_and_the_farther_the_worse(fundus, photographs, looks, damage, weak, strong):
     names = people("eye", 10, each=1)
@@ -323,34 +336,35 @@ def test_damaged_photographs_lie_apart_and_the_farther_the_worse(fundus, photogr
         for strength in (weak, strong)
     )
     groups = {"real_groups": names, "generated_groups": names}
-    found = realism(looks[:10], far, features=fundus.name, **groups)
+    found = beside_halves(looks[:10], far, features=fundus.name, **groups)
     assert kernel_distance(looks[:10], near, **groups, resamples=FEW).mean < found.distance.mean
     assert found.distance.low > 0
-    assert found.classified is not None
-    assert found.classified.balanced_accuracy.low > 0.5
+    assert real_or_synthetic(looks[:10], far, **groups).balanced_accuracy.low > 0.5
     assert "lie apart" in found.reading
 
 
 def test_other_eyes_of_the_same_kind_do_not_lie_apart(fundus, looks):
-    found = realism(looks[:10], looks[10:], features=fundus.name)
+    found = beside_halves(looks[:10], looks[10:], features=fundus.name)
     assert found.distance.low <= 0 <= found.distance.high
     assert found.halves is not None
     assert found.halves.low < found.distance.mean < found.halves.high
     assert "within chance" in found.reading
-    assert json.loads(json.dumps(found.to_json()))["features"] == "fundus"
+    said = finding(looks[:10], looks[10:])
+    assert json.loads(json.dumps(said.values))["fundus"]["features"] == "fundus"
+    assert said.sentences == [said.values["fundus"]["reading"]]
 
 
 @pytest.mark.parametrize(
     ("mean", "low", "words"), [(0.2, -0.1, "within chance"), (0.2, 0.1, "no farther"), (0.5, 0.3, "and farther than")]
 )
 def test_what_a_distance_says(mean, low, words):
-    found = Realism("fundus", Estimate(mean, low, 1.0, 40), Estimate(0.0, -0.3, 0.3, 20), None)
+    found = KernelDistance("fundus", Estimate(mean, low, 1.0, 40), Estimate(0.0, -0.3, 0.3, 20))
     assert words in found.reading
 
 
 def test_few_photographs_have_a_distance_alone():
-    found = realism(rows(0, 3), rows(1, 3), features="fundus")
-    assert isinstance(found, Realism)
-    assert found.halves is None
-    assert found.classified is None
-    assert found.to_json()["real_or_synthetic"] is None
+    assert beside_halves(rows(0, 3), rows(1, 3), features="fundus").halves is None
+    found = finding(rows(0, 3), rows(1, 3)).values["fundus"]
+    assert found["kernel_distance"]["n"] == 6
+    assert found["halves"] is None
+    assert found["real_or_synthetic"] is None

@@ -9,8 +9,9 @@ from scipy import ndimage
 
 from retinasynth.anatomy.render.phantom import phantom_eye, write_phantom_set
 from retinasynth.errors import DataError
-from retinasynth.evaluation.metrics.privacy import Pictures
-from retinasynth.evaluation.sets import MOST_NEIGHBOURS, _Shape
+from retinasynth.evaluation.described import Shape
+from retinasynth.evaluation.findings.privacy import MOST_NEIGHBOURS
+from retinasynth.evaluation.pictures import Pictures
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 from retinasynth.images import read_photograph, resize_photograph, write_photograph
 
@@ -37,7 +38,7 @@ def fake(eyes, folder, change, split="test"):
 
 
 def parts(found):
-    return {part.key: part for part in found.parts}
+    return {one.key: one for one in found.findings}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_every_part_answers_and_is_written(blurred):
     page = (out / "report.html").read_text()
     for heading in ("Structure", "Realism", "Diversity", "Privacy", "Nearest neighbours"):
         assert f">{heading}</h" in page
-    assert page.count("Nearest in training, ") == MOST_NEIGHBOURS
+    assert page.count("Nearest in training of ") == MOST_NEIGHBOURS
 
 
 def test_blur_is_seen_by_structure_realism_and_diversity(blurred):
@@ -148,7 +149,7 @@ def wide(seed, height=200, width=320):
 def test_real_photographs_take_the_resolution_of_round_ones_unstretched():
     generated = pictures_of([phantom_eye(seed, 100).photograph for seed in range(4)])
     real = pictures_of([wide(seed) for seed in range(4, 8)])
-    shape = _Shape.of(generated, real)
+    shape = Shape.of(generated, real)
     given = shape.given(real.read(0))
     assert given.shape[1] / given.shape[0] == pytest.approx(1.6, abs=0.02)
     assert given.shape[0] == pytest.approx(100, abs=4)
@@ -157,6 +158,6 @@ def test_real_photographs_take_the_resolution_of_round_ones_unstretched():
 def test_real_photographs_are_stretched_as_generated_ones_were():
     generated = pictures_of([resize_photograph(wide(seed), (100, 100)) for seed in range(4)])
     real = pictures_of([wide(seed) for seed in range(4, 8)])
-    assert _Shape.of(generated, real).given(real.read(0)).shape == (100, 100, 3)
+    assert Shape.of(generated, real).given(real.read(0)).shape == (100, 100, 3)
     same = pictures_of([phantom_eye(seed, 100).photograph for seed in range(4)])
-    assert _Shape.of(same, pictures_of([phantom_eye(9, 200).photograph])).given(real.read(0)).shape == (100, 100, 3)
+    assert Shape.of(same, pictures_of([phantom_eye(9, 200).photograph])).given(real.read(0)).shape == (100, 100, 3)

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.photograph import phantom_photograph
-from retinasynth.evaluation.metrics.spectrum import MeanSpectrum, Peak, Spectra
+from retinasynth.evaluation.metrics.spectrum import MeanSpectrum, Peak, Spectra, measure
 from retinasynth.images import resize_photograph
 
 SIZE = 128
@@ -19,10 +19,7 @@ def photographs():
 
 
 def peak_of(photographs) -> Peak:
-    spectrum = MeanSpectrum()
-    for photograph in photographs:
-        spectrum.add(photograph)
-    return spectrum.peak()
+    return sum(map(measure, photographs), MeanSpectrum()).peak()
 
 
 def with_pattern(photograph, rows, columns, grey_levels):

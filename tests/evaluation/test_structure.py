@@ -7,8 +7,9 @@ from skimage.metrics import structural_similarity
 
 from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.errors import InputError
+from retinasynth.evaluation.metrics import fidelity
 from retinasynth.evaluation.metrics.fidelity import PSNR_CAP_DB, strict
-from retinasynth.evaluation.metrics.structure import vessels_found
+from retinasynth.evaluation.metrics.structure import measure
 
 ALL = np.ones((256, 256), np.bool_)
 
@@ -56,22 +57,32 @@ def test_an_empty_view_is_refused(eye):
 
 def test_vessels_are_found_where_they_are_and_not_where_they_are_not(eye):
     photograph, vessels, view = eye
-    right = vessels_found(photograph, vessels, view)
+    right = measure(photograph, vessels, view).dice
     assert right > 0.5
-    assert vessels_found(photograph, vessels[:, ::-1], view[:, ::-1]) < right - 0.3
+    assert measure(photograph, vessels[:, ::-1], view[:, ::-1]).dice < right - 0.3
 
 
 def test_blur_and_erased_vessels_cost_structure_but_no_colour_cast(eye):
     photograph, vessels, view = eye
-    right = vessels_found(photograph, vessels, view)
-    assert vessels_found(ndimage.gaussian_filter(photograph, (4, 4, 0)), vessels, view) < right - 0.1
+    right = measure(photograph, vessels, view).dice
+    assert measure(ndimage.gaussian_filter(photograph, (4, 4, 0)), vessels, view).dice < right - 0.1
     erased = ndimage.median_filter(photograph, (25, 25, 1))
-    assert vessels_found(erased, vessels, view) < right - 0.2
+    assert measure(erased, vessels, view).dice < right - 0.2
     cast = np.clip(photograph * np.array([0.7, 0.9, 1.3]), 0, 255).astype(np.uint8)
-    assert vessels_found(cast, vessels, view) == pytest.approx(right, abs=0.08)
+    assert measure(cast, vessels, view).dice == pytest.approx(right, abs=0.08)
 
 
 def test_without_vessels_in_view_there_is_no_figure(eye):
     photograph, vessels, view = eye
-    assert np.isnan(vessels_found(photograph, np.zeros_like(vessels), view))
-    assert vessels_found(np.zeros_like(photograph), vessels, view) == 0
+    assert np.isnan(measure(photograph, np.zeros_like(vessels), view).dice)
+    assert measure(np.zeros_like(photograph), vessels, view).dice == 0
+
+
+def test_the_measure_of_fidelity_holds_both_protocols(eye):
+    photograph, _, view = eye
+    other = ndimage.gaussian_filter(photograph, (2, 2, 0))
+    both = (*fidelity.source_protocol(other, photograph), *strict(other, photograph, view))
+    assert fidelity.measure(other, photograph, view) == both
+    nowhere = fidelity.measure(other, photograph, ~ALL)
+    assert nowhere[:3] == both[:3]
+    assert np.isnan(nowhere[3:]).all()

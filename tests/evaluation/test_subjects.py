@@ -11,9 +11,9 @@ from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from published import put_drive
 from retinasynth import images
 from retinasynth.errors import DataError, ModelError, OutputError
+from retinasynth.evaluation.examples import Example
 from retinasynth.evaluation.metrics.fidelity import PSNR_CAP_DB
-from retinasynth.evaluation.metrics.vessels_found import Judge
-from retinasynth.evaluation.run import Example
+from retinasynth.evaluation.metrics.vessels_found import ReferenceSegmenters
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.studies.comparison import read_measured
@@ -122,7 +122,7 @@ def test_a_field_of_view_is_taken_where_it_is_given(tmp_path):
 
 def test_what_the_judge_found_stands_beside_each_picture(phantoms, trained, tmp_path):
     found = evaluate_model(trained, phantoms, tmp_path / "out", sets=False)
-    structure = next(part.values for part in found.parts if part.key == "structure")
+    structure = next(one.values for one in found.findings if one.key == "structure")
     each = read_measured(tmp_path / "out").each
     assert np.mean(each["vessels_dice"]) == pytest.approx(structure["judge_vessels_dice"]["mean"])
 
@@ -151,7 +151,7 @@ def test_test_eyes_alone_are_compared_and_training_eyes_are_the_baselines(phanto
     found = evaluate_folders(phantoms, tmp_path / "fake", tmp_path / "out")
     assert found.baselines.keys() == {"mean_image", "nearest_train", "phantom"}
     assert found.measures["mse"].n == 2
-    assert [part.key for part in found.parts] == ["structure", "realism", "diversity", "privacy"]
+    assert [one.key for one in found.findings] == ["structure", "realism", "diversity", "privacy"]
 
 
 def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, tiny, tmp_path):
@@ -160,7 +160,7 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
     itself = evaluate_model(trained, phantoms, tmp_path / "itself", against=trained)
     assert list(itself.baselines) == ["mean_image", "nearest_train", "phantom", "other_model"]
     assert itself.baselines["other_model"] == itself.measures
-    structure = next(part.values for part in itself.parts if part.key == "structure")
+    structure = next(one.values for one in itself.findings if one.key == "structure")
     assert structure["judge_vessels_dice_in_other_model"] == structure["judge_vessels_dice"]
     assert all(tuple(one)[:3] == (0, 0, 0) for one in itself.differences["other_model"].values())
     assert itself.peaks["other_model"] == itself.peaks["model"] if itself.peaks else True
@@ -188,13 +188,13 @@ def test_pictures_are_those_of_generate_to_the_last_bit(trained, phantoms, tmp_p
 
 
 def test_networks_are_built_in_turn_with_the_generation(trained, phantoms, tmp_path, monkeypatch):
-    built, build = [], Judge.__init__
+    built, build = [], ReferenceSegmenters.__init__
 
-    def remembered(judge):
+    def remembered(segmenters):
         built.append(threading.current_thread())
-        build(judge)
+        build(segmenters)
 
-    monkeypatch.setattr(Judge, "__init__", remembered)
+    monkeypatch.setattr(ReferenceSegmenters, "__init__", remembered)
     evaluate_model(trained, phantoms, tmp_path / "out", sets=False)
     assert built == [threading.current_thread()]
 

@@ -10,15 +10,16 @@ from sklearn.metrics import f1_score
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.anatomy.render.style import RenderingStyle
+from retinasynth.evaluation.findings.structure import structure_finding
 from retinasynth.evaluation.maps import ADDED, FOUND, MISSED, agreement_picture, error_picture
 from retinasynth.evaluation.metrics.vessels_found import (
     LARGEST_PX,
     MOST_REAL,
     Anatomy,
     FoundAgain,
-    Judge,
-    is_looked_at,
-    structure_part,
+    ReferenceSegmenters,
+    is_sampled,
+    measure,
 )
 from retinasynth.eye import Eye
 from retinasynth.intervals import Estimate
@@ -27,8 +28,8 @@ STYLE = RenderingStyle(noise=0.01)
 
 
 @pytest.fixture(scope="module")
-def judge():
-    return Judge()
+def segmenters():
+    return ReferenceSegmenters()
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +42,12 @@ def photograph(eye):
     return render_photograph(eye, 11, STYLE)
 
 
-def figures(judge, photograph, asked):
-    return judge.look(photograph, asked)[0].found_again
+def figures(segmenters, photograph, asked):
+    return measure(photograph, asked, segmenters).anatomy.found_again
 
 
-def test_what_was_drawn_is_found_again(judge, eye, photograph):
-    anatomy, asked, found = judge.look(photograph, eye)
+def test_what_was_drawn_is_found_again(segmenters, eye, photograph):
+    anatomy, asked, found = measure(photograph, eye, segmenters)
     assert anatomy.found_again.vessels_dice > 0.6
     assert anatomy.found_again.vessels_cldice > 0.6
     assert anatomy.found_again.disc_dice > 0.8
@@ -56,8 +57,8 @@ def test_what_was_drawn_is_found_again(judge, eye, photograph):
     assert asked.size == found.size == eye.size
 
 
-def test_the_overlap_is_that_of_an_independent_implementation(judge, eye, photograph):
-    anatomy, asked, found = judge.look(photograph, eye)
+def test_the_overlap_is_that_of_an_independent_implementation(segmenters, eye, photograph):
+    anatomy, asked, found = measure(photograph, eye, segmenters)
     inside = asked.planes["fov"]
     for plane in ("vessels", "disc", "cup"):
         golden = f1_score(asked.planes[plane][inside], found.planes[plane][inside])
@@ -67,7 +68,7 @@ def test_the_overlap_is_that_of_an_independent_implementation(judge, eye, photog
 @pytest.mark.parametrize(
     "damage", ["vessels removed", "blurred", "another eye", "black", "grey"], ids=lambda name: name.replace(" ", "-")
 )
-def test_damage_is_seen(judge, eye, photograph, damage):
+def test_damage_is_seen(segmenters, eye, photograph, damage):
     damaged = {
         "vessels removed": lambda: render_photograph(
             replace(eye, planes={name: eye.planes[name] for name in ("fov", "disc", "cup")}), 11, STYLE
@@ -77,7 +78,7 @@ def test_damage_is_seen(judge, eye, photograph, damage):
         "black": lambda: np.zeros_like(photograph),
         "grey": lambda: np.full_like(photograph, 90),
     }[damage]()
-    whole, broken = figures(judge, photograph, eye), figures(judge, damaged, eye)
+    whole, broken = figures(segmenters, photograph, eye), figures(segmenters, damaged, eye)
     assert broken.vessels_dice < 0.75 * whole.vessels_dice
     assert broken.vessels_cldice < 0.75 * whole.vessels_cldice
     if damage in {"black", "grey"}:
@@ -85,27 +86,27 @@ def test_damage_is_seen(judge, eye, photograph, damage):
         assert broken.disc_dice < 0.3
 
 
-def test_only_what_was_asked_for_is_compared(judge, eye, photograph):
+def test_only_what_was_asked_for_is_compared(segmenters, eye, photograph):
     bare = Eye("bare", {"vessels": eye.planes["vessels"]})
-    anatomy, _, found = judge.look(photograph, bare)
+    anatomy, _, found = measure(photograph, bare, segmenters)
     assert np.isnan(anatomy.found_again.disc_dice)
     assert np.isnan(anatomy.found_again.cup_dice)
     assert set(found.planes) == {"vessels", "fov"}
     split = Eye("split", {name: eye.planes[name] for name in ("arteries", "veins")})
-    assert figures(judge, photograph, split).vessels_dice == pytest.approx(anatomy.found_again.vessels_dice)
+    assert figures(segmenters, photograph, split).vessels_dice == pytest.approx(anatomy.found_again.vessels_dice)
 
 
-def test_a_photograph_of_another_size_and_a_huge_label_map_meet(judge, eye, photograph):
+def test_a_photograph_of_another_size_and_a_huge_label_map_meet(segmenters, eye, photograph):
     wide = Eye("wide", {"vessels": np.repeat(np.repeat(eye.planes["vessels"], 4, 0), 5, 1)})
-    _, asked, _ = judge.look(photograph, wide)
+    _, asked, _ = measure(photograph, wide, segmenters)
     assert asked.size == (round(384 * 4 / (384 * 5) * LARGEST_PX), LARGEST_PX)
 
 
 def test_of_many_real_photographs_about_a_hundred_are_looked_at():
     names = [f"eye-{number}" for number in range(2000)]
-    assert 60 < sum(is_looked_at(name, 2000) for name in names) < 150
-    assert all(is_looked_at(name, MOST_REAL) for name in names)
-    assert 300 < sum(is_looked_at(name, 2000, 400) for name in names) < 500
+    assert 60 < sum(is_sampled(name, 2000) for name in names) < 150
+    assert all(is_sampled(name, MOST_REAL) for name in names)
+    assert 300 < sum(is_sampled(name, 2000, 400) for name in names) < 500
 
 
 def anatomy(dice, density=0.1, found=0.1):
@@ -116,7 +117,7 @@ def test_the_part_compares_pairs_and_says_what_that_means():
     people = {"a": "1", "b": "2", "c": "3"}
     ours = {"a": anatomy(0.5, 0.10, 0.12), "b": anatomy(0.6, 0.08, 0.10), "c": anatomy(0.4, 0.06, 0.08)}
     theirs = {"a": anatomy(0.8), "b": anatomy(0.9)}
-    part = structure_part(ours, theirs, people)
+    part = structure_finding(ours, theirs, people)
     assert part.values["judge_vessels_dice"]["mean"] == pytest.approx(0.5)
     real = Estimate(0.85, 0.8, 0.9, 2).to_json()
     assert part.values["judge_vessels_dice_in_expected"] == pytest.approx(real)
@@ -127,23 +128,23 @@ def test_the_part_compares_pairs_and_says_what_that_means():
         "The vessels asked for are found less well than in real photographs: Dice 0.500"
     )
     assert "difference -0.300 (-0.300 to -0.300)" in part.sentences[0]
-    better = structure_part(theirs, {"a": anatomy(0.5), "b": anatomy(0.55)}, people)
+    better = structure_finding(theirs, {"a": anatomy(0.5), "b": anatomy(0.55)}, people)
     assert "clearer than a camera shows" in better.sentences[0]
-    beside = structure_part(ours, theirs, people, others={name: anatomy(0.45) for name in people})
+    beside = structure_finding(ours, theirs, people, others={name: anatomy(0.45) for name in people})
     assert beside.values["judge_vessels_dice_minus_other_model"]["mean"] == pytest.approx(0.05)
     assert [row.title for row in beside.tables[0].rows][-2:] == ["The other model", "Generated minus the other model"]
-    alone = structure_part(ours, {}, people)
+    alone = structure_finding(ours, {}, people)
     assert "no real photograph beside it" in alone.sentences[0]
 
 
 def test_biomarkers_that_go_together_correlate():
     asked = np.linspace(0.05, 0.12, 9)
     ours = {str(number): anatomy(0.5, value, 2 * value + 0.01) for number, value in enumerate(asked)}
-    values = structure_part(ours, {}, {name: name for name in ours}).values["biomarkers"]["vessel_density"]
+    values = structure_finding(ours, {}, {name: name for name in ours}).values["biomarkers"]["vessel_density"]
     assert values["correlation"] == pytest.approx(1)
     shuffled = np.random.default_rng(0).permutation(asked)
     other = {str(n): anatomy(0.5, a, b) for n, (a, b) in enumerate(zip(asked, shuffled, strict=True))}
-    values = structure_part(other, {}, {name: name for name in other}).values["biomarkers"]["vessel_density"]
+    values = structure_finding(other, {}, {name: name for name in other}).values["biomarkers"]["vessel_density"]
     assert abs(values["correlation"]) < 0.8
     assert values["correlation"] == pytest.approx(np.corrcoef(asked, shuffled)[0, 1])
 

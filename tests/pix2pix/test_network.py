@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from pictures import tiny_mask
 from retinasynth.anatomy.render.phantom import phantom_eye
-from retinasynth.evaluation.metrics.spectrum import MeanSpectrum, Peak
+from retinasynth.evaluation.metrics.spectrum import MeanSpectrum, Peak, measure
 from retinasynth.generation.train import settings_of_preset
 from retinasynth.images import photograph_from_signed, signed_from_labels
 from retinasynth.networks.layers import AlwaysDropout, BatchNorm, initialise
@@ -549,7 +549,7 @@ def test_it_leaves_no_grid_in_its_pictures_where_the_source_does() -> None:
             mask = signed_from_labels(phantom_eye(seed, 128).planes["vessels"][..., None], 1)
             with torch.no_grad():
                 drawn = generator(torch.from_numpy(mask)[None])[0]
-            spectrum.add(photograph_from_signed((drawn / drawn.abs().max()).numpy()))
+            spectrum += measure(photograph_from_signed((drawn / drawn.abs().max()).numpy()))
         return spectrum.peak()
 
     assert not peak(resize_generator(128)).is_pattern()

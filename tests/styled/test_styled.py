@@ -662,7 +662,7 @@ def test_a_wrong_style_of_an_evaluation_is_refused(run, trained, phantoms, tmp_p
 def test_realism_of_the_expected_style_is_warned_of(run, phantoms, tmp_path):
     found = evaluate_model(run, phantoms, tmp_path / "out")
     assert "most likely photographs" not in found.verdict[0]
-    realism = next(part for part in found.parts if part.key == "realism")
+    realism = next(one for one in found.findings if one.key == "realism")
     assert realism.sentences[0].startswith("These are the most likely photographs, which are smooth on purpose")
     sampled = evaluate_model(run, phantoms, tmp_path / "sampled", style="sampled")
     assert not any("smooth on purpose" in sentence for sentence in sampled.sentences)
