@@ -1,0 +1,178 @@
+"""What a camera does alike in every photograph: the shape of its pictures, where its field of view lies, how dark the
+rest is.
+
+A vessel mask does not tell where the field of view of its photograph ends; a model that remembers its cameras knows.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from skimage.draw import polygon2mask
+from skimage.measure import approximate_polygon, find_contours
+
+from retinasynth.eye.field_of_view import field_around, find_field_of_view
+from retinasynth.images import Mask, Photograph, resize_mask
+
+SAME_SHAPE = 0.02  # by which height : width of two pictures may differ
+SAME_FIELD = 0.9  # intersection over union of the fields of one camera, at least
+FEWEST = 3  # photographs that tell what is usual
+_WORKING_PX = 512  # longer side of the pictures in which outlines are found
+_TOLERANCE_PX = 0.3  # by which an outline is simplified, there
+_MOST_OUTSIDE = 0.01  # of the vessels of a mask may lie outside the field of view of its camera
+_LEAST_FILLED = 0.7  # intersection over union of that field and the circle around the vessels
+
+Share = Annotated[float, Field(ge=0, le=1)]
+GreyLevels = tuple[Annotated[float, Field(ge=0, le=255)], ...]
+
+
+class Camera(BaseModel):
+    """The usual field of view of a camera, in picture coordinates, and what surrounds it.
+
+    Attributes:
+        height: of its photographs, in pixels.
+        width: likewise.
+        outline: closed polygons around the field of view, each corner a row and a column as shares of height and
+            width.
+        background: mean red, green and blue outside the field of view, in grey levels (0 to 255).
+        background_spread: standard deviation of these means from photograph to photograph.
+        photographs: from how many this is known.
+        agreement: mean intersection over union of their fields of view with `outline`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height: PositiveInt
+    width: PositiveInt
+    outline: tuple[tuple[tuple[Share, Share], ...], ...] = Field(min_length=1, max_length=16)
+    background: GreyLevels = Field(min_length=3, max_length=3)
+    background_spread: GreyLevels = Field(min_length=3, max_length=3)
+    photographs: PositiveInt
+    agreement: Share = 1.0
+
+    def fits(self, size: tuple[int, int]) -> bool:
+        """Whether a picture of this height and width can be its, reduced or enlarged."""
+        return _alike((self.height, self.width), size)
+
+    def field(self, size: tuple[int, int]) -> Mask:
+        """Its usual field of view in a picture of this height and width, ``bool (height, width)``."""
+        field = np.zeros(size, np.bool_)
+        for polygon in self.outline:
+            field |= polygon2mask(size, np.array(polygon) * size - 0.5)
+        return field
+
+    def surrounded(self, photograph: Photograph, field: Mask, random: np.random.Generator | None = None) -> Photograph:
+        """A photograph on the background of the camera.
+
+        Args:
+            photograph: ``uint8 (height, width, 3)``.
+            field: its field of view, ``bool (height, width)``.
+            random: draws how dark the background is this time; None takes the mean.
+        """
+        grey = np.array(self.background)
+        if random is not None:
+            grey = grey + random.standard_normal() * np.array(self.background_spread)
+        return np.where(field[..., None], photograph, np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+
+
+def cameras_of(photographs: Iterable[Photograph], fields: Iterable[Mask] | None = None) -> tuple[Camera, ...]:
+    """The cameras that photographs were taken with, the most frequent first.
+
+    Photographs of one camera have one shape and nearly one field of view. Of fewer than `FEWEST` it is not known what
+    is usual; these are left out.
+
+    Args:
+        photographs: each ``uint8 (height, width, 3)``.
+        fields: the field of view of each, ``bool (height, width)``; without, they are looked for.
+
+    Raises:
+        ImageError: a photograph is black.
+    """
+    groups: list[_Group] = []
+    found = map(_with_field, photographs) if fields is None else zip(photographs, fields, strict=True)
+    for photograph, field in found:
+        group = next((group for group in groups if group.takes(field)), None)
+        if group is None:
+            groups.append(group := _Group(field.shape))
+        group.add(photograph, field)
+    known = [group.camera() for group in groups if len(group.fields) >= FEWEST]
+    return tuple(sorted(known, key=lambda camera: -camera.photographs))
+
+
+def usual_camera(cameras: Sequence[Camera], vessels: Mask) -> Camera | None:
+    """The camera that a vessel mask may come from: of its shape, and with the vessels in its field of view.
+
+    Args:
+        cameras: that are known.
+        vessels: ``bool (height, width)``, not empty.
+
+    Returns:
+        The one whose field of view the vessels fill best; None where none is like that.
+    """
+    fitting = [camera for camera in cameras if camera.fits(vessels.shape)]
+    if not fitting:
+        return None
+    around = field_around(vessels)
+    fields = [camera.field(vessels.shape) for camera in fitting]
+    filled = [_overlap(field, around) for field in fields]
+    best = int(np.argmax(filled))
+    outside = (vessels & ~fields[best]).sum() / vessels.sum()
+    return fitting[best] if outside <= _MOST_OUTSIDE and filled[best] >= _LEAST_FILLED else None
+
+
+class _Group:
+    """Photographs of one camera: their fields of view at one working size, and how dark it is outside."""
+
+    def __init__(self, size: tuple[int, ...]) -> None:
+        self.size = (size[0], size[1])
+        scale = _WORKING_PX / max(self.size)
+        self.working = (max(2, round(self.size[0] * scale)), max(2, round(self.size[1] * scale)))
+        self.sum = np.zeros(self.working)
+        self.fields: list[Mask] = []
+        self.outside: list[NDArray[np.float64]] = []
+
+    def takes(self, field: Mask) -> bool:
+        return _alike(self.size, field.shape) and _overlap(resize_mask(field, self.working), self._usual) >= SAME_FIELD
+
+    def add(self, photograph: Photograph, field: Mask) -> None:
+        small = resize_mask(field, self.working)
+        self.fields.append(small)
+        self.sum += small
+        if not field.all():
+            self.outside.append(photograph[~field].mean(axis=0))
+
+    @property
+    def _usual(self) -> Mask:
+        return self.sum >= len(self.fields) / 2
+
+    def camera(self) -> Camera:
+        usual, size = self._usual, np.array(self.working)
+        mean = np.pad(self.sum / len(self.fields), 1)
+        contours = (approximate_polygon(one, _TOLERANCE_PX) for one in find_contours(mean, 0.5))
+        whole = [np.clip((one - 0.5) / size, 0, 1).round(5) for one in contours if len(one) > 3]
+        outside = np.array(self.outside or [np.zeros(3)])
+        return Camera(
+            height=self.size[0],
+            width=self.size[1],
+            outline=tuple(tuple((float(row), float(column)) for row, column in one) for one in whole),
+            background=tuple(outside.mean(axis=0).round(2).tolist()),
+            background_spread=tuple(outside.std(axis=0).round(2).tolist()),
+            photographs=len(self.fields),
+            agreement=round(float(np.mean([_overlap(field, usual) for field in self.fields])), 4),
+        )
+
+
+def _with_field(photograph: Photograph) -> tuple[Photograph, Mask]:
+    return photograph, find_field_of_view(photograph)
+
+
+def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return abs((one[1] / one[0]) / (other[1] / other[0]) - 1) <= SAME_SHAPE
+
+
+def _overlap(one: Mask, other: Mask) -> float:
+    """Intersection over union; 1 where both are empty."""
+    union = int((one | other).sum())
+    return float((one & other).sum() / union) if union else 1.0
