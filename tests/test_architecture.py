@@ -136,6 +136,26 @@ print("light")
     assert (ran.stdout, ran.stderr) == ("light\n", "")
 
 
+def test_generating_loads_neither_what_trains_nor_what_segments() -> None:
+    script = """
+import sys
+import numpy as np
+import retinasynth as rs
+
+def refuse(when):
+    heavy = [name for name in ("lightning_fabric", "monai", "sklearn", "matplotlib", "pandas") if name in sys.modules]
+    assert not heavy, f"{when} loads {heavy}"
+
+model = rs.load("fundus-512")
+refuse("load")
+model.generate(np.eye(64, dtype=bool), style="expected")
+refuse("generate")
+print("light")
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("light\n", "")
+
+
 def test_public_names_exist_and_nothing_else_does() -> None:
     for name in retinasynth.__all__:
         assert callable(getattr(retinasynth, name))

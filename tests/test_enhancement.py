@@ -11,14 +11,13 @@ from typer.testing import CliRunner
 from pictures import put_photograph, tiny_photograph
 from retinasynth import cli
 from retinasynth.anatomy.render.phantom import phantom_eye
-from retinasynth.enhancement import network as enhancers
 from retinasynth.enhancement import train as enhancement
 from retinasynth.enhancement.data import clean_batches, example, load_clean
 from retinasynth.enhancement.degradation import Degradation, Told, degraded, enlarged
 from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, load_enhancer, save_enhancer
 from retinasynth.enhancement.network import EnhancementNetwork, enhanced
 from retinasynth.enhancement.settings import EnhancerNetworkSettings, EnhancerSettings
-from retinasynth.enhancement.use import Enhancer
+from retinasynth.enhancement.use import Enhancer, enhance_folder
 from retinasynth.errors import (
     CheckpointError,
     DataError,
@@ -29,6 +28,7 @@ from retinasynth.errors import (
     SettingError,
 )
 from retinasynth.images import MAX_PIXELS, read_metadata, read_photograph, write_photograph
+from retinasynth.networks import running
 from retinasynth.networks.ssim import ssim
 from retinasynth.training import loop
 from retinasynth.training.bundled import HERE
@@ -101,7 +101,7 @@ def test_no_pixel_beyond_its_reach_changes_a_result(blocks):
 
 @pytest.mark.parametrize("size", [(232, 300), (296, 232), (407, 251)])
 def test_tiles_make_what_the_whole_photograph_makes(size, monkeypatch):
-    monkeypatch.setattr(enhancers, "fast_precision", lambda _: "fp32")
+    monkeypatch.setattr(running, "fast_precision", lambda _: "fp32")
     network, photograph = wild(), tiny_photograph(1, *size)
     whole = enhanced(network, photograph, tile_px=4096).astype(int)
     tiled = enhanced(network, photograph, tile_px=2 * network.reach + 64).astype(int)
@@ -111,7 +111,7 @@ def test_tiles_make_what_the_whole_photograph_makes(size, monkeypatch):
 
 
 def test_tiles_without_enough_overlap_would_show(monkeypatch):
-    monkeypatch.setattr(enhancers, "fast_precision", lambda _: "fp32")
+    monkeypatch.setattr(running, "fast_precision", lambda _: "fp32")
     network, photograph = wild(), tiny_photograph(1, 232, 300)
     whole = enhanced(network, photograph, tile_px=4096).astype(int)
     monkeypatch.setattr(EnhancementNetwork, "reach", 8)
@@ -133,7 +133,7 @@ def test_a_network_is_told_how_far_a_photograph_was_enlarged_and_what_is_wrong_w
 def test_half_precision_moves_few_pixels_by_more_than_a_level(monkeypatch):
     network, photograph = wild(), tiny_photograph(1, 96, 96)
     usual = enhanced(network, photograph).astype(int)
-    monkeypatch.setattr(enhancers, "fast_precision", lambda _: "fp32")
+    monkeypatch.setattr(running, "fast_precision", lambda _: "fp32")
     assert np.abs(enhanced(network, photograph).astype(int) - usual).mean() < 1
 
 
@@ -312,6 +312,14 @@ def test_photographs_too_small_or_too_large_are_refused(enhancer):
         enhancer.enhance(np.zeros((side, side, 3), np.uint8), 4)
     with pytest.raises(InputError, match="float64"):
         enhancer.enhance(np.zeros((200, 200, 3)))
+
+
+@pytest.mark.parametrize(("looks", "told"), [(None, {}), (lambda _: "", {"doubt": ""})])
+def test_that_nobody_looked_is_not_written_as_no_doubt(enhancer, tmp_path, looks, told):
+    write_photograph(tmp_path / "eye.png", tiny_photograph(4, 170, 200))
+    assert enhance_folder(enhancer, tmp_path / "eye.png", tmp_path / "out", doubt=looks) == {}
+    line = json.loads((tmp_path / "out" / "manifest.jsonl").read_text())
+    assert {name: value for name, value in line.items() if name not in ("name", "sha256")} == told
 
 
 # --- Commands --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ Whoever holds one asks what it needs and takes (`needed_planes`, `styles`), neve
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, overload
 
@@ -17,6 +17,7 @@ from retinasynth.errors import InputError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
 from retinasynth.images import Mask, Photograph
+from retinasynth.settings import Resize
 from retinasynth.training.model_folder import GeneratorConfig
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
@@ -150,13 +151,14 @@ class Generator(Protocol):
         """Label planes that are used where they are known."""
 
     @property
+    def resize(self) -> Resize:
+        """How label maps and photographs of other shapes become the square that it was trained at."""
+        return "stretch"
+
+    @property
     @abstractmethod
     def evaluated_size(self) -> Size:
         """The size at which its photographs are compared with real ones."""
-
-    @abstractmethod
-    def square(self, eye: Eye, planes: Sequence[str]) -> Eye:
-        """These planes of an eye, and its photograph if it has one, as they lie over a generated photograph."""
 
     @abstractmethod
     def export_onnx(self, out: Path) -> None:
@@ -172,7 +174,16 @@ class Generator(Protocol):
         """A mask as it lies over the photograph that `generate` makes of it at `size`."""
         if size == "mask":
             return mask
-        return images.square_mask(mask, self.config.size_px if size == "model" else size)
+        return images.square_mask(mask, self.config.size_px if size == "model" else size, self.resize)
+
+    def square(self, eye: Eye, planes: Sequence[str]) -> Eye:
+        """These planes of an eye, and its photograph if it has one, as they lie over a generated photograph."""
+        size_px, photograph = self.config.size_px, eye.photograph
+        return replace(
+            eye,
+            planes={plane: images.square_mask(eye.planes[plane], size_px, self.resize) for plane in planes},
+            photograph=None if photograph is None else images.square_photograph(photograph, size_px, self.resize),
+        )
 
     def eye_of(self, what: Drawable) -> Eye:
         """What was given, as an eye with the planes that are needed, checked."""

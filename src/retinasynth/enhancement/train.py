@@ -26,7 +26,8 @@ from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.networks.patchgan import PatchDiscriminator
 from retinasynth.training.adversary import Learner, adversarial_step
 from retinasynth.training.checkpoint import State
-from retinasynth.training.optimisation import averaging, falling_rate
+from retinasynth.training.model_folder import averaging
+from retinasynth.training.optimisation import falling_rate
 from retinasynth.training.precision import Precision
 from retinasynth.training.run import Training
 

@@ -38,7 +38,8 @@ from retinasynth.settings import OptimiserSettings
 from retinasynth.training.adversary import AsPublished, Learner, adversarial_step
 from retinasynth.training.bundled import SEGMENTERS, model_folder
 from retinasynth.training.checkpoint import State
-from retinasynth.training.optimisation import averaging, falling_rate, moving_average
+from retinasynth.training.model_folder import averaging
+from retinasynth.training.optimisation import falling_rate, moving_average
 from retinasynth.training.precision import Precision
 from retinasynth.training.run import Training
 

@@ -1,21 +1,20 @@
 """The styled generator as users hold it: labels, of which many may be unknown, and a style in, a photograph out."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from retinasynth import images
 from retinasynth.eye import Eye
 from retinasynth.eye.style import turned
 from retinasynth.generator import Asked, Generator, Size
 from retinasynth.images import Mask, Photograph
+from retinasynth.networks.running import move_for_generation
 from retinasynth.styled.encode import FramedEye, chosen_style, framed_eye
 from retinasynth.styled.model import Config, Model
 from retinasynth.styled.photograph import generate_styled
 from retinasynth.styled.settings import ALWAYS_NEEDED
-from retinasynth.training.precision import move_for_generation
 
 
 class FoundDisc(NamedTuple):
@@ -108,15 +107,6 @@ class Styled(Generator):
     def evaluated_size(self) -> Size:
         """That of the mask, since its frame is another than the picture."""
         return "mask"
-
-    def square(self, eye: Eye, planes: Sequence[str]) -> Eye:
-        """These planes of an eye, and its photograph, stretched to the square that a photograph is made in."""
-        size_px, photograph = self.config.size_px, eye.photograph
-        return replace(
-            eye,
-            planes={plane: images.square_mask(eye.planes[plane], size_px) for plane in planes},
-            photograph=None if photograph is None else images.square_photograph(photograph, size_px),
-        )
 
     def export_onnx(self, out: Path) -> None:
         """Write the network as an ONNX file (`retinasynth.styled.onnx`); completing a label map is not part of it."""

@@ -20,7 +20,6 @@ from retinasynth.errors import MOST_SHOWN, ModelError, shown
 from retinasynth.files import atomic_path, sha256_of, write_json, write_text
 from retinasynth.settings import Plane, Section, SizePx, Text
 from retinasynth.training.bundled import explaining_read_errors
-from retinasynth.training.optimisation import averaging
 
 FORMAT_VERSION = 1
 GENERATOR_FORMAT = "retinasynth-model"
@@ -284,6 +283,11 @@ def training_facts(training: Mapping[str, Any]) -> str:
         for name, value in training.items()
     }
     return "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in said.items() if value not in ("", None))
+
+
+def averaging(decay: float) -> str:
+    """What a model card says of the weights that a run ends with."""
+    return f"exponential moving average, decay {decay}" if decay else "as trained"
 
 
 def generator_facts(
