@@ -1,11 +1,10 @@
-"""What a camera does alike in every photograph: the shape of its pictures, where its field of view lies, how dark the
-rest is.
+"""What a camera does alike in all photographs: their shape, where the field of view lies, how dark the rest is.
 
 A vessel mask does not tell where the field of view of its photograph ends; a model that remembers its cameras knows.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from skimage.draw import polygon2mask
 from skimage.measure import approximate_polygon, find_contours
 
+from retinasynth.errors import InputError
+from retinasynth.eye.eye import Eye
 from retinasynth.eye.field_of_view import field_around, find_field_of_view
 from retinasynth.images import Mask, Photograph, resize_mask
 
 SAME_SHAPE = 0.02  # by which height : width of two pictures may differ
 SAME_FIELD = 0.9  # intersection over union of the fields of one camera, at least
-FEWEST = 3  # photographs that tell what is usual
+FEWEST = 3
 _WORKING_PX = 512  # longer side of the pictures in which outlines are found
 _TOLERANCE_PX = 0.3  # by which an outline is simplified, there
 _MOST_OUTSIDE = 0.01  # of the vessels of a mask may lie outside the field of view of its camera
 _LEAST_FILLED = 0.7  # intersection over union of that field and the circle around the vessels
 
+FieldChoice = Literal["camera", "found"] | Mask  # a generator can be asked for
 Share = Annotated[float, Field(ge=0, le=1)]
 GreyLevels = tuple[Annotated[float, Field(ge=0, le=255)], ...]
 
@@ -60,7 +62,7 @@ class Camera(BaseModel):
         """Its usual field of view in a picture of this height and width, ``bool (height, width)``."""
         field = np.zeros(size, np.bool_)
         for polygon in self.outline:
-            field |= polygon2mask(size, np.array(polygon) * size - 0.5)
+            field |= polygon2mask(size, np.array(polygon) * size - 0.5)  # type: ignore[no-untyped-call]
         return field
 
     def surrounded(self, photograph: Photograph, field: Mask, random: np.random.Generator | None = None) -> Photograph:
@@ -77,28 +79,44 @@ class Camera(BaseModel):
         return np.where(field[..., None], photograph, np.clip(np.rint(grey), 0, 255).astype(np.uint8))
 
 
-def cameras_of(photographs: Iterable[Photograph], fields: Iterable[Mask] | None = None) -> tuple[Camera, ...]:
+class Cameras:
+    """Collects photographs, one after the other, into the cameras that they were taken with (`cameras_of`)."""
+
+    def __init__(self) -> None:
+        self._groups: list[_Group] = []
+
+    def add(self, photograph: Photograph, field: Mask) -> None:
+        """Take in a photograph and its field of view."""
+        group = next((group for group in self._groups if group.takes(field)), None)
+        if group is None:
+            self._groups.append(group := _Group(field.shape))
+        group.add(photograph, field)
+
+    def usual(self, fewest: int = FEWEST) -> tuple[Camera, ...]:
+        """The cameras of at least so many photographs, the most frequent first."""
+        known = [group.camera() for group in self._groups if len(group.fields) >= fewest]
+        return tuple(sorted(known, key=lambda camera: -camera.photographs))
+
+
+def cameras_of(
+    photographs: Iterable[Photograph], fields: Iterable[Mask] | None = None, *, fewest: int = FEWEST
+) -> tuple[Camera, ...]:
     """The cameras that photographs were taken with, the most frequent first.
 
-    Photographs of one camera have one shape and nearly one field of view. Of fewer than `FEWEST` it is not known what
-    is usual; these are left out.
+    Photographs of one camera have one shape and nearly one field of view.
 
     Args:
         photographs: each ``uint8 (height, width, 3)``.
         fields: the field of view of each, ``bool (height, width)``; without, they are looked for.
+        fewest: photographs that tell what is usual; cameras of fewer are left out.
 
     Raises:
         ImageError: a photograph is black.
     """
-    groups: list[_Group] = []
-    found = map(_with_field, photographs) if fields is None else zip(photographs, fields, strict=True)
-    for photograph, field in found:
-        group = next((group for group in groups if group.takes(field)), None)
-        if group is None:
-            groups.append(group := _Group(field.shape))
-        group.add(photograph, field)
-    known = [group.camera() for group in groups if len(group.fields) >= FEWEST]
-    return tuple(sorted(known, key=lambda camera: -camera.photographs))
+    cameras = Cameras()
+    for photograph, field in map(_with_field, photographs) if fields is None else zip(photographs, fields, strict=True):
+        cameras.add(photograph, field)
+    return cameras.usual(fewest)
 
 
 def usual_camera(cameras: Sequence[Camera], vessels: Mask) -> Camera | None:
@@ -120,6 +138,30 @@ def usual_camera(cameras: Sequence[Camera], vessels: Mask) -> Camera | None:
     best = int(np.argmax(filled))
     outside = (vessels & ~fields[best]).sum() / vessels.sum()
     return fitting[best] if outside <= _MOST_OUTSIDE and filled[best] >= _LEAST_FILLED else None
+
+
+def camera_with(cameras: Sequence[Camera], field: Mask) -> Camera | None:
+    """The camera that a known field of view, ``bool (height, width)``, may be of; None where none has such a one."""
+    fitting = [camera for camera in cameras if camera.fits(field.shape)]
+    overlaps = [_overlap(camera.field(field.shape), field) for camera in fitting]
+    return fitting[int(np.argmax(overlaps))] if overlaps and max(overlaps) >= SAME_FIELD else None
+
+
+def fitted_field(field: Mask, eye: Eye) -> Mask:
+    """A field of view that is given for an eye, ``bool (height, width)``, at the size of the eye.
+
+    Raises:
+        InputError: it is empty, or has another shape.
+    """
+    if not field.any():
+        raise InputError("The field of view is empty", expected="a mask that is white where the eye is seen")
+    if not _alike(field.shape, eye.size):
+        raise InputError(
+            f"The field of view is {field.shape[0]} x {field.shape[1]} px, but eye {eye.name} is {eye.size[0]} x "
+            f"{eye.size[1]} px",
+            expected="one of the same shape (height : width)",
+        )
+    return resize_mask(field, eye.size)
 
 
 class _Group:
@@ -150,7 +192,10 @@ class _Group:
     def camera(self) -> Camera:
         usual, size = self._usual, np.array(self.working)
         mean = np.pad(self.sum / len(self.fields), 1)
-        contours = (approximate_polygon(one, _TOLERANCE_PX) for one in find_contours(mean, 0.5))
+        contours = (
+            approximate_polygon(one, _TOLERANCE_PX)  # type: ignore[no-untyped-call]
+            for one in find_contours(mean, 0.5)  # type: ignore[no-untyped-call]
+        )
         whole = [np.clip((one - 0.5) / size, 0, 1).round(5) for one in contours if len(one) > 3]
         outside = np.array(self.outside or [np.zeros(3)])
         return Camera(
