@@ -28,6 +28,7 @@ from retinasynth.errors import DataError, ImageError, InputError, OutputError, R
 from retinasynth.eye import Eye
 from retinasynth.eye.biomarkers import measure_eye
 from retinasynth.eye.label_map import read_label_map
+from retinasynth.generation import complete as discs
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.generator import Generator
 from retinasynth.images import Mask, read_metadata, write_mask, write_photograph
@@ -36,10 +37,15 @@ from retinasynth.studio import markup, uploads, view_model
 from retinasynth.studio.downloads import MOST, Downloads
 from retinasynth.studio.uploads import without_folders
 from retinasynth.studio.view_model import DRAWN, GROWN, UPLOADED, Asked, Given, Look
+from retinasynth.styled.generator import FoundDisc
 
 pytest.importorskip("gradio", reason="the extra studio is not installed")
-import httpx  # these two come with gradio
+import gradio as gr
+import httpx  # this and fastapi come with gradio
 from fastapi import FastAPI, Request
+
+from retinasynth.studio import canvas
+from retinasynth.studio.eye import OneEye
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +114,7 @@ def test_a_drawing_replaces_the_vessels_inside_the_field_of_view():
 
 def test_styles_differ_and_repeat(model):
     eye = view_model.grown(asked())
-    six = view_model.in_six_styles(model, eye, Look(first=3), Given())
+    six = [view_model.photograph_of(model, eye, Look(style, 3), Given()) for style in view_model.STYLES]
     again = view_model.photograph_of(model, eye, Look("4", first=3), Given())
     assert np.array_equal(six[3], again)
     assert all((one != six[0]).any() for one in six[1:])
@@ -118,6 +124,46 @@ def test_styles_differ_and_repeat(model):
     likeness = view_model.photograph_of(model, eye, Look(view_model.LENT), lent)
     assert np.abs(likeness.mean((0, 1)) - six[1].mean((0, 1))).max() < 12
     assert view_model.rendered(eye, Look()).shape == (*eye.size, 3)
+
+
+def test_the_disc_of_an_uploaded_mask_is_looked_for_unless_that_is_switched_off(
+    styled_run, model, tmp_path, monkeypatch
+):
+    looked = []
+
+    def find(photograph: np.ndarray) -> FoundDisc:
+        looked.append(photograph)
+        return FoundDisc(grown.planes["disc"], 0.9)
+
+    grown = view_model.grown(asked())
+    bare = Eye("uploaded", {"vessels": grown.planes["vessels"]})
+    told = Eye("uploaded", {name: grown.planes[name] for name in ("vessels", "disc")})
+    monkeypatch.setattr(discs, "find_disc", find)
+    finding = load_generator(styled_run)
+
+    async def built() -> tuple[gr.Blocks, OneEye]:  # gradio wants a running loop, and would leave one of its own open
+        with gr.Blocks() as page:
+            return page, OneEye({"this": finding}, Downloads(tmp_path / "downloads"))
+
+    page, tab = asyncio.run(built())
+    with_it = next(event.inputs for event in page.fns.values() if (tab.complete, "input") in targets_of(page, event))
+    values = {one: one.value for one in with_it} | {tab.given: Given(uploaded=bare), tab.source: UPLOADED}
+    assert tab.complete.visible
+    assert not looked  # of grown eyes it is known
+    shown = [tab.look({**values, tab.complete: wanted})[tab.picture] for wanted in (False, True)]
+    assert len(looked) == 2  # with it alone: the disc right and left
+    of_each = [view_model.photograph_of(model, eye, Look(complete=False), Given()) for eye in (bare, told)]
+    described = ("uploaded, style 1. Synthetic; not for diagnosis.", "Synthetic fundus photograph")
+    assert shown == [markup.photograph(markup.Shown(photograph, *described)) for photograph in of_each]
+    for wanted, photograph in zip((False, True), of_each, strict=True):
+        folder = tmp_path / str(wanted)
+        view_model.write_pair(folder, finding, bare, tab.wanted({**values, tab.complete: wanted}), Given())
+        assert np.array_equal(read_label_map(folder, "uploaded").photograph, photograph)
+    assert (of_each[0] != of_each[1]).any()
+
+
+def targets_of(page: gr.Blocks, event: Any) -> list[tuple[Any, str]]:
+    return [(page.blocks.get(number), name) for number, name in event.targets]
 
 
 # --- What is taken along -----------------------------------------------------------------------------------------
@@ -204,11 +250,9 @@ def test_markup_escapes_what_people_sent():
 
 
 def test_a_canvas_starts_with_the_vessels():
-    from retinasynth.studio.eye import canvas_of
-
     vessels = np.zeros((4, 6), np.bool_)
     vessels[1, 2:6] = vessels[2, :2] = vessels[3, 5] = True
-    start = json.loads(canvas_of(Eye("a", {"vessels": vessels})))
+    start = json.loads(canvas.canvas_of(Eye("a", {"vessels": vessels})))
     drawn = np.zeros(24, np.bool_)
     for first, length in zip(start["runs"][::2], start["runs"][1::2], strict=True):
         drawn[first : first + length] = True
@@ -226,7 +270,7 @@ def sent(mask: Mask, mode: str = "RGBA") -> str:
 
 def test_a_drawing_is_what_is_opaque():
     mask = np.random.default_rng(1).random((20, 30)) > 0.5
-    assert np.array_equal(uploads.drawing_in(sent(mask), (20, 30)), mask)
+    assert np.array_equal(canvas.drawing_in(sent(mask), (20, 30)), mask)
 
 
 @pytest.mark.parametrize(
@@ -240,12 +284,12 @@ def test_a_drawing_is_what_is_opaque():
         "data:image/svg+xml;base64,AAAA",
         sent(np.ones((20, 31), np.bool_)),
         sent(np.ones((20, 30), np.bool_), "RGB"),
-        "data:image/png;base64," + "A" * uploads.MAX_DRAWING_CHARACTERS,
+        "data:image/png;base64," + "A" * canvas.MAX_DRAWING_CHARACTERS,
     ],
 )
 def test_a_foreign_drawing_is_refused(drawing):
     with pytest.raises(InputError, match="drawing did not arrive"):
-        uploads.drawing_in(drawing, (20, 30))
+        canvas.drawing_in(drawing, (20, 30))
 
 
 # --- Hostile uploads ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Overrides, point_to, screen
+from retinasynth.cli.shell import Overrides, Resume, RunFolder, SettingsFile, point_to, refuse_beside_resume, screen
 from retinasynth.errors import InputError
 
 app = typer.Typer(help="Find vessels, disc, cup and lesions in photographs.", no_args_is_help=True)
@@ -51,12 +51,10 @@ def segment_train(
         typer.Option(metavar="DIR", help="Photographs with label planes. Repeatable; without any, grown eyes alone."),
     ] = None,
     target: Annotated[Target | None, typer.Option(help="What to find (default: vessels).")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="RUN", help="A new or empty run folder.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; nothing else to repeat.")
-    ] = None,
+    out: RunFolder = None,
+    resume: Resume = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from instead of --target.")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    config: SettingsFile = None,
     overrides: Overrides = None,
 ) -> None:
     """Train a segmenter on photographs with annotated vessels, disc or lesions, and on grown eyes."""
@@ -64,11 +62,7 @@ def segment_train(
     from retinasynth.segmentation.settings import SegmenterSettings
 
     if resume is not None:
-        if data or target or out or preset or config:
-            raise InputError(
-                "--resume is given with --data, --target, --out, --preset or --config",
-                expected="--resume RUN alone (and --set for what may change)",
-            )
+        refuse_beside_resume({"--data": data, "--target": target, "--out": out, "--preset": preset, "--config": config})
         run = segmentation.resume(resume, overrides or [])
     else:
         if out is None:

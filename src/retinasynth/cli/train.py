@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Overrides, point_to, screen
+from retinasynth.cli.shell import Overrides, Resume, RunFolder, SettingsFile, point_to, refuse_beside_resume, screen
 from retinasynth.errors import InputError
 
 
@@ -14,23 +14,17 @@ def train(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Pairs of mask and photograph; `phantom` for the embedded ones.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="RUN", help="A new or empty run folder.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; nothing else to repeat.")
-    ] = None,
+    out: RunFolder = None,
+    resume: Resume = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    config: SettingsFile = None,
     overrides: Overrides = None,
 ) -> None:
     """Train a model on pairs of vessel mask and photograph."""
     from retinasynth.generation import train as training
 
     if resume is not None:
-        if data or out or preset or config:
-            raise InputError(
-                "--resume is given with --data, --out, --preset or --config",
-                expected="--resume RUN alone (and --set for what may change, such as epochs)",
-            )
+        refuse_beside_resume({"--data": data, "--out": out, "--preset": preset, "--config": config})
         run = training.resume(resume, overrides or [])
     else:
         if data is None or out is None:

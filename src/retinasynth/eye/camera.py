@@ -9,20 +9,22 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from scipy import ndimage
 from skimage.draw import polygon2mask
 from skimage.measure import approximate_polygon, find_contours
 
 from retinasynth.errors import InputError
 from retinasynth.eye.eye import Eye
 from retinasynth.eye.field_of_view import field_around, find_field_of_view
-from retinasynth.images import Mask, Photograph, resize_mask
+from retinasynth.images import Mask, Photograph, resize_mask, resize_photograph
 
 SAME_SHAPE = 0.02  # by which height : width of two pictures may differ
 SAME_FIELD = 0.9  # intersection over union of the fields of one camera, at least
 FEWEST = 3
 _WORKING_PX = 512  # longer side of the pictures in which outlines are found
 _TOLERANCE_PX = 0.3  # by which an outline is simplified, there
-_MOST_OUTSIDE = 0.01  # of the vessels of a mask may lie outside the field of view of its camera
+_MOST_OUTSIDE = 0.02  # of the vessels of a mask may lie outside the field of view of its camera
+_STRAY = 0.01  # of the longer side of the picture: so far beyond its field of view vessels and light may stray
 _LEAST_FILLED = 0.7  # intersection over union of that field and the circle around the vessels
 
 FieldChoice = Literal["camera", "found"] | Mask  # a generator can be asked for
@@ -136,7 +138,8 @@ def usual_camera(cameras: Sequence[Camera], vessels: Mask) -> Camera | None:
     fields = [camera.field(vessels.shape) for camera in fitting]
     filled = [_overlap(field, around) for field in fields]
     best = int(np.argmax(filled))
-    outside = (vessels & ~fields[best]).sum() / vessels.sum()
+    nearly = ndimage.binary_dilation(fields[best], iterations=max(1, round(_STRAY * max(vessels.shape))))
+    outside = (vessels & ~nearly).sum() / vessels.sum()
     return fitting[best] if outside <= _MOST_OUTSIDE and filled[best] >= _LEAST_FILLED else None
 
 
@@ -169,7 +172,7 @@ class _Group:
 
     def __init__(self, size: tuple[int, ...]) -> None:
         self.size = (size[0], size[1])
-        scale = _WORKING_PX / max(self.size)
+        scale = min(1, _WORKING_PX / max(self.size))
         self.working = (max(2, round(self.size[0] * scale)), max(2, round(self.size[1] * scale)))
         self.sum = np.zeros(self.working)
         self.fields: list[Mask] = []
@@ -182,8 +185,9 @@ class _Group:
         small = resize_mask(field, self.working)
         self.fields.append(small)
         self.sum += small
-        if not field.all():
-            self.outside.append(photograph[~field].mean(axis=0))
+        dark = ~ndimage.binary_dilation(small, iterations=max(1, round(_STRAY * max(self.working))))
+        if dark.any():
+            self.outside.append(resize_photograph(photograph, self.working)[dark].mean(axis=0))
 
     @property
     def _usual(self) -> Mask:
