@@ -12,7 +12,7 @@ PRODUCTS = ("pix2pix", "styled", "segmentation", "enhancement")
 # The floors of the house: a module imports only from its own floor or from one below it.
 FLOORS = {
     **dict.fromkeys(("errors", "documents", "files", "images", "tables", "checks", "settings", "progress"), 0),
-    **dict.fromkeys(("parallel", "resuming", "cache", "seeds", "intervals", "report"), 0),
+    **dict.fromkeys(("parallel", "resuming", "cache", "seeds", "intervals", "report", "decoding"), 0),
     "eye": 1,
     "anatomy": 2,
     "data": 3,
@@ -119,7 +119,7 @@ def test_the_front_door_and_the_lowest_floor_do_not_load_torch() -> None:
         *(
             f"retinasynth.{name}"
             for name in FLOORS
-            if FLOORS[name] == 0 and name not in {"seeds", "intervals", "report"}
+            if FLOORS[name] == 0 and name not in {"seeds", "intervals", "report", "decoding"}
         ),
     ]
     script = f"""

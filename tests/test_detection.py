@@ -29,7 +29,7 @@ from retinasynth.studies.classifier import (
     fitted,
 )
 from retinasynth.studies.detection import detection
-from retinasynth.studies.graded import graded, is_ill, without_near_duplicates
+from retinasynth.studies.graded import graded, is_ill, kept_apart, without_near_duplicates
 
 
 def graded_set(folder: Path, grades: dict[str, list[int]]) -> Path:
@@ -242,6 +242,14 @@ def test_a_set_without_grades_is_an_error(tmp_path, monkeypatch, capfd):
 def test_one_kind_alone_is_an_error(tmp_path):
     with pytest.raises(DataError, match="has 1 test photographs of grade 2 or more, 2 others"):
         graded(graded_set(tmp_path, {"train": [0, 0, 2, 2], "test": [0, 1, 3]}))
+
+
+def test_one_kind_alone_without_near_duplicates_is_an_error(tmp_path):
+    data = graded_set(tmp_path, {"train": [0, 0, 2, 2], "test": [0, 1, 3, 3]})
+    images = data / "train" / "images"
+    (images / "eye_3.png").write_bytes((images / "eye_2.png").read_bytes())
+    with pytest.raises(DataError, match="Without near-duplicates there are 1 training photographs of grade 2 or more"):
+        kept_apart(*graded(data))
 
 
 def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch):

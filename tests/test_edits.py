@@ -122,11 +122,12 @@ def test_a_band_is_narrowed_about_its_middle():
 
 def test_what_a_label_map_does_not_tell_is_named(eye):
     without = {plane: mask for plane, mask in eye.planes.items() if plane not in ("disc", "cup", *LESIONS)}
-    bare = Eye("bare", without)
+    bare, nothing = Eye("bare", without), np.zeros(eye.size, np.bool_)
     for act, message in (
         (lambda: with_cup(bare, 0.5), "does not tell its disc and its cup"),
         (lambda: with_cup(Eye("b", {"disc": eye.planes["disc"]}), 0.5), "does not tell its cup"),
         (lambda: with_lesions(bare, "mild", 0), "does not tell its disc, and lesions"),
+        (lambda: with_lesions(Eye("b", {"disc": ~nothing, "fov": nothing}), "mild", 0), "does not tell its fov, and"),
         (lambda: with_lesions(bare, "none", 0), "does not tell its lesions"),
         (lambda: with_narrower_vessels(Eye("b", {"disc": eye.planes["disc"]}), 0.5), "has no vessels"),
         (lambda: with_cup(grow(7, 256, centred_on="macula", angle_deg=20), 0.5), "does not show its whole disc"),

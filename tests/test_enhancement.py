@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from pictures import put_photograph, tiny_photograph
 from retinasynth import cli
 from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.decoding import MAX_PIXELS
 from retinasynth.enhancement import train as enhancement
 from retinasynth.enhancement.data import clean_batches, example, load_clean
 from retinasynth.enhancement.degradation import Degradation, Told, degraded, enlarged
@@ -27,7 +28,7 @@ from retinasynth.errors import (
     ModelError,
     SettingError,
 )
-from retinasynth.images import MAX_PIXELS, read_metadata, read_photograph, write_photograph
+from retinasynth.images import read_metadata, read_photograph, write_photograph
 from retinasynth.networks import running
 from retinasynth.networks.ssim import ssim
 from retinasynth.training import loop

@@ -52,6 +52,8 @@ def test_the_lesions_of_an_ill_eye_are_hidden_until_all_kinds_are_drawn(tmp_path
 
 def test_one_table_for_both_sides_and_a_strange_one_beside_it(tmp_path):
     (tmp_path / "notes.csv").write_text("image,colour\neye_1,red\n")
+    (tmp_path / "patients.csv").write_bytes("image,name\neye_1,Müller\n".encode("latin-1"))
+    (tmp_path / "._grades.csv").write_bytes(b"\0\5\x16\7\xff")  # as macOS leaves them beside every file
     found = find_eyes(graded(tmp_path, "grades.csv", "Image name,Retinopathy grade\neye_1,4\n"))
     assert [files.grade for files in found.eyes] == [4, None, 4, None]
 

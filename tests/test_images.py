@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
-from retinasynth import images
+from retinasynth import decoding
+from retinasynth.decoding import read_size
 from retinasynth.errors import ImageError
 from retinasynth.images import (
     draw_panels,
@@ -25,7 +26,6 @@ from retinasynth.images import (
     read_mask,
     read_metadata,
     read_photograph,
-    read_size,
     resize_mask,
     resize_photograph,
     signed_from_labels,
@@ -428,14 +428,14 @@ def test_an_enormous_picture_is_refused_before_it_is_decoded(height: int, width:
 
 
 def test_the_limit_is_of_the_number_of_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 30 * 40)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 30 * 40)
     assert read_photograph(put_photograph(tmp_path / "p.png", height=40, width=30)).shape == (40, 30, 3)
     with pytest.raises(ImageError, match=r"q\.png claims to be 30 x 41 px"):
         read_photograph(put_photograph(tmp_path / "q.png", height=30, width=41))
 
 
 def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 1_000_000)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 1_000_000)
     path = tmp_path / "bomb.ppm.gz"
     with gzip.open(path, "wb") as packed:
         packed.write(b"P6 10 10 255\n")

@@ -17,6 +17,7 @@ from retinasynth import cli
 from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.augmentation import rotate
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.inspect import MIN_FIT, Inspection, fit_of, inspect_data
 from retinasynth.data.near_duplicates import (
     MIN_CORRELATION,
@@ -26,6 +27,7 @@ from retinasynth.data.near_duplicates import (
     sketch,
 )
 from retinasynth.data.prepare import prepare
+from retinasynth.errors import DataError
 from retinasynth.eye import Eye
 from retinasynth.images import Mask, Photograph, mask_as_photograph, write_mask, write_photograph
 
@@ -189,6 +191,15 @@ def test_a_mask_of_another_shape_is_listed_and_one_of_another_size_fits(folder: 
     assert set(findings(report)) == {"other_shape"}
     assert [one["file"] for one in report.other_shape] == ["train/vessels/a.png"]
     assert "128 x 256 px" in report.problems[0]
+
+
+def test_label_maps_whose_planes_differ_in_shape_are_listed(tmp_path: Path, eyes: list[Eye]) -> None:
+    write_mask(tmp_path / "vessels" / "a.png", eyes[0].planes["vessels"])
+    write_mask(tmp_path / "disc" / "a.png", eyes[0].planes["disc"][:, : SIZE // 2])
+    assert [one["file"] for one in look(tmp_path).other_shape] == ["disc/a.png"]
+    [files] = find_eyes(tmp_path).eyes
+    with pytest.raises(DataError, match="is 256 x 128 px, but"):
+        read_eye(files)
 
 
 def test_swapped_folders_are_noticed(tmp_path: Path, folder: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 from retinasynth.anatomy.render.phantom import phantom_eye, write_phantom_set
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.photographs import photographs_in
+from retinasynth.decoding import read_size
 from retinasynth.errors import DataError, ImageError, OutputError
 from retinasynth.eye import Eye
-from retinasynth.images import read_mask, read_photograph, read_size, write_mask, write_photograph
+from retinasynth.images import read_mask, read_photograph, write_mask, write_photograph
 from retinasynth.segmentation import labelling
 from retinasynth.segmentation.labelling import label_sets, segment_folder
 from retinasynth.segmentation.use import Segmentation

@@ -11,7 +11,7 @@ from pictures import put_photograph
 from retinasynth import cli
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.landmarks import Landmarks, View
-from retinasynth.errors import DataError, InputError, OutputError, SettingError
+from retinasynth.errors import DataError, InputError, InterruptedRunError, OutputError, SettingError
 from retinasynth.eye import Eye, Geometry
 from retinasynth.eye.agreement import area_under_curve
 from retinasynth.eye.skeleton import vessel_graph
@@ -123,6 +123,12 @@ def test_narrowest_rim_without_cup_without_rim_and_with_a_notch():
     assert 0.3 * rims[0] < rims[1] < 0.8 * rims[0]
 
 
+def test_a_disc_that_the_picture_cuts_off_ends_there():
+    disc, cup = circle(100, 20, 60), circle(100, 40, 10)
+    wider = [np.pad(mask, 40) for mask in (disc, cup)]
+    assert narrowest_rim(disc, cup) == narrowest_rim(*wider)
+
+
 @pytest.mark.parametrize("amplitude", [0.0, 0.2, 0.4])
 def test_swing_of_a_vein_whose_calibre_is_a_sine_wave(amplitude):
     along = np.arange(600)
@@ -201,7 +207,7 @@ def table(path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_glaucoma_from_the_seeds_to_the_page_and_on(styled_run, tmp_path):
+def test_glaucoma_from_the_seeds_to_the_page_and_on(styled_run, tmp_path, monkeypatch):
     out = tmp_path / "study"
     first = study_glaucoma(out, model=str(styled_run), eyes=2, screened=2, seed=4, workers=1)
     assert first.cups["label"].slope.mean == pytest.approx(1, abs=0.25)  # the disc is 11 px high
@@ -228,6 +234,15 @@ def test_glaucoma_from_the_seeds_to_the_page_and_on(styled_run, tmp_path):
     assert len(more.lines) == 3
     with pytest.raises(OutputError, match="another seed"):
         study_glaucoma(out, model=str(styled_run), eyes=3, screened=2, seed=5, workers=1)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(glaucoma, "measure_real", stop)
+    for name in ("01_h", "01_g"):
+        put_photograph(tmp_path / "hrf" / "images" / f"{name}.png")
+    with pytest.raises(InterruptedRunError, match="everything so far is kept"):
+        study_glaucoma(out, model=str(styled_run), eyes=3, screened=2, seed=4, data=tmp_path / "hrf", workers=1)
 
 
 @pytest.mark.usefixtures("quick")

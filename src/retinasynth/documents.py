@@ -66,18 +66,9 @@ def read_yaml(
     do: str = "",
     most_bytes: int = MOST_YAML_BYTES,
 ) -> dict[str, Any]:
-    """The names and values in a YAML file; anchors, aliases and tags are refused, since nothing of ours needs them.
+    """The names and values in a YAML file, like `read_json`.
 
-    Args:
-        path: of the file.
-        error: that is raised.
-        what: the file should be, for messages: ``"settings"``.
-        expected: as errors say it.
-        do: likewise.
-        most_bytes: that are read.
-
-    Raises:
-        RetinasynthError: as `error`; the file cannot be read, is too large, is no YAML or holds no names and values.
+    Anchors, aliases and tags are refused, since nothing of ours needs them.
     """
     return _read(path, _parse_yaml, most_bytes, error, what, expected, do)
 
@@ -111,12 +102,17 @@ def _read(
     expected: str,
     do: str,
 ) -> dict[str, Any]:
-    """What both kinds of files have in common."""
     try:
-        values = parse(_text(path, most_bytes))
+        with Path(path).open("rb") as file:
+            content = file.read(most_bytes + 1)
+        if len(content) > most_bytes:
+            raise ValueError(f"it is larger than {most_bytes:,} bytes")
+        values = parse(content.decode("utf-8-sig"))  # Windows editors write a byte order mark
     except _UNREADABLE as problem:
         raise error(f"{path} cannot be read as {what} ({reason(problem)})", expected=expected, do=do) from problem
-    return _named(values, path, error, expected, do)
+    if not isinstance(values, dict):
+        raise error(f"{path} holds {type(values).__name__}", expected=expected, do=do)
+    return values
 
 
 def reason(problem: Exception) -> str:
@@ -130,14 +126,6 @@ def reason(problem: Exception) -> str:
             return f"it is not UTF-8 text: {problem.reason} at byte {problem.start}"
         case _:
             return " ".join(str(problem).split())
-
-
-def _text(path: Path, most_bytes: int) -> str:
-    with Path(path).open("rb") as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise ValueError(f"it is larger than {most_bytes:,} bytes")
-    return content.decode("utf-8-sig")  # Windows editors write a byte order mark
 
 
 def _finite(text: str) -> float:
@@ -163,12 +151,6 @@ def _plain(value: Any, levels: int = MOST_LEVELS) -> Any:
                     raise ValueError(f"it has a {type(name).__name__} for a name")  # noqa: TRY004 - of the file
                 _plain(inside, levels - 1)
     return value
-
-
-def _named(values: Any, path: Path, error: type[RetinasynthError], expected: str, do: str) -> dict[str, Any]:
-    if not isinstance(values, dict):
-        raise error(f"{path} holds {type(values).__name__}", expected=expected, do=do)
-    return values
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -11,20 +11,18 @@ they stay binary. The filter alone moves SSIM by .04, so reports name it. Other 
 by a letterbox: black bars (False in masks) on the short sides, then the same filters.
 """
 
-import contextlib
 import functools
-import gzip
 import io
-import warnings
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from retinasynth.decoding import PACKED, SUFFIXES, opened
 from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
 from retinasynth.settings import Resize
@@ -35,15 +33,8 @@ Labels = NDArray[np.bool_]  # several masks of one size: (height, width, planes)
 _TINTS = ((205, 150, 40), (70, 120, 190), (60, 150, 110), (170, 80, 130))  # of label planes after the first
 Signed = NDArray[np.float32]
 
-_PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", *_PACKED)
-MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can claim to hold far more
 RESIZE_FILTERS = "photographs: area average (Pillow BOX); masks: nearest"
 
-_HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
-# Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
-_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
-_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _MOST_SHADES = 0.3  # photographs have over .65; vessel masks reduced to 128 px with a smooth filter at most .15
 
 
@@ -62,78 +53,7 @@ def stem_of(path: Path) -> str:
         >>> stem_of(Path("labels-ah/im0001.ah.ppm.gz"))
         'im0001.ah'
     """
-    return Path(path.stem).stem if path.name.lower().endswith(_PACKED) else path.stem
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The decoded 8-bit picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`."""
-    if not path.exists():
-        raise ImageError(f"{path} does not exist")
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder", expected="a picture file")
-    try:
-        with _bytes_of(path) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata that we do not read
-            image = Image.open(file, formats=_FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large(path, f"claims to be {image.height} x {image.width} px")
-            _refuse_other_than_eight_bit(path, image)
-            image.load()
-            yield ImageOps.exif_transpose(image)
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{path} is not a picture that can be read", expected=f"one of: {' '.join(SUFFIXES)}"
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, "claims to be far larger than a photograph") from error
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
-        raise ImageError(
-            f"{path} is damaged or cut short ({error})", do="Copy or download the file again, or remove it"
-        ) from error
-
-
-@contextlib.contextmanager
-def _bytes_of(path: Path, *, only_head: bool = False) -> Iterator[IO[bytes]]:
-    """The file; a packed one, or its head, unpacked into memory, with a limit, since gzip makes 1000 bytes of one."""
-    if not path.name.lower().endswith(_PACKED):
-        with path.open("rb") as file:
-            yield file
-        return
-    most = _HEAD_BYTES if only_head else 3 * MAX_PIXELS + _HEAD_BYTES
-    with gzip.open(path) as packed:
-        unpacked = packed.read(most if only_head else most + 1)
-    if len(unpacked) > most:
-        raise _too_large(path, f"unpacks to more than {most // 10**6} MB")
-    yield io.BytesIO(unpacked)
-
-
-def _too_large(path: Path, what: str) -> ImageError:
-    return ImageError(
-        f"{path} {what}",
-        expected=f"at most {MAX_PIXELS // 10**6} million pixels",
-        do="Remove the file if it is not a photograph, else reduce it first",
-    )
-
-
-def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
-    # Pillow opens 16-bit colour PNG as 8-bit RGB without a word; only the raw mode of its tiles tells.
-    # So does it with colour PPM, whose tiles tell the largest value instead; those of black and white have none.
-    tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
-    most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
-    is_deep = any(";16" in str(args) for _, args in tiles) or any(isinstance(one, int) and one > 255 for one in most)
-    if is_deep or image.mode.startswith("I") or image.mode == "F":
-        raise ImageError(
-            f"{path} has more than 8 bits per channel (mode {image.mode})",
-            expected="8 bits per channel",
-            do="Convert it first; how 16 bits are windowed to 8 is a choice that we do not make silently",
-        )
-    if image.mode not in _EIGHT_BIT_MODES:
-        raise ImageError(
-            f"{path} is stored in colour mode {image.mode}",
-            expected="RGB or greyscale",
-            do="Convert it to RGB first",
-        )
+    return Path(path.stem).stem if path.name.lower().endswith(PACKED) else path.stem
 
 
 def read_photograph(path: Path) -> Photograph:
@@ -147,7 +67,7 @@ def read_photograph(path: Path) -> Photograph:
     Raises:
         ImageError: the file is missing, damaged, enormous, or stored in CMYK or with more than 8 bits.
     """
-    with _opened(Path(path)) as image:
+    with opened(Path(path)) as image:
         if image.has_transparency_data:
             picture = image.convert("RGBA")
             return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))
@@ -169,7 +89,7 @@ def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
     Raises:
         ImageError: the file cannot be read as 8-bit, is not binary, or is empty and that is not allowed.
     """
-    with _opened(Path(path)) as image:
+    with opened(Path(path)) as image:
         is_grey = image.mode in ("1", "L") and not image.has_transparency_data
         layers = np.asarray(image.convert("L"))[..., None] if is_grey else np.asarray(image.convert("RGBA"))
     picture, alpha = layers[..., :3], layers[..., 3:]
@@ -191,7 +111,7 @@ def _refuse_shades(path: Path, picture: Photograph) -> None:
 
     A mask that was resized smoothly or stored as JPEG has shades too, but only along its edges.
     """
-    values = np.flatnonzero(np.bincount(_brightest(picture).ravel()))
+    values = np.flatnonzero(np.bincount(brightest(picture).ravel()))
     if len(values) <= 2:
         return
     shades = float(np.mean(((picture > 31) & (picture < 224)).any(axis=2)))
@@ -207,22 +127,6 @@ def _refuse_shades(path: Path, picture: Photograph) -> None:
             expected="a mask, black and white (0 and 255, or 0 and 1)",
             do="Store one file for each label",
         )
-
-
-def read_size(path: Path) -> tuple[int, int]:
-    """Height and width of the picture in a file, as stored, from its header alone (no pixel is decoded).
-
-    Raises:
-        ImageError: the file is missing or not a picture.
-    """
-    try:
-        path = Path(path)
-        with _bytes_of(path, only_head=True) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata that we do not read
-            image = Image.open(file, formats=_FORMATS)
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path} cannot be opened as a picture ({error})") from error
 
 
 def write_photograph(path: Path, photograph: Photograph, metadata: Mapping[str, str] | None = None) -> None:
@@ -283,7 +187,7 @@ def write_mask(path: Path, mask: Mask) -> None:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The text chunks of a PNG."""
-    with _opened(Path(path)) as image:
+    with opened(Path(path)) as image:
         return {str(name): text for name, text in image.info.items() if isinstance(text, str)}
 
 
@@ -414,14 +318,14 @@ def mask_from_photograph(picture: Photograph) -> Mask:
         >>> mask_from_photograph(mask_as_photograph(np.array([[True, False]]))).tolist()
         [[True, False]]
     """
-    values = _brightest(picture)
+    values = brightest(picture)
     lowest, highest = int(values.min()), int(values.max())
     is_two_valued = bool(((values == lowest) | (values == highest)).all())
     mask: Mask = values > (0 if lowest == highest else lowest if is_two_valued else 127)
     return mask
 
 
-def _brightest(picture: Photograph) -> NDArray[np.uint8]:
+def brightest(picture: Photograph) -> NDArray[np.uint8]:
     """The brightest channel of each pixel; numpy's maximum along so short an axis takes ten times as long."""
     return functools.reduce(np.maximum, np.moveaxis(picture, 2, 0))
 

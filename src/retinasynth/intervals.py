@@ -78,10 +78,7 @@ def bootstrap_mean(
     figures = np.asarray(values, dtype=np.float64)
     if figures.ndim != 1 or not figures.size or not np.isfinite(figures).all():
         raise InputError(f"{figures.size} values of shape {figures.shape}", expected="a row of finite figures")
-    if groups is not None and len(groups) != figures.size:
-        raise InputError(f"{len(groups)} groups for {figures.size} values", expected="one group for each value")
-
-    of_value = np.arange(figures.size) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    of_value = _numbered(groups, figures.size)
     sums, counts = np.bincount(of_value, weights=figures), np.bincount(of_value)  # (group,)
     draws = np.random.default_rng(checked_seed(seed))
     block = max(1, _DRAWS_AT_ONCE // sums.size)
@@ -98,9 +95,6 @@ def bootstrap_difference(
     second: Values,
     *,
     groups: Sequence[str] | None = None,
-    seed: int = SEED,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
 ) -> Estimate:
     """The mean of ``first - second`` over pictures that both have, with its interval (see `bootstrap_mean`).
 
@@ -116,16 +110,13 @@ def bootstrap_difference(
     if len(first) != len(second):
         raise InputError(f"{len(first)} values against {len(second)}", expected="two figures for each picture")
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    return bootstrap_mean(differences, groups=groups, seed=seed, resamples=resamples, level=level)
+    return bootstrap_mean(differences, groups=groups)
 
 
 def bootstrap_crossed(
     values: NDArray[np.float64],
     *,
     groups: Sequence[str] | None = None,
-    seed: int = SEED,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
 ) -> Estimate:
     """The mean over repetitions and pictures, with an interval for what others of both might have changed.
 
@@ -135,9 +126,6 @@ def bootstrap_crossed(
     Args:
         values: ``float (repetitions, pictures)``, such as one row for each seed of a training.
         groups: the eye or person of each picture, drawn together (see `bootstrap_mean`).
-        seed: of the resampling.
-        resamples: number of resampled tables.
-        level: share of resampled means inside the interval.
 
     Returns:
         The estimate; `n` counts pictures. With one repetition, or one group, nothing is known of its spread, and the
@@ -158,14 +146,21 @@ def bootstrap_crossed(
     if figures.ndim != 2 or not figures.size or not np.isfinite(figures).all():
         raise InputError(f"Values of shape {figures.shape}", expected="a table of finite figures")
     repetitions, pictures = figures.shape
-    if groups is not None and len(groups) != pictures:
-        raise InputError(f"{len(groups)} groups for {pictures} pictures", expected="one group for each picture")
-    of_picture = np.arange(pictures) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    of_picture = _numbered(groups, pictures)
     counts = np.bincount(of_picture)
     sums = np.stack([np.bincount(of_picture, weights=row) for row in figures])  # (repetition, group)
-    draws = np.random.default_rng(checked_seed(seed))
-    rows = draws.multinomial(repetitions, np.full(repetitions, 1 / repetitions), resamples)  # how often each is drawn
-    columns = draws.multinomial(counts.size, np.full(counts.size, 1 / counts.size), resamples)
+    draws = np.random.default_rng(SEED)
+    rows = draws.multinomial(repetitions, np.full(repetitions, 1 / repetitions), RESAMPLES)  # how often each is drawn
+    columns = draws.multinomial(counts.size, np.full(counts.size, 1 / counts.size), RESAMPLES)
     means = ((rows / repetitions) @ sums * columns).sum(axis=1) / (columns @ counts)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(figures.mean()), float(low), float(high), pictures)
+
+
+def _numbered(groups: Sequence[str] | None, pictures: int) -> NDArray[np.intp]:
+    """The number of each picture's group: ``(pictures,)``."""
+    if groups is None:
+        return np.arange(pictures)
+    if len(groups) != pictures:
+        raise InputError(f"{len(groups)} groups for {pictures} values", expected="one group for each value")
+    return np.unique(np.asarray(groups), return_inverse=True)[1]

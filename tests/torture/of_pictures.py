@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image
 
 from conftest import TINY
+from retinasynth.decoding import read_size
 from retinasynth.errors import RetinasynthError
 from retinasynth.generation.generator import load as load_generator
-from retinasynth.images import Mask, Photograph, encoded, mask_as_photograph, read_mask, read_photograph, read_size
+from retinasynth.images import Mask, Photograph, encoded, mask_as_photograph, read_mask, read_photograph
 from retinasynth.images import draw_panels as panels
 from torture.formats import masks, photographs, spoilt
 from torture.material import Kind, NonsenseError, copied, put_pairs, tried

@@ -13,10 +13,11 @@ from retinasynth.data.layouts.idrid import with_empty_lesions
 from retinasynth.data.matching import EyeFiles, Found, Split, folders_in
 from retinasynth.data.selection import Selection, read_selection
 from retinasynth.data.splits import SUBJECTS_FILE, with_subjects_and_split
+from retinasynth.decoding import SUFFIXES
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
-from retinasynth.images import SUFFIXES, Mask, Photograph, mask_from_photograph, read_mask, read_photograph, resize_mask
+from retinasynth.images import Mask, Photograph, mask_from_photograph, read_mask, read_photograph, resize_mask
 
 _NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
 _ASPECT_TOLERANCE = 0.02

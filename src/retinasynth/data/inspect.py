@@ -18,12 +18,13 @@ from scipy import ndimage, sparse
 
 from retinasynth.data.find import DataSet, find_eyes, fit_mask
 from retinasynth.data.matching import EyeFiles, Split
-from retinasynth.data.near_duplicates import NearDuplicates, Sketch, brightest, evened, find_near_duplicates, sketch
+from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.images import (
     Mask,
     Photograph,
+    brightest,
     mask_from_photograph,
     read_mask,
     read_photograph,
@@ -83,7 +84,7 @@ class Inspection:
         swapped: eyes whose photograph is black and white and whose mask is not.
         empty: vessel and field-of-view masks with nothing in them.
         not_binary: ``file`` and ``grey``, the share of pixels that are neither nearly black nor nearly white.
-        other_shape: ``file`` and ``reason``: masks that cannot be laid on their photograph.
+        other_shape: ``file`` and ``reason``: masks that cannot be laid on their photograph, or on each other.
         unusable: ``file`` and ``reason``: tiny pictures, and vessels that cover more than vessels do.
         misfits: ``name``, ``fit`` (see `MIN_FIT`) and ``fits_when``, the mirror image that would fit, if any.
         duplicates: groups of names on one side that show one retina but are not said to be one eye.
@@ -190,7 +191,8 @@ class _Checked:
         if photograph is not None:
             self.sketch = sketch(photograph)
             self.found.sizes[f"{photograph.shape[1]}x{photograph.shape[0]}"] = 1
-        read = {plane: self._mask(plane, picture, photograph) for plane, picture in pictures.items()}
+        size = next((one.shape[:2] for one in (photograph, *pictures.values()) if one is not None), (0, 0))
+        read = {plane: self._mask(plane, picture, size) for plane, picture in pictures.items()}
         masks = {plane: mask for plane, mask in read.items() if mask is not None}
         if photograph is not None or masks:
             self._eye(masks, photograph)
@@ -227,8 +229,8 @@ class _Checked:
         half = picture.shape[1] // 2
         return {"photograph": picture[:, :half], "vessels": picture[:, half:]}
 
-    def _mask(self, plane: str, picture: Photograph, photograph: Photograph | None) -> Mask | None:
-        """The mask of a plane as it lies on the photograph, where it has something in it and nothing wrong."""
+    def _mask(self, plane: str, picture: Photograph, size: tuple[int, int]) -> Mask | None:
+        """The mask of a plane at the size of its eye, where it has something in it and nothing wrong."""
         path = self.files.planes[plane]
         name = _relative(path, self.folder)
         grey = _grey_share(picture)
@@ -243,20 +245,16 @@ class _Checked:
             if plane in ("vessels", "fov"):
                 self.found.empty.append(name)
             return None
-        if photograph is None:
-            return mask
         try:
-            return fit_mask(mask, path, self.files.photograph or path, photograph.shape[:2])
+            return fit_mask(mask, path, self.files.photograph or next(iter(self.files.planes.values())), size)
         except DataError as error:
             self.found.other_shape.append({"file": name, "reason": str(error)})
             return None
 
     def _eye(self, masks: Mapping[str, Mask], photograph: Photograph | None) -> None:
         source = self.files.planes.get("vessels") or self.files.photograph or next(iter(self.files.planes.values()))
-        size = photograph.shape[:2] if photograph is not None else next(iter(masks.values())).shape
-        fitting = {plane: mask for plane, mask in masks.items() if mask.shape == size}
         try:
-            usable(Eye(self.files.name, fitting, photograph), source)
+            usable(Eye(self.files.name, masks, photograph), source)
         except ImageError as error:
             self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
 

@@ -8,12 +8,13 @@ import retinasynth
 from retinasynth.checks import whole_number
 from retinasynth.data.find import photograph_of
 from retinasynth.data.photographs import as_photograph, photographs_in
+from retinasynth.decoding import MAX_PIXELS
 from retinasynth.enhancement.degradation import SCALES, Told
 from retinasynth.enhancement.model import EnhancerModel, load_enhancer
 from retinasynth.enhancement.network import enhanced
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.files import MANIFEST
-from retinasynth.images import MAX_PIXELS, Photograph, write_photograph
+from retinasynth.images import Photograph, write_photograph
 from retinasynth.networks.running import move_for_generation
 from retinasynth.progress import progress
 from retinasynth.resuming import CHECKSUMS, Line, add_line, begun_folder, checksums

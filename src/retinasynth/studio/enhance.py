@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import gradio as gr
 
+from retinasynth.decoding import read_size
 from retinasynth.enhancement.degradation import SCALES, enlarged
 from retinasynth.enhancement.use import WARNING, Enhancer
 from retinasynth.errors import InputError
-from retinasynth.images import Photograph, read_photograph, read_size, write_photograph
+from retinasynth.images import Photograph, read_photograph, write_photograph
 from retinasynth.studio import markup
 from retinasynth.studio.controls import connect, picture_button
 from retinasynth.studio.downloads import Downloads

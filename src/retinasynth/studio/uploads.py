@@ -14,17 +14,16 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from retinasynth.data import selection
+from retinasynth.decoding import SUFFIXES, read_size
 from retinasynth.errors import ImageError, InputError, OutputError, RetinasynthError
 from retinasynth.files import FULL_DISK
 from retinasynth.images import (
-    SUFFIXES,
     Mask,
     Photograph,
     is_picture,
     mask_as_photograph,
     read_mask,
     read_photograph,
-    read_size,
     resize_photograph,
 )
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.data.matching import Found, alone, pictures_in, sides_of
+from retinasynth.decoding import read_size
 from retinasynth.errors import ImageError
-from retinasynth.images import read_photograph, read_size
+from retinasynth.images import read_photograph
 
 
 def find_side_by_side(folder: Path) -> Found | None:

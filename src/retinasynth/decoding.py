@@ -1,0 +1,110 @@
+"""Opening picture files, which may come from anybody: bounded, of 8 bits, and with one kind of error."""
+
+import contextlib
+import gzip
+import io
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from retinasynth.errors import ImageError
+
+PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", *PACKED)
+MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can claim to hold far more
+
+_HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
+# Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
+_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The decoded 8-bit picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`."""
+    if not path.exists():
+        raise ImageError(f"{path} does not exist")
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder", expected="a picture file")
+    try:
+        with _bytes_of(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about metadata that we do not read
+            image = Image.open(file, formats=_FORMATS)
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_large(path, f"claims to be {image.height} x {image.width} px")
+            _refuse_other_than_eight_bit(path, image)
+            image.load()
+            yield ImageOps.exif_transpose(image)
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{path} is not a picture that can be read", expected=f"one of: {' '.join(SUFFIXES)}"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, "claims to be far larger than a photograph") from error
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
+        raise ImageError(
+            f"{path} is damaged or cut short ({error})", do="Copy or download the file again, or remove it"
+        ) from error
+
+
+@contextlib.contextmanager
+def _bytes_of(path: Path, *, only_head: bool = False) -> Iterator[IO[bytes]]:
+    """The file; a packed one, or its head, unpacked into memory, with a limit, since gzip makes 1000 bytes of one."""
+    if not path.name.lower().endswith(PACKED):
+        with path.open("rb") as file:
+            yield file
+        return
+    most = _HEAD_BYTES if only_head else 3 * MAX_PIXELS + _HEAD_BYTES
+    with gzip.open(path) as packed:
+        unpacked = packed.read(most if only_head else most + 1)
+    if len(unpacked) > most:
+        raise _too_large(path, f"unpacks to more than {most // 10**6} MB")
+    yield io.BytesIO(unpacked)
+
+
+def _too_large(path: Path, what: str) -> ImageError:
+    return ImageError(
+        f"{path} {what}",
+        expected=f"at most {MAX_PIXELS // 10**6} million pixels",
+        do="Remove the file if it is not a photograph, else reduce it first",
+    )
+
+
+def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
+    # Pillow opens 16-bit colour PNG as 8-bit RGB without a word; only the raw mode of its tiles tells.
+    # So does it with colour PPM, whose tiles tell the largest value instead; those of black and white have none.
+    tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
+    most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
+    is_deep = any(";16" in str(args) for _, args in tiles) or any(isinstance(one, int) and one > 255 for one in most)
+    if is_deep or image.mode.startswith("I") or image.mode == "F":
+        raise ImageError(
+            f"{path} has more than 8 bits per channel (mode {image.mode})",
+            expected="8 bits per channel",
+            do="Convert it first; how 16 bits are windowed to 8 is a choice that we do not make silently",
+        )
+    if image.mode not in _EIGHT_BIT_MODES:
+        raise ImageError(
+            f"{path} is stored in colour mode {image.mode}",
+            expected="RGB or greyscale",
+            do="Convert it to RGB first",
+        )
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of the picture in a file, as stored, from its header alone (no pixel is decoded).
+
+    Raises:
+        ImageError: the file is missing or not a picture.
+    """
+    try:
+        path = Path(path)
+        with _bytes_of(path, only_head=True) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about metadata that we do not read
+            image = Image.open(file, formats=_FORMATS)
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path} cannot be opened as a picture ({error})") from error
