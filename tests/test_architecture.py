@@ -161,3 +161,15 @@ def test_public_names_exist_and_nothing_else_does() -> None:
         assert callable(getattr(retinasynth, name))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = retinasynth.nothing
+
+
+def test_tests_lie_as_the_code_does() -> None:
+    folders = {folder.name for folder in Path(__file__).parent.iterdir() if any(folder.glob("test_*.py"))}
+    assert folders <= FLOORS.keys()
+
+
+def test_names_of_tests_are_short() -> None:
+    files = Path(__file__).parent.rglob("test_*.py")
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    names = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    assert {name for name in names if name.startswith("test_") and len(name) >= 70} == set()

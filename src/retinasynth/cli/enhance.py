@@ -86,8 +86,8 @@ def enhance_evaluate(
             shown.add_row(
                 row.title,
                 *(
-                    f"{figure} ({interval})" if interval else figure
-                    for figure, interval in (row.text(key, column) for key, column in table.columns.items())
+                    f"{figure.text} ({', '.join(figure.under)})" if figure.under else figure.text
+                    for figure in (row.figure(key, column) for key, column in table.columns.items())
                 ),
             )
         screen.print(shown)

@@ -137,7 +137,7 @@ def segment_evaluate(
 
     result = evaluate_segmenter(model, data, out, split=split.value)
     for plane, pictures in result.pictures.items():
-        second = result.second_observer(plane)
+        second = result.second_annotator(plane)
         columns = ["model: mean (95 % interval)", *(["second observer"] if second else [])]
         table = Table(f"{plane}, {len(pictures)} pictures", *columns)
         for name, one in result.measures(plane).items():

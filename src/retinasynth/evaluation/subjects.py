@@ -10,12 +10,13 @@ from retinasynth.checks import checked_seed
 from retinasynth.data.find import DataSet, find_eyes, photograph_of, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, SettingError
+from retinasynth.evaluation.examples import Example, Reference
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
-from retinasynth.evaluation.metrics.privacy import Pictures
-from retinasynth.evaluation.metrics.vessels_found import is_looked_at
+from retinasynth.evaluation.metrics.vessels_found import is_sampled
+from retinasynth.evaluation.pictures import Pictures
 from retinasynth.evaluation.results import Evaluation
-from retinasynth.evaluation.run import Example, Reference, evaluate_examples
+from retinasynth.evaluation.run import evaluate_examples
 from retinasynth.evaluation.sets import Real
 from retinasynth.eye import Eye
 from retinasynth.eye.style import StyleChoice
@@ -56,10 +57,10 @@ def evaluate_model(
             photograph itself, or ``"fellow"``, that of the other eye of the same person.
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
-        allow_leaks: go on where test eyes stand in training, with a warning before everything else.
+        allow_leaks: go on where test eyes are in training, with a warning before everything else.
 
     Raises:
-        DataError: there are no test pairs, test eyes stand in training, or one is to have the style of a fellow and
+        DataError: there are no test pairs, test eyes are in training, or one is to have the style of a fellow and
             has none.
         ModelError: there is no such model.
         SettingError: there is no such style or seed, or no model that follows one.
@@ -113,13 +114,13 @@ def evaluate_model(
 
 def _real(unseen: Sequence[EyeFiles], training: Sequence[EyeFiles]) -> Real:
     """The photographs of real eyes that a set is compared with; of very many unseen ones, about `MOST_UNSEEN`."""
-    unseen = [files for files in unseen if is_looked_at(files.name, len(unseen), MOST_UNSEEN)]
+    unseen = [files for files in unseen if is_sampled(files.name, len(unseen), MOST_UNSEEN)]
     sides = [Pictures.of_files([files for files in side if files.photograph]) for side in (unseen, training)]
     return Real(sides[0], sides[1] if len(sides[1]) else None)
 
 
 def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
-    """The eyes that judge a model.
+    """The eyes that a model is evaluated on.
 
     Raises:
         DataError: there are none, or they have no vessels.

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from retinasynth.errors import DataError, SettingError
-from retinasynth.evaluation.results import Outcome
 from retinasynth.intervals import Estimate
+from retinasynth.report.sections import Outcome
 from retinasynth.studies.words import counted, listed
 from retinasynth.tables import table_text
 

@@ -13,8 +13,9 @@ from retinasynth import intervals
 from retinasynth.documents import read_json
 from retinasynth.errors import DataError
 from retinasynth.evaluation import results
-from retinasynth.evaluation.results import BASELINE_NAMES, Outcome
+from retinasynth.evaluation.results import BASELINE_NAMES
 from retinasynth.intervals import bootstrap_difference, bootstrap_mean
+from retinasynth.report.sections import Outcome
 from retinasynth.studies.words import capital, listed
 from retinasynth.tables import read_table
 

@@ -22,6 +22,7 @@ from retinasynth.eye.label_map import overlay
 from retinasynth.files import write_json
 from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import Estimate
+from retinasynth.report.sections import Section, Strip
 from retinasynth.resuming import Line
 from retinasynth.segmentation.use import segment
 from retinasynth.studies import series
@@ -32,8 +33,6 @@ from retinasynth.studies.series import CONVENTIONS, SOURCES, points_of
 from retinasynth.studies.series_report import (
     COLOURS,
     KEY,
-    Section,
-    Strip,
     asked_and_found,
     curves,
     figure_text,
@@ -332,27 +331,31 @@ def _write_report(
             strips[kind].append(read_strip(out, line, kind, values, 2))
     sections = [
         Section(
+            "cups",
             "One eye, a larger and larger cup",
             strips=strips["cup"],
             note="Generated photographs, close up, with disc (white) and cup (yellow) as asked for, and as the "
             "segmenter finds them. Style and noise of an eye are the same throughout.",
         ),
         Section(
+            "ratios",
             "Is the cup as large as asked for?",
             plots=[asked_and_found("Vertical cup-to-disc ratio", "asked for", "measured", ratios)],
             tables=[recovery_table("Cup-to-disc ratio in", study.cups)],
-            key=KEY,
+            key_to_plots=KEY,
         ),
         Section(
+            "notches",
             "Notches",
             strips=strips["notch"],
             plots=[asked_and_found("Narrowest rim", "notch asked for", "share of the disc", depths, in_one_unit=False)],
             tables=[recovery_table("Narrowest rim in", study.rims, 3)],
             note=f"The cup-to-disc ratio stays at {NOTCHED_CUP:g}; the rim is thinned at one pole. The segmenter gives "
             "cups convex outlines, which fill up a narrow notch, so that even the control finds rims too wide.",
-            key=KEY[:3],
+            key_to_plots=KEY[:3],
         ),
         Section(
+            "screening",
             "A screening",
             plots=[curves("Glaucoma told by the ratio alone", lines), *dots],
             note="Grown eyes of the presets adult and glaucomatous, whose ratios overlap as they do in people; the "

@@ -28,11 +28,11 @@ from retinasynth.data.selection import write_selection
 from retinasynth.documents import parse_json
 from retinasynth.errors import DataError
 from retinasynth.evaluation.leaks import refuse_leaks
-from retinasynth.evaluation.results import Outcome
 from retinasynth.evaluation.subjects import test_eyes
 from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 from retinasynth.images import mask_as_photograph, read_mask
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate, bootstrap_crossed
+from retinasynth.report.sections import Outcome
 from retinasynth.segmentation.data import labelled
 from retinasynth.segmentation.settings import SegmenterSettings
 from retinasynth.studies import arms

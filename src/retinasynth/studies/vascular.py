@@ -21,6 +21,7 @@ from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.files import write_json
 from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import Estimate, bootstrap_mean
+from retinasynth.report.sections import Column, Mark, Row, Section, Strip, Table
 from retinasynth.resuming import Line
 from retinasynth.segmentation.use import segment
 from retinasynth.studies import series
@@ -28,9 +29,6 @@ from retinasynth.studies.recovery import Recovery, recovery
 from retinasynth.studies.series import CONVENTIONS, SOURCES, Shot, points_of
 from retinasynth.studies.series_report import (
     KEY,
-    Section,
-    Strip,
-    Table,
     asked_and_found,
     by_class,
     cell,
@@ -305,9 +303,13 @@ _NOTES = {
 }
 
 
+_WIDTH_COLUMNS = ("Found", "Correlation", "Slope", "Mean error, um")
+
+
 def _write_report(study: VascularStudy, of_sign: Mapping[str, Sequence[dict[str, Any]]], out: Path) -> None:
     sections = [
         Section(
+            sign,
             TITLES[sign],
             strips=[_strip(line, sign, out) for line in study.lines[:SHOWN_EYES]],
             plots=[
@@ -320,7 +322,7 @@ def _write_report(study: VascularStudy, of_sign: Mapping[str, Sequence[dict[str,
             ],
             tables=[recovery_table(f"{capital(MEASURED_AS[sign])} in", study.signs[sign], 3)],
             note=_NOTES[sign],
-            key=KEY,
+            key_to_plots=KEY,
         )
         for sign in SIGNS
     ]
@@ -329,24 +331,15 @@ def _write_report(study: VascularStudy, of_sign: Mapping[str, Sequence[dict[str,
     sections.insert(
         1,
         Section(
+            "widths",
             "Narrowing, by the width of the artery",
             plots=[
                 by_class("Found at all", _WIDTH, "share of length", WIDTH_NAMES, study.found),
                 by_class("Does its calibre follow?", _WIDTH, "correlation within eyes", WIDTH_NAMES, correlations),
                 by_class("How far does it follow?", _WIDTH, "slope", WIDTH_NAMES, slopes),
             ],
-            tables=[
-                Table(
-                    ("Calibre of arteries, um", "Found", "Correlation", "Slope", "Mean error, um"),
-                    [
-                        (name, [cell(found), cell(one.within_eyes), cell(one.slope), cell(one.error, 1)])
-                        for name, found, one in zip(
-                            WIDTH_NAMES, study.found["generated"], study.calibres["generated"], strict=True
-                        )
-                    ],
-                )
-            ],
-            key=(("better", "generated photographs"), ("undecided", "drawn by rule, the control")),
+            tables=[_by_width(study)],
+            key_to_plots=(Mark("generated photographs", "better"), Mark("drawn by rule, the control", "undecided")),
             note="Dots: means; lines: their intervals over eyes. Calibre as found of arteries that are found.",
         ),
     )
@@ -363,6 +356,15 @@ def _write_report(study: VascularStudy, of_sign: Mapping[str, Sequence[dict[str,
             + "; ".join(f"{TITLES[sign].lower()} {', '.join(map(str, grades))}" for sign, grades in SIGNS.items()),
         },
     )
+
+
+def _by_width(study: VascularStudy) -> Table:
+    rows = []
+    for name, found, one in zip(WIDTH_NAMES, study.found["generated"], study.calibres["generated"], strict=True):
+        cells = (cell(found), cell(one.within_eyes), cell(one.slope), cell(one.error, 1))
+        rows.append(Row(name, dict(zip(_WIDTH_COLUMNS, cells, strict=True))))
+    columns = {name: Column(name) for name in _WIDTH_COLUMNS}
+    return Table("", columns, rows, corner="Calibre of arteries, um", leads=False)
 
 
 def _strip(line: Line, sign: str, out: Path) -> Strip:

@@ -1,7 +1,6 @@
 """The model folder of a styled generator."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,13 +13,13 @@ from retinasynth.settings import Text, refuse_odd_size
 from retinasynth.styled.network import StyledNetwork
 from retinasynth.styled.settings import GeneratorSettings, Settings, refuse_odd_planes
 from retinasynth.training.model_folder import (
-    GENERATOR_FORMAT,
     GeneratorConfig,
     load_network,
     read_config,
     training_facts,
     write_model_folder,
 )
+from retinasynth.training.model_folder import Model as ModelOf
 
 CONVENTIONS = {
     "input": "label planes in the frame of the field of view, -1 outside, 1 inside and 0 where a plane is unknown, in "
@@ -58,12 +57,7 @@ class Config(GeneratorConfig):
         return self
 
 
-@dataclass(frozen=True)
-class Model:
-    """A generator with what is needed to run it."""
-
-    network: StyledNetwork
-    config: Config
+Model = ModelOf[StyledNetwork, Config]
 
 
 def save_model(
@@ -73,17 +67,14 @@ def save_model(
     training: Mapping[str, Any],
     cameras: tuple[Camera, ...] = (),
 ) -> None:
-    """Write a model folder, each file atomically.
+    """Write the model folder of a run (`write_model_folder`).
 
     Args:
         folder: made where missing.
         network: the generator.
-        settings: of the run it comes from.
-        training: facts for the model card (steps, pairs, data, ...), plain JSON values.
+        settings: of the run.
+        training: facts for the model card, plain JSON values.
         cameras: that the training photographs were taken with.
-
-    Raises:
-        OutputError: a file cannot be written.
     """
     config = Config(
         preset=settings.preset,
@@ -95,7 +86,7 @@ def save_model(
         cameras=cameras,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
     )
-    write_model_folder(folder, network, config, _model_card(config))
+    write_model_folder(folder, network, config, _model_card(config), half=False)
 
 
 def load_model(folder: Path) -> Model:
@@ -104,19 +95,15 @@ def load_model(folder: Path) -> Model:
     Raises:
         ModelError: the folder or one of its files is missing, damaged, or not of this package.
     """
-    folder = Path(folder)
-    config = read_config(folder, Config, GENERATOR_FORMAT)
+    config = read_config(folder, Config)
     if config.style_numbers != NUMBERS:
         raise ModelError(
             f"{folder} follows styles of {config.style_numbers} numbers",
             expected=f"{NUMBERS}, as this version of retinasynth measures",
             do="Train it again, or use the version that its README.md names",
         )
-
-    def build() -> StyledNetwork:
-        return StyledNetwork(1 + len(config.planes), config.generator, config.styles)
-
-    return Model(load_network(folder, build), config)
+    network = load_network(folder, lambda: StyledNetwork(1 + len(config.planes), config.generator, config.styles))
+    return Model(network, config)
 
 
 def release(folder: Path, out: Path, measured: str = "") -> None:

@@ -20,7 +20,7 @@ Numbers = NDArray[np.intp]
 Counts = NDArray[np.float64]
 
 
-class People(NamedTuple):
+class Subjects(NamedTuple):
     """The people in real and in generated photographs, as numbers from 0.
 
     Attributes:
@@ -103,6 +103,11 @@ def percentile_interval(values: NDArray[np.float64], *, level: float = LEVEL) ->
     """
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def ratio_interval(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[float, float]:
+    """The interval of resampled ratios; sets that do not vary at all have none."""
+    return percentile_interval(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
 
 
 class PairMean:
