@@ -107,5 +107,10 @@ def test_a_grown_eye_is_of_the_camera_of_its_photographs() -> None:
 def test_a_camera_is_kept_as_json() -> None:
     usual = camera([field()] * 3)
     assert Camera.model_validate_json(usual.model_dump_json()) == usual
+
+
+@pytest.mark.parametrize("outline", ["0,0 1,1", "0,0 0,2 1,0", "0,0 0,nan 1,0", "0,0 0 1,0", "a,b c,d e,f", ""])
+def test_an_outline_that_is_none_is_refused(outline: str) -> None:
+    usual = camera([field()] * 3)
     with pytest.raises(ValidationError):
-        Camera.model_validate({**usual.model_dump(), "outline": [[[2.0, 0.0]]]})
+        Camera.model_validate({**usual.model_dump(), "outline": [outline]})

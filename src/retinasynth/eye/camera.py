@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 from scipy import ndimage
 from skimage.draw import polygon2mask
 from skimage.measure import approximate_polygon, find_contours
@@ -38,8 +38,8 @@ class Camera(BaseModel):
     Attributes:
         height: of its photographs, in pixels.
         width: likewise.
-        outline: closed polygons around the field of view, each corner a row and a column as shares of height and
-            width.
+        outline: closed polygons around the field of view, each as corners ``row,column row,column ...`` in shares of
+            height and width.
         background: mean red, green and blue outside the field of view, in grey levels (0 to 255).
         background_spread: standard deviation of these means from photograph to photograph.
         photographs: from how many this is known.
@@ -50,11 +50,19 @@ class Camera(BaseModel):
 
     height: PositiveInt
     width: PositiveInt
-    outline: tuple[tuple[tuple[Share, Share], ...], ...] = Field(min_length=1, max_length=16)
+    outline: tuple[Annotated[str, Field(max_length=50_000)], ...] = Field(min_length=1, max_length=16)
     background: GreyLevels = Field(min_length=3, max_length=3)
     background_spread: GreyLevels = Field(min_length=3, max_length=3)
     photographs: PositiveInt
     agreement: Share = 1.0
+
+    @field_validator("outline")
+    @classmethod
+    def _can_be_drawn(cls, outline: tuple[str, ...]) -> tuple[str, ...]:
+        for polygon in map(_corners, outline):
+            if len(polygon) < 3 or not ((polygon >= 0) & (polygon <= 1)).all():
+                raise ValueError("an outline has fewer than three corners, or one outside the picture")
+        return outline
 
     def fits(self, size: tuple[int, int]) -> bool:
         """Whether a picture of this height and width can be its, reduced or enlarged."""
@@ -63,8 +71,8 @@ class Camera(BaseModel):
     def field(self, size: tuple[int, int]) -> Mask:
         """Its usual field of view in a picture of this height and width, ``bool (height, width)``."""
         field = np.zeros(size, np.bool_)
-        for polygon in self.outline:
-            field |= polygon2mask(size, np.array(polygon) * size - 0.5)  # type: ignore[no-untyped-call]
+        for polygon in map(_corners, self.outline):
+            field |= polygon2mask(size, polygon * size - 0.5)  # type: ignore[no-untyped-call]
         return field
 
     def surrounded(self, photograph: Photograph, field: Mask, random: np.random.Generator | None = None) -> Photograph:
@@ -200,17 +208,22 @@ class _Group:
             approximate_polygon(one, _TOLERANCE_PX)  # type: ignore[no-untyped-call]
             for one in find_contours(mean, 0.5)  # type: ignore[no-untyped-call]
         )
-        whole = [np.clip((one - 0.5) / size, 0, 1).round(5) for one in contours if len(one) > 3]
+        whole = [np.clip((one - 0.5) / size, 0, 1) for one in contours if len(one) > 3]
         outside = np.array(self.outside or [np.zeros(3)])
         return Camera(
             height=self.size[0],
             width=self.size[1],
-            outline=tuple(tuple((float(row), float(column)) for row, column in one) for one in whole),
+            outline=tuple(" ".join(f"{row:.5g},{column:.5g}" for row, column in one) for one in whole),
             background=tuple(outside.mean(axis=0).round(2).tolist()),
             background_spread=tuple(outside.std(axis=0).round(2).tolist()),
             photographs=len(self.fields),
             agreement=round(float(np.mean([_overlap(field, usual) for field in self.fields])), 4),
         )
+
+
+def _corners(polygon: str) -> NDArray[np.float64]:
+    """Those of a polygon in an `outline`, ``(corners, 2)``; NumPy and pydantic say ValueError where it is none."""
+    return np.array([[float(share) for share in corner.split(",")] for corner in polygon.split()]).reshape(-1, 2)
 
 
 def _with_field(photograph: Photograph) -> tuple[Photograph, Mask]:
