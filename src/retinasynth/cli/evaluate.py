@@ -48,6 +48,13 @@ def evaluate(
         str,
         typer.Option(metavar="expected|sampled|own|fellow", help="Of a styled model: which photographs are evaluated."),
     ] = "expected",
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete/--no-complete",
+            help="With --model: look for the disc of a mask without one; else its edge is left to chance.",
+        ),
+    ] = True,
     seed: Seed = 0,
 ) -> None:
     """Would a sceptic believe it? Fidelity, structure, realism, diversity and privacy, beside what costs nothing."""
@@ -65,6 +72,7 @@ def evaluate(
             sets=not pairs_only,
             network=network,
             allow_leaks=allow_leaks,
+            complete=complete,
         )
     elif real and fake and not (model or data or against):
         result = evaluate_folders(

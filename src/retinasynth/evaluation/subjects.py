@@ -44,6 +44,7 @@ def evaluate_model(
     sets: bool = True,
     network: Path | None = None,
     allow_leaks: bool = False,
+    complete: bool = True,
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set, with its training eyes as baselines.
 
@@ -58,6 +59,7 @@ def evaluate_model(
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
         allow_leaks: go on where test eyes are in training, with a warning before everything else.
+        complete: complete label maps without a disc first, as `Generator.generate` does.
 
     Raises:
         DataError: there are no test pairs, test eyes are in training, or one is to have the style of a fellow and
@@ -94,11 +96,12 @@ def evaluate_model(
         "Licence of the training data": str(training.get("licence") or "not given"),
         "Seed": str(seed),
         **({"Style": style} if follows_style else {}),
+        **({} if complete else {"Label maps": "as they are, without looking for a disc where there is none"}),
         "retinasynth": synthesizer.config.retinasynth_version,
     }
     log = Path(model) / "metrics.jsonl"
     return evaluate_examples(
-        _examples(synthesizer, other, test_files, test, seed, style),
+        _examples(synthesizer, other, test_files, test, seed, style, complete=complete),
         reference=Reference(train.names, list(train.photographs), list(train.labels[..., 0])) if train else None,
         out=out,
         about=about,
@@ -138,10 +141,17 @@ def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
 
 
 def _examples(
-    model: Generator, other: Generator | None, files: Sequence[EyeFiles], test: Pairs, seed: int, style: str
+    model: Generator,
+    other: Generator | None,
+    files: Sequence[EyeFiles],
+    test: Pairs,
+    seed: int,
+    style: str,
+    *,
+    complete: bool,
 ) -> Iterator[Example]:
-    answers = generated(model, files, seed, style)
-    others = generated(other, files, seed, style) if other else itertools.repeat(None)
+    answers = generated(model, files, seed, style, complete=complete)
+    others = generated(other, files, seed, style, complete=complete) if other else itertools.repeat(None)
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.labels[index, ..., 0]), np.asarray(test.photographs[index])
@@ -150,7 +160,9 @@ def _examples(
             advance(index + 1, name)
 
 
-def generated(model: Generator, files: Sequence[EyeFiles], seed: int, style: str = "expected") -> Iterator[Photograph]:
+def generated(
+    model: Generator, files: Sequence[EyeFiles], seed: int, style: str = "expected", *, complete: bool = True
+) -> Iterator[Photograph]:
     """What a model makes of the masks of these eyes, as it is evaluated; each picture adds its number to the seed.
 
     A styled model makes them in a style (`retinasynth.styled.encode.chosen_style`); ``"own"`` is that of the real
@@ -164,7 +176,7 @@ def generated(model: Generator, files: Sequence[EyeFiles], seed: int, style: str
             wanted = _photograph(eye)
         elif wanted == "fellow":
             wanted = photograph_of(fellows[one.name])[:, ::-1]
-        yield model.generate(eye, seed=seed + index, size=model.evaluated_size, style=wanted)
+        yield model.generate(eye, seed=seed + index, size=model.evaluated_size, style=wanted, complete=complete)
 
 
 def _fellows(files: Sequence[EyeFiles]) -> dict[str, EyeFiles]:
