@@ -1,5 +1,7 @@
 """A styled generator remembers the cameras of its training photographs."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,12 @@ from typer.testing import CliRunner
 import retinasynth as rs
 from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.cli import app
-from retinasynth.errors import InputError
+from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.errors import InputError, SettingError
+from retinasynth.evaluation.subjects import Conditions, generated
 from retinasynth.eye import Eye
 from retinasynth.eye.camera import Camera
+from retinasynth.eye.field_of_view import field_around, find_field_of_view
 from retinasynth.generator import Generator
 from retinasynth.images import Mask, read_photograph, resize_mask, write_mask, write_photograph
 
@@ -73,8 +78,6 @@ def test_a_field_that_is_given_is_taken(model: Generator, vessels: Mask, camera:
 
 
 def test_without_the_camera_the_field_lies_around_the_vessels(model: Generator, vessels: Mask) -> None:
-    from retinasynth.eye.field_of_view import field_around
-
     found = model.generate(vessels, style="expected", fov="found")
     asked = model.generate(vessels, style="expected", fov=field_around(vessels))
     inside = field_around(vessels)
@@ -149,3 +152,32 @@ def test_photographs_have_the_shape_of_their_masks(model: Generator, trained: Pa
     published = rs.load(trained)
     side = published.config.size_px
     assert published.generate(wide).shape == (side, round(1.5 * side), 3)
+
+
+def test_evaluation_knows_no_more_of_the_field_than_generate(
+    styled_run: Path, phantoms: Path, tmp_path: Path, model: Generator, camera: Camera
+) -> None:
+    shutil.copytree(phantoms, tmp_path / "eyes", ignore=shutil.ignore_patterns("fov"))
+    files = find_eyes(tmp_path / "eyes").split("test")
+    vessels = [read_eye(one).planes["vessels"] for one in files]
+    for fov in ("camera", "found", "own"):
+        made = list(generated(model, files, Conditions(3, fov=fov)))
+        for number, (photograph, mask, one) in enumerate(zip(made, vessels, files, strict=True)):
+            view = find_field_of_view(read_eye(one).photograph) if fov == "own" else fov
+            planes = {plane: read_eye(one).planes[plane] for plane in read_eye(one).planes}
+            expected = model.generate(Eye("a", planes), seed=3 + number, size="mask", style="expected", fov=view)
+            np.testing.assert_array_equal(photograph, expected)
+            assert (photograph[~camera.field(mask.shape)] == np.rint(camera.background)).all() or fov != "camera"
+    command = ["evaluate", "--model", str(styled_run), "--data", str(tmp_path / "eyes"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*command, "--fov", "found", "--pairs-only"])
+    assert result.exit_code == 0, result.output
+    about = json.loads((tmp_path / "out" / "evaluation.json").read_text())["about"]
+    assert about["Fields of view that are not given"] == "around the vessels"
+    wrong = CliRunner().invoke(app, [*command[:-1], str(tmp_path / "other"), "--fov", "middle"])
+    assert wrong.exit_code == 1 or isinstance(wrong.exception, SettingError)
+
+
+def test_the_bundled_generator_remembers_its_cameras() -> None:
+    cameras = rs.load("fundus-512").config.cameras
+    assert [(one.height, one.width) for one in cameras] == [(1024, 1542), (1168, 1752), (960, 999)]
+    assert all(one.agreement > 0.98 for one in cameras)
