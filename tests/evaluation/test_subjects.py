@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import threading
 
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from published import put_drive
-from retinasynth import images
+from retinasynth import cli, images
 from retinasynth.errors import DataError, ModelError, OutputError
 from retinasynth.evaluation.examples import Example
 from retinasynth.evaluation.metrics.fidelity import PSNR_CAP_DB
 from retinasynth.evaluation.metrics.vessels_found import ReferenceSegmenters
 from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 from retinasynth.generation.generator import load as load_generator
+from retinasynth.pix2pix.generator import Pix2Pix
 from retinasynth.studies.comparison import read_measured
 
 
@@ -53,6 +55,26 @@ def test_pictures_are_generated_as_for_users_and_expected_at_256_px(trained, pha
         assert np.array_equal(example.expected, expected)
         generated = load_generator(trained).generate(files[1], seed=5 + number)
         assert np.array_equal(example.generated, generated)
+
+
+@pytest.mark.parametrize("switch", [True, False])
+def test_label_maps_are_completed_unless_that_is_switched_off(trained, phantoms, tmp_path, monkeypatch, switch):
+    asked, photograph = [], Pix2Pix.photograph
+
+    def watched(self, eye, request):
+        asked.append(request.complete)
+        return photograph(self, eye, request)
+
+    monkeypatch.setattr(Pix2Pix, "photograph", watched)
+    command = ["evaluate", "--model", str(trained), "--data", str(phantoms), "--out", str(tmp_path / "out")]
+    command += ["--against", str(trained), "--pairs-only", *([] if switch else ["--no-complete"])]
+    monkeypatch.setattr(sys, "argv", ["retinasynth", *command])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert asked == [switch] * 4  # two test eyes, two models
+    about = json.loads((tmp_path / "out" / "evaluation.json").read_text())["about"]
+    assert ("Label maps" in about) != switch
 
 
 def test_a_letterboxed_model_is_measured_without_its_bars(trained, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from retinasynth.eye.field_of_view import field_around
 from retinasynth.eye.frame import faces_left
 from retinasynth.eye.style import BANDS_PX, DEGREE, NUMBERS, TERMS, Style, drawn_style, fit_field, turned
 from retinasynth.images import write_photograph
-from retinasynth.styled.encode import FramedEye, chosen_style, framed_eye, style_of
+from retinasynth.styled.encode import framed_eye, style_of, usual_style, wanted_style
 
 SIZE = 128
 
@@ -149,43 +149,53 @@ def styles():
     return np.random.default_rng(1).normal(0, 0.1, (20, NUMBERS)).astype(np.float32)
 
 
-def looks(is_left: bool | None) -> FramedEye:
-    eye = framed_eye(phantom_eye(seed=2, size_px=64), ("vessels",), 64)
-    return FramedEye(eye.layers, eye.frame, eye.size, is_left)
-
-
 def test_expected_is_the_mean_without_detail_on_the_side_of_the_disc(styles):
-    right, detail = chosen_style("expected", styles, looks(False), seed=0)
-    np.testing.assert_allclose(right.numbers, styles.mean(axis=0), atol=1e-6)
-    assert detail == 0
-    left, _ = chosen_style("expected", styles, looks(True), seed=9)
-    np.testing.assert_allclose(left.numbers, right.mirrored().numbers, atol=1e-6)
+    wanted = wanted_style("expected", styles, 64, seed=0)
+    np.testing.assert_allclose(wanted.towards(is_left=False).numbers, styles.mean(axis=0), atol=1e-6)
+    assert wanted.detail == 0
+    left = wanted_style("expected", styles, 64, seed=9).towards(is_left=True)
+    np.testing.assert_allclose(left.numbers, wanted.style.mirrored().numbers, atol=1e-6)
 
 
 def test_sampled_styles_follow_the_seed(styles):
-    first, detail = chosen_style("sampled", styles, looks(None), seed=1)
-    again, _ = chosen_style("sampled", styles, looks(None), seed=1)
-    other, _ = chosen_style("sampled", styles, looks(None), seed=2)
-    assert detail == 1
-    np.testing.assert_array_equal(first.numbers, again.numbers)
-    assert np.abs(first.numbers - other.numbers).max() > 0.01
+    first, again, other = (wanted_style("sampled", styles, 64, seed=seed) for seed in (1, 1, 2))
+    assert first.detail == 1
+    np.testing.assert_array_equal(first.style.numbers, again.style.numbers)
+    assert np.abs(first.style.numbers - other.style.numbers).max() > 0.01
 
 
 def test_a_photograph_lends_its_style_from_a_file_or_from_memory(styles, tmp_path):
     photograph = phantom_eye(seed=4, size_px=128).photograph
     write_photograph(tmp_path / "lender.png", photograph)
-    from_file, _ = chosen_style(tmp_path / "lender.png", styles, looks(None), seed=0)
-    from_memory, _ = chosen_style(photograph, styles, looks(None), seed=0)
-    itself, _ = chosen_style(style_of(photograph, 64), styles, looks(None), seed=0)
-    np.testing.assert_array_equal(from_file.numbers, from_memory.numbers)
-    np.testing.assert_array_equal(itself.numbers, from_memory.numbers)
+    from_file = wanted_style(tmp_path / "lender.png", styles, 64, seed=0)
+    from_memory = wanted_style(photograph, styles, 64, seed=0)
+    itself = wanted_style(style_of(photograph, 64), styles, 64, seed=0)
+    np.testing.assert_array_equal(from_file.style.numbers, from_memory.style.numbers)
+    np.testing.assert_array_equal(itself.style.numbers, from_memory.style.numbers)
+    np.testing.assert_array_equal(from_file.towards(is_left=True).numbers, from_file.style.numbers)
+    assert [(one.height, one.width, one.photographs) for one in from_file.cameras] == [(128, 128, 1)]
+
+
+def test_the_usual_style_is_the_mean_with_the_disc_on_the_right():
+    photographs = [phantom_eye(seed=seed, size_px=128).photograph for seed in range(3)]
+    right, left = np.zeros((2, 128, 128), np.bool_)
+    right[60:70, 90:100] = left[60:70, 20:30] = True
+    of_right = [style_of(one, 64) for one in photographs]
+    usual = usual_style(photographs, [right] * 3, 64)
+    np.testing.assert_allclose(usual.style.numbers, np.mean([one.numbers for one in of_right], axis=0), atol=1e-6)
+    turned_over = usual_style([np.ascontiguousarray(one[:, ::-1]) for one in photographs], [left] * 3, 64)
+    np.testing.assert_allclose(turned_over.style.numbers, usual.style.numbers, atol=2e-2)
+    unknown = usual_style(photographs, [None] * 3, 64).style
+    np.testing.assert_allclose(unknown.mirrored().numbers, unknown.numbers, atol=1e-6)
+    assert usual.detail == 1
+    assert [one.photographs for one in usual.cameras] == [3]
 
 
 def test_a_style_that_is_none_is_refused(styles):
-    with pytest.raises(InputError, match=r"no style 'sepia'.*sampled, expected, or a photograph"):
-        chosen_style("sepia", styles, looks(None), seed=0)
+    with pytest.raises(InputError, match=r"no style 'sepia'.*sampled, expected, the file of a photograph, or a folder"):
+        wanted_style("sepia", styles, 64, seed=0)
     with pytest.raises(InputError, match="has 3 numbers"):
-        chosen_style(Style(np.zeros(3, np.float32)), styles, looks(None), seed=0)
+        wanted_style(Style(np.zeros(3, np.float32)), styles, 64, seed=0)
 
 
 def test_the_side_of_a_disc():

@@ -12,6 +12,7 @@ import torch
 
 from retinasynth import cli
 from retinasynth.errors import InputError, OutputError
+from retinasynth.eye.camera import Camera
 from retinasynth.eye.style import NUMBERS
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.styled.photograph import drawn_noise
@@ -60,6 +61,7 @@ def test_it_says_what_is_needed_to_use_it(exported, model):
     assert json.loads(about["planes"]) == ["fov", "vessels", "disc", "cup"]
     styles = np.array(json.loads(about["styles"]))
     np.testing.assert_allclose(styles, model.network.styles.numpy(), atol=1e-4)
+    assert tuple(Camera.model_validate(one) for one in json.loads(about["cameras"])) == model.config.cameras
     assert "not for diagnosis" in about["warning"]
 
 

@@ -25,6 +25,7 @@ from retinasynth.cli.shell import (
 from retinasynth.errors import InputError, SettingError
 
 if TYPE_CHECKING:
+    from retinasynth.eye.camera import FieldChoice
     from retinasynth.generation.sets import SyntheticSet
     from retinasynth.generator import Size
 
@@ -100,11 +101,18 @@ def generate(
         int | None, typer.Option(min=1, help="With --count: processes; one for each core by default.")
     ] = None,
     size: Annotated[
-        str, typer.Option(metavar="PX|mask|model", help="Of the pictures: pixels, or as the mask, or as the model.")
+        str,
+        typer.Option(
+            metavar="PX|mask|model",
+            help="Of the pictures: pixels of a square, that of the mask, or the shape of the mask at the model's size.",
+        ),
     ] = "model",
     style: Annotated[
         str | None,
-        typer.Option(metavar="PHOTO|NAME", help="Of a styled model: sampled, expected, or a photograph to take it of."),
+        typer.Option(
+            metavar="PHOTO|DIR|NAME",
+            help="Of a styled model: sampled, expected, a photograph that lends it, or a folder for the usual one.",
+        ),
     ] = None,
     knobs: Annotated[
         list[str] | None,
@@ -120,6 +128,14 @@ def generate(
             "--complete/--no-complete", help="Look for the disc of a mask without one; else its edge is left to chance."
         ),
     ] = True,
+    fov: Annotated[
+        str,
+        typer.Option(
+            metavar="camera|found|FILE",
+            help="With --masks: the field of view of masks without one: the camera's usual one, found around the "
+            "vessels, or a mask of it for all.",
+        ),
+    ] = "camera",
     seed: Seed = 0,
     old_people: OldPreset = None,
     old_anatomy: OldSet = None,
@@ -163,15 +179,15 @@ def generate(
         names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned)
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
     elif masks is not None:
-        side = parse_size(size)
+        side, field = parse_size(size), parse_fov(fov)
         if masks.is_file() and out.suffix:
             bulk.generate_picture(
-                synthesizer, masks, out, seed=seed, size=side, style=style, knobs=turned, complete=complete
+                synthesizer, masks, out, seed=seed, size=side, style=style, knobs=turned, complete=complete, fov=field
             )
         else:
             eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes)
             bulk.generate_set(
-                synthesizer, eyes, out, seed=seed, size=side, style=style, knobs=turned, complete=complete
+                synthesizer, eyes, out, seed=seed, size=side, style=style, knobs=turned, complete=complete, fov=field
             )
         screen.print(f"Done: {out}", soft_wrap=True)
 
@@ -212,6 +228,24 @@ def parse_size(text: str) -> "Size":
         return int(text)
     except ValueError as error:
         raise SettingError(f"--size is {text!r}", expected="model, mask, or a number of pixels") from error
+
+
+def parse_fov(text: str) -> "FieldChoice":
+    """Where the field of view comes from: ``camera``, ``found``, or the mask in a file.
+
+    Raises:
+        ImageError: the file is no mask.
+        SettingError: there is no such file.
+    """
+    from retinasynth.images import read_mask
+
+    if text == "camera":
+        return "camera"
+    if text == "found":
+        return "found"
+    if not Path(text).is_file():
+        raise SettingError(f"--fov is {text!r}", expected="camera, found, or the file of a mask")
+    return read_mask(Path(text))
 
 
 def parse_knobs(texts: Sequence[str]) -> dict[str, float]:

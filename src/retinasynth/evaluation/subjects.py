@@ -2,7 +2,9 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -30,7 +32,22 @@ from retinasynth.progress import progress
 
 MOST_UNSEEN = 400  # real photographs that a set is compared with as a whole
 STYLES = ("expected", "sampled", "own", "fellow")
+Fov = Literal["camera", "found", "own"]
+FIELDS: Mapping[Fov, str] = {
+    "camera": "as the camera usually has it, or else around the vessels",
+    "found": "around the vessels",
+    "own": "as in the real photograph",
+}
 SMOOTH = "These are the most likely photographs, which are smooth on purpose: judge the set by --style sampled."
+
+
+class Conditions(NamedTuple):
+    """Under which photographs are generated to be evaluated; see `evaluate_model`."""
+
+    seed: int
+    style: str = "expected"
+    complete: bool = True
+    fov: Fov = "camera"
 
 
 def evaluate_model(
@@ -44,6 +61,8 @@ def evaluate_model(
     sets: bool = True,
     network: Path | None = None,
     allow_leaks: bool = False,
+    complete: bool = True,
+    fov: Fov = "camera",
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set, with its training eyes as baselines.
 
@@ -58,6 +77,9 @@ def evaluate_model(
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
         allow_leaks: go on where test eyes are in training, with a warning before everything else.
+        complete: complete label maps without a disc first, as `Generator.generate` does.
+        fov: of styled models: where label maps without one have their field of view: ``"camera"`` or ``"found"``, as
+            `Generator.generate` says, or ``"own"``, as in the real photograph.
 
     Raises:
         DataError: there are no test pairs, test eyes are in training, or one is to have the style of a fellow and
@@ -67,6 +89,8 @@ def evaluate_model(
     """
     if style not in STYLES:
         raise SettingError(f"`style` is {style!r}", expected=f"one of: {', '.join(STYLES)}")
+    if fov not in FIELDS:
+        raise SettingError(f"`fov` is {fov!r}", expected=f"one of: {', '.join(FIELDS)}")
     seed = checked_seed(seed)
     synthesizer = load_generator(model)
     other = load_generator(against) if against else None
@@ -94,11 +118,13 @@ def evaluate_model(
         "Licence of the training data": str(training.get("licence") or "not given"),
         "Seed": str(seed),
         **({"Style": style} if follows_style else {}),
+        **({"Fields of view that are not given": FIELDS[fov]} if follows_style else {}),
+        **({} if complete else {"Label maps": "as they are, without looking for a disc where there is none"}),
         "retinasynth": synthesizer.config.retinasynth_version,
     }
     log = Path(model) / "metrics.jsonl"
     return evaluate_examples(
-        _examples(synthesizer, other, test_files, test, seed, style),
+        _examples(synthesizer, other, test_files, test, Conditions(seed, style, complete, fov)),
         reference=Reference(train.names, list(train.photographs), list(train.labels[..., 0])) if train else None,
         out=out,
         about=about,
@@ -138,10 +164,14 @@ def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
 
 
 def _examples(
-    model: Generator, other: Generator | None, files: Sequence[EyeFiles], test: Pairs, seed: int, style: str
+    model: Generator,
+    other: Generator | None,
+    files: Sequence[EyeFiles],
+    test: Pairs,
+    conditions: Conditions,
 ) -> Iterator[Example]:
-    answers = generated(model, files, seed, style)
-    others = generated(other, files, seed, style) if other else itertools.repeat(None)
+    answers = generated(model, files, conditions)
+    others = generated(other, files, conditions) if other else itertools.repeat(None)
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.labels[index, ..., 0]), np.asarray(test.photographs[index])
@@ -150,12 +180,13 @@ def _examples(
             advance(index + 1, name)
 
 
-def generated(model: Generator, files: Sequence[EyeFiles], seed: int, style: str = "expected") -> Iterator[Photograph]:
+def generated(model: Generator, files: Sequence[EyeFiles], conditions: Conditions) -> Iterator[Photograph]:
     """What a model makes of the masks of these eyes, as it is evaluated; each picture adds its number to the seed.
 
-    A styled model makes them in a style (`retinasynth.styled.encode.chosen_style`); ``"own"`` is that of the real
+    A styled model makes them in a style (`retinasynth.styled.encode.wanted_style`); ``"own"`` is that of the real
     photograph of the same eye, ``"fellow"`` that of the other eye of the same person, turned over.
     """
+    seed, style, complete, fov = conditions
     fellows = _fellows(files) if style == "fellow" and model.styles else {}
     for index, one in enumerate(files):
         eye = read_eye(one)
@@ -164,7 +195,14 @@ def generated(model: Generator, files: Sequence[EyeFiles], seed: int, style: str
             wanted = _photograph(eye)
         elif wanted == "fellow":
             wanted = photograph_of(fellows[one.name])[:, ::-1]
-        yield model.generate(eye, seed=seed + index, size=model.evaluated_size, style=wanted)
+        yield model.generate(
+            eye if fov == "own" else replace(eye, photograph=None),
+            seed=seed + index,
+            size=model.evaluated_size,
+            style=wanted,
+            complete=complete,
+            fov="found" if fov == "found" and model.styles else "camera",
+        )
 
 
 def _fellows(files: Sequence[EyeFiles]) -> dict[str, EyeFiles]:

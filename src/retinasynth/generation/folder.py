@@ -11,6 +11,7 @@ from retinasynth.checks import checked_seed, whole_number
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, OutputError
+from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
 from retinasynth.files import MANIFEST, new_folder, output_folder, sha256_of
 from retinasynth.generator import Generator, Size
@@ -74,6 +75,7 @@ def generate_picture(
     style: StyleChoice | None = None,
     knobs: Mapping[str, float] = NO_KNOBS,
     complete: bool = True,
+    fov: FieldChoice = "camera",
 ) -> None:
     """Generate one photograph into the file `out` (PNG).
 
@@ -84,7 +86,7 @@ def generate_picture(
         raise OutputError(f"`out` {out} is not a PNG file", expected="NAME.png, or a folder")
     if out.exists():
         raise OutputError(f"{out} exists already", do="Choose another `out`, or remove it first")
-    photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs, complete=complete)
+    photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs, complete=complete, fov=fov)
     images.write_photograph(out, photograph, model.provenance(seed, style, knobs))
 
 
@@ -98,6 +100,7 @@ def generate_set(
     style: StyleChoice | None = None,
     knobs: Mapping[str, float] = NO_KNOBS,
     complete: bool = True,
+    fov: FieldChoice = "camera",
 ) -> None:
     """Generate a synthetic set: ``images/``, masks of the same size in ``vessels/`` and so on, and ``manifest.jsonl``.
 
@@ -113,6 +116,7 @@ def generate_set(
         style: likewise.
         knobs: likewise.
         complete: likewise.
+        fov: likewise.
 
     Raises:
         ImageError: a mask cannot be used.
@@ -129,7 +133,7 @@ def generate_set(
             written = {"image": out / "images" / f"{eye.name}.png"}
             images.write_photograph(
                 written["image"],
-                model.generate(eye, seed=own_seed, size=size, style=style, knobs=knobs, complete=complete),
+                model.generate(eye, seed=own_seed, size=size, style=style, knobs=knobs, complete=complete, fov=fov),
                 model.provenance(own_seed, style, knobs),
             )
             for plane in eye.planes:
@@ -188,7 +192,7 @@ def generate_panels(
         shown = model.square(eye, planes)
         if shown.photograph is None:
             raise DataError(f"{eye.name} has no photograph")
-        generated = model.generate(eye, seed=seed, style=style, knobs=knobs)
+        generated = model.generate(eye, seed=seed, size=model.config.size_px, style=style, knobs=knobs)
         row = [
             images.labels_as_photograph(np.stack(list(shown.planes.values()), axis=-1)),
             generated,

@@ -33,11 +33,10 @@ class Pix2Pix(Generator):
         config = self.config
         labels = labels_of(eye, config.planes, config.size_px, config.resize)
         photograph = generate_photograph(self.network, labels, channels=config.label_channels, seed=asked.seed)
-        if asked.size == "model":
-            return photograph
-        if asked.size == "mask":
-            return images.unsquare_photograph(photograph, eye.size, config.resize)
-        return images.resize_photograph(photograph, (asked.size, asked.size))
+        size = self.picture_size(eye.size, asked.size)
+        if isinstance(asked.size, str):
+            return images.unsquare_photograph(photograph, size, config.resize)
+        return images.resize_photograph(photograph, size)
 
     def eye_of(self, what: Drawable) -> Eye:
         """What was given, as an eye with all planes of the model, checked."""
@@ -80,7 +79,7 @@ class Pix2Pix(Generator):
     @property
     def evaluated_size(self) -> Size:
         """Its own where pictures are stretched; that of the mask where the bars of a letterbox are to be cut off."""
-        return "model" if self.resize == "stretch" else "mask"
+        return self.config.size_px if self.resize == "stretch" else "mask"
 
     def export_onnx(self, out: Path) -> None:  # noqa: ARG002 - never written
         """Refused: only styled generators are exported."""

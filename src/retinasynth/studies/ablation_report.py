@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from retinasynth.data.find import DataSet
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.report import Losses, read_training_log
-from retinasynth.evaluation.subjects import generated
+from retinasynth.evaluation.subjects import Conditions, generated
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import encoded, mask_as_photograph, resize_photograph
 from retinasynth.pix2pix.data import load_pairs
@@ -242,7 +242,7 @@ def _eyes(ablation: Ablation, found: DataSet, out: Path) -> list[Shown]:
         if seed is None:
             continue
         model = load_generator(out / "runs" / row.row.name / f"seed-{seed}")
-        pictures = {index: next(generated(model, [files[index]], index)) for index in chosen}
+        pictures = {index: next(generated(model, [files[index]], Conditions(index))) for index in chosen}
         small = {index: resize_photograph(picture, (SIZE_PX, SIZE_PX)) for index, picture in pictures.items()}
         made.append((row.row.name, {index: encoded(picture, "JPEG") for index, picture in small.items()}))
     return [

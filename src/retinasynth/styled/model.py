@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from retinasynth.errors import ModelError
+from retinasynth.eye.camera import Camera
 from retinasynth.eye.style import NUMBERS
 from retinasynth.settings import Text, refuse_odd_size
 from retinasynth.styled.network import StyledNetwork
@@ -36,6 +37,7 @@ class Config(GeneratorConfig):
         generator: its shape.
         styles: how many styles of training photographs are with the weights.
         style_numbers: of each.
+        cameras: that the training photographs were taken with; none of models of release 0.1.
     """
 
     retired: ClassVar[frozenset[str]] = frozenset({"resize", "mask_channels"})
@@ -43,6 +45,7 @@ class Config(GeneratorConfig):
     generator: GeneratorSettings
     styles: int = Field(ge=0, le=1_000_000)  # photographs of more eyes than anybody has
     style_numbers: int = Field(40, ge=1, le=1000)  # of models from before this was told
+    cameras: tuple[Camera, ...] = Field((), max_length=64)
     conventions: Mapping[Text, Text] = CONVENTIONS
 
     @model_validator(mode="after")
@@ -57,8 +60,22 @@ class Config(GeneratorConfig):
 Model = ModelOf[StyledNetwork, Config]
 
 
-def save_model(folder: Path, network: StyledNetwork, settings: Settings, training: Mapping[str, Any]) -> None:
-    """Write the model folder of a run (`write_model_folder`); `training` are facts for its card, plain JSON values."""
+def save_model(
+    folder: Path,
+    network: StyledNetwork,
+    settings: Settings,
+    training: Mapping[str, Any],
+    cameras: tuple[Camera, ...] = (),
+) -> None:
+    """Write the model folder of a run (`write_model_folder`).
+
+    Args:
+        folder: made where missing.
+        network: the generator.
+        settings: of the run.
+        training: facts for the model card, plain JSON values.
+        cameras: that the training photographs were taken with.
+    """
     config = Config(
         preset=settings.preset,
         size_px=settings.data.size_px,
@@ -66,6 +83,7 @@ def save_model(folder: Path, network: StyledNetwork, settings: Settings, trainin
         generator=settings.generator,
         styles=len(network.styles),
         style_numbers=NUMBERS,
+        cameras=cameras,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
     )
     write_model_folder(folder, network, config, _model_card(config), half=False)

@@ -278,7 +278,7 @@ class Styling:
             ema_decay=chosen.training.ema_decay,
         )
         known = dict(zip(chosen.data.planes, self.eyes.known.sum(axis=0).tolist(), strict=True))
-        save_model(folder, self.shown, chosen, facts | {"known_planes": known})
+        save_model(folder, self.shown, chosen, facts | {"known_planes": known}, self.eyes.cameras)
 
 
 def sample_grid(network: StyledNetwork, eyes: StyledEyes, settings: Settings) -> images.Photograph:

@@ -46,7 +46,7 @@ class Subjects(NamedTuple):
             InputError: there is not one group for each picture.
 
         Example:
-            >>> people = People.of(2, 2, ["a", "b"], ["b", "c"])
+            >>> people = Subjects.of(2, 2, ["a", "b"], ["b", "c"])
             >>> people.real.tolist(), people.generated.tolist()
             ([0, 1], [1, 2])
         """
