@@ -25,6 +25,9 @@ class RecipeName(StrEnum):
 def data_inspect(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    subjects: Annotated[
+        Path | None, typer.Option(help="Write a draft of subjects.csv there: which photographs are of one person.")
+    ] = None,
 ) -> None:
     """Say what is wrong with a data set before training hides it; exit code 1 when there is a problem.
 
@@ -39,7 +42,7 @@ def data_inspect(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from retinasynth.data.inspect import inspect_data
 
-    found = inspect_data(folder)
+    found = inspect_data(folder, subjects=subjects)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
         raise typer.Exit(0 if found.ok else 1)

@@ -40,9 +40,11 @@ PLANE_FOLDERS = {
 
 _ENDING = re.compile(
     r"(?<=.)(?:_(?:1stHO|2ndHO|manual[12]?|masks?|training|test|vessels?|seg|segmentation|labels?|gt|fov)"
-    r"|_(?:OD|MA|HE|EX|SE)|\.(?:ah|vk))+$",  # IDRiD's planes, STARE's annotators
+    r"|_(?:MA|HE|EX|SE)|\.(?:ah|vk))+$",  # IDRiD's lesions, STARE's annotators
     re.IGNORECASE,
 )
+_DISC = re.compile(r"(?<=.)_OD$", re.IGNORECASE)  # in IDRiD the optic disc; beside _OS the right eye
+_LEFT_EYE = re.compile(r"(?<![a-z])OS(?![a-z])", re.IGNORECASE)
 _SECOND_ANNOTATOR = re.compile(r"(?:_2ndHO|_manual2|\.vk)$", re.IGNORECASE)
 
 
@@ -154,6 +156,16 @@ def key_of(path: Path) -> str:
     return _ENDING.sub("", stem_of(path)).lower()
 
 
+def _name_of_mask(path: Path, *, is_disc: bool) -> str:
+    """The stem of a mask without endings, in IDRiD's masks of the disc also without ``_OD``."""
+    name = _ENDING.sub("", stem_of(path))
+    return _DISC.sub("", name) if is_disc else name
+
+
+def _has_left_eyes(paths: Iterable[Path]) -> bool:
+    return any(_LEFT_EYE.search(stem_of(path)) for path in paths)
+
+
 def alone(photograph: Path, split: Split) -> EyeFiles:
     """A photograph without masks."""
     stem = stem_of(photograph)
@@ -172,7 +184,8 @@ def matched(
     planes: dict[Path, dict[str, Path]] = {photograph: {} for photograph in photographs}
     unpaired: list[Path] = []
     for plane, paths in masks.items():
-        partners, without = _partners(photographs, paths)
+        is_disc = plane == "disc" and not _has_left_eyes((*photographs, *paths))
+        partners, without = _partners(photographs, paths, is_disc=is_disc)
         if photographs and paths and not partners:
             raise DataError(
                 f"No photograph in {photographs[0].parent} matches a mask in {paths[0].parent}: photographs are named "
@@ -193,7 +206,9 @@ def matched(
     return eyes, unpaired
 
 
-def _partners(photographs: Sequence[Path], masks: Sequence[Path]) -> tuple[dict[Path, Path], list[Path]]:
+def _partners(
+    photographs: Sequence[Path], masks: Sequence[Path], *, is_disc: bool
+) -> tuple[dict[Path, Path], list[Path]]:
     """The mask of each photograph that has one, and the masks without photograph.
 
     The whole stem decides before the stem without endings. A second annotator's mask counts where there is no first.
@@ -204,7 +219,7 @@ def _partners(photographs: Sequence[Path], masks: Sequence[Path]) -> tuple[dict[
     partners: dict[Path, Path] = {}
     without: list[Path] = []
     for mask in sorted(masks, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
-        photograph = by_stem.get(stem_of(mask).lower()) or by_key.get(key_of(mask))
+        photograph = by_stem.get(stem_of(mask).lower()) or by_key.get(_name_of_mask(mask, is_disc=is_disc).lower())
         if photograph is None:
             without.append(mask)
         elif photograph not in partners:
@@ -216,13 +231,16 @@ def _partners(photographs: Sequence[Path], masks: Sequence[Path]) -> tuple[dict[
 
 def label_maps(split: Split, masks: Mapping[str, Sequence[Path]]) -> list[EyeFiles]:
     """Eyes without photographs, one for each name among the masks."""
+    names: dict[str, str] = {}
     by_key: dict[str, dict[str, Path]] = {}
+    has_left_eyes = _has_left_eyes(path for paths in masks.values() for path in paths)
     for plane, paths in masks.items():
         for path in sorted(paths, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
-            first = by_key.setdefault(key_of(path), {}).setdefault(plane, path)
+            name = _name_of_mask(path, is_disc=plane == "disc" and not has_left_eyes)
+            names.setdefault(name.lower(), name)
+            first = by_key.setdefault(name.lower(), {}).setdefault(plane, path)
             if first is not path and not _SECOND_ANNOTATOR.search(stem_of(path)):
-                raise _two_masks(key_of(path), first, path)
-    names = {key: _ENDING.sub("", stem_of(next(iter(planes.values())))) for key, planes in by_key.items()}
+                raise _two_masks(name.lower(), first, path)
     return [EyeFiles(names[key], None, planes, names[key], names[key], split) for key, planes in by_key.items()]
 
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_same_names
-from retinasynth.errors import DataError
+from retinasynth.data.people import told_by_names
+from retinasynth.errors import DataError, OutputError
+from retinasynth.files import write_text
 from retinasynth.images import stem_of
-from retinasynth.tables import read_table
+from retinasynth.tables import read_table, table_text
 
 SUBJECTS_FILE = "subjects.csv"
 SUBJECTS_COLUMNS = ("image", "subject", "eye", "split", "transformation")
@@ -30,7 +32,7 @@ def with_subjects_and_split(found: Found, table: Path | None) -> list[EyeFiles]:
     Raises:
         DataError: two eyes have one name, or the table is wrong or puts a subject on both sides.
     """
-    found = _with_distinct_names(_with_published_split(found))
+    found = _with_people(_with_distinct_names(_with_published_split(found)))
     split_known = {files.name for files in found.eyes} if found.has_split else set()
     eyes = found.eyes
     if table is not None:
@@ -81,6 +83,30 @@ def _renamed(files: EyeFiles, name: str) -> EyeFiles:
         eye=name if is_own_eye else files.eye,
         subject=name if is_own_subject else files.subject,
     )
+
+
+def _with_people(found: Found) -> Found:
+    """The eyes with the persons that their names tell, where the layout does not tell them."""
+    told = told_by_names(files.name for files in found.eyes)
+    eyes = []
+    for files in found.eyes:
+        fellow = told.get(files.name) if files.subject == files.eye == files.name else None
+        if fellow is not None:
+            files = replace(files, subject=fellow.subject, eye=f"{fellow.subject}_{fellow.side}")
+        eyes.append(files)
+    return replace(found, eyes=eyes)
+
+
+def write_subjects(path: Path, eyes: Sequence[EyeFiles]) -> None:
+    """Write what is known of the subjects of these eyes as a draft of ``subjects.csv``.
+
+    Raises:
+        OutputError: there is such a file already, or it cannot be written.
+    """
+    if path.exists():
+        raise OutputError(f"{path} exists already", do="Choose another file, or remove it first")
+    rows = [(files.name, files.subject, files.eye) for files in eyes]
+    write_text(path, table_text(("image", "subject", "eye"), rows))
 
 
 def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
