@@ -58,7 +58,7 @@ def test_two_eyes_of_a_person_never_cross_the_split(names: str, tmp_path: Path) 
     found = find_eyes(put_people(tmp_path, [name.format(n) for n in range(10, 20) for name in names.split()]))
     assert len(found.split("test")) == 4
     assert len({files.eye for files in found.eyes}) == 20
-    assert all(len(own) == 1 for own in sides(found)) and len(sides(found)) == 10
+    assert [len(own) for own in sides(found)] == [1] * 10
 
 
 def test_right_eyes_have_their_masks_where_left_ones_are_there(tmp_path: Path) -> None:

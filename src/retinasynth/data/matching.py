@@ -4,6 +4,7 @@ Files belong to one eye when their stems agree, if need be after dropping ending
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,11 +39,10 @@ PLANE_FOLDERS = {
     "fieldofview": "fov",
 }
 
-_ENDING = re.compile(
-    r"(?<=.)(?:_(?:1stHO|2ndHO|manual[12]?|masks?|training|test|vessels?|seg|segmentation|labels?|gt|fov)"
-    r"|_(?:MA|HE|EX|SE)|\.(?:ah|vk))+$",  # IDRiD's lesions, STARE's annotators
-    re.IGNORECASE,
-)
+# IDRiD's lesions and STARE's annotators among them.
+_MASK = r"_(?:1stHO|2ndHO|manual[12]?|masks?|vessels?|seg|segmentation|labels?|gt|fov|MA|HE|EX|SE)|\.(?:ah|vk)"
+_MASK_ENDING = re.compile(rf"(?<=.)(?:{_MASK})+$", re.IGNORECASE)
+_ENDING = re.compile(rf"(?<=.)(?:{_MASK}|_training|_test)+$", re.IGNORECASE)
 _DISC = re.compile(r"(?<=.)_OD$", re.IGNORECASE)  # in IDRiD the optic disc; beside _OS the right eye
 _LEFT_EYE = re.compile(r"(?<![a-z])OS(?![a-z])", re.IGNORECASE)
 _SECOND_ANNOTATOR = re.compile(r"(?:_2ndHO|_manual2|\.vk)$", re.IGNORECASE)
@@ -146,14 +146,51 @@ def sides_of(folder: Path) -> list[tuple[Split | None, Path]]:
     return sides or [(None, folder)]
 
 
+def plain_spelling(name: str) -> str:
+    """A name as it is compared: in lower case, accents in one of the ways in which Unicode writes them (NFC)."""
+    return unicodedata.normalize("NFC", name).lower()
+
+
 def key_of(path: Path) -> str:
-    """What the files of one eye have in common: the stem in lower case, without endings.
+    """What the files of one eye have in common: the stem in its plain spelling, without endings.
 
     Example:
         >>> key_of(Path("21_training.tif")), key_of(Path("im0001.ah.ppm.gz"))
         ('21', 'im0001')
     """
-    return _ENDING.sub("", stem_of(path)).lower()
+    return plain_spelling(_ENDING.sub("", stem_of(path)))
+
+
+def names_of_masks(masks: Sequence[Path]) -> list[str]:
+    """What the photographs of these masks would be called: ``A_1stHO.png`` is ``A``; their stems where two would clash.
+
+    Example:
+        >>> names_of_masks([Path("A_1stHO.png"), Path("B.png")])
+        ['A', 'B']
+        >>> names_of_masks([Path("A_1stHO.png"), Path("A_2ndHO.png")])
+        ['A_1stHO', 'A_2ndHO']
+    """
+    stems = [stem_of(path) for path in masks]
+    names = [_MASK_ENDING.sub("", stem) for stem in stems]
+    return names if len({plain_spelling(name) for name in names}) == len(names) else stems
+
+
+def counterparts(names: Sequence[str], wanted: Iterable[str]) -> dict[str, str]:
+    """For each name the one among `wanted` that means the same, or itself where there is none.
+
+    It is the same name in another spelling or, where none is, the same apart from endings if that pairs all of either.
+    """
+    wanted = list(wanted)
+    by_spelling = {plain_spelling(name): name for name in wanted}
+    found = {name: name if name in wanted else by_spelling.get(plain_spelling(name), name) for name in names}
+    if not set(found.values()) & set(wanted):
+        keys = Counter(key_of(Path(name)) for name in wanted)
+        by_key = {key_of(Path(name)): name for name in wanted if keys[key_of(Path(name))] == 1}
+        found = {name: by_key.get(key_of(Path(name)), name) for name in names}
+        paired = set(found.values()) & set(wanted)
+        if len(paired) < min(len(found), len(wanted)):
+            return {name: name for name in names}
+    return found if len(set(found.values())) == len(found) else {name: name for name in names}
 
 
 def _name_of_mask(path: Path, *, is_disc: bool) -> str:
@@ -213,13 +250,14 @@ def _partners(
 
     The whole stem decides before the stem without endings. A second annotator's mask counts where there is no first.
     """
-    by_stem = {stem_of(path).lower(): path for path in photographs}
+    by_stem = {plain_spelling(stem_of(path)): path for path in photographs}
     keys = Counter(map(key_of, photographs))
     by_key = {key_of(path): path for path in photographs if keys[key_of(path)] == 1}
     partners: dict[Path, Path] = {}
     without: list[Path] = []
     for mask in sorted(masks, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
-        photograph = by_stem.get(stem_of(mask).lower()) or by_key.get(_name_of_mask(mask, is_disc=is_disc).lower())
+        name = _name_of_mask(mask, is_disc=is_disc)
+        photograph = by_stem.get(plain_spelling(stem_of(mask))) or by_key.get(plain_spelling(name))
         if photograph is None:
             without.append(mask)
         elif photograph not in partners:
@@ -237,22 +275,23 @@ def label_maps(split: Split, masks: Mapping[str, Sequence[Path]]) -> list[EyeFil
     for plane, paths in masks.items():
         for path in sorted(paths, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
             name = _name_of_mask(path, is_disc=plane == "disc" and not has_left_eyes)
-            names.setdefault(name.lower(), name)
-            first = by_key.setdefault(name.lower(), {}).setdefault(plane, path)
+            key = plain_spelling(name)
+            names.setdefault(key, name)
+            first = by_key.setdefault(key, {}).setdefault(plane, path)
             if first is not path and not _SECOND_ANNOTATOR.search(stem_of(path)):
-                raise _two_masks(name.lower(), first, path)
+                raise _two_masks(name, first, path)
     return [EyeFiles(names[key], None, planes, names[key], names[key], split) for key, planes in by_key.items()]
 
 
 def refuse_same_names(photographs: Iterable[Path]) -> None:
-    """Refuse two photographs whose names differ in suffix or case alone.
+    """Refuse two photographs whose names differ in suffix, case or spelling alone.
 
     Raises:
         DataError: there are two.
     """
     seen: dict[str, Path] = {}
     for path in photographs:
-        earlier = seen.setdefault(stem_of(path).lower(), path)
+        earlier = seen.setdefault(plain_spelling(stem_of(path)), path)
         if earlier is not path:
             raise DataError(
                 f"{earlier} and {path} have the same name",

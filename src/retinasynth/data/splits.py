@@ -2,12 +2,13 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_same_names
-from retinasynth.data.people import told_by_names
+from retinasynth.data.people import Fellow, told_by_names
 from retinasynth.errors import DataError, OutputError
 from retinasynth.files import write_text
 from retinasynth.images import stem_of
@@ -87,14 +88,14 @@ def _renamed(files: EyeFiles, name: str) -> EyeFiles:
 
 def _with_people(found: Found) -> Found:
     """The eyes with the persons that their names tell, where the layout does not tell them."""
-    told = told_by_names(files.name for files in found.eyes)
-    eyes = []
-    for files in found.eyes:
-        fellow = told.get(files.name) if files.subject == files.eye == files.name else None
-        if fellow is not None:
-            files = replace(files, subject=fellow.subject, eye=f"{fellow.subject}_{fellow.side}")
-        eyes.append(files)
-    return replace(found, eyes=eyes)
+    told = told_by_names(files.name for files in found.eyes if files.subject == files.eye == files.name)
+    return replace(found, eyes=[_with_person(files, told.get(files.name)) for files in found.eyes])
+
+
+def _with_person(files: EyeFiles, fellow: Fellow | None) -> EyeFiles:
+    if fellow is None:
+        return files
+    return replace(files, subject=fellow.subject, eye=f"{fellow.subject}_{fellow.side}")
 
 
 def write_subjects(path: Path, eyes: Sequence[EyeFiles]) -> None:
@@ -115,7 +116,7 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     Raises:
         DataError: a column is missing or unknown, a row is incomplete, or an image is unknown, ambiguous or repeated.
     """
-    first, *rows = list(read_table(path)) or [[]]
+    first, *rows = ([_composed(cell) for cell in line] for line in list(read_table(path)) or [[]])
     header = [cell.strip() for cell in first]
     columns_are_known = set(header) <= set(SUBJECTS_COLUMNS) and len(set(header)) == len(header)
     if not (columns_are_known and {"image", "subject"} <= set(header)):
@@ -128,8 +129,8 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     for files in found.eyes:
         file = files.photograph or next(iter(files.planes.values()))
         for spelling in (files.name, stem_of(file), file.name):
-            names.setdefault(spelling, set()).add(files.name)
-    left_out = {spelling for file in found.unpaired for spelling in (stem_of(file), file.name)}
+            names.setdefault(_composed(spelling), set()).add(files.name)
+    left_out = {_composed(spelling) for file in found.unpaired for spelling in (stem_of(file), file.name)}
     by_name: dict[str, dict[str, str]] = {}
     for cells in rows:
         row = {
@@ -152,6 +153,11 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
             )
         by_name[known.pop()] = row
     return by_name
+
+
+def _composed(text: str) -> str:
+    """With accents as Unicode's composed form (NFC) has them; macOS writes names of files in the other."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _with_row(files: EyeFiles, row: Mapping[str, str]) -> EyeFiles:
