@@ -92,13 +92,14 @@ def data_prepare(
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Write a data set as square pictures in train/ and test/, split by eye."""
+    """Write a data set as square pictures in train/, test/ and perhaps val/, split by eye."""
     from retinasynth.data.prepare import prepare
 
     made = prepare(folder, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed)
-    train_files, test_files = made.split("train"), made.split("test")
-    screen.print(
-        f"{out}: {len(train_files)} training files of {len({eye.eye for eye in train_files})} eyes, "
-        f"{len(test_files)} test files of {len({eye.eye for eye in test_files})} eyes",
-        soft_wrap=True,
-    )
+    sides = {"training": made.split("train"), "validation": made.split("val"), "test": made.split("test")}
+    counts = [
+        f"{len(files)} {what} files of {len({eye.eye for eye in files})} eyes"
+        for what, files in sides.items()
+        if files or what != "validation"
+    ]
+    screen.print(f"{out}: {', '.join(counts)}", soft_wrap=True)

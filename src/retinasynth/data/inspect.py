@@ -5,6 +5,7 @@ to 1.19 (in local standard deviations of the evened green channel); for masks of
 is at most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,16 +49,18 @@ class Leak:
     """An eye on both sides of the split.
 
     Attributes:
-        train: name of the training photograph.
-        test: name of the test photograph.
+        train: name of the training photograph, or of that on the first of two other `sides`.
+        test: name of the test photograph, or of that on the second.
         correlation: of their vessels where they show one retina; None where only the name of the person tells.
         is_mirrored: one is a mirror image of the other.
+        sides: which two.
     """
 
     train: str
     test: str
     correlation: float | None = None
     is_mirrored: bool = False
+    sides: tuple[Split, Split] = ("train", "test")
 
     def __str__(self) -> str:
         """For a sentence.
@@ -66,9 +69,10 @@ class Leak:
             >>> str(Leak("a", "b", 0.9, True)), str(Leak("a", "c"))
             ('a (train) = b (test), mirrored', 'a (train) and c (test) of one person')
         """
+        first, second = f"{self.train} ({self.sides[0]})", f"{self.test} ({self.sides[1]})"
         if self.correlation is None:
-            return f"{self.train} (train) and {self.test} (test) of one person"
-        return f"{self.train} (train) = {self.test} (test){', mirrored' if self.is_mirrored else ''}"
+            return f"{first} and {second} of one person"
+        return f"{first} = {second}{', mirrored' if self.is_mirrored else ''}"
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Inspection:
         folder: the data set.
         layout: how it was read; empty when it could not be.
         pairs: photographs with a vessel mask.
-        split: for train and test, the number of ``files`` and of ``eyes``.
+        split: for train and test, and val where there is one, the number of ``files`` and of ``eyes``.
         people: how many persons the eyes are of, as far as that is known.
         people_with_both_eyes: how many of these are there with more than one eye.
         sizes: number of photographs by ``"WIDTHxHEIGHT"``.
@@ -169,6 +173,8 @@ def _count(report: Inspection, found: DataSet) -> None:
     report.pairs = len(labelled)
     for split in get_args(Split):
         side = found.split(split)
+        if split == "val" and not side:
+            continue
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
     report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
     _count_people(report, found.eyes)
@@ -350,8 +356,7 @@ def _add_near_duplicates(report: Inspection, eyes: Sequence[EyeFiles], pairs: Se
     for pair in pairs:
         first, second = eyes[pair.first], eyes[pair.second]
         if first.split != second.split:
-            train, test = (first, second) if first.split == "train" else (second, first)
-            report.leaks.append(Leak(train.name, test.name, pair.correlation, pair.is_mirrored))
+            report.leaks.append(_leak(first, second, pair.correlation, is_mirrored=pair.is_mirrored))
         elif first.eye != second.eye:
             within.append((pair.first, pair.second))
     seen = {(leak.train, leak.test) for leak in report.leaks}
@@ -359,9 +364,14 @@ def _add_near_duplicates(report: Inspection, eyes: Sequence[EyeFiles], pairs: Se
     for files in eyes:
         of_person.setdefault(files.subject, []).append(files)
     for own in of_person.values():
-        crossing = [(one, two) for one in own for two in own if (one.split, two.split) == ("train", "test")]
-        report.leaks += [Leak(one.name, two.name) for one, two in crossing if (one.name, two.name) not in seen]
+        crossing = [_leak(*two) for two in itertools.combinations(own, 2) if two[0].split != two[1].split]
+        report.leaks += [leak for leak in crossing if (leak.train, leak.test) not in seen]
     report.duplicates = [[eyes[index].name for index in group] for group in _groups(within, len(eyes))]
+
+
+def _leak(one: EyeFiles, two: EyeFiles, correlation: float | None = None, *, is_mirrored: bool = False) -> Leak:
+    first, second = sorted((one, two), key=lambda files: get_args(Split).index(files.split))
+    return Leak(first.name, second.name, correlation, is_mirrored, (first.split, second.split))
 
 
 def _groups(pairs: Sequence[tuple[int, int]], count: int) -> Iterator[list[int]]:

@@ -15,12 +15,13 @@ from retinasynth.errors import DataError, printable
 from retinasynth.eye import PLANES
 from retinasynth.images import is_picture, stem_of
 
-Split = Literal["train", "test"]
+Split = Literal["train", "val", "test"]
 
 # Names of folders, compared by `plain`; in the order of preference where a set has several of a kind: DRIVE and HRF
 # keep the field of view in `mask` beside the vessels in `1st_manual` or `manual1`.
 SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training", "trainingset"),
+    "val": ("val", "valid", "validation", "validationset"),
     "test": ("test", "testing", "testingset"),
 }
 PHOTOGRAPH_FOLDERS = (
@@ -53,8 +54,8 @@ class EyeFiles:
     """Where the photograph and the label planes of one eye are.
 
     Attributes:
-        name: unique within the set; the file name of the photograph without suffix, with ``train_`` or ``test_``
-            before it where both splits use the same file names.
+        name: unique within the set; the file name of the photograph without suffix, with ``train_``, ``val_`` or
+            ``test_`` before it where several splits use the same file names.
         photograph: its file; None for label maps without photographs.
         planes: mask files by plane name; empty for an unlabelled photograph.
         eye: shared by all files that were made from one physical eye.
@@ -137,13 +138,19 @@ def pictures_in(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if is_picture(path) and path.is_file()]
 
 
+def split_named(name: str) -> Split | None:
+    """The side of the split that a word stands for (``valid``, ``Training Set``), or None."""
+    return next((split for split, names in SPLIT_FOLDERS.items() if plain(name) in names), None)
+
+
 def sides_of(folder: Path) -> list[tuple[Split | None, Path]]:
-    """The train and test folders of a set where it has them, else the folder itself."""
+    """The train, validation and test folders of a set where it has them, else the folder itself."""
     folders = folders_in(folder)
     sides: list[tuple[Split | None, Path]] = [
         (split, folders[name]) for split, names in SPLIT_FOLDERS.items() for name in names if name in folders
     ]
-    return sides or [(None, folder)]
+    is_split = any(split != "val" for split, _ in sides)  # validation alone is but another folder
+    return sides if is_split else [(None, folder)]
 
 
 def plain_spelling(name: str) -> str:

@@ -1,13 +1,14 @@
 """Subjects and sides of the split: names, published splits, the user's table, and a split by subject."""
 
 import hashlib
+import itertools
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_same_names
+from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_same_names, split_named
 from retinasynth.data.people import Fellow, told_by_names
 from retinasynth.errors import DataError, OutputError
 from retinasynth.files import write_text
@@ -139,8 +140,10 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
         }
         if len(cells) != len(header) or not (row["image"] and row["subject"]):
             raise DataError(f"{path}: a row is incomplete: {','.join(cells)}", expected=",".join(header))
-        if row.get("split", "") not in ("", "train", "test"):
-            raise DataError(f"{path}: image {row['image']} has the split {row['split']!r}", expected="train or test")
+        if row.get("split", "") and split_named(row["split"]) is None:
+            raise DataError(
+                f"{path}: image {row['image']} has the split {row['split']!r}", expected="train, val or test"
+            )
         known = names.get(row["image"], set())
         if not known and row["image"] in left_out:
             continue
@@ -161,24 +164,24 @@ def _composed(text: str) -> str:
 
 
 def _with_row(files: EyeFiles, row: Mapping[str, str]) -> EyeFiles:
-    split = row.get("split")
     return replace(
         files,
         subject=row.get("subject") or files.subject,
         eye=row.get("eye") or files.eye,
-        split="train" if split == "train" else "test" if split == "test" else files.split,
+        split=split_named(row.get("split", "")) or files.split,
     )
 
 
 def _refuse_subject_on_both_sides(table: Path, eyes: Sequence[EyeFiles]) -> None:
     sides = {split: {files.subject for files in eyes if files.split == split} for split in SPLIT_FOLDERS}
-    both = sorted(sides["train"] & sides["test"])
-    if both:
-        raise DataError(
-            f"{table}: {len(both)} subject(s) are in train and in test: {', '.join(both[:5])}",
-            expected="all eyes of a person on one side, else the test measures memory",
-            do="Give these images one split in the column split",
-        )
+    for one, other in itertools.combinations(SPLIT_FOLDERS, 2):
+        both = sorted(sides[one] & sides[other])
+        if both:
+            raise DataError(
+                f"{table}: {len(both)} subject(s) are in {one} and in {other}: {', '.join(both[:5])}",
+                expected="all eyes of a person on one side, else the test measures memory",
+                do="Give these images one split in the column split",
+            )
 
 
 def _split_by_subject(eyes: Sequence[EyeFiles], split_known: set[str]) -> list[EyeFiles]:

@@ -50,7 +50,9 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    return TRAINING.start(out, settings.with_overrides([f"data.folder={find_eyes(data).folder.resolve()}"]))
+    found = find_eyes(data)
+    found.warn_if_untested()
+    return TRAINING.start(out, settings.with_overrides([f"data.folder={found.folder.resolve()}"]))
 
 
 def resume(run: Path, overrides: Sequence[str] = ()) -> Path:

@@ -103,7 +103,10 @@ def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    folders = ",".join(str(find_eyes(folder).folder.resolve()) for folder in data)
+    sets = [find_eyes(folder) for folder in data]
+    for found in sets:
+        found.warn_if_untested()
+    folders = ",".join(str(found.folder.resolve()) for found in sets)
     settings = settings.with_overrides([f"data.folders={folders}"])
     if settings.training.start_from:
         beginning(settings)

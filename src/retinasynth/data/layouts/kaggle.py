@@ -13,7 +13,11 @@ def find_kaggle(folder: Path) -> Found | None:
     from eye n // 4. A random split of the 80 therefore leaks; ``eye`` and ``subject`` tell which files go together.
     """
     root = folder / "Data" if (folder / "Data").is_dir() else folder
-    sides = [(split, root / split / "image", root / split / "mask") for split in SPLIT_FOLDERS]
+    sides = [
+        (split, root / name / "image", root / name / "mask")
+        for split, names in SPLIT_FOLDERS.items()
+        for name in (names if split == "val" else (split,))
+    ]
     eyes: list[EyeFiles] = []
     unpaired: list[Path] = []
     for split, photographs, masks in sides:
