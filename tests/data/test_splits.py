@@ -86,7 +86,7 @@ def test_validation_goes_where_it_belongs(tmp_path: Path) -> None:
     )
     pairs = load_training_pairs(settings)
     assert pairs.test is not None
-    assert (pairs.train.names, pairs.test.names) == (["0", "1"], ["2", "3"])
+    assert (pairs.train.names, pairs.test.names) == (("0", "1"), ("2", "3"))
     made = prepare(folder, tmp_path / "out", size_px=32)
     assert [files.name for files in made.split("val")] == ["2", "3"]
     assert write_nnunet(folder, tmp_path / "Dataset001_X") == (4, 2)
