@@ -67,10 +67,10 @@ def told_by_names(names: Iterable[str]) -> dict[str, Fellow]:
             sides.setdefault(_stem(reading, visits), set()).add(reading.side)
     told = {}
     for name, found in readings.items():
-        reading = next((one for one in found if len(sides[_stem(one, visits)]) == 2), None)
-        if reading is not None:
-            _, before, after = _stem(reading, visits)
-            told[name] = Fellow(_joined(before, after), reading.side)
+        paired = [one for one in found if len(sides[_stem(one, visits)]) == 2]
+        if paired:
+            _, before, after = _stem(paired[0], visits)
+            told[name] = Fellow(_joined(before, after), paired[0].side)
     return {name: fellow for name, fellow in told.items() if fellow.subject}
 
 
