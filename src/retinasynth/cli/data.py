@@ -25,6 +25,9 @@ class RecipeName(StrEnum):
 def data_inspect(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    subjects: Annotated[
+        Path | None, typer.Option(help="Write a draft of subjects.csv there: which photographs are of one person.")
+    ] = None,
 ) -> None:
     """Say what is wrong with a data set before training hides it; exit code 1 when there is a problem.
 
@@ -39,7 +42,7 @@ def data_inspect(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from retinasynth.data.inspect import inspect_data
 
-    found = inspect_data(folder)
+    found = inspect_data(folder, subjects=subjects)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
         raise typer.Exit(0 if found.ok else 1)
@@ -89,13 +92,14 @@ def data_prepare(
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Write a data set as square pictures in train/ and test/, split by eye."""
+    """Write a data set as square pictures in train/, test/ and perhaps val/, split by eye."""
     from retinasynth.data.prepare import prepare
 
     made = prepare(folder, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed)
-    train_files, test_files = made.split("train"), made.split("test")
-    screen.print(
-        f"{out}: {len(train_files)} training files of {len({eye.eye for eye in train_files})} eyes, "
-        f"{len(test_files)} test files of {len({eye.eye for eye in test_files})} eyes",
-        soft_wrap=True,
-    )
+    sides = {"training": made.split("train"), "validation": made.split("val"), "test": made.split("test")}
+    counts = [
+        f"{len(files)} {what} files of {len({eye.eye for eye in files})} eyes"
+        for what, files in sides.items()
+        if files or what != "validation"
+    ]
+    screen.print(f"{out}: {', '.join(counts)}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """Finding the eyes in a folder, whichever of the usual layouts it has, and reading them."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
 from retinasynth.images import Mask, Photograph, mask_from_photograph, read_mask, read_photograph, resize_mask
+
+log = logging.getLogger("retinasynth")
 
 _NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
 _ASPECT_TOLERANCE = 0.02
@@ -45,12 +48,21 @@ class DataSet:
         """The eyes on one side of the split."""
         return tuple(files for files in self.eyes if files.split == split)
 
+    def warn_if_untested(self) -> None:
+        """Say so, before a training, where no eye is left to test on what was learnt."""
+        if not self.split("test"):
+            log.warning(
+                "%s has no test eyes, so what is trained on it can be evaluated on other sets alone; a folder test/ or "
+                "a subjects.csv with the column split makes some",
+                self.folder,
+            )
+
 
 def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
-    """The eyes in a folder, with their subjects and their side of the train/test split.
+    """The eyes in a folder, with their subjects and their side of the split: train, val or test.
 
-    The split is the set's own (its train and test folders, or the published one of CHASE_DB1 and HRF). Where there is
-    none, one fifth of the subjects, and at least one, become test, chosen by a hash of their names; a set of one
+    The split is the set's own (its train, val and test folders, or the published one of CHASE_DB1 and HRF). Where there
+    is none, one fifth of the subjects, and at least one, become test, chosen by a hash of their names; a set of one
     subject is all train. A file ``subjects.csv`` (columns image, subject and perhaps eye, split, transformation) has
     the last word for the images it names. A `retinasynth.data.selection` has the split that it says.
 

@@ -5,6 +5,7 @@ to 1.19 (in local standard deviations of the evened green channel); for masks of
 is at most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,8 @@ from scipy import ndimage, sparse
 from retinasynth.data.find import DataSet, find_eyes, fit_mask
 from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
+from retinasynth.data.people import told_by_names
+from retinasynth.data.splits import write_subjects
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.images import (
@@ -46,16 +49,18 @@ class Leak:
     """An eye on both sides of the split.
 
     Attributes:
-        train: name of the training photograph.
-        test: name of the test photograph.
+        train: name of the training photograph, or of that on the first of two other `sides`.
+        test: name of the test photograph, or of that on the second.
         correlation: of their vessels where they show one retina; None where only the name of the person tells.
         is_mirrored: one is a mirror image of the other.
+        sides: which two.
     """
 
     train: str
     test: str
     correlation: float | None = None
     is_mirrored: bool = False
+    sides: tuple[Split, Split] = ("train", "test")
 
     def __str__(self) -> str:
         """For a sentence.
@@ -64,9 +69,10 @@ class Leak:
             >>> str(Leak("a", "b", 0.9, True)), str(Leak("a", "c"))
             ('a (train) = b (test), mirrored', 'a (train) and c (test) of one person')
         """
+        first, second = f"{self.train} ({self.sides[0]})", f"{self.test} ({self.sides[1]})"
         if self.correlation is None:
-            return f"{self.train} (train) and {self.test} (test) of one person"
-        return f"{self.train} (train) = {self.test} (test){', mirrored' if self.is_mirrored else ''}"
+            return f"{first} and {second} of one person"
+        return f"{first} = {second}{', mirrored' if self.is_mirrored else ''}"
 
 
 @dataclass
@@ -77,7 +83,9 @@ class Inspection:
         folder: the data set.
         layout: how it was read; empty when it could not be.
         pairs: photographs with a vessel mask.
-        split: for train and test, the number of ``files`` and of ``eyes``.
+        split: for train and test, and val where there is one, the number of ``files`` and of ``eyes``.
+        people: how many persons the eyes are of, as far as that is known.
+        people_with_both_eyes: how many of these are there with more than one eye.
         sizes: number of photographs by ``"WIDTHxHEIGHT"``.
         unpaired: files without partner.
         unreadable: ``file`` and ``reason``.
@@ -88,7 +96,7 @@ class Inspection:
         unusable: ``file`` and ``reason``: tiny pictures, and vessels that cover more than vessels do.
         misfits: ``name``, ``fit`` (see `MIN_FIT`) and ``fits_when``, the mirror image that would fit, if any.
         duplicates: groups of names on one side that show one retina but are not said to be one eye.
-        leaks: the same retina on both sides of the split.
+        leaks: the same retina, or a retina of the same person, on both sides of the split.
         notes: what is worth knowing but not wrong.
         problems: what is wrong and what to do, in sentences.
     """
@@ -97,6 +105,8 @@ class Inspection:
     layout: str = ""
     pairs: int = 0
     split: dict[str, dict[str, int]] = field(default_factory=dict)
+    people: int = 0
+    people_with_both_eyes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     unpaired: list[str] = field(default_factory=list)
     unreadable: list[dict[str, str]] = field(default_factory=list)
@@ -113,15 +123,19 @@ class Inspection:
     ok: bool = True
 
 
-def inspect_data(folder: Path, *, quiet: bool = False) -> Inspection:
+def inspect_data(folder: Path, *, subjects: Path | None = None, quiet: bool = False) -> Inspection:
     """Read every file of a data set and say what is wrong with it; never stops at a bad file.
 
     Args:
         folder: a data set in any layout that `find_eyes` knows, or ``phantom``.
+        subjects: file to write a draft of ``subjects.csv`` to, which says which photographs are of one person.
         quiet: show no progress.
 
     Returns:
         The findings; ``ok`` is False when there is a problem, also when the folder is no data set at all.
+
+    Raises:
+        OutputError: the file `subjects` exists or cannot be written.
     """
     report = Inspection(str(folder))
     try:
@@ -130,6 +144,8 @@ def inspect_data(folder: Path, *, quiet: bool = False) -> Inspection:
         report.problems.append(str(error))
         report.ok = False
         return report
+    if subjects is not None:
+        write_subjects(Path(subjects), found.eyes)
     _count(report, found)
     sketches: dict[str, Sketch] = {}
     with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
@@ -157,14 +173,33 @@ def _count(report: Inspection, found: DataSet) -> None:
     report.pairs = len(labelled)
     for split in get_args(Split):
         side = found.split(split)
+        if split == "val" and not side:
+            continue
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
     report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
+    _count_people(report, found.eyes)
     if not labelled:
         report.notes.append("No photograph has a vessel mask: this set can be looked at, but not trained on.")
     elif len(labelled) < len(found.eyes):
         lacking = [files.name for files in found.eyes if files not in labelled]
         report.problems.append(
             f"{named(lacking)} without photograph or vessel mask: training needs both. Add them or remove the eyes."
+        )
+
+
+def _count_people(report: Inspection, eyes: Sequence[EyeFiles]) -> None:
+    eyes_of: dict[str, set[str]] = {}
+    for files in eyes:
+        eyes_of.setdefault(files.subject, set()).add(files.eye)
+    report.people = len(eyes_of)
+    report.people_with_both_eyes = sum(len(own) > 1 for own in eyes_of.values())
+    told = told_by_names(files.name for files in eyes)
+    names = sorted(files.name for files in eyes if files.name in told and files.subject == told[files.name].subject)
+    if report.people_with_both_eyes:
+        how = f", told from names such as {names[0]} and {names[1]}" if names else ""
+        more = "; a subjects.csv says otherwise (`--subjects FILE` writes a draft)" if names else ""
+        report.notes.append(
+            f"{report.people} people, {report.people_with_both_eyes} of them with both eyes{how}{more}."
         )
 
 
@@ -318,11 +353,22 @@ def _add_near_duplicates(report: Inspection, eyes: Sequence[EyeFiles], pairs: Se
     for pair in pairs:
         first, second = eyes[pair.first], eyes[pair.second]
         if first.split != second.split:
-            train, test = (first, second) if first.split == "train" else (second, first)
-            report.leaks.append(Leak(train.name, test.name, pair.correlation, pair.is_mirrored))
+            report.leaks.append(_leak(first, second, pair.correlation, is_mirrored=pair.is_mirrored))
         elif first.eye != second.eye:
             within.append((pair.first, pair.second))
+    seen = {(leak.train, leak.test) for leak in report.leaks}
+    of_person: dict[str, list[EyeFiles]] = {}
+    for files in eyes:
+        of_person.setdefault(files.subject, []).append(files)
+    for own in of_person.values():
+        crossing = [_leak(*two) for two in itertools.combinations(own, 2) if two[0].split != two[1].split]
+        report.leaks += [leak for leak in crossing if (leak.train, leak.test) not in seen]
     report.duplicates = [[eyes[index].name for index in group] for group in _groups(within, len(eyes))]
+
+
+def _leak(one: EyeFiles, two: EyeFiles, correlation: float | None = None, *, is_mirrored: bool = False) -> Leak:
+    first, second = sorted((one, two), key=lambda files: get_args(Split).index(files.split))
+    return Leak(first.name, second.name, correlation, is_mirrored, (first.split, second.split))
 
 
 def _groups(pairs: Sequence[tuple[int, int]], count: int) -> Iterator[list[int]]:
@@ -372,8 +418,9 @@ def _sentences(report: Inspection) -> Iterator[str]:
         )
     if report.leaks:
         yield (
-            f"{named(map(str, report.leaks))}: the same retina is on both sides of the split, so the test measures "
-            "memory. Move all its versions to one side, by hand or by the same subject in subjects.csv."
+            f"{named(map(str, report.leaks))}: the same retina or person is on both sides of the split, so the test "
+            "measures memory. Move all photographs of a person to one side, by hand or by the same subject in "
+            "subjects.csv."
         )
 
 

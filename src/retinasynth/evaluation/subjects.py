@@ -10,7 +10,7 @@ import numpy as np
 
 from retinasynth.checks import checked_seed
 from retinasynth.data.find import DataSet, find_eyes, photograph_of, read_eye
-from retinasynth.data.matching import EyeFiles
+from retinasynth.data.matching import EyeFiles, counterparts
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.examples import Example, Reference
 from retinasynth.evaluation.leaks import refuse_leaks
@@ -258,8 +258,8 @@ def evaluate_folders(
         DataError: only some of the names match, or an eye has no photograph.
     """
     found = find_eyes(real)
-    fake_eyes = {eye.name: eye for eye in find_eyes(fake).eyes}
     real_eyes = {eye.name: eye for eye in found.eyes}
+    fake_eyes = _under_names_of(real_eyes, find_eyes(fake).eyes)
     tested = {eye.name: eye for eye in found.split("test")}
     train_files: tuple[EyeFiles, ...] = ()
     is_paired = bool(fake_eyes.keys() & real_eyes.keys())
@@ -296,10 +296,16 @@ def _label_maps(folder: Path) -> Sequence[EyeFiles]:
     return find_masks(folder) if are_masks else find_eyes(folder).eyes
 
 
+def _under_names_of(wanted: Mapping[str, EyeFiles], eyes: Sequence[EyeFiles]) -> dict[str, EyeFiles]:
+    """Eyes by name, or by the name in `wanted` that means the same."""
+    names = counterparts([eye.name for eye in eyes], wanted)
+    return {names[eye.name]: eye for eye in eyes}
+
+
 def _of_the_same_names(
     given: Sequence[EyeFiles], wanted: Mapping[str, EyeFiles], masks: Path, fake: Path
 ) -> dict[str, EyeFiles]:
-    by_name = {eye.name: eye for eye in given}
+    by_name = _under_names_of(wanted, given)
     missing = sorted(wanted.keys() - by_name.keys())
     if missing:
         raise DataError(

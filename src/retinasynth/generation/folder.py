@@ -9,7 +9,7 @@ import numpy as np
 from retinasynth import images
 from retinasynth.checks import checked_seed, whole_number
 from retinasynth.data.find import find_eyes, read_eye
-from retinasynth.data.matching import EyeFiles
+from retinasynth.data.matching import EyeFiles, names_of_masks
 from retinasynth.errors import DataError, OutputError
 from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
@@ -21,6 +21,8 @@ from retinasynth.resuming import add_line
 
 def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Sequence[str] = ()) -> list[EyeFiles]:
     """The label planes of every eye: of a single plane one file or a folder of files, else a data set.
+
+    The eyes have the names that their photographs would have: without endings such as ``_1stHO`` or ``_mask``.
 
     Args:
         path: where they are.
@@ -36,7 +38,8 @@ def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Seq
     if len(planes) == 1:
         found = [path] if path.is_file() else sorted(file for file in path.iterdir() if images.is_picture(file))
         if found:
-            return _distinct([_mask_file(file, planes[0]) for file in found])
+            names = names_of_masks(found)
+            return _distinct([_mask_file(file, name, planes[0]) for file, name in zip(found, names, strict=True)])
     eyes = [
         eye if eye.side_by_side else replace(eye.with_planes_alone([*planes, *welcome]), photograph=None)
         for eye in find_eyes(path).eyes
@@ -52,8 +55,7 @@ def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Seq
     return eyes
 
 
-def _mask_file(file: Path, plane: str) -> EyeFiles:
-    name = images.stem_of(file)
+def _mask_file(file: Path, name: str, plane: str) -> EyeFiles:
     return EyeFiles(name, photograph=None, planes={plane: file}, eye=name, subject=name, split="train")
 
 

@@ -88,9 +88,12 @@ def load_sources(data: SegmentationData) -> Sources:
     validation: list[EyeFiles] = []
     for folder in data.folders:
         usable = labelled(folder, data.planes)
+        own_validation = _showing(data.planes, find_eyes(Path(folder)).split("val"))
         # What a segmenter labelled can be learnt from, but it proves nothing.
         is_proof = not (Path(folder) / LABELLING).is_file()
-        held_out = validation_subjects(usable, data.validation_share if is_proof else 0)
+        is_split = bool(own_validation) or not is_proof
+        held_out = validation_subjects(usable, 0 if is_split else data.validation_share)
+        validation += own_validation if is_proof else []
         validation += [files for files in usable if files.subject in held_out]
         real.append(
             load_frames([files for files in usable if files.subject not in held_out], data.field_px, data.planes)
@@ -117,7 +120,7 @@ def labelled(folder: str, planes: Sequence[str]) -> list[EyeFiles]:
         DataError: there is none.
     """
     found = find_eyes(Path(folder)).split("train")
-    usable = [files for files in found if files.photograph and any(files.has([plane]) for plane in planes)]
+    usable = _showing(planes, found)
     if not usable:
         have = sorted({plane for files in found for plane in (*files.planes, *files.empty_planes)})
         raise DataError(
@@ -126,6 +129,10 @@ def labelled(folder: str, planes: Sequence[str]) -> list[EyeFiles]:
             expected="a mask file for each eye in a folder named after the plane",
         )
     return usable
+
+
+def _showing(planes: Sequence[str], eyes: Sequence[EyeFiles]) -> list[EyeFiles]:
+    return [files for files in eyes if files.photograph and any(files.has([plane]) for plane in planes)]
 
 
 def validation_subjects(files: Sequence[EyeFiles], share: float) -> set[str]:

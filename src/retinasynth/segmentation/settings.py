@@ -48,7 +48,7 @@ class SegmentationData(Section):
         "are gone, or over the picture",
     )
     validation_share: float = Field(
-        0.15, ge=0, lt=1, description="of the people of each set, at least one; they fix the thresholds"
+        0.15, ge=0, lt=1, description="of the people of each set without a val/, at least one; they fix the thresholds"
     )
     licence: Text = Field("", description="licence and origin of the photographs, copied into the model card")
 
