@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
+from retinasynth.data.codes import read_planes, with_codes
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
 from retinasynth.data.layouts.idrid import with_empty_lesions
@@ -17,7 +18,7 @@ from retinasynth.decoding import SUFFIXES
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
-from retinasynth.images import Mask, Photograph, mask_from_photograph, read_mask, read_photograph, resize_mask
+from retinasynth.images import Mask, Photograph, mask_from_photograph, read_photograph, resize_mask
 
 _NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
 _ASPECT_TOLERANCE = 0.02
@@ -46,7 +47,7 @@ class DataSet:
         return tuple(files for files in self.eyes if files.split == split)
 
 
-def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
+def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None = None) -> DataSet:
     """The eyes in a folder, with their subjects and their side of the train/test split.
 
     The split is the set's own (its train and test folders, or the published one of CHASE_DB1 and HRF). Where there is
@@ -58,10 +59,11 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
         folder: the data set, or ``phantom`` for the embedded procedural one. It may lie in folders that hold nothing
             else. Hidden files and files that are not pictures are ignored.
         allow_unpaired: leave out photographs and masks whose partner is missing instead of refusing the set.
+        labels: how label files that are not masks are coded (`retinasynth.data.codes`), where that is not to be seen.
 
     Raises:
-        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner, or
-            ``subjects.csv`` is wrong.
+        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner,
+            ``subjects.csv`` is wrong, or no file can be of the code `labels`.
     """
     folder = Path(folder)
     if folder == Path(PHANTOM) and not folder.exists():
@@ -72,7 +74,7 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
         raise DataError(f"{folder} is a file", expected="a folder of pictures", do="Name the folder that holds it")
     selection = read_selection(folder)
     if selection is not None:
-        return _selected(folder, selection)
+        return _selected(folder, selection, labels)
     try:
         recognised = _recognised(folder)
     except OSError as error:
@@ -85,12 +87,13 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
     if not found.eyes:
         raise DataError(f"{folder}: no photograph has a mask", expected="pairs of a photograph and a mask")
     tables = (table for table in (folder / SUBJECTS_FILE, place / SUBJECTS_FILE) if table.is_file())
+    found = replace(found, eyes=with_codes(found.eyes, labels))
     eyes = with_subjects_and_split(with_grades(with_empty_lesions(found), place), next(tables, None))
     return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), tuple(found.unpaired))
 
 
-def _selected(folder: Path, selection: Selection) -> DataSet:
-    found = find_eyes(selection.of, allow_unpaired=True)
+def _selected(folder: Path, selection: Selection, labels: str | None) -> DataSet:
+    found = find_eyes(selection.of, allow_unpaired=True, labels=labels)
     known = {files.name: files for files in found.eyes}
     sides: dict[Split, tuple[str, ...]] = {"train": selection.train, "test": selection.test}
     chosen = [*selection.train, *selection.test]
@@ -124,7 +127,7 @@ def read_eye(files: EyeFiles) -> Eye:
     if files.side_by_side:
         return _read_side_by_side(files)
     photograph = None if files.photograph is None else read_photograph(files.photograph)
-    planes = {plane: read_mask(path, allow_empty=plane not in _NEVER_EMPTY) for plane, path in files.planes.items()}
+    planes = read_planes(files, never_empty=_NEVER_EMPTY)
     reference = files.photograph or next(iter(files.planes.values()), None)
     if reference is None:
         raise DataError(f"{files.name} has neither a photograph nor a mask")

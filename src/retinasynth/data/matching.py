@@ -6,7 +6,7 @@ Files belong to one eye when their stems agree, if need be after dropping ending
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -30,12 +30,19 @@ VESSEL_FOLDERS = (
     *("vessels", "vessel", "1stmanual", "manual1", "manual", "groundtruth", "gt", "annotations", "annotation"),
     *("labels", "label", "segmentations", "segmentation", "masks", "mask"),
 )
+ARTERIES_AND_VEINS = "arteries and veins"  # a folder of maps that give both; `retinasynth.data.codes` says which planes
 PLANE_FOLDERS = {
     **{plane.replace("_", ""): plane for plane in PLANES},
     "opticdisc": "disc",
     "opticcup": "cup",
     "hemorrhages": "haemorrhages",
     "fieldofview": "fov",
+    **dict.fromkeys(("disccup", "discandcup", "cupdisc", "opticdisccup", "opticdiscandcup", "odoc"), "disc"),
+    **dict.fromkeys(
+        ("av", "arteryvein", "arteryveins", "arteryandvein", "arteriesveins", "arteriesandveins", "avmaps")
+        + ("avlabels", "avmasks", "avsegmentation", "avsegmentations", "avannotation", "avannotations"),
+        ARTERIES_AND_VEINS,
+    ),
 }
 
 _ENDING = re.compile(
@@ -63,6 +70,7 @@ class EyeFiles:
             `photograph` and ``planes["vessels"]`` are that file.
         geometry: file that says how the eye lies in its picture (`retinasynth.eye.label_map`), or None.
         grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.data.grades`); None where it is unknown.
+        codes: names in `retinasynth.data.codes.CODES` by plane; the files of all others are masks.
 
     Raises:
         DataError: a name is not UTF-8, so that it could not be written into tables, manifests and reports.
@@ -78,6 +86,7 @@ class EyeFiles:
     side_by_side: bool = False
     geometry: Path | None = None
     grade: int | None = None
+    codes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (str(self.photograph), *map(str, self.planes.values()), self.name):
