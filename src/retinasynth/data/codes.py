@@ -11,6 +11,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,7 @@ CODES = {
     )
 }
 _DISC = ("disc", "cup")
+_SHOWN_BY_MOST = ("disc", "cup", "arteries", "veins")  # where no eye of a set has any, it was not drawn
 _SOLID = 0.3  # of the pixels of a value lie in blocks of 2 x 2; along smoothed edges hardly any do
 _LEAST = 1e-4  # of the pixels, for a value or colour to count
 _MOST_BESIDE = 0.3  # of what is not background may be far from all levels: thin coloured vessels in JPEG
@@ -109,7 +111,11 @@ def read_planes(files: EyeFiles, *, never_empty: Iterable[str] = ()) -> dict[str
 
     Raises:
         ImageError: a file cannot be read, is empty where it must not be, or does not follow its code.
+        DataError: a plane is black in all files of the set.
     """
+    for plane in files.planes:
+        if plane in files.faults:
+            raise DataError(files.faults[plane], do="Remove the files, so that it counts as unknown, or draw it")
     values: dict[Path, LabelValues] = {}
     planes = {}
     for plane, path in files.planes.items():
@@ -119,7 +125,9 @@ def read_planes(files: EyeFiles, *, never_empty: Iterable[str] = ()) -> dict[str
         if plane in never_empty and not planes[plane].any():
             raise ImageError(
                 f"{path} is all black" if plane not in files.codes else f"{path} has no {plane}",
-                expected="a mask with some white pixels" if plane not in files.codes else CODES[files.codes[plane]].meaning,
+                expected="a mask with some white pixels"
+                if plane not in files.codes
+                else CODES[files.codes[plane]].meaning,
                 do="Check the file, or remove the pair",
             )
     return planes
@@ -199,8 +207,10 @@ def shares_in(values: LabelValues) -> dict[str, float]:
         return {f"{value:g}": float(count / values.size) for value, count in zip(present, counts, strict=True)}
     colours, counts = _colours(picture)
     names = [tuple(int(255 * (part > 127)) for part in colour) for colour in colours.tolist()]
-    shares = {name: float(sum(counts[at] for at, one in enumerate(names) if one == colour) / counts.sum())
-              for colour, name in _NAMED.items()}
+    shares = {
+        name: float(sum(counts[at] for at, one in enumerate(names) if one == colour) / counts.sum())
+        for colour, name in _NAMED.items()
+    }
     return {name: share for name, share in shares.items() if share >= _LEAST}
 
 
@@ -290,8 +300,9 @@ def _is_artery_vein(picture: NDArray[np.uint8]) -> bool:
     colours, counts = _colours(picture)
     levels = list(code.levels)
     nearest = ((colours[:, np.newaxis] - np.array(levels)) ** 2).sum(axis=2).argmin(axis=1)
-    black, red, blue = (counts[nearest == levels.index(level)].sum() / counts.sum()
-                        for level in ((0, 0, 0), (255, 0, 0), (0, 0, 255)))
+    black, red, blue = (
+        counts[nearest == levels.index(level)].sum() / counts.sum() for level in ((0, 0, 0), (255, 0, 0), (0, 0, 255))
+    )
     return bool(black > 0.5 and min(red, blue) >= _LEAST and _share_beside(colours, counts, code) <= _MOST_BESIDE)
 
 
@@ -370,7 +381,20 @@ def with_codes(eyes: Sequence[EyeFiles], labels: str | None = None) -> list[EyeF
     for (plane, folder), paths in groups.items():
         if (plane, folder) not in codes:
             codes[plane, folder] = _seen(plane, paths)
-    return [files if files.side_by_side else _coded(files, codes) for files in eyes]
+    coded = [files if files.side_by_side else _coded(files, codes) for files in eyes]
+    faults = {plane: fault for plane in _SHOWN_BY_MOST if (fault := _black_throughout(plane, coded))}
+    return [replace(files, faults=faults) if faults else files for files in coded]
+
+
+def _black_throughout(plane: str, eyes: Sequence[EyeFiles]) -> str:
+    """What is to be said where every file of a plane is black; of one file alone, or of our own sets, that is true."""
+    having = [files for files in eyes if plane in files.planes]
+    paths = [files.planes[plane] for files in having]
+    if len(paths) < 2 or all(files.geometry for files in having) or any(plane in files.codes for files in having):
+        return ""
+    if not all(_looked_at(*_version(path)).is_black for some in (_some(paths), paths) for path in some):
+        return ""
+    return f"The {plane} {'are' if plane.endswith('s') else 'is'} all black in each of {len(paths)} files, such as {paths[0]}"
 
 
 def _said(groups: Mapping[tuple[str, Path], list[Path]], labels: str) -> dict[tuple[str, Path], str]:
@@ -395,7 +419,7 @@ def _said(groups: Mapping[tuple[str, Path], list[Path]], labels: str) -> dict[tu
 
 def _seen(plane: str, paths: Sequence[Path]) -> str:
     """The code of the files of one plane in one folder; empty where none is sure."""
-    fitting = [fits for path in _some(paths) if (fits := _fitting(*_version(path)))]
+    fitting = [fits for path in _some(paths) if (fits := _looked_at(*_version(path)).fitting)]
     if not fitting:
         return ""
     common = set.intersection(*map(set, fitting))
@@ -448,13 +472,20 @@ def _version(path: Path) -> tuple[Path, int, int]:
     return path, status.st_size, status.st_mtime_ns
 
 
-@functools.lru_cache(maxsize=4096)
-def _fitting(path: Path, size: int, mtime_ns: int) -> tuple[str, ...]:
-    """The codes that fit a file; one that cannot be read has no say here."""
+class _Look(NamedTuple):
+    """What a file shows; one that cannot be read has no say."""
+
+    fitting: tuple[str, ...] = ()
+    is_black: bool = False
+
+
+@functools.lru_cache(maxsize=8192)
+def _looked_at(path: Path, size: int, mtime_ns: int) -> _Look:
     try:
-        return codes_that_fit(read_labels(path))
+        values = read_labels(path)
     except ImageError:
-        return ()
+        return _Look()
+    return _Look(codes_that_fit(values), not values.any())
 
 
 def _is_mask(path: Path) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
 from retinasynth.data.codes import read_planes, with_codes
+from retinasynth.data.faults import faults_of
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
 from retinasynth.data.layouts.idrid import with_empty_lesions
@@ -119,8 +120,9 @@ def read_eye(files: EyeFiles) -> Eye:
     2 %, as when photographs were published at a reduced size.
 
     Raises:
-        ImageError: a file is damaged, not binary or tiny, or the mask of the vessels or of the field of view is empty,
-            or that of the vessels full (`retinasynth.eye.eye.usable`).
+        ImageError: a file is damaged, tiny or not of its code, the mask of the vessels or of the field of view is
+            empty, that of the vessels full (`retinasynth.eye.eye.usable`), or a plane cannot be true
+            (`retinasynth.data.faults`).
         DataError: a mask has another shape than its photograph, a side-by-side picture cannot be halved, or the file of
             the geometry is damaged or speaks of another size.
     """
@@ -136,7 +138,10 @@ def read_eye(files: EyeFiles) -> Eye:
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
     geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
     source = files.planes["vessels"] if "vessels" in fitted else reference
-    return usable(Eye(files.name, fitted | empty, photograph, geometry), source)
+    eye = usable(Eye(files.name, fitted | empty, photograph, geometry), source)
+    for fault in faults_of(fitted, photograph):
+        raise ImageError(f"{files.planes[fault.plane]}: {fault.got}", do=fault.do)
+    return eye
 
 
 def photograph_of(files: EyeFiles) -> Photograph:

@@ -71,6 +71,7 @@ class EyeFiles:
         geometry: file that says how the eye lies in its picture (`retinasynth.eye.label_map`), or None.
         grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.data.grades`); None where it is unknown.
         codes: names in `retinasynth.data.codes.CODES` by plane; the files of all others are masks.
+        faults: what is wrong with a plane in all files of the set, in a sentence; who reads it is told.
 
     Raises:
         DataError: a name is not UTF-8, so that it could not be written into tables, manifests and reports.
@@ -87,6 +88,7 @@ class EyeFiles:
     geometry: Path | None = None
     grade: int | None = None
     codes: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (str(self.photograph), *map(str, self.planes.values()), self.name):
