@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from retinasynth.cli.shell import Seed, screen
+from retinasynth.cli.shell import Labels, Seed, screen
 
 app = typer.Typer(help="Look at data sets and prepare them.", no_args_is_help=True)
 
@@ -24,6 +24,10 @@ class RecipeName(StrEnum):
 @app.command("inspect")
 def data_inspect(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")],
+    labels: Labels = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw overlays of up to 30 eyes, to look at.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Say what is wrong with a data set before training hides it; exit code 1 when there is a problem.
@@ -39,7 +43,7 @@ def data_inspect(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from retinasynth.data.inspect import inspect_data
 
-    found = inspect_data(folder)
+    found = inspect_data(folder, labels=labels, sheet=sheet)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
         raise typer.Exit(0 if found.ok else 1)
@@ -53,6 +57,14 @@ def data_inspect(
         sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
         more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""
         screen.print(f"Photographs (width x height): {', '.join(sizes[:5])}{more}", highlight=False, soft_wrap=True)
+    for one in found.planes:
+        values = ", ".join(f"{value} {100 * share:.3g} %" for value, share in one["values"].items())
+        screen.print(
+            f"{one['folder']}/: {one['files']} files, {one['code']} ({one['meaning']}), read as "
+            f"{', '.join(one['planes'])}; they have {values}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for note in found.notes:
         screen.print(note.rstrip("."), highlight=False, soft_wrap=True)
     for problem in found.problems:

@@ -107,13 +107,13 @@ def read_planes(files: EyeFiles, *, never_empty: Iterable[str] = ()) -> dict[str
 
     Args:
         files: not side by side.
-        never_empty: planes whose files are refused when nothing is in them.
+        never_empty: planes whose files are refused when nothing is in them; without any, nothing empty is.
 
     Raises:
         ImageError: a file cannot be read, is empty where it must not be, or does not follow its code.
         DataError: a plane is black in all files of the set.
     """
-    for plane in files.planes:
+    for plane in files.planes if never_empty else ():
         if plane in files.faults:
             raise DataError(files.faults[plane], do="Remove the files, so that it counts as unknown, or draw it")
     values: dict[Path, LabelValues] = {}
@@ -148,10 +148,12 @@ def plane_in(values: LabelValues, path: Path, plane: str, code: str) -> Mask:
     if code == "binary":
         return mask_from_labels(values, path, allow_empty=True)
     if code == "":
-        mask = mask_from_labels(values, path, allow_empty=True) if not codes_that_fit(values) else None
-        if mask is None or plane == ARTERIES_AND_VEINS or _has_areas_of_several_values(values):
+        if codes_that_fit(values) or plane == ARTERIES_AND_VEINS:
             raise _unclear(values, path, plane)
-        return mask
+        found = mask_from_labels(values, path, allow_empty=True)
+        if _has_areas_of_several_values(values):
+            raise _unclear(values, path, plane)
+        return found
     picture = _simplified(values)
     if picture is None or not _follows(picture, CODES[code]):
         raise ImageError(
@@ -179,8 +181,7 @@ def codes_that_fit(values: LabelValues) -> tuple[str, ...]:
     if len(present) <= 2:
         return ()
     if present[-1] <= 3:
-        fitting = ("disc-cup", "artery-vein-index") if present[-1] == 2 else ("artery-vein-index",)
-        return fitting
+        return ("disc-cup", "artery-vein-index") if present[-1] == 2 else ("artery-vein-index",)
     if _is_three_levels(picture, counts):
         edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
         return ("refuge",) if np.median(edge) > 191 else ("disc-cup-255",)
@@ -195,7 +196,7 @@ def found_in(values: LabelValues) -> str:
         '0 (75 %), 1 (25 %)'
     """
     shares = shares_in(values)
-    listed = [f"{name} ({100 * share:.2g} %)" for name, share in list(shares.items())[:6]]
+    listed = [f"{name} ({100 * share:.3g} %)" for name, share in list(shares.items())[:6]]
     return ", ".join(listed) + (f" and {len(shares) - 6} more" if len(shares) > 6 else "")
 
 
@@ -260,11 +261,12 @@ def _nearest(picture: NDArray[np.uint8], code: Code) -> NDArray[np.intp]:
     """The number of the nearest level of each pixel, ``(height, width)``."""
     levels = np.array(list(code.levels), np.int32)
     if not code.is_colour:
-        return np.abs(np.arange(256)[:, np.newaxis] - levels).argmin(axis=1)[picture]
+        nearest: NDArray[np.intp] = np.abs(np.arange(256)[:, np.newaxis] - levels).argmin(axis=1)
+        return nearest[picture]
     if picture.ndim == 2:
         picture = np.repeat(picture[..., np.newaxis], 3, axis=2)
-    table = ((_colours_of(np.arange(1 << 15))[:, np.newaxis] - levels) ** 2).sum(axis=2).argmin(axis=1)
-    return table[_coarse(picture)]
+    nearest = ((_colours_of(np.arange(1 << 15))[:, np.newaxis] - levels) ** 2).sum(axis=2).argmin(axis=1)
+    return nearest[_coarse(picture)]
 
 
 def _coarse(picture: NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -394,7 +396,8 @@ def _black_throughout(plane: str, eyes: Sequence[EyeFiles]) -> str:
         return ""
     if not all(_looked_at(*_version(path)).is_black for some in (_some(paths), paths) for path in some):
         return ""
-    return f"The {plane} {'are' if plane.endswith('s') else 'is'} all black in each of {len(paths)} files, such as {paths[0]}"
+    subject = f"The {plane} {'are' if plane.endswith('s') else 'is'}"
+    return f"{subject} all black in each of {len(paths)} files, such as {paths[0]}"
 
 
 def _said(groups: Mapping[tuple[str, Path], list[Path]], labels: str) -> dict[tuple[str, Path], str]:
@@ -453,7 +456,8 @@ def _coded(files: EyeFiles, codes: Mapping[tuple[str, Path], str]) -> EyeFiles:
 def _some(paths: Sequence[Path]) -> list[Path]:
     """All of a few files, or some spread over many, fewer where they are large."""
     count = min(len(paths), _MOST_LOOKED_AT)
-    chosen, pixels = [], 0
+    chosen: list[Path] = []
+    pixels = 0
     for number in range(count):
         path = paths[number * len(paths) // count]
         try:
@@ -480,7 +484,7 @@ class _Look(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8192)
-def _looked_at(path: Path, size: int, mtime_ns: int) -> _Look:
+def _looked_at(path: Path, *_version: int) -> _Look:
     try:
         values = read_labels(path)
     except ImageError:

@@ -1,4 +1,4 @@
-"""What cannot be true of the planes of an eye: found where an eye is read, so that every command that uses them says it.
+"""What cannot be true of the planes of an eye: found where an eye is read, for every command that uses them.
 
 An inspection names all of these; reading an eye raises the first.
 """
@@ -47,33 +47,41 @@ def faults_of(planes: Mapping[str, Mask], photograph: Photograph | None = None) 
     """
     for plane, mask in planes.items():
         yield from _coverage(plane, mask)
-    disc, cup = planes.get("disc"), planes.get("cup")
-    if disc is not None and cup is not None and cup.any():
-        outside = _share(cup & ~disc, cup)
-        if outside > _MOST_CUP_OUTSIDE:
-            is_ring = disc.any() and _share(cup & ~ndimage.binary_fill_holes(disc), cup) <= _MOST_CUP_OUTSIDE
-            do = "Fill the disc: it is drawn as a rim alone" if is_ring else "Check that the two are of one eye"
-            where = f"{outside:.0%} of the cup lies outside the disc" if disc.any() else "there is a cup, but no disc"
-            yield Fault("cup", "outside the disc", where, do)
-    if disc is not None and disc.any():
-        outside = _outside_field(disc, planes.get("fov"), photograph)
+    if "disc" in planes:
+        yield from _disc_and_cup(planes["disc"], planes.get("cup"))
+        outside = _outside_field(planes["disc"], planes.get("fov"), photograph)
         if outside > _MOST_DISC_OUTSIDE:
             got = f"{outside:.0%} of the disc lies outside the field of view"
             yield Fault("disc", "outside the field of view", got, "Check that the mask is of this eye, and not shifted")
-        second = _second_area(disc)
-        if second > _SECOND_DISC:
-            got = f"there are two discs, the second {second:.0%} as large as the first"
-            yield Fault("disc", "two discs", got, "Keep the disc alone")
-    vessels = planes.get("vessels")
-    if vessels is not None and vessels.any():
-        near = None
-        for plane in ("arteries", "veins"):
-            if plane in planes and _share(planes[plane] & ~vessels, planes[plane]) > _MOST_OUTSIDE_VESSELS:
-                near = _near(vessels) if near is None else near
-                outside = _share(planes[plane] & ~near, planes[plane])
-                if outside > _MOST_OUTSIDE_VESSELS:
-                    got = f"{outside:.0%} of the {plane} are no vessels"
-                    yield Fault(plane, "no vessels", got, "Check that both masks are of one eye, and not shifted")
+    if "vessels" in planes and planes["vessels"].any():
+        yield from _arteries_and_veins(planes, planes["vessels"])
+
+
+def _disc_and_cup(disc: Mask, cup: Mask | None) -> Iterator[Fault]:
+    outside = 0.0 if cup is None else _share(cup & ~disc, cup)
+    if cup is not None and outside > _MOST_CUP_OUTSIDE:
+        is_ring = disc.any() and _share(cup & ~ndimage.binary_fill_holes(disc), cup) <= _MOST_CUP_OUTSIDE
+        do = "Fill the disc: it is drawn as a rim alone" if is_ring else "Check that the two are of one eye"
+        got = f"{outside:.0%} of the cup lies outside the disc" if disc.any() else "there is a cup, but no disc"
+        yield Fault("cup", "outside the disc", got, do)
+    second = _second_area(disc)
+    if second > _SECOND_DISC:
+        got = f"there are two discs, the second {second:.0%} as large as the first"
+        yield Fault("disc", "two discs", got, "Keep the disc alone")
+
+
+def _arteries_and_veins(planes: Mapping[str, Mask], vessels: Mask) -> Iterator[Fault]:
+    astray = {
+        plane: planes[plane]
+        for plane in ("arteries", "veins")
+        if plane in planes and _share(planes[plane] & ~vessels, planes[plane]) > _MOST_OUTSIDE_VESSELS
+    }
+    near = _near(vessels) if astray else vessels
+    for plane, mask in astray.items():
+        outside = _share(mask & ~near, mask)
+        if outside > _MOST_OUTSIDE_VESSELS:
+            got = f"{outside:.0%} of the {plane} are no vessels"
+            yield Fault(plane, "no vessels", got, "Check that both masks are of one eye, and not shifted")
 
 
 def _coverage(plane: str, mask: Mask) -> Iterator[Fault]:
@@ -102,6 +110,8 @@ def _share(part: Mask, whole: Mask) -> float:
 
 
 def _outside_field(disc: Mask, fov: Mask | None, photograph: Photograph | None) -> float:
+    if not disc.any():
+        return 0.0
     if fov is not None and fov.any():
         return _share(disc & ~fov, disc)
     if photograph is None or np.percentile(photograph[::8, ::8].max(axis=2), 90) < _LIT:
@@ -111,6 +121,8 @@ def _outside_field(disc: Mask, fov: Mask | None, photograph: Photograph | None) 
 
 def _second_area(mask: Mask) -> float:
     """The area of the second largest piece of a mask, as a share of that of the largest."""
+    if not mask.any():
+        return 0.0
     pieces, count = ndimage.label(mask[ndimage.find_objects(mask.astype(np.uint8))[0]], np.ones((3, 3)))
     if count < 2:
         return 0.0

@@ -113,11 +113,15 @@ def _selected(folder: Path, selection: Selection, labels: str | None) -> DataSet
     return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)))
 
 
-def read_eye(files: EyeFiles) -> Eye:
+def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
     """The eye in its files, decoded.
 
     A mask of another size than the photograph is resized to it by the nearest value when their shapes agree within
     2 %, as when photographs were published at a reduced size.
+
+    Args:
+        files: of the eye.
+        checked: refuse what cannot be true, rather than read it to be looked at.
 
     Raises:
         ImageError: a file is damaged, tiny or not of its code, the mask of the vessels or of the field of view is
@@ -129,7 +133,7 @@ def read_eye(files: EyeFiles) -> Eye:
     if files.side_by_side:
         return _read_side_by_side(files)
     photograph = None if files.photograph is None else read_photograph(files.photograph)
-    planes = read_planes(files, never_empty=_NEVER_EMPTY)
+    planes = read_planes(files, never_empty=_NEVER_EMPTY if checked else ())
     reference = files.photograph or next(iter(files.planes.values()), None)
     if reference is None:
         raise DataError(f"{files.name} has neither a photograph nor a mask")
@@ -138,7 +142,10 @@ def read_eye(files: EyeFiles) -> Eye:
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
     geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
     source = files.planes["vessels"] if "vessels" in fitted else reference
-    eye = usable(Eye(files.name, fitted | empty, photograph, geometry), source)
+    eye = Eye(files.name, fitted | empty, photograph, geometry)
+    if not checked:
+        return eye
+    usable(eye, source)
     for fault in faults_of(fitted, photograph):
         raise ImageError(f"{files.planes[fault.plane]}: {fault.got}", do=fault.do)
     return eye

@@ -39,8 +39,10 @@ PLANE_FOLDERS = {
     "fieldofview": "fov",
     **dict.fromkeys(("disccup", "discandcup", "cupdisc", "opticdisccup", "opticdiscandcup", "odoc"), "disc"),
     **dict.fromkeys(
-        ("av", "arteryvein", "arteryveins", "arteryandvein", "arteriesveins", "arteriesandveins", "avmaps")
-        + ("avlabels", "avmasks", "avsegmentation", "avsegmentations", "avannotation", "avannotations"),
+        (
+            *("av", "arteryvein", "arteryveins", "arteryandvein", "arteriesveins", "arteriesandveins", "avmaps"),
+            *("avlabels", "avmasks", "avsegmentation", "avsegmentations", "avannotation", "avannotations"),
+        ),
         ARTERIES_AND_VEINS,
     ),
 }

@@ -1,14 +1,18 @@
 """Coloured overlays of the eyes in a mask file, a folder of label maps or a data set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
-from retinasynth.errors import DataError, OutputError
+from retinasynth.errors import DataError, InputError, OutputError
 from retinasynth.eye.label_map import overlay
-from retinasynth.files import new_folder
-from retinasynth.images import stem_of, write_photograph
+from retinasynth.files import explaining_write_errors, new_folder
+from retinasynth.images import Photograph, draw_panels, encoded, square_photograph, stem_of, write_photograph
 from retinasynth.progress import progress
+
+_SHEET_PX, _SHEET_COLUMNS, _SHEET_ROWS = 256, 6, 5
+PER_SHEET = _SHEET_COLUMNS * _SHEET_ROWS
 
 
 def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool = True) -> int:
@@ -42,6 +46,47 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
             write_photograph(out if is_file else folder / f"{files.name}.png", picture)
             advance(number, files.name)
     return len(eyes)
+
+
+def sheet_of(eyes: Sequence[EyeFiles], *, checked: bool = True) -> Photograph:
+    """Overlays of up to `PER_SHEET` eyes with their names, to look at: ``uint8 (height, width, 3)``.
+
+    Args:
+        eyes: at least one.
+        checked: refuse what `read_eye` refuses.
+    """
+    pictures = [square_photograph(overlay(read_eye(files, checked=checked)), _SHEET_PX, "letterbox") for files in eyes]
+    pictures += [pictures[0] * 0] * (-len(pictures) % _SHEET_COLUMNS)
+    rows = [pictures[at : at + _SHEET_COLUMNS] for at in range(0, len(pictures), _SHEET_COLUMNS)]
+    names = [files.name for files in eyes]
+    titles = ["   ".join(names[at : at + _SHEET_COLUMNS]) for at in range(0, len(names), _SHEET_COLUMNS)]
+    return draw_panels(rows, [""] * _SHEET_COLUMNS, titles)
+
+
+def write_sheet(eyes: Sequence[EyeFiles], file: Path) -> None:
+    """Write a sheet of eyes spread over a set, those with faults among them; what cannot be read is left out.
+
+    Raises:
+        DataError: none can be read.
+        OutputError: the file exists already or cannot be written.
+    """
+    if file.exists():
+        raise OutputError(f"{file} exists already", do="Choose another `sheet`, or remove it first")
+    labelled = [files for files in eyes if files.planes] or list(eyes)
+    count = min(len(labelled), PER_SHEET)
+    shown = []
+    for files in (labelled[number * len(labelled) // count] for number in range(count)):
+        try:
+            read_eye(files, checked=False)
+        except InputError:
+            continue
+        shown.append(files)
+    if not shown:
+        raise DataError("No eye can be read for the sheet", do="Correct the files first")
+    sheet = sheet_of(shown, checked=False)
+    with explaining_write_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encoded(sheet, "JPEG" if file.suffix.lower() in (".jpg", ".jpeg") else "PNG"))
 
 
 def labelled_eyes(path: Path) -> list[EyeFiles]:
