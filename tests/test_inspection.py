@@ -119,7 +119,8 @@ def test_unpaired_files_are_listed_and_the_rest_is_read(folder: Path) -> None:
 def test_every_unreadable_file_is_listed_with_its_reason(folder: Path) -> None:
     images, vessels = folder / "train" / "images", folder / "train" / "vessels"
     (images / "a.png").write_bytes((images / "a.png").read_bytes()[:-400])
-    Image.fromarray(np.full((SIZE, SIZE), 999, np.uint16)).save(vessels / "a.png")
+    deep = np.arange(SIZE * SIZE, dtype=np.uint16).reshape(SIZE, SIZE)
+    Image.fromarray(deep).save(vessels / "a.png")
     (images / "b.png").unlink()
     Image.new("CMYK", (SIZE, SIZE)).save(images / "b.jpg")
     (vessels / "c.png").write_text("no picture")

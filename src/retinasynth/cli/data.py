@@ -80,11 +80,12 @@ def data_nnunet(
     planes: Annotated[
         str, typer.Option(help="Label planes with commas between: class 1, 2, ...; where several lie, the last wins.")
     ] = "vessels",
+    labels: Labels = None,
 ) -> None:
     """Write a data set as nnU-Net v2 reads it."""
     from retinasynth.data.export import write_nnunet
 
-    training, test = write_nnunet(folder, out, [plane.strip() for plane in planes.split(",")])
+    training, test = write_nnunet(folder, out, [plane.strip() for plane in planes.split(",")], labels=labels)
     screen.print(f"{out}: {training} training eyes, {test} test eyes", soft_wrap=True, highlight=False)
 
 
@@ -99,12 +100,13 @@ def data_prepare(
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="One picture a pair: photograph left, mask right.")
     ] = False,
+    labels: Labels = None,
     seed: Seed = 0,
 ) -> None:
     """Write a data set as square pictures in train/ and test/, split by eye."""
     from retinasynth.data.prepare import prepare
 
-    made = prepare(folder, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed)
+    made = prepare(folder, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed, labels=labels)
     train_files, test_files = made.split("train"), made.split("test")
     screen.print(
         f"{out}: {len(train_files)} training files of {len({eye.eye for eye in train_files})} eyes, "

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from retinasynth.cli.shell import (
     Anatomy,
+    Labels,
     OldPreset,
     OldSet,
     Overrides,
@@ -120,6 +121,7 @@ def generate(
             "--complete/--no-complete", help="Look for the disc of a mask without one; else its edge is left to chance."
         ),
     ] = True,
+    labels: Labels = None,
     seed: Seed = 0,
     old_people: OldPreset = None,
     old_anatomy: OldSet = None,
@@ -168,7 +170,9 @@ def generate(
     synthesizer = load_generator(model)
     if random is not None and data is not None:
         turned = parse_knobs(knobs or [])
-        names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned)
+        names = bulk.generate_panels(
+            synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned, labels=labels
+        )
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
     elif masks is not None:
         chosen, turned = parse_size(size), parse_knobs(knobs or [])
@@ -177,7 +181,7 @@ def generate(
                 synthesizer, masks, out, seed=seed, size=chosen, style=style, knobs=turned, complete=complete
             )
         else:
-            eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes)
+            eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes, labels=labels)
             bulk.generate_set(
                 synthesizer, eyes, out, seed=seed, size=chosen, style=style, knobs=turned, complete=complete
             )

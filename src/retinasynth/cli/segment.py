@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Overrides, point_to, screen
+from retinasynth.cli.shell import Labels, Overrides, coded, point_to, screen
 from retinasynth.errors import InputError
 
 app = typer.Typer(help="Find vessels, disc, cup and lesions in photographs.", no_args_is_help=True)
@@ -57,6 +57,7 @@ def segment_train(
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from instead of --target.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    labels: Labels = None,
     overrides: Overrides = None,
 ) -> None:
     """Train a segmenter on photographs with annotated vessels, disc or lesions, and on grown eyes."""
@@ -64,9 +65,9 @@ def segment_train(
     from retinasynth.segmentation.settings import SegmenterSettings
 
     if resume is not None:
-        if data or target or out or preset or config:
+        if data or target or out or preset or config or labels:
             raise InputError(
-                "--resume is given with --data, --target, --out, --preset or --config",
+                "--resume is given with --data, --target, --out, --preset, --config or --labels",
                 expected="--resume RUN alone (and --set for what may change)",
             )
         run = segmentation.resume(resume, overrides or [])
@@ -81,7 +82,7 @@ def segment_train(
             if config
             else SegmenterSettings.from_preset(preset or of_target).with_overrides(changes if not preset else [])
         )
-        run = segmentation.train(data or [], out, settings.with_overrides(overrides or []))
+        run = segmentation.train(data or [], out, settings.with_overrides([*coded(labels), *(overrides or [])]))
     point_to("Done. The model is in", run / "model")
 
 
@@ -137,11 +138,12 @@ def segment_evaluate(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Photographs in which annotators drew what it finds.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder for figures and panels.")],
     split: Annotated[Side, typer.Option(help="Which eyes.")] = Side.test,
+    labels: Labels = None,
 ) -> None:
     """Compare a segmenter with annotations: per picture, with intervals, beside the second annotator."""
     from retinasynth.evaluation.segmentation import evaluate_segmenter
 
-    result = evaluate_segmenter(model, data, out, split=split.value)
+    result = evaluate_segmenter(model, data, out, split=split.value, labels=labels)
     for plane, pictures in result.pictures.items():
         second = result.second_observer(plane)
         columns = ["model: mean (95 % interval)", *(["second observer"] if second else [])]

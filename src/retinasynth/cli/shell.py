@@ -104,6 +104,11 @@ def in_flags(message: str) -> str:
     return re.sub(r"`(\w+)`", lambda found: _FLAGS.get(found[1], found[0]), message)
 
 
+def coded(labels: str | None) -> list[str]:
+    """The setting that keeps the code of label files with a run."""
+    return [] if labels is None else [f"data.labels={labels}"]
+
+
 def point_to(what: str, path: Path) -> None:
     """Say where something is."""
     screen.print(what, Text(str(path), "bold"), soft_wrap=True)

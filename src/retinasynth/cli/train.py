@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Overrides, point_to, screen
+from retinasynth.cli.shell import Labels, Overrides, coded, point_to, screen
 from retinasynth.errors import InputError
 
 
@@ -20,15 +20,16 @@ def train(
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    labels: Labels = None,
     overrides: Overrides = None,
 ) -> None:
     """Train a model on pairs of vessel mask and photograph."""
     from retinasynth.generation import train as training
 
     if resume is not None:
-        if data or out or preset or config:
+        if data or out or preset or config or labels:
             raise InputError(
-                "--resume is given with --data, --out, --preset or --config",
+                "--resume is given with --data, --out, --preset, --config or --labels",
                 expected="--resume RUN alone (and --set for what may change, such as epochs)",
             )
         run = training.resume(resume, overrides or [])
@@ -38,7 +39,7 @@ def train(
         if preset and config:
             raise InputError("--preset and --config are given together", expected="one of them")
         start = training.settings_from_file(config) if config else training.settings_of_preset(preset or "source")
-        run = training.train(data, out, start.with_overrides(overrides or []))
+        run = training.train(data, out, start.with_overrides([*coded(labels), *(overrides or [])]))
     point_to("Done. The model is in", run / "model")
 
 

@@ -339,8 +339,8 @@ def _has_areas_of_several_values(values: LabelValues) -> bool:
         return _has_several_hues(picture)
     counts = np.bincount(picture.ravel(), minlength=256)
     present = np.flatnonzero(counts)
-    inner = [level for level in present[1:-1] if counts[level] >= max(16, 10 * _LEAST * picture.size)]
-    return 2 < len(present) <= 8 and any(_solid_share(picture == level) >= _SOLID for level in inner)
+    many = [level for level in present[1:] if counts[level] >= max(16, 10 * _LEAST * picture.size)]
+    return len(many) > 1 and len(present) <= 8 and any(_solid_share(picture == level) >= _SOLID for level in many[:-1])
 
 
 def _has_several_hues(picture: NDArray[np.uint8]) -> bool:

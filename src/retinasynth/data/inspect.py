@@ -207,6 +207,7 @@ class _Checked:
         self.found = Inspection(str(folder))
         self.sketch: Sketch | None = None
         photograph, labels = self._read()
+        self.shares = {path: shares_in(values) for path, values in labels.items()}
         vessels = labels.get(files.planes["vessels"]) if "vessels" in files.planes else None
         if photograph is not None and vessels is not None and _is_swapped(photograph, vessels):
             self.found.swapped.append(files.name)
@@ -214,7 +215,6 @@ class _Checked:
         if photograph is not None:
             self.sketch = sketch(photograph)
             self.found.sizes[f"{photograph.shape[1]}x{photograph.shape[0]}"] = 1
-        self.shares = {path: shares_in(values) for path, values in labels.items()}
         read = {
             plane: self._mask(plane, labels[path], photograph) for plane, path in files.planes.items() if path in labels
         }

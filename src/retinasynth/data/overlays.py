@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from retinasynth.data.codes import with_codes
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, InputError, OutputError
@@ -15,7 +16,9 @@ _SHEET_PX, _SHEET_COLUMNS, _SHEET_ROWS = 256, 6, 5
 PER_SHEET = _SHEET_COLUMNS * _SHEET_ROWS
 
 
-def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool = True) -> int:
+def write_overlays(
+    path: Path, out: Path, *, opacity: float = 0.8, legend: bool = True, labels: str | None = None
+) -> int:
     """Write the overlay of each eye that has labels (see `retinasynth.eye.label_map.overlay`) as PNG.
 
     Args:
@@ -23,6 +26,7 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
         out: a new or empty folder for ``NAME.png``; for a single eye it may be a new ``FILE.png``.
         opacity: of the filled areas, 0 to 1.
         legend: add a strip below that names the colours.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Returns:
         How many.
@@ -33,7 +37,7 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
         OutputError: `out` exists already, is one file for several eyes, or cannot be written.
         SettingError: `opacity` is outside 0 to 1.
     """
-    eyes = labelled_eyes(path)
+    eyes = labelled_eyes(path, labels)
     is_file = out.suffix.lower() == ".png"
     if is_file and len(eyes) > 1:
         raise OutputError(f"{out} is one file, but {path} has {len(eyes)} eyes", expected="a folder")
@@ -89,13 +93,21 @@ def write_sheet(eyes: Sequence[EyeFiles], file: Path) -> None:
         file.write_bytes(encoded(sheet, "JPEG" if file.suffix.lower() in (".jpg", ".jpeg") else "PNG"))
 
 
-def labelled_eyes(path: Path) -> list[EyeFiles]:
+def labelled_eyes(path: Path, labels: str | None = None) -> list[EyeFiles]:
     """The eyes in a mask file of vessels, a folder of label maps or a data set that have any labels.
+
+    Args:
+        path: where they are.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: there is none.
     """
-    eyes = [_vessels_in(path)] if path.is_file() else [eye for eye in find_eyes(path).eyes if eye.planes]
+    eyes = (
+        with_codes([_vessels_in(path)], labels)
+        if path.is_file()
+        else [eye for eye in find_eyes(path, labels=labels).eyes if eye.planes]
+    )
     if not eyes:
         raise DataError(f"No eye in {path} has labels", expected="a mask file, a folder of label maps, or a data set")
     return eyes

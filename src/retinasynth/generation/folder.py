@@ -8,6 +8,7 @@ import numpy as np
 
 from retinasynth import images
 from retinasynth.checks import checked_seed, whole_number
+from retinasynth.data.codes import with_codes
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, OutputError
@@ -18,13 +19,16 @@ from retinasynth.progress import progress
 from retinasynth.resuming import add_line
 
 
-def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Sequence[str] = ()) -> list[EyeFiles]:
+def find_masks(
+    path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Sequence[str] = (), labels: str | None = None
+) -> list[EyeFiles]:
     """The label planes of every eye: of a single plane one file or a folder of files, else a data set.
 
     Args:
         path: where they are.
         planes: that are wanted; of a data set, eyes without one of them are left out.
         welcome: planes that are taken along where an eye has them.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: there is nothing there, or nothing with these planes.
@@ -35,10 +39,11 @@ def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Seq
     if len(planes) == 1:
         found = [path] if path.is_file() else sorted(file for file in path.iterdir() if images.is_picture(file))
         if found:
-            return _distinct([_mask_file(file, planes[0]) for file in found])
+            coded = with_codes(_distinct([_mask_file(file, planes[0]) for file in found]), labels)
+            return [eye.with_planes_alone([*planes, *welcome]) for eye in coded]
     eyes = [
         eye if eye.side_by_side else replace(eye.with_planes_alone([*planes, *welcome]), photograph=None)
-        for eye in find_eyes(path).eyes
+        for eye in find_eyes(path, labels=labels).eyes
         if eye.has(planes)
     ]
     if not eyes:
@@ -157,6 +162,7 @@ def generate_panels(
     seed: int,
     style: StyleChoice | None = None,
     knobs: Mapping[str, float] = NO_KNOBS,
+    labels: str | None = None,
 ) -> list[str]:
     """Save panels of source, generated and expected for random test eyes, as the source system does.
 
@@ -168,6 +174,7 @@ def generate_panels(
         seed: of the choice and of the dropout.
         style: as `Generator.generate` takes it.
         knobs: likewise.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Returns:
         The names of the eyes.
@@ -176,7 +183,7 @@ def generate_panels(
         DataError: there are no labelled eyes.
     """
     seed, count = checked_seed(seed), whole_number(count, "count")
-    found = find_eyes(data)
+    found = find_eyes(data, labels=labels)
     planes = model.needed_planes
     eyes = _labelled(found.split("test"), planes) or _labelled(found.eyes, planes)
     if not eyes:

@@ -50,7 +50,12 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    return TRAINING.start(out, settings.with_overrides([f"data.folder={find_eyes(data).folder.resolve()}"]))
+    return TRAINING.start(
+        out,
+        settings.with_overrides(
+            [f"data.folder={find_eyes(data, labels=settings.data.labels or None).folder.resolve()}"]
+        ),
+    )
 
 
 def resume(run: Path, overrides: Sequence[str] = ()) -> Path:

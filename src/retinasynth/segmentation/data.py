@@ -87,7 +87,7 @@ def load_sources(data: SegmentationData) -> Sources:
     real: list[FramedEyes] = []
     validation: list[EyeFiles] = []
     for folder in data.folders:
-        usable = labelled(folder, data.planes)
+        usable = labelled(folder, data.planes, data.labels)
         # What a segmenter labelled can be learnt from, but it proves nothing.
         is_proof = not (Path(folder) / LABELLING).is_file()
         held_out = validation_subjects(usable, data.validation_share if is_proof else 0)
@@ -110,13 +110,13 @@ def load_sources(data: SegmentationData) -> Sources:
     return Sources(tuple(real), grown, tuple(validation))
 
 
-def labelled(folder: str, planes: Sequence[str]) -> list[EyeFiles]:
+def labelled(folder: str, planes: Sequence[str], labels: str = "") -> list[EyeFiles]:
     """The training eyes of a set that have a photograph and at least one of the planes.
 
     Raises:
         DataError: there is none.
     """
-    found = find_eyes(Path(folder)).split("train")
+    found = find_eyes(Path(folder), labels=labels or None).split("train")
     usable = [files for files in found if files.photograph and any(files.has([plane]) for plane in planes)]
     if not usable:
         have = sorted({plane for files in found for plane in (*files.planes, *files.empty_planes)})

@@ -103,7 +103,7 @@ def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    folders = ",".join(str(find_eyes(folder).folder.resolve()) for folder in data)
+    folders = ",".join(str(find_eyes(folder, labels=settings.data.labels or None).folder.resolve()) for folder in data)
     settings = settings.with_overrides([f"data.folders={folders}"])
     if settings.training.start_from:
         beginning(settings)

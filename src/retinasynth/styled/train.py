@@ -199,7 +199,9 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    settings = settings.with_overrides([f"data.folder={find_eyes(data).folder.resolve()}"])
+    settings = settings.with_overrides(
+        [f"data.folder={find_eyes(data, labels=settings.data.labels or None).folder.resolve()}"]
+    )
     if settings.training.start_from:
         beginning(settings)
     return TRAINING.start(out, settings)
