@@ -107,6 +107,8 @@ def read_labels(path: Path) -> LabelValues:
     with opened(Path(path), is_label=True) as image:
         if image.mode in ("1", "L") and not image.has_transparency_data:
             return np.asarray(image.convert("L"))
+        if image.mode == "P" and (numbers := _numbers_in_palette(image)) is not None:
+            return numbers
         if image.mode in EIGHT_BIT_MODES:
             layers = np.asarray(image.convert("RGBA"))
         else:
@@ -116,6 +118,15 @@ def read_labels(path: Path) -> LabelValues:
             return values
     picture, alpha = layers[..., :3], layers[..., 3]
     return alpha if np.ptp(alpha) and not np.ptp(picture, axis=(0, 1)).any() else picture
+
+
+def _numbers_in_palette(image: Image.Image) -> LabelValues | None:
+    """The numbers 0 to 3 of a palette picture whose colours only serve to tell them apart; None for all others."""
+    numbers = np.asarray(image)
+    used = np.flatnonzero(np.bincount(numbers.ravel()))
+    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[: used[-1] + 1][used[used < 256]]
+    has_meaning = (np.ptp(colours, axis=1) == 0).all() or np.isin(colours, (0, 255)).all()
+    return numbers if len(used) > 2 and used[-1] <= 3 and not has_meaning else None
 
 
 def mask_from_labels(labels: LabelValues, path: Path, *, allow_empty: bool = False) -> Mask:

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,7 @@ CODES = {
     for code in (
         Code("binary", "two values, the brighter is the structure; of several, those above half of white", {}),
         Code("disc-cup", "0 background, 1 rim, 2 cup", {0: (), 1: ("disc",), 2: ("disc", "cup")}),
+        Code("cup-rim", "0 background, 1 cup, 2 rim", {0: (), 1: ("disc", "cup"), 2: ("disc",)}),
         Code("disc-cup-255", "0 background, 128 rim, 255 cup", {0: (), 128: ("disc",), 255: ("disc", "cup")}, 40),
         Code("refuge", "0 cup, 128 rim, 255 background", {0: ("disc", "cup"), 128: ("disc",), 255: ()}, 40),
         Code(
@@ -84,7 +85,9 @@ _DISC = ("disc", "cup")
 _SHOWN_BY_MOST = ("disc", "cup", "arteries", "veins")  # where no eye of a set has any, it was not drawn
 _SOLID = 0.3  # of the pixels of a value lie in blocks of 2 x 2; along smoothed edges hardly any do
 _LEAST = 1e-4  # of the pixels, for a value or colour to count
-_MOST_BESIDE = 0.3  # of what is not background may be far from all levels: thin coloured vessels in JPEG
+_MOST_BESIDE = 0.3  # of what is drawn may be of no level: thin coloured vessels in JPEG
+_HUE = 0.6  # of the brightest channel: how far from that of a level another channel may be
+_CRISP, _MOST_BESIDE_CRISP = 0.999, 0.001  # of the pixels have one of eight colours, as where nothing was smoothed
 _MOST_EXPERTS = 16
 _MOST_LOOKED_AT, _MOST_LOOKED_AT_PX, _LEAST_LOOKED_AT = 12, 24_000_000, 3  # files of a folder, and their pixels
 _NAMED = {
@@ -181,10 +184,13 @@ def codes_that_fit(values: LabelValues) -> tuple[str, ...]:
     if len(present) <= 2:
         return ()
     if present[-1] <= 3:
-        return ("disc-cup", "artery-vein-index") if present[-1] == 2 else ("artery-vein-index",)
+        disc_and_cup = "disc-cup" if _lies_within(picture, 2, 1, 0) else "cup-rim"
+        return (disc_and_cup, "artery-vein-index") if present[-1] == 2 else ("artery-vein-index",)
     if _is_three_levels(picture, counts):
         edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-        return ("refuge",) if np.median(edge) > 191 else ("disc-cup-255",)
+        level = np.where(picture < 64, 0, np.where(picture < 192, 128, 255))
+        name, cup, ground = ("refuge", 0, 255) if np.median(edge) > 191 else ("disc-cup-255", 255, 0)
+        return (name,) if _lies_within(level, cup, 128, ground) else ()
     return ("experts",) if _are_even_steps(present) and _are_areas(picture, present[1:-1]) else ()
 
 
@@ -216,7 +222,7 @@ def shares_in(values: LabelValues) -> dict[str, float]:
 
 
 def _unclear(values: LabelValues, path: Path, plane: str) -> ImageError:
-    fitting = codes_that_fit(values)
+    fitting = [name for name in codes_that_fit(values) if _can_give(name, plane)]
     what = "is no map of arteries and veins" if plane == ARTERIES_AND_VEINS else "is not binary"
     choices = " or ".join(f"`--labels {name}` ({CODES[name].meaning})" for name in fitting)
     return ImageError(
@@ -248,7 +254,7 @@ def _follows(picture: NDArray[np.uint8], code: Code) -> bool:
         return picture.ndim == 2 and _are_even_steps(np.unique(picture))
     if code.is_colour:
         colours, counts = _colours(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2))
-        return _share_beside(colours, counts, code) <= _MOST_BESIDE
+        return _are_of(colours, counts, code)
     if picture.ndim == 3:
         return False
     counts = np.bincount(picture.ravel(), minlength=256)
@@ -287,13 +293,15 @@ def _colours(picture: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.
     return _colours_of(present), counts[present]
 
 
-def _share_beside(colours: NDArray[np.int32], counts: NDArray[np.intp], code: Code) -> float:
-    """How much of what is not background is far from all levels."""
-    levels = np.array(list(code.levels))
-    away = np.abs(colours[:, np.newaxis] - levels).max(axis=2).min(axis=1)
-    is_drawn = colours.max(axis=1) > code.tolerance
-    drawn = counts[is_drawn].sum()
-    return float(counts[is_drawn & (away > code.tolerance)].sum() / drawn) if drawn else 0.0
+def _are_of(colours: NDArray[np.int32], counts: NDArray[np.intp], code: Code) -> bool:
+    """Whether what is drawn has the hues of a code; where it was smoothed, some of it may have others."""
+    is_crisp = np.sort(counts)[-8:].sum() >= _CRISP * counts.sum()
+    brightest = colours.max(axis=1)
+    hues = np.array([level for level in code.levels if max(np.atleast_1d(level))]) / 255
+    away = np.abs(colours[:, np.newaxis] / np.maximum(brightest, 1)[:, np.newaxis, np.newaxis] - hues).max(axis=2)
+    is_drawn = brightest > code.tolerance
+    drawn, beside = counts[is_drawn].sum(), counts[is_drawn & (away.min(axis=1) > _HUE)].sum()
+    return bool(beside <= (_MOST_BESIDE_CRISP if is_crisp else _MOST_BESIDE) * drawn)
 
 
 def _is_artery_vein(picture: NDArray[np.uint8]) -> bool:
@@ -305,7 +313,7 @@ def _is_artery_vein(picture: NDArray[np.uint8]) -> bool:
     black, red, blue = (
         counts[nearest == levels.index(level)].sum() / counts.sum() for level in ((0, 0, 0), (255, 0, 0), (0, 0, 255))
     )
-    return bool(black > 0.5 and min(red, blue) >= _LEAST and _share_beside(colours, counts, code) <= _MOST_BESIDE)
+    return bool(black > 0.5 and min(red, blue) >= _LEAST and _are_of(colours, counts, code))
 
 
 def _is_three_levels(picture: NDArray[np.uint8], counts: NDArray[np.intp]) -> bool:
@@ -314,6 +322,16 @@ def _is_three_levels(picture: NDArray[np.uint8], counts: NDArray[np.intp]) -> bo
     if not (counts[:32].any() and counts[224:].any() and middle >= max(4, _LEAST * picture.size)):
         return False
     return bool(middle >= 0.6 * shades) and _solid_share((picture >= 120) & (picture <= 136)) >= _SOLID
+
+
+def _lies_within(picture: NDArray[np.integer[Any]], inner: int, outer: int, ground: int) -> bool:
+    """Whether one value is more a part of another than the other way round: that other borders on the ground."""
+    pairs = ((picture[1:], picture[:-1]), (picture[:, 1:], picture[:, :-1]))
+    borders = {
+        level: sum(((a == level) & (b == ground)).sum() + ((a == ground) & (b == level)).sum() for a, b in pairs)
+        for level in (inner, outer)
+    }
+    return bool(borders[outer] >= borders[inner])
 
 
 def _are_even_steps(present: NDArray[np.intp]) -> bool:
@@ -345,7 +363,7 @@ def _has_areas_of_several_values(values: LabelValues) -> bool:
 
 def _has_several_hues(picture: NDArray[np.uint8]) -> bool:
     colours, counts = _colours(picture)
-    is_strong = (colours.max(axis=1) > 150) & (np.ptp(colours, axis=1) > 120)
+    is_strong = (colours.max(axis=1) > 100) & (np.ptp(colours, axis=1) > 80)
     corner = (colours > 0.5 * colours.max(axis=1, keepdims=True)) @ np.array([4, 2, 1])
     of_hue = np.bincount(corner[is_strong], counts[is_strong], minlength=8)
     is_seen = of_hue >= max(_LEAST * counts.sum(), 0.02 * of_hue.sum())
@@ -425,14 +443,17 @@ def _seen(plane: str, paths: Sequence[Path]) -> str:
     fitting = [fits for path in _some(paths) if (fits := _looked_at(*_version(path)).fitting)]
     if not fitting:
         return ""
-    common = set.intersection(*map(set, fitting))
-    if plane in _DISC:
-        common &= {name for name in CODES if name == "experts" or plane in CODES[name].planes}
-    elif plane in ("arteries", "veins", ARTERIES_AND_VEINS):
-        common &= {"artery-vein", "artery-vein-index"}
-    else:
-        common &= {"artery-vein"} if plane == "vessels" else set()
+    common = {name for name in set.intersection(*map(set, fitting)) if _can_give(name, plane)}
+    if plane == "vessels":  # of which masks/ and labels/ are names too
+        common &= {"artery-vein"}
     return common.pop() if len(common) == 1 else ""
+
+
+def _can_give(name: str, plane: str) -> bool:
+    """Whether files in the folder of a plane can be of a code."""
+    if name == "experts":
+        return plane in (*_DISC, "vessels")
+    return plane in ("vessels", *CODES[name].planes) or (plane == ARTERIES_AND_VEINS and "veins" in CODES[name].planes)
 
 
 def _coded(files: EyeFiles, codes: Mapping[tuple[str, Path], str]) -> EyeFiles:

@@ -27,7 +27,7 @@ class Fault:
 
     Attributes:
         plane: which.
-        kind: for tables: ``"full"``, ``"inverted"``, ``"outside the disc"`` ...
+        kind: in a few words, the same for all eyes: ``"inverted disc"``, ``"cup outside the disc"`` ...
         got: what was found.
         do: what the user can do.
     """
@@ -52,7 +52,9 @@ def faults_of(planes: Mapping[str, Mask], photograph: Photograph | None = None) 
         outside = _outside_field(planes["disc"], planes.get("fov"), photograph)
         if outside > _MOST_DISC_OUTSIDE:
             got = f"{outside:.0%} of the disc lies outside the field of view"
-            yield Fault("disc", "outside the field of view", got, "Check that the mask is of this eye, and not shifted")
+            yield Fault(
+                "disc", "disc outside the field of view", got, "Check that the mask is of this eye, and not shifted"
+            )
     if "vessels" in planes and planes["vessels"].any():
         yield from _arteries_and_veins(planes, planes["vessels"])
 
@@ -63,7 +65,7 @@ def _disc_and_cup(disc: Mask, cup: Mask | None) -> Iterator[Fault]:
         is_ring = disc.any() and _share(cup & ~ndimage.binary_fill_holes(disc), cup) <= _MOST_CUP_OUTSIDE
         do = "Fill the disc: it is drawn as a rim alone" if is_ring else "Check that the two are of one eye"
         got = f"{outside:.0%} of the cup lies outside the disc" if disc.any() else "there is a cup, but no disc"
-        yield Fault("cup", "outside the disc", got, do)
+        yield Fault("cup", "cup outside the disc", got, do)
     second = _second_area(disc)
     if second > _SECOND_DISC:
         got = f"there are two discs, the second {second:.0%} as large as the first"
@@ -81,7 +83,9 @@ def _arteries_and_veins(planes: Mapping[str, Mask], vessels: Mask) -> Iterator[F
         outside = _share(mask & ~near, mask)
         if outside > _MOST_OUTSIDE_VESSELS:
             got = f"{outside:.0%} of the {plane} are no vessels"
-            yield Fault(plane, "no vessels", got, "Check that both masks are of one eye, and not shifted")
+            yield Fault(
+                plane, f"{plane} that are no vessels", got, "Check that both masks are of one eye, and not shifted"
+            )
 
 
 def _coverage(plane: str, mask: Mask) -> Iterator[Fault]:
@@ -90,7 +94,9 @@ def _coverage(plane: str, mask: Mask) -> Iterator[Fault]:
         rows, columns = (slice(side * 2 // 5, side - side * 2 // 5) for side in mask.shape)
         corners = mask[[0, 0, -1, -1], [0, -1, 0, -1]]
         if share and mask[rows, columns].mean() < 0.5 and corners.mean() > 0.5:
-            yield Fault(plane, "inverted", "the field of view has a hole in the middle", "Invert the mask")
+            yield Fault(
+                plane, "inverted field of view", "the field of view has a hole in the middle", "Invert the mask"
+            )
         return
     most = 1.0
     if plane in ("disc", "cup", "fovea", *LESIONS):
@@ -101,7 +107,7 @@ def _coverage(plane: str, mask: Mask) -> Iterator[Fault]:
         name = plane.replace("_", " ")
         got = f"the {name} fill{'' if name.endswith('s') else 's'} {share:.0%} of the picture"
         kind, do = ("full", "Remove the file") if share == 1 else ("inverted", "Is the mask inverted?")
-        yield Fault(plane, kind, got, do)
+        yield Fault(plane, f"{kind} {name}", got, do)
 
 
 def _share(part: Mask, whole: Mask) -> float:

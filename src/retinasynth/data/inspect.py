@@ -261,7 +261,8 @@ class _Checked:
         try:
             mask = mask_from_photograph(values) if self.files.side_by_side else plane_in(values, path, plane, code)
         except ImageError as error:
-            self.found.unreadable.append({"file": name, "reason": str(error)})
+            if name not in (one["file"] for one in self.found.unreadable):
+                self.found.unreadable.append({"file": name, "reason": str(error)})
             return None
         if grey > MAX_GREY:
             self.found.not_binary.append({"file": name, "grey": round(grey, 4)})
@@ -288,7 +289,8 @@ class _Checked:
             self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
         for fault in faults_of(fitting, photograph):
             path = _relative(self.files.planes[fault.plane], self.folder)
-            one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": f"{fault.got}. {fault.do}."}
+            reason = str(ImageError(fault.got, do=fault.do))
+            one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}
             self.found.faults.append(one)
 
 
@@ -421,7 +423,7 @@ def _sentences(report: Inspection) -> Iterator[str]:
         if kind == _ALL_BLACK:
             yield of_kind[0]["reason"]
         else:
-            yield f"{named(one['file'] for one in of_kind)}: {plane} {kind}; of the first, {of_kind[0]['reason']}"
+            yield f"{named(one['file'] for one in of_kind)}: {kind}; of the first, {of_kind[0]['reason']}"
     if report.misfits:
         how = {str(one["fits_when"]) for one in report.misfits} - {""}
         hint = f" Some would fit {' or '.join(sorted(how))}." if how else ""

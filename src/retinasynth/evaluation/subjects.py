@@ -217,7 +217,7 @@ def evaluate_folders(
             were generated or none of them.
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
-        labels: how label files of `masks`, or else of `real`, that are not masks are coded, where that is not to be seen.
+        labels: how label files of `masks`, or else of `real`, are coded where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: only some of the names match, or an eye has no photograph.
