@@ -153,12 +153,12 @@ def test_numbered_vessels_where_the_folder_tells(folder: str, tmp_path: Path, ey
 
 def test_what_the_folder_does_not_tell_is_refused_with_the_codes_to_name(tmp_path: Path, eyes: dict[str, Eye]) -> None:
     root = put(tmp_path / "set", eyes, "masks", lambda eye: numbered(eye, 0, 1, 2), vessels=False)
-    refused = r"masks/a\.png is not binary: it has 0 \(.* %\), 1 .*, 2 .*--labels disc-cup.*--labels artery-vein-index"
+    refused = r"masks/a\.png is not binary: it has 0 \(.* %\), 1 .*, 2 .*`labels` disc-cup.*`labels` artery-vein-index"
     with pytest.raises(ImageError, match=refused):
         read(root)
     report = inspect_data(root, quiet=True)
     assert not report.ok
-    assert "--labels disc-cup" in report.problems[0]
+    assert "`labels` disc-cup" in report.problems[0]
     assert_planes(read(root, "disc-cup"), eyes, {"disc", "cup"})
     assert inspect_data(root, labels="disc-cup", quiet=True).problems == []
 
@@ -166,7 +166,7 @@ def test_what_the_folder_does_not_tell_is_refused_with_the_codes_to_name(tmp_pat
 @pytest.mark.parametrize(("values", "code"), [((0, 128, 255), "disc-cup-255"), ((255, 128, 0), "refuge")])
 def test_grey_areas_are_no_mask(values: tuple[int, ...], code: str, tmp_path: Path, eyes: dict[str, Eye]) -> None:
     root = put(tmp_path / "set", eyes, "labels", lambda eye: numbered(eye, *values), vessels=False)
-    with pytest.raises(ImageError, match=rf"a\.png is not binary.*--labels {code}"):
+    with pytest.raises(ImageError, match=rf"a\.png is not binary.*`labels` {code}"):
         read(root)
 
 

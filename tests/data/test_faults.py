@@ -63,7 +63,9 @@ def as_it_is(plane: str) -> Change:
 
 @pytest.mark.parametrize("photographs", [True, False])
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_is_named_and_refused(kind: str, photographs: bool, tmp_path: Path, eyes: dict[str, Eye]) -> None:
+def test_a_fault_is_named_and_refused(
+    kind: str, photographs: bool, tmp_path: Path, eyes: dict[str, Eye], capfd: pytest.CaptureFixture[str]
+) -> None:
     plane, change = FAULTS[kind]
     beside = {"vessels": as_it_is("vessels"), "disc": as_it_is("disc"), "fov": as_it_is("fov")}
     root = put(tmp_path / "set", eyes, beside | {plane: change}, photographs=photographs)
@@ -71,6 +73,12 @@ def test_a_fault_is_named_and_refused(kind: str, photographs: bool, tmp_path: Pa
     named = [(one["file"], one["kind"]) for one in report.faults if one["plane"] == plane]
     assert {(f"{plane}/a.png", kind), (f"{plane}/b.png", kind)} <= set(named)
     assert any(f"{plane}/a.png, {plane}/b.png: {kind}; " in problem for problem in report.problems)
+    if kind == "two discs":
+        measure_path(root)
+        warned = capfd.readouterr().err
+        assert warned.count("Warning: ") == 1
+        assert "disc/a.png: there are two discs" in warned
+        return
     for files in find_eyes(root).eyes:
         with pytest.raises(ImageError, match=rf"{plane}/{files.name}\.png: "):
             read_eye(files)

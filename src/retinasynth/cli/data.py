@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from retinasynth.cli.shell import Labels, Seed, screen
+from retinasynth.cli.shell import Labels, Seed, in_flags, screen
 
 app = typer.Typer(help="Look at data sets and prepare them.", no_args_is_help=True)
 
@@ -66,9 +66,9 @@ def data_inspect(
             soft_wrap=True,
         )
     for note in found.notes:
-        screen.print(note.rstrip("."), highlight=False, soft_wrap=True)
+        screen.print(in_flags(note.rstrip(".")), highlight=False, soft_wrap=True)
     for problem in found.problems:
-        screen.print(Text("Problem:", "bold red"), f"{problem.rstrip('.')}.", highlight=False, soft_wrap=True)
+        screen.print(Text("Problem:", "bold red"), f"{in_flags(problem).rstrip('.')}.", highlight=False, soft_wrap=True)
     screen.print("Nothing wrong was found." if found.ok else f"{len(found.problems)} problem(s).", highlight=False)
     raise typer.Exit(0 if found.ok else 1)
 

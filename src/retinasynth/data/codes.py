@@ -29,7 +29,7 @@ class Code:
     """What the values of a label file mean.
 
     Attributes:
-        name: as `--labels` takes it.
+        name: as `labels` takes it.
         meaning: for people.
         levels: the planes of each grey value or colour; every pixel counts as the nearest one. Empty where the file
             holds the plane that its folder is named after.
@@ -162,7 +162,7 @@ def plane_in(values: LabelValues, path: Path, plane: str, code: str) -> Mask:
         raise ImageError(
             f"{path} is not of the code {code}: it has {found_in(values)}",
             expected=CODES[code].meaning,
-            do="Check the file; `--labels CODE` says how all label files are coded",
+            do="Check the file; `labels` says how all label files are coded",
         )
     if code == "experts":
         return np.asarray(picture >= 127)
@@ -224,7 +224,7 @@ def shares_in(values: LabelValues) -> dict[str, float]:
 def _unclear(values: LabelValues, path: Path, plane: str) -> ImageError:
     fitting = [name for name in codes_that_fit(values) if _can_give(name, plane)]
     what = "is no map of arteries and veins" if plane == ARTERIES_AND_VEINS else "is not binary"
-    choices = " or ".join(f"`--labels {name}` ({CODES[name].meaning})" for name in fitting)
+    choices = " or ".join(f"`labels` {name} ({CODES[name].meaning})" for name in fitting)
     return ImageError(
         f"{path} {what}: it has {found_in(values)}",
         expected="two values, or a code that is sure from the folder, such as disc/ or av/",

@@ -1,6 +1,6 @@
 """What cannot be true of the planes of an eye: found where an eye is read, for every command that uses them.
 
-An inspection names all of these; reading an eye raises the first.
+An inspection names all of these; reading an eye raises the first that is certain, and warns of others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,12 +30,14 @@ class Fault:
         kind: in a few words, the same for all eyes: ``"inverted disc"``, ``"cup outside the disc"`` ...
         got: what was found.
         do: what the user can do.
+        is_certain: else it is warned of, and the plane read.
     """
 
     plane: str
     kind: str
     got: str
     do: str
+    is_certain: bool = True
 
 
 def faults_of(planes: Mapping[str, Mask], photograph: Photograph | None = None) -> Iterator[Fault]:
@@ -69,7 +71,7 @@ def _disc_and_cup(disc: Mask, cup: Mask | None) -> Iterator[Fault]:
     second = _second_area(disc)
     if second > _SECOND_DISC:
         got = f"there are two discs, the second {second:.0%} as large as the first"
-        yield Fault("disc", "two discs", got, "Keep the disc alone")
+        yield Fault("disc", "two discs", got, "Keep the disc alone", is_certain=False)
 
 
 def _arteries_and_veins(planes: Mapping[str, Mask], vessels: Mask) -> Iterator[Fault]:

@@ -20,6 +20,7 @@ from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
 from retinasynth.images import Mask, Photograph, mask_from_photograph, read_photograph, resize_mask
+from retinasynth.progress import warn
 
 _NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
 _ASPECT_TOLERANCE = 0.02
@@ -147,7 +148,11 @@ def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
         return eye
     usable(eye, source)
     for fault in faults_of(fitted, photograph):
-        raise ImageError(f"{files.planes[fault.plane]}: {fault.got}", do=fault.do)
+        path = files.planes[fault.plane]
+        error = ImageError(f"{path}: {fault.got}", do=fault.do)
+        if fault.is_certain:
+            raise error
+        warn(f"{error} Other files of its folder like it are not named.", kind=(path.parent, fault.kind))
     return eye
 
 
