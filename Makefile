@@ -30,8 +30,8 @@ site: $(VENV)/.ready  ## the documentation as web pages; open site/index.html af
 notebooks: $(VENV)/.ready  ## run the notebooks and keep their outputs
 	OMP_NUM_THREADS=1 $(BIN)/python docs/run_notebooks.py
 
-torture: $(VENV)/.ready  ## kill runs, mutate everything that is read, count what goes wrong, in about an hour; TORTURE="--only grow" and the like
-	PYTHONPATH=tests $(BIN)/python -m torture --out runs/torture $(TORTURE)
+torture: $(VENV)/.ready  ## kill runs, mutate everything that is read, count what goes wrong, in 20 minutes; TORTURE="--only grow" and the like
+	PYTHONPATH=tests:tests/helpers $(BIN)/python -m torture --out runs/torture $(TORTURE)
 
 release-check: $(VENV)/.ready  ## build, look into, install elsewhere and try what would be released
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'

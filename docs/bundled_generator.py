@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 from retinasynth.generation.train import settings_of_preset
-from retinasynth.pix2pix import train as trainer
 from retinasynth.segmentation.labelling import label_sets
 from retinasynth.segmentation.use import USUAL, Segmenter
+from retinasynth.styled import train as trainer
 from retinasynth.styled.model import release
 from retinasynth.training import checkpoint as checkpoints
 from retinasynth.training.bundled import HERE

@@ -25,10 +25,10 @@ import retinasynth as rs
 from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.frames import load_frames
 from retinasynth.data.matching import EyeFiles
-from retinasynth.evaluation.metrics.diversity import appearance
+from retinasynth.evaluation.metrics import two_sample
+from retinasynth.evaluation.metrics.appearance import appearance
 from retinasynth.evaluation.metrics.features import Features, FundusFeatures, ImageNetFeatures, described
 from retinasynth.evaluation.metrics.kernel_distance import kernel_distance
-from retinasynth.evaluation.metrics.two_sample import real_or_synthetic
 from retinasynth.eye import Eye
 from retinasynth.eye.eye import LESIONS
 from retinasynth.eye.style import Style
@@ -103,7 +103,7 @@ def distances(files: Sequence[EyeFiles], network: Features) -> None:
     unseen = np.stack([features["real"][name] for name in some])
     for kind, what in (("made", "generated"), ("real", "real")):
         theirs = np.stack([features[kind][name] for name in others])
-        found, told = kernel_distance(unseen, theirs), real_or_synthetic(unseen, theirs).balanced_accuracy
+        found, told = kernel_distance(unseen, theirs), two_sample.measure(unseen, theirs).balanced_accuracy
         text = f"{found.mean:.4f} ({found.low:.4f} to {found.high:.4f})"
         say(f"{network.name}: {what} to real of other people, {len(others)} each: {text}")
         say(f"{network.name}: told from them in {told.mean:.3f} ({told.low:.3f} to {told.high:.3f})")

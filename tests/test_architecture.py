@@ -136,8 +136,40 @@ print("light")
     assert (ran.stdout, ran.stderr) == ("light\n", "")
 
 
+def test_generating_loads_neither_what_trains_nor_what_segments() -> None:
+    script = """
+import sys
+import numpy as np
+import retinasynth as rs
+
+def refuse(when):
+    heavy = [name for name in ("lightning_fabric", "monai", "sklearn", "matplotlib", "pandas") if name in sys.modules]
+    assert not heavy, f"{when} loads {heavy}"
+
+model = rs.load("fundus-512")
+refuse("load")
+model.generate(np.eye(64, dtype=bool), style="expected")
+refuse("generate")
+print("light")
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("light\n", "")
+
+
 def test_public_names_exist_and_nothing_else_does() -> None:
     for name in retinasynth.__all__:
         assert callable(getattr(retinasynth, name))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = retinasynth.nothing
+
+
+def test_tests_lie_as_the_code_does() -> None:
+    folders = {folder.name for folder in Path(__file__).parent.iterdir() if any(folder.glob("test_*.py"))}
+    assert folders <= FLOORS.keys()
+
+
+def test_names_of_tests_are_short() -> None:
+    files = Path(__file__).parent.rglob("test_*.py")
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    names = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    assert {name for name in names if name.startswith("test_") and len(name) >= 70} == set()

@@ -169,9 +169,7 @@ COUNTS: dict[str, tuple[str, Callable[[Any, Path], Any]]] = {
 
 @pytest.mark.parametrize("value", ["1", 64.5, True, -1, 10**12], ids=str)
 @pytest.mark.parametrize("place", COUNTS)
-def test_a_count_or_a_size_that_is_none_is_refused_before_anything_is_made(
-    place: str, value: Any, tmp_path: Path
-) -> None:
+def test_a_count_or_size_that_is_none_is_refused_at_once(place: str, value: Any, tmp_path: Path) -> None:
     name, call = COUNTS[place]
     with pytest.raises(SettingError, match=rf"^{name} is .*Expected: (a whole number|one of)"):
         call(value, tmp_path / "out")

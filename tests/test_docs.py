@@ -22,6 +22,7 @@ import pytest
 from typer.testing import CliRunner
 
 import retinasynth
+from painted import MODELS, seen
 from retinasynth import api, cli
 from retinasynth.anatomy.physiology import draw_anatomy
 from retinasynth.anatomy.render.phantom import phantom_eye
@@ -32,7 +33,6 @@ from retinasynth.segmentation import labelling
 from retinasynth.segmentation import use as segmentation
 from retinasynth.segmentation.settings import SegmenterSettings
 from retinasynth.styled.settings import Settings as StyledSettings
-from test_labelling import MODELS, seen
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

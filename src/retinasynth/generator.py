@@ -5,7 +5,7 @@ Whoever holds one asks what it needs and takes (`needed_planes`, `styles`), neve
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, overload
 
@@ -15,8 +15,10 @@ from retinasynth import images
 from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye, usable
+from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
 from retinasynth.images import Mask, Photograph
+from retinasynth.settings import Resize
 from retinasynth.training.model_folder import GeneratorConfig
 
 Drawable = Eye | Mask | Path | str  # what a photograph can be generated from
@@ -32,6 +34,7 @@ class Asked:
     style: StyleChoice | None
     knobs: Mapping[str, float]
     complete: bool
+    fov: FieldChoice
 
 
 class Generator(Protocol):
@@ -64,6 +67,7 @@ class Generator(Protocol):
         style: StyleChoice | None = None,
         knobs: Mapping[str, float] = NO_KNOBS,
         complete: bool = True,
+        fov: FieldChoice = "camera",
     ) -> Photograph: ...
     @overload
     def generate(
@@ -75,6 +79,7 @@ class Generator(Protocol):
         style: StyleChoice | None = None,
         knobs: Mapping[str, float] = NO_KNOBS,
         complete: bool = True,
+        fov: FieldChoice = "camera",
     ) -> list[Photograph]: ...
 
     def generate(
@@ -86,6 +91,7 @@ class Generator(Protocol):
         style: StyleChoice | None = None,
         knobs: Mapping[str, float] = NO_KNOBS,
         complete: bool = True,
+        fov: FieldChoice = "camera",
     ) -> Photograph | list[Photograph]:
         """The photograph of an eye, or of each in a list.
 
@@ -97,11 +103,16 @@ class Generator(Protocol):
             what: an `Eye` with the planes that the model needs. For a model that needs a single plane also its mask
                 ``bool (height, width)`` (or 0-1, or 0-255), or the path of one.
             seed: of dropout, or of style and noise; a model without either does not depend on it.
-            size: of the photograph: ``"model"`` for the model's own, ``"mask"`` for that of the mask, or pixels of
-                a square.
-            style: one of the model's `styles`, a photograph or its path, or a `retinasynth.eye.style.Style`.
+            size: of the photograph: ``"model"`` for the shape of the mask at the model's own size, which is that of
+                the shorter side; ``"mask"`` for the size of the mask; or pixels of a square.
+            style: one of the model's `styles`, a photograph or its path, that of a folder of photographs for their
+                usual style, or a `retinasynth.eye.style.Style`.
             knobs: of that style, turned by steps: see `retinasynth.eye.style.turned`.
             complete: complete the label map first (`complete`).
+            fov: where a label map without one has its field of view: ``"camera"`` where the camera of the style, or
+                else of the training photographs, usually has it, if the picture has its shape and the vessels lie in
+                it, and otherwise, as with ``"found"``, in a circle around the vessels; or a mask
+                ``bool (height, width)``.
 
         Returns:
             ``uint8 (height, width, 3)``, or a list of these.
@@ -110,13 +121,20 @@ class Generator(Protocol):
             InputError: this is no mask, or an empty, full or tiny one (`retinasynth.eye.eye.usable`), or the size or
                 the style is impossible.
         """
-        asked = self._checked(seed, size, style, knobs, complete)
+        asked = self._checked(seed, size, style, knobs, fov, complete=complete)
         if isinstance(what, Eye | str | Path | np.ndarray):
             return self.photograph(self.eye_of(what), asked)
         return [self.photograph(self.eye_of(one), asked) for one in what]
 
     def _checked(
-        self, seed: int, size: Size, style: StyleChoice | None, knobs: Mapping[str, float], complete: bool
+        self,
+        seed: int,
+        size: Size,
+        style: StyleChoice | None,
+        knobs: Mapping[str, float],
+        fov: FieldChoice,
+        *,
+        complete: bool,
     ) -> Asked:
         if not isinstance(size, str) or size not in ("model", "mask"):
             least, most = SIDES_PX
@@ -124,7 +142,11 @@ class Generator(Protocol):
             size = whole_number(size, "size", least=least, most=most, expected=expected)
         if not self.styles and (style is not None or knobs):
             raise InputError(f"{self.name} follows no style", expected="a model of the architecture styled")
-        return Asked(checked_seed(seed), size, style, knobs, complete)
+        if isinstance(fov, str) and fov not in ("camera", "found"):
+            raise InputError(f"`fov` is {fov!r}", expected="'camera', 'found', or a mask")
+        if not self.styles and not (isinstance(fov, str) and fov == "camera"):
+            raise InputError(f"{self.name} sees whole pictures, with no field of view", expected="a styled model")
+        return Asked(checked_seed(seed), size, style, knobs, complete, fov)
 
     @abstractmethod
     def photograph(self, eye: Eye, asked: Asked) -> Photograph:
@@ -150,13 +172,14 @@ class Generator(Protocol):
         """Label planes that are used where they are known."""
 
     @property
+    def resize(self) -> Resize:
+        """How label maps and photographs of other shapes become the square that it was trained at."""
+        return "stretch"
+
+    @property
     @abstractmethod
     def evaluated_size(self) -> Size:
         """The size at which its photographs are compared with real ones."""
-
-    @abstractmethod
-    def square(self, eye: Eye, planes: Sequence[str]) -> Eye:
-        """These planes of an eye, and its photograph if it has one, as they lie over a generated photograph."""
 
     @abstractmethod
     def export_onnx(self, out: Path) -> None:
@@ -170,9 +193,28 @@ class Generator(Protocol):
 
     def label(self, mask: Mask, size: Size) -> Mask:
         """A mask as it lies over the photograph that `generate` makes of it at `size`."""
+        if not isinstance(size, str):
+            return images.square_mask(mask, size, self.resize)
+        return images.resize_mask(mask, self.picture_size(mask.shape, size))
+
+    def picture_size(self, of: tuple[int, ...], size: Size) -> tuple[int, int]:
+        """Height and width of the photograph that `generate` makes, at `size`, of a label map of height and width."""
+        height, width = of
+        if not isinstance(size, str):
+            return size, size
         if size == "mask":
-            return mask
-        return images.square_mask(mask, self.config.size_px if size == "model" else size)
+            return height, width
+        scale = self.config.size_px / min(height, width)
+        return round(height * scale), round(width * scale)
+
+    def square(self, eye: Eye, planes: Sequence[str]) -> Eye:
+        """These planes of an eye, and its photograph if it has one, as they lie over a generated photograph."""
+        size_px, photograph = self.config.size_px, eye.photograph
+        return replace(
+            eye,
+            planes={plane: images.square_mask(eye.planes[plane], size_px, self.resize) for plane in planes},
+            photograph=None if photograph is None else images.square_photograph(photograph, size_px, self.resize),
+        )
 
     def eye_of(self, what: Drawable) -> Eye:
         """What was given, as an eye with the planes that are needed, checked."""

@@ -137,20 +137,21 @@ class RunSettings(Section):
     Attributes:
         presets: values by name of preset; what one leaves out keeps its default.
         command: that makes and resumes such a run.
+        place: the setting that says where the data lie.
         preset: the one that these settings started from.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     command: ClassVar[str] = "train"
+    place: ClassVar[str] = "data.folder"
 
     preset: str
     if TYPE_CHECKING:  # a field of every kind of run, each with its own values
         training: LoopSettings
 
-    @property
-    def sources(self) -> str:
-        """Where what is learnt from lies."""
-        raise NotImplementedError
+    def learning_from(self, *folders: Path) -> Self:
+        """These settings with the folders where the data lie."""
+        return self.with_overrides([f"{self.place}={','.join(map(str, folders))}"])
 
     @classmethod
     def from_preset(cls, name: str) -> Self:

@@ -12,7 +12,7 @@ from retinasynth.anatomy.landmarks import DEGREES_PER_DD
 from retinasynth.anatomy.lesions import draw_lesions
 from retinasynth.checks import checked_seed
 from retinasynth.errors import InputError
-from retinasynth.eye.biomarkers import measure_eye
+from retinasynth.eye.biomarkers import height_of, measure_eye
 from retinasynth.eye.eye import LESIONS, Eye, Geometry
 from retinasynth.eye.frame import faces_left, frame_of
 from retinasynth.eye.skeleton import vessel_graph
@@ -72,9 +72,9 @@ def with_cup(eye: Eye, ratio: float) -> Eye:
         from_middle / np.maximum(from_middle + to_edge_of_cup, 1) - 1,
         from_cup / np.maximum(from_cup + to_edge_of_disc, 1),
     )
-    wanted = ratio * _height(disc)
+    wanted = ratio * height_of(disc)
     levels = np.unique(level[disc])
-    enough = bisect_left(levels, wanted, hi=len(levels) - 1, key=lambda edge: _height(disc & (level <= edge)))
+    enough = bisect_left(levels, wanted, hi=len(levels) - 1, key=lambda edge: height_of(disc & (level <= edge)))
     new = disc & (level <= levels[enough]) if ratio else np.zeros_like(disc)
     return replace(eye, planes={**eye.planes, "cup": new})
 
@@ -101,9 +101,11 @@ def with_lesions(eye: Eye, severity: Severity, seed: int) -> Eye:
         nothing = np.zeros(eye.size, np.bool_)
         return replace(eye, planes={**eye.planes, **dict.fromkeys(LESIONS, nothing)})
     lacking = [plane for plane in ("disc", "fov") if plane not in eye.planes]
-    if lacking or (not eye.planes["disc"].any() and eye.geometry is None):
+    if not lacking and eye.geometry is None:  # then the two tell the scale
+        lacking = [plane for plane in ("disc", "fov") if not eye.planes[plane].any()]
+    if lacking:
         raise InputError(
-            f"Eye {eye.name} does not tell its {' and its '.join(lacking or ['disc'])}, and lesions were asked for",
+            f"Eye {eye.name} does not tell its {' and its '.join(lacking)}, and lesions were asked for",
             expected="label planes disc and fov, which say where a lesion may lie and how large it is",
             do="Give its photograph too, in which they are looked for",
         )
@@ -162,15 +164,10 @@ def narrowed(mask: Mask, share: float) -> Mask:
     return np.asarray(drawn[:height, :width] & mask)
 
 
-def _height(mask: Mask) -> int:
-    rows = np.flatnonzero(mask.any(axis=1))
-    return int(np.ptp(rows)) + 1 if len(rows) else 0
-
-
 def _geometry(eye: Eye) -> Geometry:
     """How an eye lies in its picture, as far as its disc tells."""
     disc = eye.planes["disc"]
-    scale = float(_height(disc))
+    scale = float(height_of(disc))
     is_left = faces_left(disc.astype(np.uint8)) is not False  # the fovea lies to the right of the disc of a left eye
     angle = frame_of(eye.planes["fov"]).side / scale * DEGREES_PER_DD
     return Geometry(scale, "left" if is_left else "right", "macula", min(angle, 200.0))

@@ -91,8 +91,8 @@ def draw_lesions(
         InputError: a negative count; no disc, field of view or geometry.
 
     Example:
-            >>> from retinasynth.eye.eye import Geometry
-            >>> rows, columns = np.mgrid[:256, :256]
+        >>> from retinasynth.eye.eye import Geometry
+        >>> rows, columns = np.mgrid[:256, :256]
         >>> planes = {"fov": np.hypot(rows - 128, columns - 128) < 125, "disc": np.hypot(rows - 128, columns - 60) < 16}
         >>> eye = Eye("left", planes, geometry=Geometry(32, "left", "macula", 45))
         >>> lesions = draw_lesions(

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from retinasynth.cli.shell import Overrides, point_to, screen
+from retinasynth.cli.shell import Overrides, Resume, RunFolder, point_to, refuse_beside_resume, screen
 from retinasynth.errors import InputError
 
 app = typer.Typer(help="Make photographs less noisy, sharper and larger.", no_args_is_help=True)
@@ -21,10 +21,8 @@ def enhance_train(
         list[Path] | None,
         typer.Option(metavar="DIR", help="A data set with photographs; labels are not needed. Repeatable."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="RUN", help="A new or empty run folder.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; nothing else to repeat.")
-    ] = None,
+    out: RunFolder = None,
+    resume: Resume = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file.")] = None,
     overrides: Overrides = None,
 ) -> None:
@@ -33,11 +31,7 @@ def enhance_train(
     from retinasynth.enhancement.settings import EnhancerSettings
 
     if resume is not None:
-        if data or out or config:
-            raise InputError(
-                "--resume is given with --data, --out or --config",
-                expected="--resume RUN alone (and --set for what may change)",
-            )
+        refuse_beside_resume({"--data": data, "--out": out, "--config": config})
         run = enhancement.resume(resume, overrides or [])
     else:
         if out is None or not data:
@@ -92,8 +86,8 @@ def enhance_evaluate(
             shown.add_row(
                 row.title,
                 *(
-                    f"{figure} ({interval})" if interval else figure
-                    for figure, interval in (row.text(key, column) for key, column in table.columns.items())
+                    f"{figure.text} ({', '.join(figure.under)})" if figure.under else figure.text
+                    for figure in (row.figure(key, column) for key, column in table.columns.items())
                 ),
             )
         screen.print(shown)

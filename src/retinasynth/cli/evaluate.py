@@ -1,13 +1,16 @@
 """Is it good enough: evaluating photographs, measuring biomarkers, looking at labels."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column, Table
 
 from retinasynth.cli.shell import Labels, Seed, point_to, screen
-from retinasynth.errors import InputError
+from retinasynth.errors import InputError, SettingError
+
+if TYPE_CHECKING:
+    from retinasynth.evaluation.subjects import Fov
 
 
 def evaluate(
@@ -26,8 +29,12 @@ def evaluate(
         Path | None, typer.Option(help="With --model: another model, compared picture by picture.")
     ] = None,
     fov: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="With --fake: masks of the field of view; without, it is found."),
+        str | None,
+        typer.Option(
+            metavar="camera|found|own|PATH",
+            help="Field of view. With --model: that of masks without one (the camera's usual one, found around the "
+            "vessels, or that of the real photograph). With --fake: masks of it; without, it is found.",
+        ),
     ] = None,
     train: Annotated[
         Path | None,
@@ -49,13 +56,20 @@ def evaluate(
         typer.Option(metavar="expected|sampled|own|fellow", help="Of a styled model: which photographs are evaluated."),
     ] = "expected",
     labels: Labels = None,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete/--no-complete",
+            help="With --model: look for the disc of a mask without one; else its edge is left to chance.",
+        ),
+    ] = True,
     seed: Seed = 0,
 ) -> None:
     """Would a sceptic believe it? Fidelity, structure, realism, diversity and privacy, beside what costs nothing."""
     from retinasynth.evaluation.results import MEASURE_NAMES, UNITS, figure_text
     from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 
-    if model and data and not (real or fake or masks or fov or train):
+    if model and data and not (real or fake or masks or train):
         result = evaluate_model(
             model,
             data,
@@ -67,10 +81,20 @@ def evaluate(
             network=network,
             allow_leaks=allow_leaks,
             labels=labels,
+            complete=complete,
+            fov=parse_field(fov),
         )
     elif real and fake and not (model or data or against):
         result = evaluate_folders(
-            real, fake, out, masks=masks, fov=fov, train=train, sets=not pairs_only, network=network, labels=labels
+            real,
+            fake,
+            out,
+            masks=masks,
+            fov=Path(fov) if fov else None,
+            train=train,
+            sets=not pairs_only,
+            network=network,
+            labels=labels,
         )
     else:
         raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
@@ -84,6 +108,22 @@ def evaluate(
     for sentence in result.sentences:
         screen.print(sentence)
     point_to("Open", out / "report.html")
+
+
+def parse_field(text: str | None) -> "Fov":
+    """Where fields of view that are not given come from.
+
+    Raises:
+        SettingError: there is no such choice.
+    """
+    from retinasynth.evaluation.subjects import FIELDS
+
+    if text is None:
+        return "camera"
+    for name in FIELDS:
+        if text == name:
+            return name
+    raise SettingError(f"--fov is {text!r}", expected=f"with --model one of: {', '.join(FIELDS)}")
 
 
 def measure(

@@ -26,6 +26,8 @@ from retinasynth.cli.shell import (
 from retinasynth.errors import InputError, SettingError
 
 if TYPE_CHECKING:
+    from retinasynth.eye.camera import FieldChoice
+    from retinasynth.generation.sets import SyntheticSet
     from retinasynth.generator import Size
 
 
@@ -66,8 +68,7 @@ def grow(
 
     chosen = GrownSet(seed, size, people, None if labels_only else as_style(style), assignments(anatomy or []))
     before = write_grown_set(out, count, chosen, workers=workers)
-    there = f" ({before} of them were there)" if before else ""
-    screen.print(f"{out}: {count} eyes{there}", soft_wrap=True, highlight=False)
+    screen.print(f"{out}: {count} eyes{_there(before)}", soft_wrap=True, highlight=False)
 
 
 def _list_parameters(people: str) -> None:
@@ -101,11 +102,18 @@ def generate(
         int | None, typer.Option(min=1, help="With --count: processes; one for each core by default.")
     ] = None,
     size: Annotated[
-        str, typer.Option(metavar="PX|mask|model", help="Of the pictures: pixels, or as the mask, or as the model.")
+        str,
+        typer.Option(
+            metavar="PX|mask|model",
+            help="Of the pictures: pixels of a square, that of the mask, or the shape of the mask at the model's size.",
+        ),
     ] = "model",
     style: Annotated[
         str | None,
-        typer.Option(metavar="PHOTO|NAME", help="Of a styled model: sampled, expected, or a photograph to take it of."),
+        typer.Option(
+            metavar="PHOTO|DIR|NAME",
+            help="Of a styled model: sampled, expected, a photograph that lends it, or a folder for the usual one.",
+        ),
     ] = None,
     knobs: Annotated[
         list[str] | None,
@@ -122,14 +130,19 @@ def generate(
         ),
     ] = True,
     labels: Labels = None,
+    fov: Annotated[
+        str,
+        typer.Option(
+            metavar="camera|found|FILE",
+            help="With --masks: the field of view of masks without one: the camera's usual one, found around the "
+            "vessels, or a mask of it for all.",
+        ),
+    ] = "camera",
     seed: Seed = 0,
     old_people: OldPreset = None,
     old_anatomy: OldSet = None,
 ) -> None:
     """Generate photographs from label maps, or of grown eyes."""
-    from retinasynth.generation import folder as bulk
-    from retinasynth.generation.generator import load as load_generator
-
     people = renamed("--people", people, "--preset", old_people)
     anatomy = renamed("--anatomy", anatomy, "--set", old_anatomy)
     if [masks, random, count].count(None) != 2 or (random is None) != (data is None):
@@ -141,8 +154,9 @@ def generate(
         raise InputError(
             "--people, --anatomy, --min-structure and --workers grow eyes", expected="them beside --count N"
         )
+    turned = parse_knobs(knobs or [])
     if count is not None:
-        from retinasynth.generation.sets import SyntheticSet, rank_and_world, write_synthetic_set
+        from retinasynth.generation.sets import SyntheticSet
 
         side = parse_size(size)
         if side == "mask":
@@ -154,38 +168,50 @@ def generate(
             people or "adult",
             style or "sampled",
             min_structure,
-            parse_knobs(knobs or []),
+            turned,
             assignments(anatomy or []),
         )
-        shard = rank_and_world()
-        before = write_synthetic_set(out, count, wanted, workers=workers, shard=shard)
-        if shard[1] > 1:
-            screen.print(f"{out}: part {shard[0]} of {shard[1]}", soft_wrap=True, highlight=False)
-            return
-        kept = len(list((out / "images").glob("*.png")))
-        there = f" ({before} of them were there)" if before else ""
-        away = f", {count - kept} kept out for their structure" if kept < count else ""
-        screen.print(f"{out}: {count} eyes{there}{away}", soft_wrap=True, highlight=False)
+        _write_grown(out, count, wanted, workers)
         return
+    from retinasynth.generation import folder as bulk
+    from retinasynth.generation.generator import load as load_generator
+
     synthesizer = load_generator(model)
     if random is not None and data is not None:
-        turned = parse_knobs(knobs or [])
         names = bulk.generate_panels(
             synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned, labels=labels
         )
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
     elif masks is not None:
-        chosen, turned = parse_size(size), parse_knobs(knobs or [])
+        side, field = parse_size(size), parse_fov(fov)
         if masks.is_file() and out.suffix:
             bulk.generate_picture(
-                synthesizer, masks, out, seed=seed, size=chosen, style=style, knobs=turned, complete=complete
+                synthesizer, masks, out, seed=seed, size=side, style=style, knobs=turned, complete=complete, fov=field
             )
         else:
             eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes, labels=labels)
             bulk.generate_set(
-                synthesizer, eyes, out, seed=seed, size=chosen, style=style, knobs=turned, complete=complete
+                synthesizer, eyes, out, seed=seed, size=side, style=style, knobs=turned, complete=complete, fov=field
             )
         screen.print(f"Done: {out}", soft_wrap=True)
+
+
+def _write_grown(out: Path, count: int, wanted: "SyntheticSet", workers: int | None) -> None:
+    from retinasynth.generation.sets import rank_and_world, write_synthetic_set
+
+    shard = rank_and_world()
+    before = write_synthetic_set(out, count, wanted, workers=workers, shard=shard)
+    if shard[1] > 1:
+        screen.print(f"{out}: part {shard[0]} of {shard[1]}", soft_wrap=True, highlight=False)
+        return
+    kept = len(list((out / "images").glob("*.png")))
+    away = f", {count - kept} kept out for their structure" if kept < count else ""
+    screen.print(f"{out}: {count} eyes{_there(before)}{away}", soft_wrap=True, highlight=False)
+
+
+def _there(before: int) -> str:
+    """How many eyes of a set that was gone on with were there already."""
+    return f" ({before} of them were there)" if before else ""
 
 
 def parse_size(text: str) -> "Size":
@@ -206,6 +232,24 @@ def parse_size(text: str) -> "Size":
         return int(text)
     except ValueError as error:
         raise SettingError(f"--size is {text!r}", expected="model, mask, or a number of pixels") from error
+
+
+def parse_fov(text: str) -> "FieldChoice":
+    """Where the field of view comes from: ``camera``, ``found``, or the mask in a file.
+
+    Raises:
+        ImageError: the file is no mask.
+        SettingError: there is no such file.
+    """
+    from retinasynth.images import read_mask
+
+    if text == "camera":
+        return "camera"
+    if text == "found":
+        return "found"
+    if not Path(text).is_file():
+        raise SettingError(f"--fov is {text!r}", expected="camera, found, or the file of a mask")
+    return read_mask(Path(text))
 
 
 def parse_knobs(texts: Sequence[str]) -> dict[str, float]:
@@ -322,7 +366,7 @@ def adapt(
 
 
 def export(
-    model: Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")],
+    model: StyledModel,
     out: Annotated[Path, typer.Option(metavar="NAME.onnx", help="A new file.")],
 ) -> None:
     """Write a styled generator as an ONNX file, for programs without torch. Needs the extra onnx."""

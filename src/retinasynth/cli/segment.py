@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Labels, Overrides, coded, point_to, screen
+from retinasynth.cli.shell import (
+    Labels,
+    Overrides,
+    Resume,
+    RunFolder,
+    SettingsFile,
+    coded,
+    point_to,
+    refuse_beside_resume,
+    screen,
+)
 from retinasynth.errors import InputError
 
 app = typer.Typer(help="Find vessels, disc, cup and lesions in photographs.", no_args_is_help=True)
@@ -51,12 +61,10 @@ def segment_train(
         typer.Option(metavar="DIR", help="Photographs with label planes. Repeatable; without any, grown eyes alone."),
     ] = None,
     target: Annotated[Target | None, typer.Option(help="What to find (default: vessels).")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="RUN", help="A new or empty run folder.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; nothing else to repeat.")
-    ] = None,
+    out: RunFolder = None,
+    resume: Resume = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from instead of --target.")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    config: SettingsFile = None,
     labels: Labels = None,
     overrides: Overrides = None,
 ) -> None:
@@ -65,11 +73,16 @@ def segment_train(
     from retinasynth.segmentation.settings import SegmenterSettings
 
     if resume is not None:
-        if data or target or out or preset or config or labels:
-            raise InputError(
-                "--resume is given with --data, --target, --out, --preset, --config or --labels",
-                expected="--resume RUN alone (and --set for what may change)",
-            )
+        refuse_beside_resume(
+            {
+                "--data": data,
+                "--target": target,
+                "--out": out,
+                "--preset": preset,
+                "--config": config,
+                "--labels": labels,
+            }
+        )
         run = segmentation.resume(resume, overrides or [])
     else:
         if out is None:
@@ -145,7 +158,7 @@ def segment_evaluate(
 
     result = evaluate_segmenter(model, data, out, split=split.value, labels=labels)
     for plane, pictures in result.pictures.items():
-        second = result.second_observer(plane)
+        second = result.second_annotator(plane)
         columns = ["model: mean (95 % interval)", *(["second observer"] if second else [])]
         table = Table(f"{plane}, {len(pictures)} pictures", *columns)
         for name, one in result.measures(plane).items():

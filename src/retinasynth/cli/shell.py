@@ -1,7 +1,7 @@
 """What all commands share: the screen, options that several have, and the text of options."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -20,6 +20,12 @@ Overrides = Annotated[
         "--set", metavar="NAME=VALUE", help="Change a setting; `retinasynth settings` lists them. Repeatable."
     ),
 ]
+# Of commands that train.
+RunFolder = Annotated[Path | None, typer.Option(metavar="RUN", help="A new or empty run folder.")]
+Resume = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; nothing else to repeat.")
+]
+SettingsFile = Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 StyledModel = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
 Labels = Annotated[
@@ -65,6 +71,20 @@ def renamed(new: str, value: Value | None, old: str, old_value: Value | None) ->
         raise InputError(f"{old} and {new} are given together", expected=f"{new} alone, the new name of {old} here")
     complaints.print(f"{old} is now {new} here", highlight=False)
     return old_value
+
+
+def refuse_beside_resume(others: Mapping[str, object]) -> None:
+    """Raise InputError where an option is given with ``--resume``, whose run keeps its own.
+
+    Args:
+        others: the options that do not go with it, and their values.
+    """
+    if any(others.values()):
+        *most, last = others
+        raise InputError(
+            f"--resume is given with {', '.join(most)} or {last}",
+            expected="--resume RUN alone (and --set for what may change, such as epochs)",
+        )
 
 
 def assignments(texts: Sequence[str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Studies, each of many runs: ablation, tuning, case studies of disease, what synthetic eyes are good for, timings."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Column, Table
@@ -21,8 +22,13 @@ from retinasynth.cli.shell import (
 )
 from retinasynth.errors import InputError
 
-if TYPE_CHECKING:
-    from retinasynth.studies.arms import Study
+StudyFolder = Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")]
+
+
+def _say(sentences: Sequence[str], out: Path) -> None:
+    for sentence in sentences:
+        screen.print(sentence, highlight=False)
+    point_to("Open", out / "report.html")
 
 
 def ablate(
@@ -51,9 +57,7 @@ def ablate(
     for row in result.rows:
         shown.add_row(row.row.name, row.verdict, row.agreement or "")
     screen.print(shown)
-    for sentence in result.verdict:
-        screen.print(sentence)
-    point_to("Open", out / "report.html")
+    _say(result.verdict, out)
 
 
 def tune(
@@ -95,7 +99,7 @@ def tune(
 
 
 def glaucoma(
-    out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
+    out: StudyFolder,
     eyes: Annotated[int, typer.Option(min=2, help="Grown eyes in the series. Run again with more to add some.")] = 12,
     screened: Annotated[int, typer.Option(min=2, help="Grown eyes of each group of the screening; likewise.")] = 40,
     data: Annotated[
@@ -109,13 +113,11 @@ def glaucoma(
     from retinasynth.studies.glaucoma import study_glaucoma
 
     study = study_glaucoma(out, model=str(model), eyes=eyes, screened=screened, seed=seed, data=data, workers=workers)
-    for sentence in study.sentences:
-        screen.print(sentence, highlight=False)
-    point_to("Open", out / "report.html")
+    _say(study.sentences, out)
 
 
 def vascular(
-    out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
+    out: StudyFolder,
     eyes: Annotated[int, typer.Option(min=2, help="Grown eyes. Run again with more to add some.")] = 8,
     model: StyledModel = Path("fundus-512"),
     seed: Seed = 0,
@@ -125,14 +127,12 @@ def vascular(
     from retinasynth.studies.vascular import study_vascular
 
     study = study_vascular(out, model=str(model), eyes=eyes, seed=seed, workers=workers)
-    for sentence in study.sentences:
-        screen.print(sentence, highlight=False)
-    point_to("Open", out / "report.html")
+    _say(study.sentences, out)
 
 
 def utility(
     data: Annotated[Path, typer.Option(metavar="DIR", help="A data set with vessels and a test split.")],
-    out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
+    out: StudyFolder,
     eyes: Annotated[
         list[str] | None,
         typer.Option(metavar="N", help="Real training eyes, or `all`. Repeatable (1, 5, all)."),
@@ -165,12 +165,12 @@ def utility(
         overrides=[*(study.QUICK if quick else ()), *(overrides or [])],
         workers=workers,
     )
-    _say(result, out)
+    _say(result.verdict, out)
 
 
 def detection(
     data: Annotated[Path, typer.Option(metavar="DIR", help="A data set with grades of retinopathy, such as IDRiD's.")],
-    out: Annotated[Path, typer.Option(help="A new folder, or that of the same study to go on with.")],
+    out: StudyFolder,
     photographs: Annotated[
         list[str] | None,
         typer.Option(metavar="N", help="Real training photographs, or `all`. Repeatable (20, 50, 100, all)."),
@@ -207,13 +207,7 @@ def detection(
         parameters=assignments(anatomy) if anatomy else None,
         workers=workers,
     )
-    _say(result, out)
-
-
-def _say(study: "Study", out: Path) -> None:
-    for sentence in study.verdict:
-        screen.print(sentence, highlight=False)
-    point_to("Open", out / "report.html")
+    _say(result.verdict, out)
 
 
 def bench(

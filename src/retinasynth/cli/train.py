@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Labels, Overrides, coded, point_to, screen
+from retinasynth.cli.shell import (
+    Labels,
+    Overrides,
+    Resume,
+    RunFolder,
+    SettingsFile,
+    coded,
+    point_to,
+    refuse_beside_resume,
+    screen,
+)
 from retinasynth.errors import InputError
 
 
@@ -14,12 +24,10 @@ def train(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Pairs of mask and photograph; `phantom` for the embedded ones.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="RUN", help="A new or empty run folder.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; nothing else to repeat.")
-    ] = None,
+    out: RunFolder = None,
+    resume: Resume = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
+    config: SettingsFile = None,
     labels: Labels = None,
     overrides: Overrides = None,
 ) -> None:
@@ -27,11 +35,7 @@ def train(
     from retinasynth.generation import train as training
 
     if resume is not None:
-        if data or out or preset or config or labels:
-            raise InputError(
-                "--resume is given with --data, --out, --preset, --config or --labels",
-                expected="--resume RUN alone (and --set for what may change, such as epochs)",
-            )
+        refuse_beside_resume({"--data": data, "--out": out, "--preset": preset, "--config": config, "--labels": labels})
         run = training.resume(resume, overrides or [])
     else:
         if data is None or out is None:

@@ -18,12 +18,13 @@ from retinasynth.data.batches import stamp_of
 from retinasynth.data.find import read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
+from retinasynth.eye.camera import Camera, Cameras
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.eye.frame import frame_of, into_frame
 from retinasynth.files import cache_folder
-from retinasynth.images import Photograph
+from retinasynth.images import Mask, Photograph
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class FramedEyes:
         layers: ``uint8 (n, 1 + planes, size_px, size_px)``: the field of view and the label planes, 255 where a
             pixel is covered.
         known: ``bool (n, planes)``: which planes an eye has.
+        cameras: that they were taken with, the most frequent first.
         fingerprint: SHA-256 over names and pixels.
     """
 
@@ -43,6 +45,7 @@ class FramedEyes:
     photographs: NDArray[np.uint8]
     layers: NDArray[np.uint8]
     known: NDArray[np.bool_]
+    cameras: tuple[Camera, ...]
     fingerprint: str
 
     def __len__(self) -> int:
@@ -73,12 +76,13 @@ def load_frames(files: Sequence[EyeFiles], size_px: int, planes: Sequence[str]) 
         photographs=np.load(folder / "photographs.npy", mmap_mode="r", allow_pickle=False),
         layers=np.load(folder / "layers.npy", mmap_mode="r", allow_pickle=False),
         known=np.load(folder / "known.npy", allow_pickle=False),
+        cameras=tuple(map(Camera.model_validate, about["cameras"])),
         fingerprint=about["fingerprint"],
     )
 
 
 def _decode(files: Sequence[EyeFiles], size: int, planes: Sequence[str], folder: Path) -> None:
-    def decode(one: EyeFiles) -> tuple[Photograph, NDArray[np.uint8]]:
+    def decode(one: EyeFiles) -> tuple[Photograph, NDArray[np.uint8], Photograph, Mask]:
         eye = read_eye(one.with_planes_alone(planes))
         if eye.photograph is None:
             raise DataError(f"{one.name} has no photograph")
@@ -87,19 +91,25 @@ def _decode(files: Sequence[EyeFiles], size: int, planes: Sequence[str], folder:
         absent = np.zeros(field.shape, np.bool_)
         layers = [field, *(eye.planes.get(plane, absent) for plane in planes)]
         covered = [into_frame(layer.astype(np.uint8) * np.uint8(255), frame, size) for layer in layers]
-        return into_frame(eye.photograph, frame, size), np.stack(covered)
+        return into_frame(eye.photograph, frame, size), np.stack(covered), eye.photograph, field
 
     known = np.array([[one.has([plane]) for plane in planes] for one in files])
     photographs = np.lib.format.open_memmap(folder / "photographs.npy", "w+", np.uint8, (len(files), size, size, 3))
     layers = np.lib.format.open_memmap(folder / "layers.npy", "w+", np.uint8, (len(files), 1 + len(planes), size, size))
     digest = hashlib.sha256(json.dumps([[one.name for one in files], known.tolist()]).encode())
+    cameras = Cameras()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for number, (photograph, covered) in enumerate(pool.map(decode, files)):
+        for number, (photograph, covered, whole, field) in enumerate(pool.map(decode, files)):
+            cameras.add(whole, field)
             photographs[number], layers[number] = photograph, covered
             digest.update(photograph.tobytes())
             digest.update(covered.tobytes())
     photographs.flush()
     layers.flush()
     np.save(folder / "known.npy", known)
-    about = {"fingerprint": digest.hexdigest(), "names": [one.name for one in files]}
+    about = {
+        "fingerprint": digest.hexdigest(),
+        "names": [one.name for one in files],
+        "cameras": [camera.model_dump() for camera in cameras.usual()],
+    }
     (folder / "frames.json").write_text(json.dumps(about), encoding="utf-8")

@@ -19,6 +19,7 @@ from retinasynth.tables import read_table
 WORST = 4
 REFERABLE = 2  # and above: more than mild
 _IMAGE, _GRADE = ("image", "imagename"), "retinopathygrade"
+_MOST_HEADER = 10_000  # bytes of a first line
 
 
 def with_grades(found: Found, place: Path) -> Found:
@@ -34,9 +35,19 @@ def with_grades(found: Found, place: Path) -> Found:
     grades: dict[tuple[str, str], int] = {}
     for depth in ("*.csv", "*/*.csv", "*/*/*.csv"):
         for table in sorted(place.glob(depth)):
-            grades |= _read(table, plain(str(table.relative_to(place))))
+            if _has_grades(table):
+                grades |= _read(table, plain(str(table.relative_to(place))))
     eyes = [replace(files, grade=_grade_of(files, grades)) for files in found.eyes]
     return replace(found, eyes=[_without_lesions(files) if files.grade == 0 else files for files in eyes])
+
+
+def _has_grades(table: Path) -> bool:
+    """Whether the first line names the columns; what else lies in a set may be in any encoding, or no text at all."""
+    if table.name.startswith(".") or not table.is_file():
+        return False
+    with table.open("rb") as lines:
+        first = lines.readline(_MOST_HEADER).decode("utf-8-sig", errors="replace")
+    return _GRADE in (plain(cell.strip(' "\r\n')) for cell in first.split(","))
 
 
 def _read(table: Path, name: str) -> dict[tuple[str, str], int]:

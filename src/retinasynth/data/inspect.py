@@ -90,7 +90,7 @@ class Inspection:
         swapped: eyes whose photograph is black and white and whose mask is not.
         empty: vessel and field-of-view masks with nothing in them.
         not_binary: ``file`` and ``grey``, the share of pixels that are neither nearly black nor nearly white.
-        other_shape: ``file`` and ``reason``: masks that cannot be laid on their photograph.
+        other_shape: ``file`` and ``reason``: masks that cannot be laid on their photograph, or on each other.
         unusable: ``file`` and ``reason``: tiny pictures, and vessels that cover more than vessels do.
         faults: ``file``, ``plane``, ``kind`` and ``reason``: planes that cannot be true (`retinasynth.data.faults`).
         planes: of each folder of label files the ``folder``, its ``code`` (`retinasynth.data.codes`) with its
@@ -215,9 +215,8 @@ class _Checked:
         if photograph is not None:
             self.sketch = sketch(photograph)
             self.found.sizes[f"{photograph.shape[1]}x{photograph.shape[0]}"] = 1
-        read = {
-            plane: self._mask(plane, labels[path], photograph) for plane, path in files.planes.items() if path in labels
-        }
+        size = next((one.shape[:2] for one in (photograph, *labels.values()) if one is not None), (0, 0))
+        read = {plane: self._mask(plane, labels[path], size) for plane, path in files.planes.items() if path in labels}
         masks = {plane: mask for plane, mask in read.items() if mask is not None}
         if photograph is not None or masks:
             self._eye(masks, photograph)
@@ -253,8 +252,8 @@ class _Checked:
             self.found.unreadable.append({"file": _relative(path, self.folder), "reason": str(error)})
             return None
 
-    def _mask(self, plane: str, values: LabelValues, photograph: Photograph | None) -> Mask | None:
-        """The mask of a plane as it lies on the photograph, where it has something in it and nothing wrong."""
+    def _mask(self, plane: str, values: LabelValues, size: tuple[int, int]) -> Mask | None:
+        """The mask of a plane at the size of its eye, where it has something in it and nothing wrong."""
         path, code = self.files.planes[plane], self.files.codes.get(plane, "")
         name = _relative(path, self.folder)
         grey = _grey_share(values) if code in ("", "binary") else 0.0
@@ -270,24 +269,19 @@ class _Checked:
             if plane in ("vessels", "fov"):
                 self.found.empty.append(name)
                 return None
-            return mask if photograph is None or mask.shape == photograph.shape[:2] else None
-        if photograph is None:
-            return mask
         try:
-            return fit_mask(mask, path, self.files.photograph or path, photograph.shape[:2])
+            return fit_mask(mask, path, self.files.photograph or next(iter(self.files.planes.values())), size)
         except DataError as error:
             self.found.other_shape.append({"file": name, "reason": str(error)})
             return None
 
     def _eye(self, masks: Mapping[str, Mask], photograph: Photograph | None) -> None:
         source = self.files.planes.get("vessels") or self.files.photograph or next(iter(self.files.planes.values()))
-        size = photograph.shape[:2] if photograph is not None else next(iter(masks.values())).shape
-        fitting = {plane: mask for plane, mask in masks.items() if mask.shape == size}
         try:
-            usable(Eye(self.files.name, fitting, photograph), source)
+            usable(Eye(self.files.name, masks, photograph), source)
         except ImageError as error:
             self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
-        for fault in faults_of(fitting, photograph):
+        for fault in faults_of(masks, photograph):
             path = _relative(self.files.planes[fault.plane], self.folder)
             reason = str(ImageError(fault.got, do=fault.do))
             one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}

@@ -148,6 +148,11 @@ def pictures_in(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if is_picture(path) and path.is_file()]
 
 
+def planes_in(folders: Mapping[str, Path]) -> dict[str, list[Path]]:
+    """The pictures in those of the folders, by plain name, that are named after planes, by plane."""
+    return {plane: pictures_in(folders[key]) for key, plane in PLANE_FOLDERS.items() if key in folders}
+
+
 def sides_of(folder: Path) -> list[tuple[Split | None, Path]]:
     """The train and test folders of a set where it has them, else the folder itself."""
     folders = folders_in(folder)
@@ -171,6 +176,32 @@ def alone(photograph: Path, split: Split) -> EyeFiles:
     """A photograph without masks."""
     stem = stem_of(photograph)
     return EyeFiles(stem, photograph, {}, stem, stem, split)
+
+
+def found_in(
+    layout: str,
+    sides: Iterable[tuple[Split | None, Sequence[Path], Mapping[str, Sequence[Path]]]],
+    *,
+    needs_vessels: bool,
+) -> Found:
+    """What there is where photographs and masks are told apart.
+
+    Args:
+        layout: its name.
+        sides: train and test, or None for a set that is not split: the photographs, and the masks by plane.
+        needs_vessels: a photograph without vessels is unpaired.
+
+    Raises:
+        DataError: as `matched`.
+    """
+    eyes: list[EyeFiles] = []
+    unpaired: list[Path] = []
+    split: Split | None = None
+    for split, photographs, masks in sides:
+        more, without = matched(split or "train", photographs, masks, needs_vessels=needs_vessels)
+        eyes += more
+        unpaired += without
+    return Found(layout, eyes, unpaired, has_split=split is not None)
 
 
 def matched(

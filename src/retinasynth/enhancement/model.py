@@ -1,7 +1,6 @@
 """The model folder of an enhancer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,6 +8,7 @@ from retinasynth.enhancement.network import EnhancementNetwork
 from retinasynth.enhancement.settings import DegradationSettings, EnhancerNetworkSettings, EnhancerSettings
 from retinasynth.settings import Text
 from retinasynth.training.model_folder import (
+    Model,
     ModelConfig,
     load_network,
     read_config,
@@ -16,7 +16,6 @@ from retinasynth.training.model_folder import (
     write_model_folder,
 )
 
-FORMAT = "retinasynth-enhancer"
 CONVENTIONS = {
     "input": "RGB photograph, -1 black to 1 white, enlarged by bicubic interpolation where it is to become larger; a "
     "layer of 0, 0.5 or 1 where it was enlarged 1, 2 or 4 times; a layer for noise and one for blur, 1 with it, -1 "
@@ -33,7 +32,7 @@ class EnhancerConfig(ModelConfig):
         degradation: what it learnt to undo.
     """
 
-    format: str = FORMAT
+    format: str = "retinasynth-enhancer"
     network: EnhancerNetworkSettings
     degradation: DegradationSettings
     conventions: Mapping[Text, Text] = CONVENTIONS
@@ -49,12 +48,7 @@ class EnhancerConfig(ModelConfig):
         )
 
 
-@dataclass(frozen=True)
-class EnhancerModel:
-    """An enhancer with what is needed to run it."""
-
-    network: EnhancementNetwork
-    config: EnhancerConfig
+EnhancerModel = Model[EnhancementNetwork, EnhancerConfig]
 
 
 def save_enhancer(folder: Path, model: EnhancerModel, measured: str = "") -> None:
@@ -77,8 +71,7 @@ def load_enhancer(folder: Path) -> EnhancerModel:
     Raises:
         ModelError: the folder or one of its files is missing, damaged, or not of an enhancer.
     """
-    folder = Path(folder)
-    config = read_config(folder, EnhancerConfig, FORMAT)
+    config = read_config(folder, EnhancerConfig)
     return EnhancerModel(load_network(folder, lambda: EnhancementNetwork(config.network)), config)
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from retinasynth.enhancement.degradation import Told, enlarged, with_told
 from retinasynth.enhancement.settings import HALVINGS, EnhancerNetworkSettings
 from retinasynth.images import Photograph, photograph_from_signed, signed_from_photograph
-from retinasynth.training.precision import evaluation_mode, fast_precision, finite
+from retinasynth.networks.running import evaluated, finite, in_bf16
 
 DETAIL_GAIN = 16.0  # what is to be restored is small beside the colour of a retina; unscaled, little is learnt
 NEIGHBOURHOOD_PX = 15  # whose mean is no detail
@@ -162,11 +162,9 @@ def enhanced(
     padding = [(0, -side % _STEP) for side in (height, width)]
     whole = np.pad(photograph, (*padding, (0, 0)), mode="edge")
     result = np.empty_like(whole)
-    weight = next(network.parameters())
-    half = torch.autocast(weight.device.type, torch.bfloat16, enabled=fast_precision(weight.device) == "bf16")
     margin = network.reach
     inner = max(_STEP, tile_px // _STEP * _STEP - 2 * margin)
-    with evaluation_mode(network), torch.inference_mode(), half:
+    with evaluated(network) as weight, in_bf16(weight.device):
         for rows in _tiles(whole.shape[0], inner, margin):
             for columns in _tiles(whole.shape[1], inner, margin):
                 tile = with_told(signed_from_photograph(whole[rows.seen, columns.seen]), told)

@@ -111,6 +111,7 @@ class EnhancerSettings(RunSettings):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     command: ClassVar[str] = "enhance train"
+    place: ClassVar[str] = "data.folders"
 
     preset: str = "enhance"
     data: EnhancementData = EnhancementData()
@@ -119,11 +120,6 @@ class EnhancerSettings(RunSettings):
     loss: EnhancementLossSettings = EnhancementLossSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     training: EnhancerTraining = EnhancerTraining()
-
-    @property
-    def sources(self) -> str:
-        """Where what is learnt from lies."""
-        return ", ".join(self.data.folders)
 
     @model_validator(mode="after")
     def _can_be_learnt(self) -> Self:

@@ -17,7 +17,6 @@ from lightning_fabric import Fabric
 
 from retinasynth import images
 from retinasynth.data.batches import Batch
-from retinasynth.data.find import find_eyes
 from retinasynth.enhancement.data import CleanPhotographs, clean_batches, example, load_clean
 from retinasynth.enhancement.degradation import enlarged
 from retinasynth.enhancement.model import EnhancerConfig, EnhancerModel, save_enhancer
@@ -26,7 +25,8 @@ from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.networks.patchgan import PatchDiscriminator
 from retinasynth.training.adversary import Learner, adversarial_step
 from retinasynth.training.checkpoint import State
-from retinasynth.training.optimisation import averaging, falling_rate
+from retinasynth.training.model_folder import averaging
+from retinasynth.training.optimisation import falling_rate
 from retinasynth.training.precision import Precision
 from retinasynth.training.run import Training
 
@@ -34,7 +34,7 @@ SAMPLES = 6  # examples in a sample grid
 
 
 def train(data: Sequence[Path], out: Path, settings: EnhancerSettings) -> Path:
-    """Train a new enhancer in `out` (`loop.Training.start`).
+    """Train a new enhancer in `out` (`retinasynth.training.run.Training.start`).
 
     Args:
         data: data sets that `retinasynth.data.find.find_eyes` recognises; the photographs of their training
@@ -42,13 +42,7 @@ def train(data: Sequence[Path], out: Path, settings: EnhancerSettings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    folders = ",".join(str(find_eyes(folder).folder.resolve()) for folder in data)
-    return TRAINING.start(out, settings.with_overrides([f"data.folders={folders}"]))
-
-
-def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
-    """Go on with a run that was interrupted (`loop.Training.resume`)."""
-    return TRAINING.resume(run, overrides)
+    return TRAINING.start(data, out, settings)
 
 
 def _clean(settings: EnhancerSettings) -> CleanPhotographs:
@@ -117,5 +111,5 @@ TRAINING = Training(
     settings=EnhancerSettings,
     load=_clean,
     task=_Enhancing,
-    free=frozenset({"data.folders"}),
 )
+resume = TRAINING.resume

@@ -15,10 +15,10 @@ from retinasynth.enhancement.network import enhanced
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.files import MANIFEST
 from retinasynth.images import Photograph, write_photograph
+from retinasynth.networks.running import move_for_generation
 from retinasynth.progress import progress
 from retinasynth.resuming import CHECKSUMS, Line, add_line, begun_folder, checksums
 from retinasynth.training.bundled import ENHANCERS, model_folder
-from retinasynth.training.precision import move_for_generation
 
 WARNING = (
     "Enhancement can invent detail and lose it, small lesions and thin vessels first. Keep the originals; not for "
@@ -108,7 +108,7 @@ def enhance_folder(
     scale: int = 1,
     noise: bool | None = None,
     blur: bool | None = None,
-    doubt: Callable[[Photograph], str] = lambda _: "",
+    doubt: Callable[[Photograph], str] | None = None,
 ) -> dict[str, str]:
     """Enhance photographs.
 
@@ -122,7 +122,7 @@ def enhance_folder(
         scale: see `Enhancer.enhance`.
         noise: likewise.
         blur: likewise.
-        doubt: says why an enhanced photograph does not look like one; empty where it does.
+        doubt: says why an enhanced photograph does not look like one, empty where it does; None where nobody looks.
 
     Returns:
         By name of the photograph, what speaks against it.
@@ -160,7 +160,9 @@ def enhance_folder(
                     line["rejected"] = error.got
                 else:
                     write_photograph(out / "images" / f"{files.name}.png", better, enhancer.metadata(scale))
-                    line |= {"doubt": doubt(better), CHECKSUMS: checksums(out, files.name)}
+                    if doubt:
+                        line["doubt"] = doubt(better)
+                    line[CHECKSUMS] = checksums(out, files.name)
                 add_line(out / MANIFEST, line)
                 done[files.name] = line
             advance(number, files.name)

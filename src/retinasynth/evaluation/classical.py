@@ -120,9 +120,9 @@ def _lanczos(worse: Photograph, scale: int) -> Photograph:
     return np.asarray(Image.fromarray(worse).resize((width * scale, height * scale), Image.Resampling.LANCZOS))
 
 
-def _gaussian(deviation_px: float) -> Picture:
-    reach = round(4 * deviation_px)
-    row = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation_px) ** 2)
+def _gaussian(sigma_px: float) -> Picture:
+    reach = round(4 * sigma_px)
+    row = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_px) ** 2)
     return np.asarray(np.outer(row, row) / row.sum() ** 2)
 
 

@@ -1,7 +1,8 @@
 """Does enhancement bring back what was there? Photographs are made worse by known degradations, and compared after.
 
 Beside the enhancer stand doing nothing (or bicubic interpolation) and the best classical method (`classical`). Vessels
-are found by the bundled `judge`, which stands in no loss, so that detail that was invented or lost is seen as well.
+are found by a reference segmenter, the bundled `judge`, which is in no loss: detail that was invented or lost is seen
+as well.
 """
 
 import zlib
@@ -20,7 +21,7 @@ from retinasynth.enhancement.network import enhanced
 from retinasynth.enhancement.use import Enhancer
 from retinasynth.errors import DataError
 from retinasynth.evaluation.classical import Method, chosen_method
-from retinasynth.evaluation.enhancement_report import CROP_PX, crop_path, places, report_of, write_panels
+from retinasynth.evaluation.enhancement_report import crop_path, render, write_panels
 from retinasynth.evaluation.enhancement_results import (
     CLASSICAL,
     ENHANCED,
@@ -40,7 +41,7 @@ from retinasynth.segmentation.predict import found_planes, predict
 from retinasynth.segmentation.use import Segmenter
 
 REQUEST = "request.json"
-MOST_SHOWN, MOST_CHOOSING = 3, 6
+CROP_PX, MOST_SHOWN, MOST_CHOOSING = 256, 3, 6
 
 
 def evaluate_enhancer(
@@ -78,7 +79,7 @@ def evaluate_enhancer(
     choosing = [files for files in found.split("train") if files.photograph] or eyes
     pieces = [_piece(_clean(files, longest_px)) for files in choosing[:: -(-len(choosing) // MOST_CHOOSING)]]
     methods = {name: chosen_method(trial.degradation, pieces) for name, trial in TRIALS.items()}
-    judge = Segmenter.load("judge")
+    segmenter = Segmenter.load("judge")
     is_drawn = not (found.folder / LABELLING).is_file()  # what a segmenter drew proves nothing
     shown = {files.name for files in eyes[:: -(-len(eyes) // MOST_SHOWN)]}
     with (
@@ -88,8 +89,8 @@ def evaluate_enhancer(
         for number, files in enumerate(eyes, start=1):
             if files.name not in done:
                 crops = out / "crops" if files.name in shown else None
-                line = _judged(
-                    enhancer, judge, methods, files, longest_px, crops=crops, is_drawn=is_drawn, is_told=is_told
+                line = _measured(
+                    enhancer, segmenter, methods, files, longest_px, crops=crops, is_drawn=is_drawn, is_told=is_told
                 )
                 add_line(out / MANIFEST, line)
                 done[files.name] = line
@@ -106,7 +107,7 @@ def evaluate_enhancer(
     )
     write_panels(out, result)
     write_json(out / "enhancement.json", result.to_json())
-    write_text(out / "report.html", report_of(out, result))
+    write_text(out / "report.html", render(out, result))
     return result
 
 
@@ -132,9 +133,9 @@ def _piece(clean: Photograph) -> Photograph:
     return clean[top : top + CROP_PX, left : left + CROP_PX]
 
 
-def _judged(
+def _measured(
     enhancer: Enhancer,
-    judge: Segmenter,
+    segmenter: Segmenter,
     methods: Mapping[str, Method],
     files: EyeFiles,
     longest_px: int,
@@ -146,13 +147,13 @@ def _judged(
     """The line of one photograph; writes its crops where `crops` names their folder."""
     clean = _clean(files, longest_px)
     field = find_field_of_view(clean)
-    there = _vessels(judge, clean, field)
+    there = _vessels(segmenter, clean, field)
     drawn = None
     if is_drawn and "vessels" in files.planes:
         vessels = read_eye(files.with_planes_alone(["vessels"])).planes["vessels"]
         whole = reduced_to(photograph_of(files), longest_px).shape[:2]
         drawn = resize_mask(vessels, (whole[0], whole[1]))[: clean.shape[0], : clean.shape[1]] & field
-    shown = places(clean, field, there) if crops else {}
+    places = _places(clean, field, there) if crops else {}
     trials: dict[str, dict[str, dict[str, float | None]]] = {}
     for name, trial in TRIALS.items():
         random = np.random.default_rng(zlib.crc32(f"{files.name} {name}".encode()))
@@ -164,10 +165,10 @@ def _judged(
             ENHANCED: enhanced(enhancer.model.network, worse, told),
         }
         trials[name] = {
-            method: _figures(picture, clean, field, _vessels(judge, picture, field), there, drawn)
+            method: _figures(picture, clean, field, _vessels(segmenter, picture, field), there, drawn)
             for method, picture in restored.items()
         }
-        for place, (rows, columns) in shown.items():
+        for place, (rows, columns) in places.items():
             for method, picture in (restored | {"clean": clean}).items():
                 write_photograph(crop_path(crops or Path(), files.name, place, name, method), picture[rows, columns])
     return {
@@ -178,8 +179,8 @@ def _judged(
     }
 
 
-def _vessels(judge: Segmenter, picture: Photograph, field: Mask) -> Mask:
-    return found_planes(judge.model, predict(judge.model, picture, flips=((),)))["vessels"] & field
+def _vessels(segmenter: Segmenter, picture: Photograph, field: Mask) -> Mask:
+    return found_planes(segmenter.model, predict(segmenter.model, picture, flips=((),)))["vessels"] & field
 
 
 def _figures(
@@ -214,3 +215,29 @@ def share_far_from(mask: Mask, reference: Mask, reach_px: float) -> float:
 
 def _dice(found: Mask, drawn: Mask) -> float:
     return float(2 * (found & drawn).sum() / max(int(found.sum() + drawn.sum()), 1))
+
+
+# --- Where to look -----------------------------------------------------------------------------------------------
+
+
+def _places(clean: Photograph, field: Mask, vessels: Mask) -> dict[str, tuple[slice, slice]]:
+    """Where to look: around the disc, where one is found, and elsewhere, where most vessels are."""
+    finder = Segmenter.load("disc-cup")
+    disc = found_planes(finder.model, predict(finder.model, clean)).get("disc")
+    places: dict[str, tuple[slice, slice]] = {}
+    inside = ndimage.uniform_filter(field.astype(np.float32), CROP_PX, mode="constant")
+    dense = ndimage.uniform_filter(vessels.astype(np.float32), CROP_PX, mode="constant") * (inside > 0.98)
+    if disc is not None and disc.any():
+        row, column = (round(at) for at in ndimage.center_of_mass(disc))
+        places["disc"] = _window(clean.shape[:2], row, column)
+        dense[max(0, row - CROP_PX) : row + CROP_PX, max(0, column - CROP_PX) : column + CROP_PX] = 0
+    row, column = np.unravel_index(int(dense.argmax()), dense.shape)
+    places["vessels"] = _window(clean.shape[:2], int(row), int(column))
+    return places
+
+
+def _window(size: tuple[int, ...], row: int, column: int) -> tuple[slice, slice]:
+    top, left = (
+        int(np.clip(at - CROP_PX // 2, 0, side - CROP_PX)) for at, side in zip((row, column), size, strict=True)
+    )
+    return slice(top, top + CROP_PX), slice(left, left + CROP_PX)

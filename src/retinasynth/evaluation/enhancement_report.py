@@ -1,10 +1,9 @@
-"""What is shown of the evaluation of an enhancer: close-ups, panels, the report."""
+"""The report of an evaluation of an enhancer, and its panels: pieces of photographs, and every figure."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from retinasynth.enhancement.use import WARNING
 from retinasynth.evaluation.enhancement_results import (
@@ -15,40 +14,14 @@ from retinasynth.evaluation.enhancement_results import (
     UNTOUCHED,
     EnhancementResult,
 )
-from retinasynth.images import Mask, Photograph, draw_panels, encoded, read_photograph, write_photograph
-from retinasynth.report.page import draw_pairs, drawing, page, panel, svg
-from retinasynth.report.sections import Gallery, Part, Shown
-from retinasynth.segmentation.predict import found_planes, predict
-from retinasynth.segmentation.use import Segmenter
-
-CROP_PX = 256
-
-
-def places(clean: Photograph, field: Mask, vessels: Mask) -> dict[str, tuple[slice, slice]]:
-    """Where to look: around the disc, where one is found, and elsewhere, where most vessels are."""
-    finder = Segmenter.load("disc-cup")
-    disc = found_planes(finder.model, predict(finder.model, clean)).get("disc")
-    places: dict[str, tuple[slice, slice]] = {}
-    inside = ndimage.uniform_filter(field.astype(np.float32), CROP_PX, mode="constant")
-    dense = ndimage.uniform_filter(vessels.astype(np.float32), CROP_PX, mode="constant") * (inside > 0.98)
-    if disc is not None and disc.any():
-        row, column = (round(at) for at in ndimage.center_of_mass(disc))
-        places["disc"] = _window(clean.shape[:2], row, column)
-        dense[max(0, row - CROP_PX) : row + CROP_PX, max(0, column - CROP_PX) : column + CROP_PX] = 0
-    row, column = np.unravel_index(int(dense.argmax()), dense.shape)
-    places["vessels"] = _window(clean.shape[:2], int(row), int(column))
-    return places
-
-
-def _window(size: tuple[int, ...], row: int, column: int) -> tuple[slice, slice]:
-    top, left = (
-        int(np.clip(at - CROP_PX // 2, 0, side - CROP_PX)) for at, side in zip((row, column), size, strict=True)
-    )
-    return slice(top, top + CROP_PX), slice(left, left + CROP_PX)
+from retinasynth.images import Photograph, draw_panels, encoded, read_photograph, write_photograph
+from retinasynth.report import page
+from retinasynth.report.plots import draw_pairs, drawing, panel, svg
+from retinasynth.report.sections import Gallery, Mark, Plot, Report, Section, Shown
 
 
 def crop_path(folder: Path, name: str, place: str, trial: str, method: str) -> Path:
-    """Where the close-up of a place in a photograph is kept."""
+    """Where the piece of a photograph around a place is kept, as a method restored it in a trial."""
     return folder / name / f"{place}-{trial}-{method}.png"
 
 
@@ -73,7 +46,7 @@ def _crops(out: Path, result: EnhancementResult) -> dict[tuple[str, str], dict[s
 
 
 def write_panels(out: Path, result: EnhancementResult) -> None:
-    """Write a panel of each place that is shown: degraded, by each method, and clean."""
+    """Write the pieces of each place side by side, a row for each trial."""
     lines = {one["name"]: one["trials"] for one in result.pictures}
     for (name, place), by_trial in _crops(out, result).items():
         captions = [
@@ -87,24 +60,35 @@ def write_panels(out: Path, result: EnhancementResult) -> None:
         write_photograph(out / "panels" / f"{name}-{place}.png", sheet)
 
 
-def report_of(out: Path, result: EnhancementResult) -> str:
-    """The page of an evaluation."""
+def render(out: Path, result: EnhancementResult) -> str:
+    """The report as one HTML page that asks for nothing outside itself."""
     crops = _crops(out, result)
-    parts = [
-        Part(trial, TRIALS[trial].title, result.said_of(trial), {}, [table], [_gallery(trial, crops, result)])
-        for trial, table in zip(TRIALS, result.tables, strict=True)
+    spread = Section(
+        "spread",
+        "Photograph by photograph",
+        key_to_plots=[
+            Mark("enhanced, better", "better"),
+            Mark("enhanced, not better", "worse"),
+            Mark("classical method or doing nothing, whichever is better", "ring"),
+        ],
+        plots=[_plot(result, trial) for trial in TRIALS],
+        note="One row for each photograph, sorted by the enhanced figure.",
+    )
+    trials = [
+        Section(
+            name, trial.title, result.said_of(name), [result.table(name)], galleries=[_gallery(name, crops, result)]
+        )
+        for name, trial in TRIALS.items()
     ]
-    return page(
-        Path(__file__).parent / "enhancement.html.jinja",
-        {
-            "title": f"Enhancement: {result.about['model']} on {result.about['data']}",
-            "headline": result.headline,
-            "warning": WARNING,
-            "parts": parts,
-            "plots": [_plot(result, trial) for trial in TRIALS],
-            "conventions": CONVENTIONS,
-            "about": result.about,
-        },
+    return page.render(
+        Report(
+            title=f"Enhancement: {result.about['model']} on {result.about['data']}",
+            answer=result.headline,
+            sections=[spread, *trials],
+            conventions=CONVENTIONS,
+            about=result.about,
+            warning=WARNING,
+        )
     )
 
 
@@ -115,15 +99,15 @@ def _gallery(
     shown = [
         Shown(
             name,
-            "around the disc" if place == "disc" else "where vessels are dense",
+            ["around the disc" if place == "disc" else "where vessels are dense"],
             {titles.get(method, method): encoded(crop, "JPEG") for method, crop in by_trial[trial].items()},
         )
         for (name, place), by_trial in crops.items()
     ]
-    return Gallery("Pieces at full size", shown, "JPEG; the exact pieces are in crops/, side by side in panels/.")
+    return Gallery("Pieces at full size", shown, "JPEG; the exact pieces are in `crops/`, side by side in `panels/`.")
 
 
-def _plot(result: EnhancementResult, trial: str) -> dict[str, str]:
+def _plot(result: EnhancementResult, trial: str) -> Plot:
     """PSNR of each photograph, enhanced beside the better of its rivals, sorted."""
     figures = sorted(
         (by_method[ENHANCED]["psnr"], max(by_method[CLASSICAL]["psnr"], by_method[UNTOUCHED]["psnr"]))
@@ -135,4 +119,4 @@ def _plot(result: EnhancementResult, trial: str) -> dict[str, str]:
         figure, axes = panel("PSNR (dB), higher is better")
         draw_pairs(axes, ours, theirs, won)
     caption = f"{TRIALS[trial].title}: better in {int(won.sum())} of {len(won)} photographs"
-    return {"caption": caption, "svg": svg(figure, f"{caption}. One row for each, sorted by the enhanced PSNR.")}
+    return Plot(caption, svg(figure, f"{caption}. One row for each, sorted by the enhanced PSNR."))

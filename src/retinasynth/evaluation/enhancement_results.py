@@ -1,4 +1,4 @@
-"""What the evaluation of an enhancer finds: the trials, their measures, the verdict."""
+"""What an evaluation of an enhancer found: its figures beside those of rivals, and what may be said of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,6 @@ class Trial(NamedTuple):
     words: str
 
 
-ENHANCED, CLASSICAL, UNTOUCHED = "enhanced", "classical", "untouched"
 TRIALS = {
     "denoise": Trial(
         "Denoising",
@@ -50,7 +49,7 @@ MEASURES = {
     "lost": Column("Vessels lost", "share, lower is better", 4),
 }
 LOWER_IS_BETTER = {"invented", "lost"}
-TOLERANCE = 0.004  # of the frame of the field of view: 3 px of the 768 that the judge sees
+TOLERANCE = 0.004  # of the frame of the field of view: 3 px of the 768 that the reference segmenter sees
 CONVENTIONS = {
     "clean": "a test photograph; larger ones are first reduced by area average to the longest side that is given, "
     "which takes their own noise away; cut to multiples of 4 px",
@@ -67,6 +66,7 @@ CONVENTIONS = {
     "field of view from every vessel that is found in the clean photograph or drawn",
     "vessels lost": "share of the vessel pixels found in the clean photograph that lie as far from every vessel found",
 }
+ENHANCED, CLASSICAL, UNTOUCHED = "enhanced", "classical", "untouched"
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,14 @@ class EnhancementResult:
     @property
     def tables(self) -> list[Table]:
         """One for each trial."""
-        return [self._table(trial) for trial in TRIALS]
+        return [self.table(trial) for trial in TRIALS]
 
     def _name(self, trial: str, method: str) -> str:
         names = {ENHANCED: "enhanced", CLASSICAL: self.methods[trial], UNTOUCHED: TRIALS[trial].untouched}
         return names[method]
 
-    def _table(self, trial: str) -> Table:
+    def table(self, trial: str) -> Table:
+        """The figures of a trial side by side."""
         rows = [
             Row(
                 self._name(trial, method),
@@ -142,7 +143,7 @@ class EnhancementResult:
 
     @property
     def clean_dice(self) -> Estimate | None:
-        """How well the judge finds drawn vessels in the clean photographs, which is as well as can be hoped for."""
+        """How well the reference segmenter finds drawn vessels in clean photographs: as well as can be hoped for."""
         known = [(one["clean_dice"], one["subject"]) for one in self.pictures if one["clean_dice"] is not None]
         if not known:
             return None

@@ -1,4 +1,4 @@
-"""No test eye may stand in training: not under another name, not turned, mirrored, cut or recoloured."""
+"""No test eye may be in training: not under another name, not turned, mirrored, cut or recoloured."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ CACHE_FORMAT = 1
 
 
 def find_leaks(train_files: Sequence[EyeFiles], test_files: Sequence[EyeFiles], *, quiet: bool = False) -> list[Leak]:
-    """Test eyes that stand in training, by the name of their person or by what their photograph shows.
+    """Test eyes that are in training, by the name of their person or by what their photograph shows.
 
     Photographs are read one at a time; what was found is kept in the cache folder until a file changes. A name of a
     person means the same on both sides, as it does within one data set.
@@ -59,11 +59,11 @@ def find_leaks(train_files: Sequence[EyeFiles], test_files: Sequence[EyeFiles], 
 def refuse_leaks(
     train_files: Sequence[EyeFiles], test_files: Sequence[EyeFiles], *, allow: bool = False, quiet: bool = False
 ) -> str:
-    """Refuse to judge a model on eyes that it was trained on.
+    """Refuse to evaluate a model on eyes that it was trained on.
 
     Args:
         train_files: eyes that were trained on.
-        test_files: eyes that the model is to be judged on.
+        test_files: eyes that the model is to be evaluated on.
         allow: go on all the same.
         quiet: show no progress.
 
@@ -100,8 +100,8 @@ def _same_retina(
         return []
     known, asked = (_sketches(what, files, quiet=quiet) for what, files in (("training", train), ("test", test)))
     with progress("Looking for test eyes in training", len(test), quiet=quiet) as advance:
-        twins = find_near_duplicates_between(asked, known, lambda done: advance(done, ""))
-    return [(one.second, one.first, one.correlation, one.is_mirrored) for one in twins]
+        found = find_near_duplicates_between(asked, known, lambda done: advance(done, ""))
+    return [(one.second, one.first, one.correlation, one.is_mirrored) for one in found]
 
 
 def _sketches(what: str, files: Sequence[EyeFiles], *, quiet: bool) -> list[Sketch]:

@@ -4,38 +4,29 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth.errors import DataError
+from retinasynth.evaluation.maps import WORST
+from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.results import (
     CONVENTIONS,
+    DECIMALS,
     LOWER_IS_BETTER,
     MEASURE_NAMES,
     UNITS,
     Evaluation,
-    Measures,
     Picture,
     figure_text,
     outcome,
 )
 from retinasynth.images import Photograph, encoded
-from retinasynth.report.page import (
-    MODEL,
-    WORSE,
-    dot_size,
-    draw_curve,
-    draw_pairs,
-    drawing,
-    finish_curves,
-    page,
-    panel,
-    svg,
-)
+from retinasynth.report import page
+from retinasynth.report.plots import MODEL, WORSE, draw_curve, draw_dots, draw_pairs, drawing, finish_curves, panel, svg
+from retinasynth.report.sections import Column, Gallery, Mark, Plot, Report, Row, Section, Shown, Table
 
-TEMPLATE = Path(__file__).parent / "report.html.jinja"
 MOST_SHOWN = 24
 MEAN_TITLE = "Mean photograph"
 ROW_NAMES = {
@@ -110,85 +101,122 @@ def render(
         losses: what `read_training_log` returns, or None to leave the curves out.
         spectra: mean spectra as pictures, by the names of `Evaluation.peaks`.
     """
-    return page(
-        TEMPLATE,
-        {
-            "evaluation": evaluation,
-            "eyes": len({picture.eye for picture in evaluation.pictures}),
-            "measures": {name: MEASURE_NAMES[name] for name in evaluation.measures},
-            "units": UNITS,
-            "lower_is_better": LOWER_IS_BETTER,
-            "rows": _rows(evaluation),
-            "differences": _difference_rows(evaluation),
-            "groups": _chosen(evaluation.pictures),
-            "mean": None if mean is None else encoded(mean, "JPEG"),
-            "mean_title": MEAN_TITLE,
-            "figure_text": figure_text,
-            "spectra": [
-                (ROW_NAMES.get(name, name), encoded(picture, "PNG"), evaluation.peaks[name])
-                for name, picture in (spectra or {}).items()
-            ],
-            "distributions": [_distribution(evaluation.pictures, measure) for measure in evaluation.measures],
-            "has_mean": "mean_image" in evaluation.baselines,
-            "loss_plots": _loss_plots(losses) if losses is not None and losses["step"].size else [],
-            "headline": evaluation.verdict[0]
-            if evaluation.measures or not evaluation.parts
-            else evaluation.sentences[1],
-            "conventions": {
-                MEASURE_NAMES.get(name, ROW_NAMES.get(name, name)): text
-                for one in (CONVENTIONS, *(part.conventions for part in evaluation.parts))
-                for name, text in one.items()
+    eyes = len({picture.eye for picture in evaluation.pictures})
+    texts = [CONVENTIONS, *(finding.conventions for finding in evaluation.findings)]
+    sections = [
+        _measures(evaluation, eyes),
+        *evaluation.findings,
+        _pictures(evaluation, mean),
+        _spread(evaluation),
+        _spectrum(evaluation, spectra or {}),
+        _training(losses),
+    ]
+    return page.render(
+        Report(
+            title=evaluation.title,
+            answer=_answer(evaluation),
+            sections=[section for section in sections if section is not None],
+            conventions={
+                MEASURE_NAMES.get(name, ROW_NAMES.get(name, name)): text for one in texts for name, text in one.items()
             },
-        },
+            about=evaluation.about,
+            facts=[f"{_counted(len(evaluation.pictures), 'picture')} of {_counted(eyes, 'eye')}"],
+        )
     )
+
+
+def _answer(evaluation: Evaluation) -> str:
+    """The most important sentence; that nothing could be compared picture by picture is none."""
+    is_compared = evaluation.measures or not evaluation.findings
+    return evaluation.verdict[0] if is_compared else evaluation.sentences[1]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 # --- The table of measures ---------------------------------------------------------------------------------------
 
 
-def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+def _measures(evaluation: Evaluation, eyes: int) -> Section | None:
+    """The model, each baseline, and what lies between; of one eye, a difference decides nothing."""
     if not evaluation.measures:
-        return []
-    rows = [("Model", evaluation.measures)]
-    rows += [(ROW_NAMES[name], measures) for name, measures in evaluation.baselines.items()]
-    return [
-        {
-            "name": name,
-            "n": next(iter(measures.values())).n,
-            "cells": [_cell(measure, measures) for measure in evaluation.measures],
-        }
-        for name, measures in rows
-    ]
-
-
-def _cell(measure: str, measures: Measures) -> dict[str, str]:
-    estimate = measures[measure]
-    return {
-        "mean": figure_text(measure, estimate.mean),
-        "low": figure_text(measure, estimate.low),
-        "high": figure_text(measure, estimate.high),
+        return None
+    columns = {
+        measure: Column(
+            f"{MEASURE_NAMES[measure]}{' (dB)' if measure in UNITS else ''}",
+            f"{'lower' if measure in LOWER_IS_BETTER else 'higher'} is better",
+            DECIMALS.get(measure, 4),
+        )
+        for measure in evaluation.measures
     }
-
-
-def _difference_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": ROW_NAMES[name].lower(),
-            "cells": [
-                {
-                    "mean": figure_text(measure, measures[measure].mean, signed=True),
-                    "low": figure_text(measure, measures[measure].low, signed=True),
-                    "high": figure_text(measure, measures[measure].high, signed=True),
-                    "outcome": outcome(measure, measures[measure]),
-                }
-                for measure in evaluation.measures
-            ],
-        }
+    levels = {"model": evaluation.measures, **evaluation.baselines}
+    rows = [
+        Row("Model" if name == "model" else ROW_NAMES[name], measures, note=f"n = {next(iter(measures.values())).n}")
+        for name, measures in levels.items()
+    ]
+    rows += [
+        Row(
+            f"Model minus {ROW_NAMES[name].lower()}",
+            measures,
+            is_difference=True,
+            outcomes={measure: outcome(measure, one) for measure, one in measures.items()} if eyes > 1 else {},
+        )
         for name, measures in evaluation.differences.items()
     ]
+    note = ""
+    if evaluation.vessels_in_expected:
+        figure = figure_text("vessels", evaluation.vessels_in_expected.mean)
+        note = (
+            f"Vessels found again in the real photographs: {figure}. A higher figure means that vessels are clearer "
+            "than a camera shows them."
+        )
+    return Section("measures", "Measures", evaluation.verdict[1:], [Table("", columns, rows, note)])
 
 
 # --- The pictures ------------------------------------------------------------------------------------------------
+
+
+def _pictures(evaluation: Evaluation, mean: Photograph | None) -> Section:
+    groups = _chosen(evaluation.pictures)
+    beside = {} if mean is None else {MEAN_TITLE: encoded(mean, "JPEG")}
+    described = {MEAN_TITLE: f"{MEAN_TITLE} of the training set"}
+    galleries = [
+        Gallery(
+            title,
+            [
+                Shown(
+                    picture.name,
+                    [
+                        f"{MEASURE_NAMES[measure]} {figure_text(measure, getattr(picture.model, measure))}"
+                        f"{UNITS.get(measure, '')}"
+                        for measure in evaluation.measures
+                    ],
+                    {**picture.views, **beside},
+                    described,
+                )
+                for picture in pictures
+            ],
+        )
+        for title, pictures in groups
+    ]
+    notes = []
+    if "mse" in evaluation.measures:
+        notes.append(
+            "Error: mean absolute difference of the channels, black where there is none, pale yellow from "
+            f"{WORST} of the range on."
+        )
+    if any(finding.key == "structure" for finding in evaluation.findings):
+        notes.append(
+            "Found again: vessels asked for and found are pale, missed red, found though not asked for blue; disc and "
+            "cup as asked for grey, as found outlined."
+        )
+    notes.append(f"Shown at {SIZE_PX} px as JPEG.")
+    if sum(len(pictures) for _, pictures in groups) < len(evaluation.pictures):
+        notes.append("Every picture has a row in `pictures.csv` and a panel in `panels/`.")
+    else:
+        notes.append("The exact pictures are in `panels/`, their figures in `pictures.csv`.")
+    return Section("pictures", "Pictures", galleries=galleries, note=" ".join(notes))
 
 
 def _chosen(pictures: Sequence[Picture]) -> list[tuple[str, list[Picture]]]:
@@ -212,10 +240,45 @@ def _chosen(pictures: Sequence[Picture]) -> list[tuple[str, list[Picture]]]:
     return [(f"Best by {name}", best), (f"Around the median {name}", middle), (f"Worst by {name}", worst)]
 
 
+def _spectrum(evaluation: Evaluation, spectra: Mapping[str, Photograph]) -> Section | None:
+    if not spectra:
+        return None
+    views, described = {}, {}
+    for name, picture in spectra.items():
+        whose, peak = ROW_NAMES[name], evaluation.peaks[name]
+        title = f"{whose}: highest peak {peak.height_db:.1f} dB, {peak.period_text}"
+        views[title], described[title] = encoded(picture, "PNG"), f"Mean spectrum: {whose.lower()}"
+    limit_db = evaluation.peaks[next(iter(spectra))].limit_db
+    note = (
+        "Zero frequency in the middle, one cycle in two pixels at the edges. Bright points away from the middle are "
+        "patterns that repeat: a checkerboard. With as many pictures, chance alone stays below "
+        f"{limit_db:.1f} dB."
+    )
+    gallery = Gallery("", [Shown("", (), views, described)])
+    return Section("spectrum", "Mean spectrum", galleries=[gallery], note=note)
+
+
 # --- The plots ---------------------------------------------------------------------------------------------------
 
 
-def _distribution(pictures: Sequence[Picture], measure: str) -> dict[str, str]:
+def _spread(evaluation: Evaluation) -> Section | None:
+    if not evaluation.measures:
+        return None
+    marks = [
+        Mark("model, better", "better"),
+        Mark("model, not better", "worse"),
+        Mark("mean training photograph", "ring"),
+    ]
+    return Section(
+        "spread",
+        "Picture by picture",
+        key_to_plots=marks if "mean_image" in evaluation.baselines else (),
+        plots=[_distribution(evaluation.pictures, measure) for measure in evaluation.measures],
+        note="One row for each picture, sorted by the model's figure.",
+    )
+
+
+def _distribution(pictures: Sequence[Picture], measure: str) -> Plot:
     """One row for each picture, sorted by the model's figure: a dot for the model, a ring for the mean photograph."""
     pairs = sorted(
         (getattr(picture.model, measure), getattr(picture.baselines.get("mean_image"), measure, None))
@@ -227,27 +290,20 @@ def _distribution(pictures: Sequence[Picture], measure: str) -> dict[str, str]:
     with drawing():
         figure, axes = panel(f"{name}{' (dB)' if measure in UNITS else ''}, {direction} is better")
         if any(pair[1] is None for pair in pairs):
-            axes.set_yticks([])
-            axes.spines["left"].set_visible(False)
-            axes.margins(y=0.06)
-            axes.plot(model, np.arange(len(pairs)), "o", color=MODEL, markersize=dot_size(len(pairs)))
-            return {
-                "svg": svg(figure, f"{name} of each picture, from {_range_text(measure, model)}"),
-                "caption": f"{name}: {_range_text(measure, model)}",
-            }
+            draw_dots(axes, model)
+            span = f"{figure_text(measure, float(model.min()))} to {figure_text(measure, float(model.max()))}"
+            return Plot(f"{name}: {span}", svg(figure, f"{name} of each picture, from {span}"))
         rival = np.array([pair[1] for pair in pairs], dtype=np.float64)
         won = (model < rival) == (measure in LOWER_IS_BETTER)
         draw_pairs(axes, model, rival, won)
         caption = f"{name}: the model is better in {int(won.sum())} of {len(pairs)} pictures"
-        return {"svg": svg(figure, f"{caption}. One row for each picture, sorted by the model."), "caption": caption}
+        return Plot(caption, svg(figure, f"{caption}. One row for each picture, sorted by the model."))
 
 
-def _range_text(measure: str, values: NDArray[np.float64]) -> str:
-    return f"{figure_text(measure, float(values.min()))} to {figure_text(measure, float(values.max()))}"
-
-
-def _loss_plots(losses: Losses) -> list[dict[str, Any]]:
+def _training(losses: Losses | None) -> Section | None:
     """The four losses in three plots: every record faint, over it the mean over a thirtieth of the run."""
+    if losses is None or not losses["step"].size:
+        return None
     plots = []
     with drawing():
         for title, names in LOSS_PLOTS.items():
@@ -259,7 +315,9 @@ def _loss_plots(losses: Losses) -> list[dict[str, Any]]:
                 end = draw_curve(axes, losses["step"], losses[name], colour)
                 ends.append(f"{LOSSES[name]} ends near {end:.3g}")
             finish_curves(axes)
-            key = [LOSSES[name] for name in names] if len(names) > 1 else []
+            kinds = zip(names, ("better", "worse"), strict=False)  # classes of the same two colours
+            key = [Mark(LOSSES[name], kind) for name, kind in kinds] if len(names) > 1 else []
             label = f"{title} loss against training step; {'; '.join(ends)}"
-            plots.append({"title": title, "key": key, "svg": svg(figure, label)})
-    return plots
+            plots.append(Plot(title, svg(figure, label), key))
+    note = "Faint: every logged record. Strong: running mean over a thirtieth of the run."
+    return Section("training", "Training losses", plots=plots, note=note)

@@ -3,18 +3,16 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from retinasynth import intervals
-from retinasynth.evaluation.metrics import fidelity, spectrum, structure
-from retinasynth.evaluation.metrics import vessels_found as judge
+from retinasynth.evaluation.metrics import fidelity, spectrum, structure, vessels_found
 from retinasynth.evaluation.metrics.spectrum import Peak
 from retinasynth.evaluation.metrics.vessels_found import NOTHING_ASKED, FoundAgain
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
-from retinasynth.report.sections import Part
+from retinasynth.report.sections import Outcome, Section
 
 Measures = dict[str, Estimate]  # by the names of `Figures`
-Outcome = Literal["better", "worse", "undecided"]
 
 MEASURE_NAMES = {
     "mse": "MSE",
@@ -23,11 +21,14 @@ MEASURE_NAMES = {
     "fov_ssim": "SSIM in view",
     "fov_psnr": "PSNR in view",
     "vessels": "vessels",
-    **{name: f"{column.title.lower()} ({column.note.partition(',')[0]})" for name, column in judge.MEASURES.items()},
+    **{
+        name: f"{column.title.lower()} ({column.note.partition(',')[0]})"
+        for name, column in vessels_found.MEASURES.items()
+    },
 }
 DECIMALS = {"psnr": 2, "fov_psnr": 2}  # 4 for the others
 UNITS = {"psnr": " dB", "fov_psnr": " dB"}
-LOWER_IS_BETTER = {"mse", *judge.LOWER_IS_BETTER}
+LOWER_IS_BETTER = {"mse", *vessels_found.LOWER_IS_BETTER}
 SOURCE_PROTOCOL = ("mse", "ssim", "psnr")
 BASELINE_NAMES = {
     "mean_image": "the mean training photograph, which ignores the mask",
@@ -57,12 +58,12 @@ class Figures(NamedTuple):
     """All figures of one picture; not a number where one could not be measured.
 
     Attributes:
-        mse: of the source protocol, as `ssim` and `psnr` (`retinasynth.evaluation.metrics.fidelity.source_protocol`).
+        mse: of the source protocol, as `ssim` and `psnr` (`retinasynth.evaluation.metrics.fidelity`).
         ssim: likewise.
         psnr: likewise.
-        fov_ssim: inside the field of view, as `fov_psnr` (`retinasynth.evaluation.metrics.fidelity.strict`).
+        fov_ssim: inside the field of view, as `fov_psnr` (`retinasynth.evaluation.metrics.fidelity`).
         fov_psnr: likewise.
-        vessels: found again where the mask says (`retinasynth.evaluation.metrics.structure.vessels_found`).
+        vessels: found again where the mask says (`retinasynth.evaluation.metrics.structure`).
     """
 
     mse: float = math.nan
@@ -84,7 +85,7 @@ class Picture:
         vessels_in_expected: the vessels found again in the real photograph: what can be reached.
         baselines: the figures of each baseline that could answer for this picture.
         views: encoded pictures for the report, by the title above them.
-        found_again: what the judge found in the generated photograph of the anatomy that was asked for.
+        found_again: what the reference segmenters found in the generated photograph of the anatomy that was asked for.
     """
 
     name: str
@@ -94,6 +95,19 @@ class Picture:
     views: Mapping[str, bytes] = field(repr=False)
     vessels_in_expected: float = math.nan
     found_again: FoundAgain = NOTHING_ASKED
+
+
+@dataclass(frozen=True)
+class Finding(Section):
+    """What one kind of metric has to say: a section of the report, with its values for ``evaluation.json``.
+
+    Attributes:
+        values: under the key of the section.
+        conventions: how it was measured, by name.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    conventions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,7 +125,7 @@ class Evaluation:
         peaks: the highest peak in the mean spectrum of the model (``model``), of the real photographs (``expected``)
             and of the other model; empty where the pictures are of several sizes.
         verdict: plain sentences, the answer first.
-        parts: what else was measured.
+        findings: what else was measured.
     """
 
     title: str
@@ -123,7 +137,7 @@ class Evaluation:
     differences: dict[str, Measures]
     peaks: Mapping[str, Peak]
     verdict: list[str]
-    parts: Sequence[Part] = ()
+    findings: Sequence[Finding] = ()
 
     @property
     def source_protocol(self) -> Measures:
@@ -132,20 +146,20 @@ class Evaluation:
 
     @property
     def sentences(self) -> list[str]:
-        """The verdict, and that of every part."""
-        return [*self.verdict, *(sentence for part in self.parts for sentence in part.sentences)]
+        """The verdict, and that of every finding."""
+        return [*self.verdict, *(sentence for finding in self.findings for sentence in finding.sentences)]
 
     def to_json(self) -> dict[str, Any]:
         """What ``evaluation.json`` holds; every figure is ``{mean, low, high, n}``."""
-        of_parts = {part.key: dict(part.values) for part in self.parts}
-        conventions = {name: text for part in self.parts for name, text in part.conventions.items()}
+        found = {finding.key: dict(finding.values) for finding in self.findings}
+        conventions = {name: text for finding in self.findings for name, text in finding.conventions.items()}
         return {
             "title": self.title,
             "verdict": self.sentences,
             "source_protocol": _plain(self.source_protocol),
             "fov": _plain({name[4:]: self.measures[name] for name in self.measures if name.startswith("fov_")}),
-            "structure": _plain(self._structure) | of_parts.pop("structure", {}),
-            **of_parts,
+            "structure": _plain(self._structure) | found.pop("structure", {}),
+            **found,
             "spectrum": {name: peak.to_json() for name, peak in self.peaks.items()},
             "baselines": {name: _plain(measures) for name, measures in self.baselines.items()},
             "differences": {name: _plain(measures) for name, measures in self.differences.items()},
@@ -168,11 +182,11 @@ def summarise(
     pictures: Sequence[Picture],
     about: Mapping[str, str],
     peaks: Mapping[str, Peak] | None = None,
-    parts: Sequence[Part] = (),
+    findings: Sequence[Finding] = (),
     *,
     warning: str = "",
 ) -> Evaluation:
-    """Means, intervals and verdict over at least one picture, with the peaks of their spectra and other parts.
+    """Means, intervals and verdict over at least one picture, with the peaks of their spectra and other findings.
 
     A warning stands before everything else.
 
@@ -208,7 +222,7 @@ def summarise(
     verdict += _on_peaks(peaks or {})
     real = [picture.vessels_in_expected for picture in pictures]
     vessels = None if any(map(math.isnan, real)) else bootstrap_mean(real, groups=eyes)
-    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, peaks or {}, verdict, parts)
+    return Evaluation(title, about, pictures, measures, vessels, baselines, differences, peaks or {}, verdict, findings)
 
 
 def outcome(measure: str, difference: Estimate) -> Outcome:

@@ -1,4 +1,4 @@
-"""How well a segmenter finds what people drew: per picture, with intervals, beside the second observer."""
+"""How well a segmenter finds what people drew: per picture, with intervals, beside the second annotator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from retinasynth.data.annotators import second_annotation
 from retinasynth.data.find import find_eyes, fit_mask, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
+from retinasynth.evaluation.metrics.vessels_found import centre_error
 from retinasynth.eye import Eye
 from retinasynth.eye.agreement import Agreement, agreement
 from retinasynth.eye.label_map import overlay
@@ -37,14 +38,14 @@ PANEL_PX = 512
 
 
 @dataclass(frozen=True)
-class Judged:
+class PlaneComparison:
     """One plane of one picture.
 
     Attributes:
         name: of the eye.
         subject: whose eye it is; people count once in the intervals.
-        model: the segmenter's agreement with the first observer.
-        second: the second observer's, or None.
+        model: the segmenter's agreement with the first annotator.
+        second: the second annotator's, or None.
         centre_error: see `CONVENTIONS`; not a number for planes other than the disc and where none was found.
     """
 
@@ -64,36 +65,37 @@ class SegmentationResult:
         about: what was evaluated.
     """
 
-    pictures: Mapping[str, Sequence[Judged]]
+    pictures: Mapping[str, Sequence[PlaneComparison]]
     about: Mapping[str, str] = field(default_factory=dict)
 
     def measures(self, plane: str) -> dict[str, Estimate]:
         """Means with their 95 % intervals; measures that are undefined in a picture leave it out."""
-        judged = self.pictures[plane]
+        compared = self.pictures[plane]
         found = {
-            name: self._estimate(judged, [getattr(one.model, name) for one in judged]) for name in Agreement._fields
+            name: self._estimate(compared, [getattr(one.model, name) for one in compared]) for name in Agreement._fields
         }
-        found["centre_error"] = self._estimate(judged, [one.centre_error for one in judged])
+        found["centre_error"] = self._estimate(compared, [one.centre_error for one in compared])
         return {name: estimate for name, estimate in found.items() if estimate is not None}
 
-    def second_observer(self, plane: str) -> dict[str, Estimate]:
-        """The same of the second observer, where there is one."""
-        judged = [one for one in self.pictures[plane] if one.second]
+    def second_annotator(self, plane: str) -> dict[str, Estimate]:
+        """The same of the second annotator, where there is one."""
+        compared = [one for one in self.pictures[plane] if one.second]
         found = {
-            name: self._estimate(judged, [getattr(one.second, name) for one in judged]) for name in Agreement._fields
+            name: self._estimate(compared, [getattr(one.second, name) for one in compared])
+            for name in Agreement._fields
         }
         return {name: estimate for name, estimate in found.items() if estimate is not None}
 
     def difference(self, plane: str) -> Estimate | None:
-        """Dice of the segmenter less that of the second observer, pairwise."""
-        judged = [one for one in self.pictures[plane] if one.second]
-        if not judged:
+        """Dice of the segmenter less that of the second annotator, pairwise."""
+        compared = [one for one in self.pictures[plane] if one.second]
+        if not compared:
             return None
-        ours, theirs = zip(*((one.model.dice, one.second.dice) for one in judged if one.second), strict=True)
-        return bootstrap_difference(ours, theirs, groups=[one.subject for one in judged])
+        ours, theirs = zip(*((one.model.dice, one.second.dice) for one in compared if one.second), strict=True)
+        return bootstrap_difference(ours, theirs, groups=[one.subject for one in compared])
 
-    def _estimate(self, judged: Sequence[Judged], values: Sequence[float]) -> Estimate | None:
-        known = [(value, one.subject) for value, one in zip(values, judged, strict=True) if np.isfinite(value)]
+    def _estimate(self, compared: Sequence[PlaneComparison], values: Sequence[float]) -> Estimate | None:
+        known = [(value, one.subject) for value, one in zip(values, compared, strict=True) if np.isfinite(value)]
         if not known:
             return None
         return bootstrap_mean([value for value, _ in known], groups=[subject for _, subject in known])
@@ -101,13 +103,13 @@ class SegmentationResult:
     def to_json(self) -> dict[str, object]:
         """The result as plain values."""
         plain = {}
-        for plane, judged in self.pictures.items():
+        for plane, compared in self.pictures.items():
             difference = self.difference(plane)
             plain[plane] = {
                 "measures": {name: one.to_json() for name, one in self.measures(plane).items()},
-                "second_observer": {name: one.to_json() for name, one in self.second_observer(plane).items()},
+                "second_observer": {name: one.to_json() for name, one in self.second_annotator(plane).items()},
                 "dice_less_second_observer": difference.to_json() if difference else None,
-                "pictures": len(judged),
+                "pictures": len(compared),
             }
         return {"about": dict(self.about), "conventions": CONVENTIONS, "planes": plain}
 
@@ -147,20 +149,20 @@ def evaluate_segmenter(
             do="`split` all takes the training eyes as well",
         )
     out = new_folder(out, what="an evaluation")
-    pictures: dict[str, list[Judged]] = {plane: [] for plane in segmenter.config.planes}
+    pictures: dict[str, list[PlaneComparison]] = {plane: [] for plane in segmenter.config.planes}
     with progress("Comparing", len(eyes)) as advance:
         for number, files in enumerate(eyes, start=1):
-            for plane, judged in _judged(segmenter, files, out / "panels").items():
-                pictures[plane].append(judged)
+            for plane, compared in _compared(segmenter, files, out / "panels").items():
+                pictures[plane].append(compared)
             advance(number, files.name)
     about = {"model": segmenter.name, "data": f"{found.folder.name} ({split}, {len(eyes)} eyes)"}
-    result = SegmentationResult({plane: judged for plane, judged in pictures.items() if judged}, about)
+    result = SegmentationResult({plane: compared for plane, compared in pictures.items() if compared}, about)
     write_json(out / "segmentation.json", result.to_json())
     write_text(out / "pictures.csv", _table(result))
     return result
 
 
-def _judged(segmenter: Segmenter, files: EyeFiles, panels: Path) -> dict[str, Judged]:
+def _compared(segmenter: Segmenter, files: EyeFiles, panels: Path) -> dict[str, PlaneComparison]:
     """The agreement on each plane that a person drew in one eye; writes its panel."""
     eye = read_eye(files)
     if eye.photograph is None:
@@ -174,10 +176,10 @@ def _judged(segmenter: Segmenter, files: EyeFiles, panels: Path) -> dict[str, Ju
     if second is not None and files.photograph is not None:
         other = fit_mask(read_mask(second), second, files.photograph, eye.size)
     nothing = np.zeros(eye.size, np.bool_)
-    result: dict[str, Judged] = {}
+    result: dict[str, PlaneComparison] = {}
     for plane, mask in drawn.items():
         found = planes.get(plane, nothing)
-        result[plane] = Judged(
+        result[plane] = PlaneComparison(
             files.name,
             files.subject,
             agreement(found, mask, field_of_view, seen.probabilities[plane]),
@@ -196,27 +198,12 @@ def _judged(segmenter: Segmenter, files: EyeFiles, panels: Path) -> dict[str, Ju
     return result
 
 
-def centre_error(found: Mask, drawn: Mask) -> float:
-    """Distance between the centres of two discs in radii of the drawn one; not a number where one is empty.
-
-    Example:
-        >>> disc = np.zeros((9, 9), bool)
-        >>> disc[3:6, 3:6] = True
-        >>> centre_error(disc, disc)
-        0.0
-    """
-    if not found.any() or not drawn.any():
-        return float("nan")
-    ours, theirs = (np.argwhere(mask).mean(axis=0) for mask in (found, drawn))
-    return float(np.hypot(*(ours - theirs)) / np.sqrt(drawn.sum() / np.pi))
-
-
 def _table(result: SegmentationResult) -> str:
     names = Agreement._fields
     columns = ["plane", "name", "subject", *names, "centre_error", *(f"second_observer_{name}" for name in names)]
     rows = []
-    for plane, judged in result.pictures.items():
-        for one in judged:
+    for plane, compared in result.pictures.items():
+        for one in compared:
             second: Sequence[float] = one.second or [float("nan")] * len(names)
             figures = [*one.model, one.centre_error, *second]
             rows.append([plane, one.name, one.subject, *("" if np.isnan(x) else f"{x:.6g}" for x in figures)])

@@ -2,7 +2,9 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -10,12 +12,13 @@ from retinasynth.checks import checked_seed
 from retinasynth.data.find import DataSet, find_eyes, photograph_of, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, SettingError
+from retinasynth.evaluation.examples import Example, Reference
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
-from retinasynth.evaluation.metrics.privacy import Pictures
-from retinasynth.evaluation.metrics.vessels_found import is_looked_at
+from retinasynth.evaluation.metrics.vessels_found import is_sampled
+from retinasynth.evaluation.pictures import Pictures
 from retinasynth.evaluation.results import Evaluation
-from retinasynth.evaluation.run import Example, Reference, evaluate_examples
+from retinasynth.evaluation.run import evaluate_examples
 from retinasynth.evaluation.sets import Real
 from retinasynth.eye import Eye
 from retinasynth.eye.style import StyleChoice
@@ -29,7 +32,22 @@ from retinasynth.progress import progress
 
 MOST_UNSEEN = 400  # real photographs that a set is compared with as a whole
 STYLES = ("expected", "sampled", "own", "fellow")
+Fov = Literal["camera", "found", "own"]
+FIELDS: Mapping[Fov, str] = {
+    "camera": "as the camera usually has it, or else around the vessels",
+    "found": "around the vessels",
+    "own": "as in the real photograph",
+}
 SMOOTH = "These are the most likely photographs, which are smooth on purpose: judge the set by --style sampled."
+
+
+class Conditions(NamedTuple):
+    """Under which photographs are generated to be evaluated; see `evaluate_model`."""
+
+    seed: int
+    style: str = "expected"
+    complete: bool = True
+    fov: Fov = "camera"
 
 
 def evaluate_model(
@@ -43,6 +61,8 @@ def evaluate_model(
     sets: bool = True,
     network: Path | None = None,
     allow_leaks: bool = False,
+    complete: bool = True,
+    fov: Fov = "camera",
     labels: str | None = None,
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set, with its training eyes as baselines.
@@ -57,17 +77,22 @@ def evaluate_model(
             photograph itself, or ``"fellow"``, that of the other eye of the same person.
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
-        allow_leaks: go on where test eyes stand in training, with a warning before everything else.
+        allow_leaks: go on where test eyes are in training, with a warning before everything else.
+        complete: complete label maps without a disc first, as `Generator.generate` does.
+        fov: of styled models: where label maps without one have their field of view: ``"camera"`` or ``"found"``, as
+            `Generator.generate` says, or ``"own"``, as in the real photograph.
         labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Raises:
-        DataError: there are no test pairs, test eyes stand in training, or one is to have the style of a fellow and
+        DataError: there are no test pairs, test eyes are in training, or one is to have the style of a fellow and
             has none.
         ModelError: there is no such model.
         SettingError: there is no such style or seed, or no model that follows one.
     """
     if style not in STYLES:
         raise SettingError(f"`style` is {style!r}", expected=f"one of: {', '.join(STYLES)}")
+    if fov not in FIELDS:
+        raise SettingError(f"`fov` is {fov!r}", expected=f"one of: {', '.join(FIELDS)}")
     seed = checked_seed(seed)
     synthesizer = load_generator(model)
     other = load_generator(against) if against else None
@@ -95,11 +120,13 @@ def evaluate_model(
         "Licence of the training data": str(training.get("licence") or "not given"),
         "Seed": str(seed),
         **({"Style": style} if follows_style else {}),
+        **({"Fields of view that are not given": FIELDS[fov]} if follows_style else {}),
+        **({} if complete else {"Label maps": "as they are, without looking for a disc where there is none"}),
         "retinasynth": synthesizer.config.retinasynth_version,
     }
     log = Path(model) / "metrics.jsonl"
     return evaluate_examples(
-        _examples(synthesizer, other, test_files, test, seed, style),
+        _examples(synthesizer, other, test_files, test, Conditions(seed, style, complete, fov)),
         reference=Reference(train.names, list(train.photographs), list(train.labels[..., 0])) if train else None,
         out=out,
         about=about,
@@ -115,13 +142,13 @@ def evaluate_model(
 
 def _real(unseen: Sequence[EyeFiles], training: Sequence[EyeFiles]) -> Real:
     """The photographs of real eyes that a set is compared with; of very many unseen ones, about `MOST_UNSEEN`."""
-    unseen = [files for files in unseen if is_looked_at(files.name, len(unseen), MOST_UNSEEN)]
+    unseen = [files for files in unseen if is_sampled(files.name, len(unseen), MOST_UNSEEN)]
     sides = [Pictures.of_files([files for files in side if files.photograph]) for side in (unseen, training)]
     return Real(sides[0], sides[1] if len(sides[1]) else None)
 
 
 def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
-    """The eyes that judge a model.
+    """The eyes that a model is evaluated on.
 
     Raises:
         DataError: there are none, or they have no vessels.
@@ -139,10 +166,14 @@ def test_eyes(found: DataSet) -> tuple[EyeFiles, ...]:
 
 
 def _examples(
-    model: Generator, other: Generator | None, files: Sequence[EyeFiles], test: Pairs, seed: int, style: str
+    model: Generator,
+    other: Generator | None,
+    files: Sequence[EyeFiles],
+    test: Pairs,
+    conditions: Conditions,
 ) -> Iterator[Example]:
-    answers = generated(model, files, seed, style)
-    others = generated(other, files, seed, style) if other else itertools.repeat(None)
+    answers = generated(model, files, conditions)
+    others = generated(other, files, conditions) if other else itertools.repeat(None)
     with progress("Evaluating", len(test)) as advance:
         for index, name in enumerate(test.names):
             mask, expected = np.asarray(test.labels[index, ..., 0]), np.asarray(test.photographs[index])
@@ -151,12 +182,13 @@ def _examples(
             advance(index + 1, name)
 
 
-def generated(model: Generator, files: Sequence[EyeFiles], seed: int, style: str = "expected") -> Iterator[Photograph]:
+def generated(model: Generator, files: Sequence[EyeFiles], conditions: Conditions) -> Iterator[Photograph]:
     """What a model makes of the masks of these eyes, as it is evaluated; each picture adds its number to the seed.
 
-    A styled model makes them in a style (`retinasynth.styled.encode.chosen_style`); ``"own"`` is that of the real
+    A styled model makes them in a style (`retinasynth.styled.encode.wanted_style`); ``"own"`` is that of the real
     photograph of the same eye, ``"fellow"`` that of the other eye of the same person, turned over.
     """
+    seed, style, complete, fov = conditions
     fellows = _fellows(files) if style == "fellow" and model.styles else {}
     for index, one in enumerate(files):
         eye = read_eye(one)
@@ -165,7 +197,14 @@ def generated(model: Generator, files: Sequence[EyeFiles], seed: int, style: str
             wanted = _photograph(eye)
         elif wanted == "fellow":
             wanted = photograph_of(fellows[one.name])[:, ::-1]
-        yield model.generate(eye, seed=seed + index, size=model.evaluated_size, style=wanted)
+        yield model.generate(
+            eye if fov == "own" else replace(eye, photograph=None),
+            seed=seed + index,
+            size=model.evaluated_size,
+            style=wanted,
+            complete=complete,
+            fov="found" if fov == "found" and model.styles else "camera",
+        )
 
 
 def _fellows(files: Sequence[EyeFiles]) -> dict[str, EyeFiles]:

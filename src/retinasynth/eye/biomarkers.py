@@ -142,7 +142,7 @@ def _scene(eye: Eye) -> _Scene:
     if disc is not None and (not disc.any() or (disc & ~ndimage.binary_erosion(fov)).any()):
         disc = None
     scale = (
-        eye.geometry.pixels_per_disc_diameter if eye.geometry else float(_height(disc)) if disc is not None else None
+        eye.geometry.pixels_per_disc_diameter if eye.geometry else float(height_of(disc)) if disc is not None else None
     )
     centre = None if disc is None else ndimage.center_of_mass(disc)
     return _Scene(fov, disc, scale, centre)
@@ -327,15 +327,15 @@ def _of_disc(eye: Eye, scene: _Scene) -> dict[str, float | None]:
     if disc is None or scene.centre is None:
         return found
     if cup is not None:
-        found["cup_to_disc_vertical"] = _height(cup) / _height(disc)
+        found["cup_to_disc_vertical"] = height_of(cup) / height_of(disc)
         found["cup_to_disc_area"] = float(cup.sum() / disc.sum())
     if fovea is not None and fovea.any() and not (fovea & ~ndimage.binary_erosion(scene.fov)).any():
         distance = math.dist(ndimage.center_of_mass(fovea), scene.centre)
-        found["disc_fovea_distance_dd"] = distance / (scene.pixels_per_dd or _height(disc))
+        found["disc_fovea_distance_dd"] = distance / (scene.pixels_per_dd or height_of(disc))
     return found
 
 
-def _height(mask: Mask) -> int:
+def height_of(mask: Mask) -> int:
     """Rows from the first to the last with something in it."""
     rows = np.flatnonzero(mask.any(axis=1))
     return int(rows[-1] - rows[0] + 1) if len(rows) else 0

@@ -26,6 +26,8 @@ SMOOTHING_PX = 2.0  # least standard deviation along a centre line; takes the st
 _ORTHOGONAL = ((0, 1), (1, 0), (0, -1), (-1, 0))
 _DIAGONAL = ((1, 1), (1, -1), (-1, -1), (-1, 1))
 
+_Chain = list[int]  # numbers of the skeleton pixels between two nodes, which are pixels too
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -104,17 +106,6 @@ class Graph:
         return far, far - near if (far != near).any() else far - self.nodes[node]
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A chain of skeleton pixels between two nodes, which are pixels too."""
-
-    pixels: list[int]
-
-    @property
-    def ends(self) -> tuple[int, int]:
-        return self.pixels[0], self.pixels[-1]
-
-
 def vessel_graph(mask: Mask) -> Graph:
     """The graph of a vessel mask.
 
@@ -143,9 +134,9 @@ def vessel_graph(mask: Mask) -> Graph:
     pieces = _pruned(_traced(_neighbours(skeleton, points)), points, radii)
     groups, pieces = _with_close_nodes_merged(pieces, points, radii)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(groups.values()))}
-    areas = _areas(padded, points, {pixel for piece in pieces for pixel in piece.pixels} | set(groups))
+    areas = _areas(padded, points, {pixel for piece in pieces for pixel in piece} | set(groups))
     segments = tuple(
-        _measured(piece, (numbers[groups[piece.ends[0]]], numbers[groups[piece.ends[1]]]), points, radii, areas)
+        _measured(piece, (numbers[groups[piece[0]]], numbers[groups[piece[-1]]]), points, radii, areas)
         for piece in pieces
     )
     members: dict[int, list[int]] = defaultdict(list)
@@ -188,9 +179,9 @@ def _neighbours(skeleton: Mask, points: NDArray[np.int64]) -> list[list[int]]:
     return [joined[start:end] for start, end in itertools.pairwise([0, *ends])]
 
 
-def _traced(neighbours: Sequence[Sequence[int]]) -> list[_Piece]:
+def _traced(neighbours: Sequence[Sequence[int]]) -> list[_Chain]:
     """All chains between pixels that have not just two neighbours; then closed rings."""
-    pieces: list[_Piece] = []
+    pieces: list[_Chain] = []
     seen: set[int] = set()
     done: set[tuple[int, int]] = set()
 
@@ -201,7 +192,7 @@ def _traced(neighbours: Sequence[Sequence[int]]) -> list[_Piece]:
             pixels.append(other if one == pixels[-2] else one)
         done.add((pixels[-1], pixels[-2]))
         seen.update(pixels)
-        pieces.append(_Piece(pixels))
+        pieces.append(pixels)
 
     nodes = [pixel for pixel, others in enumerate(neighbours) if len(others) != 2]
     for start in nodes:
@@ -214,18 +205,22 @@ def _traced(neighbours: Sequence[Sequence[int]]) -> list[_Piece]:
     return pieces
 
 
-def _length(piece: _Piece, points: NDArray[np.int64]) -> float:
-    return float(np.hypot(*np.diff(points[piece.pixels], axis=0).T).sum())
+def _ends(piece: _Chain) -> tuple[int, int]:
+    return piece[0], piece[-1]
 
 
-def _pruned(pieces: list[_Piece], points: NDArray[np.int64], radii: NDArray[np.float64]) -> list[_Piece]:
+def _length(piece: _Chain, points: NDArray[np.int64]) -> float:
+    return float(np.hypot(*np.diff(points[piece], axis=0).T).sum())
+
+
+def _pruned(pieces: list[_Chain], points: NDArray[np.int64], radii: NDArray[np.float64]) -> list[_Chain]:
     """Without spurs that are shorter than the vessel is wide, and without specks."""
     while True:
-        degrees = Counter(end for piece in pieces for end in piece.ends)
+        degrees = Counter(end for piece in pieces for end in _ends(piece))
         kept = []
         for piece in pieces:
-            is_loose = [degrees[end] == 1 for end in piece.ends]
-            widest = 2 * max(radii[end] for end in piece.ends)
+            is_loose = [degrees[end] == 1 for end in _ends(piece)]
+            widest = 2 * max(radii[end] for end in _ends(piece))
             if not any(is_loose) or _length(piece, points) >= SPUR_CALIBRES * widest:
                 kept.append(piece)
         if len(kept) == len(pieces):
@@ -233,32 +228,32 @@ def _pruned(pieces: list[_Piece], points: NDArray[np.int64], radii: NDArray[np.f
         pieces = _joined(kept)
 
 
-def _joined(pieces: list[_Piece]) -> list[_Piece]:
+def _joined(pieces: list[_Chain]) -> list[_Chain]:
     """Pieces joined where only two are left to meet."""
     living = dict(enumerate(pieces))
     meeting: dict[int, list[int]] = defaultdict(list)
     for number, piece in living.items():
-        for end in piece.ends:
+        for end in _ends(piece):
             meeting[end].append(number)
     for node, numbers in meeting.items():
         if len(numbers) != 2 or numbers[0] == numbers[1]:
             continue
         first, second = numbers
-        before, after = living[first].pixels, living.pop(second).pixels
+        before, after = living[first], living.pop(second)
         before = before if before[-1] == node else before[::-1]
         after = after if after[0] == node else after[::-1]
-        living[first] = _Piece(before + after[1:])
+        living[first] = before + after[1:]
         far = after[-1]
         meeting[far] = [first if number == second else number for number in meeting[far]]
     return list(living.values())
 
 
 def _with_close_nodes_merged(
-    pieces: list[_Piece], points: NDArray[np.int64], radii: NDArray[np.float64]
-) -> tuple[dict[int, int], list[_Piece]]:
+    pieces: list[_Chain], points: NDArray[np.int64], radii: NDArray[np.float64]
+) -> tuple[dict[int, int], list[_Chain]]:
     """The group that each node pixel belongs to, named by one of its pixels, and the pieces between groups."""
-    degrees = Counter(end for piece in pieces for end in piece.ends)
-    groups = {end: end for piece in pieces for end in piece.ends}
+    degrees = Counter(end for piece in pieces for end in _ends(piece))
+    groups = {end: end for piece in pieces for end in _ends(piece)}
 
     def root(node: int) -> int:
         while groups[node] != node:
@@ -267,7 +262,7 @@ def _with_close_nodes_merged(
 
     kept = []
     for piece in pieces:
-        one, other = piece.ends
+        one, other = _ends(piece)
         limit = NODE_CALIBRES * 2 * max(radii[one], radii[other])
         if min(degrees[one], degrees[other]) >= 3 and _length(piece, points) < limit:
             groups[root(one)] = root(other)
@@ -287,13 +282,13 @@ def _areas(mask: Mask, points: NDArray[np.int64], used: set[int]) -> NDArray[np.
 
 
 def _measured(
-    piece: _Piece,
+    piece: _Chain,
     nodes: tuple[int, int],
     points: NDArray[np.int64],
     radii: NDArray[np.float64],
     areas: NDArray[np.float64],
 ) -> Segment:
-    pixels = np.array(piece.pixels)
+    pixels = np.array(piece)
     raw = points[pixels].astype(np.float64) - 1
     width = 2 * float(np.median(radii[pixels]))
     path = _smooth(raw, max(SMOOTHING_PX, width / 2))

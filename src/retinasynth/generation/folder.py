@@ -12,6 +12,7 @@ from retinasynth.data.codes import with_codes
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError, OutputError
+from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
 from retinasynth.files import MANIFEST, new_folder, output_folder, sha256_of
 from retinasynth.generator import Generator, Size
@@ -79,6 +80,7 @@ def generate_picture(
     style: StyleChoice | None = None,
     knobs: Mapping[str, float] = NO_KNOBS,
     complete: bool = True,
+    fov: FieldChoice = "camera",
 ) -> None:
     """Generate one photograph into the file `out` (PNG).
 
@@ -89,7 +91,7 @@ def generate_picture(
         raise OutputError(f"`out` {out} is not a PNG file", expected="NAME.png, or a folder")
     if out.exists():
         raise OutputError(f"{out} exists already", do="Choose another `out`, or remove it first")
-    photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs, complete=complete)
+    photograph = model.generate(mask, seed=seed, size=size, style=style, knobs=knobs, complete=complete, fov=fov)
     images.write_photograph(out, photograph, model.provenance(seed, style, knobs))
 
 
@@ -103,6 +105,7 @@ def generate_set(
     style: StyleChoice | None = None,
     knobs: Mapping[str, float] = NO_KNOBS,
     complete: bool = True,
+    fov: FieldChoice = "camera",
 ) -> None:
     """Generate a synthetic set: ``images/``, masks of the same size in ``vessels/`` and so on, and ``manifest.jsonl``.
 
@@ -118,6 +121,7 @@ def generate_set(
         style: likewise.
         knobs: likewise.
         complete: likewise.
+        fov: likewise.
 
     Raises:
         ImageError: a mask cannot be used.
@@ -134,7 +138,7 @@ def generate_set(
             written = {"image": out / "images" / f"{eye.name}.png"}
             images.write_photograph(
                 written["image"],
-                model.generate(eye, seed=own_seed, size=size, style=style, knobs=knobs, complete=complete),
+                model.generate(eye, seed=own_seed, size=size, style=style, knobs=knobs, complete=complete, fov=fov),
                 model.provenance(own_seed, style, knobs),
             )
             for plane in eye.planes:
@@ -195,7 +199,7 @@ def generate_panels(
         shown = model.square(eye, planes)
         if shown.photograph is None:
             raise DataError(f"{eye.name} has no photograph")
-        generated = model.generate(eye, seed=seed, style=style, knobs=knobs)
+        generated = model.generate(eye, seed=seed, size=model.config.size_px, style=style, knobs=knobs)
         row = [
             images.labels_as_photograph(np.stack(list(shown.planes.values()), axis=-1)),
             generated,

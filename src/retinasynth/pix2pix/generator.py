@@ -1,7 +1,5 @@
 """pix2pix as users hold it: label planes in, a photograph out."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from retinasynth import images
@@ -9,10 +7,11 @@ from retinasynth.data.batches import labels_of
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye
 from retinasynth.generator import Asked, Drawable, Generator, Size
-from retinasynth.images import Mask, Photograph
+from retinasynth.images import Photograph
+from retinasynth.networks.running import move_for_generation
 from retinasynth.pix2pix.model import Config, Model
 from retinasynth.pix2pix.photograph import generate_photograph
-from retinasynth.training.precision import move_for_generation
+from retinasynth.settings import Resize
 
 
 class Pix2Pix(Generator):
@@ -34,11 +33,10 @@ class Pix2Pix(Generator):
         config = self.config
         labels = labels_of(eye, config.planes, config.size_px, config.resize)
         photograph = generate_photograph(self.network, labels, channels=config.label_channels, seed=asked.seed)
-        if asked.size == "model":
-            return photograph
-        if asked.size == "mask":
-            return images.unsquare_photograph(photograph, eye.size, config.resize)
-        return images.resize_photograph(photograph, (asked.size, asked.size))
+        size = self.picture_size(eye.size, asked.size)
+        if isinstance(asked.size, str):
+            return images.unsquare_photograph(photograph, size, config.resize)
+        return images.resize_photograph(photograph, size)
 
     def eye_of(self, what: Drawable) -> Eye:
         """What was given, as an eye with all planes of the model, checked."""
@@ -73,27 +71,15 @@ class Pix2Pix(Generator):
         """None beside those that are needed."""
         return ()
 
-    def label(self, mask: Mask, size: Size) -> Mask:
-        """A mask as it lies over the photograph that `generate` makes of it at `size`."""
-        if size == "mask":
-            return mask
-        return images.square_mask(mask, self.config.size_px if size == "model" else size, self.config.resize)
+    @property
+    def resize(self) -> Resize:
+        """As its training pairs were."""
+        return self.config.resize
 
     @property
     def evaluated_size(self) -> Size:
         """Its own where pictures are stretched; that of the mask where the bars of a letterbox are to be cut off."""
-        return "model" if self.config.resize == "stretch" else "mask"
-
-    def square(self, eye: Eye, planes: Sequence[str]) -> Eye:
-        """These planes of an eye, and its photograph, stretched or letterboxed as in training."""
-        size_px, resize = self.config.size_px, self.config.resize
-        shown = {plane: images.square_mask(eye.planes[plane], size_px, resize) for plane in planes}
-        photograph = eye.photograph
-        return replace(
-            eye,
-            planes=shown,
-            photograph=None if photograph is None else images.square_photograph(photograph, size_px, resize),
-        )
+        return self.config.size_px if self.resize == "stretch" else "mask"
 
     def export_onnx(self, out: Path) -> None:  # noqa: ARG002 - never written
         """Refused: only styled generators are exported."""

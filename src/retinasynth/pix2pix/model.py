@@ -1,7 +1,6 @@
 """The model folder of pix2pix."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,13 +11,13 @@ from retinasynth.pix2pix.network import build_generator
 from retinasynth.pix2pix.settings import GeneratorSettings, Settings, label_channels, refuse_odd_planes
 from retinasynth.settings import Resize, Text, refuse_odd_size
 from retinasynth.training.model_folder import (
-    GENERATOR_FORMAT,
     GeneratorConfig,
     load_network,
     read_config,
     training_facts,
     write_model_folder,
 )
+from retinasynth.training.model_folder import Model as ModelOf
 
 CONVENTIONS = {
     "input": "label masks, -1 outside and 1 inside, float32 (batch, channels, size_px, size_px): one channel for each "
@@ -57,26 +56,11 @@ class Config(GeneratorConfig):
         return self
 
 
-@dataclass(frozen=True)
-class Model:
-    """A generator with what is needed to run it."""
-
-    network: nn.Module
-    config: Config
+Model = ModelOf[nn.Module, Config]
 
 
 def save_model(folder: Path, network: nn.Module, settings: Settings, training: Mapping[str, Any]) -> None:
-    """Write a model folder, each file atomically.
-
-    Args:
-        folder: made where missing.
-        network: the generator.
-        settings: of the run it comes from.
-        training: facts for the model card (steps, pairs, data, ...), plain JSON values.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
+    """Write the model folder of a run (`write_model_folder`); `training` are facts for its card, plain JSON values."""
     config = Config(
         preset=settings.preset,
         size_px=settings.data.size_px,
@@ -86,7 +70,7 @@ def save_model(folder: Path, network: nn.Module, settings: Settings, training: M
         generator=settings.generator,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
     )
-    write_model_folder(folder, network, config, _model_card(config))
+    write_model_folder(folder, network, config, _model_card(config), half=False)
 
 
 def load_model(folder: Path) -> Model:
@@ -95,13 +79,9 @@ def load_model(folder: Path) -> Model:
     Raises:
         ModelError: the folder or one of its files is missing, damaged, or not of this package.
     """
-    folder = Path(folder)
-    config = read_config(folder, Config, GENERATOR_FORMAT)
-
-    def build() -> nn.Module:
-        return build_generator(config.label_channels, config.size_px, config.generator)
-
-    return Model(load_network(folder, build), config)
+    config = read_config(folder, Config)
+    network = load_network(folder, lambda: build_generator(config.label_channels, config.size_px, config.generator))
+    return Model(network, config)
 
 
 def _model_card(config: Config) -> str:

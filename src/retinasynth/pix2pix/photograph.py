@@ -5,8 +5,8 @@ from torch import nn
 
 from retinasynth import images
 from retinasynth.images import Labels, Photograph
+from retinasynth.networks.running import evaluated, finite, in_bf16
 from retinasynth.seeds import seeded
-from retinasynth.training.precision import evaluation_mode, fast_precision, finite
 
 
 def generate_photograph(network: nn.Module, labels: Labels, *, channels: int, seed: int) -> Photograph:
@@ -25,9 +25,7 @@ def generate_photograph(network: nn.Module, labels: Labels, *, channels: int, se
     Returns:
         ``uint8 (size, size, 3)``.
     """
-    weight = next(network.parameters())
-    signed = torch.from_numpy(images.signed_from_labels(labels, channels)).to(weight)
-    half = torch.autocast(weight.device.type, torch.bfloat16, enabled=fast_precision(weight.device) == "bf16")
-    with evaluation_mode(network), torch.inference_mode(), half, seeded(seed, device=weight.device):
-        generated = network(signed[None])[0]
+    signed = torch.from_numpy(images.signed_from_labels(labels, channels))
+    with evaluated(network) as weight, in_bf16(weight.device), seeded(seed, device=weight.device):
+        generated = network(signed.to(weight)[None])[0]
     return images.photograph_from_signed(finite(generated))

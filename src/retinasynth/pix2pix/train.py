@@ -11,7 +11,7 @@ Read `retinasynth.training.adversary.adversarial_step` first: it is how the two 
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,6 @@ from torch import nn
 
 from retinasynth import images
 from retinasynth.data.batches import Batch, steps_per_epoch
-from retinasynth.data.find import find_eyes
 from retinasynth.networks.layers import initialise
 from retinasynth.networks.patchgan import PatchDiscriminator
 from retinasynth.pix2pix.data import Pairs, TrainingPairs, batches, load_training_pairs
@@ -50,17 +49,7 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    return TRAINING.start(
-        out,
-        settings.with_overrides(
-            [f"data.folder={find_eyes(data, labels=settings.data.labels or None).folder.resolve()}"]
-        ),
-    )
-
-
-def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
-    """Go on with a run that was interrupted (`retinasynth.training.run.Training.resume`)."""
-    return TRAINING.resume(run, overrides)
+    return TRAINING.start([data], out, settings)
 
 
 def build_learner(
@@ -158,5 +147,6 @@ TRAINING = Training(
     settings=Settings,
     load=load_training_pairs,
     task=Generating,
-    free=frozenset({"data.folder", "training.epochs"}),
+    free=frozenset({"training.epochs"}),
 )
+resume = TRAINING.resume

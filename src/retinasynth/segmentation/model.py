@@ -1,7 +1,6 @@
 """The model folder of a segmenter."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -18,6 +17,7 @@ from retinasynth.segmentation.settings import (
 )
 from retinasynth.settings import CropPx, FieldPx, Plane, Text
 from retinasynth.training.model_folder import (
+    Model,
     ModelConfig,
     load_network,
     read_config,
@@ -25,7 +25,6 @@ from retinasynth.training.model_folder import (
     write_model_folder,
 )
 
-FORMAT = "retinasynth-segmenter"
 CONVENTIONS = {
     "input": "RGB photograph in [0, 1], float32 (batch, 3, height, width), and its field of view, 1 inside and 0 "
     "outside, float32 (batch, 1, height, width); the field of view has the diameter `field_px`, or with the looks "
@@ -48,7 +47,7 @@ class SegmenterConfig(ModelConfig):
         thresholds: by plane, the probability from which a pixel belongs to it.
     """
 
-    format: str = FORMAT
+    format: str = "retinasynth-segmenter"
     planes: tuple[Plane, ...] = Field(min_length=1)
     field_px: FieldPx
     crop_px: CropPx
@@ -82,12 +81,7 @@ class SegmenterConfig(ModelConfig):
         )
 
 
-@dataclass(frozen=True)
-class SegmenterModel:
-    """A segmenter with what is needed to run it."""
-
-    network: SegmentationNetwork
-    config: SegmenterConfig
+SegmenterModel = Model[SegmentationNetwork, SegmenterConfig]
 
 
 def save_segmenter(folder: Path, model: SegmenterModel) -> None:
@@ -105,11 +99,10 @@ def load_segmenter(folder: Path) -> SegmenterModel:
     Raises:
         ModelError: the folder or one of its files is missing, damaged, or not of a segmenter.
     """
-    folder = Path(folder)
-    config = read_config(folder, SegmenterConfig, FORMAT)
+    config = read_config(folder, SegmenterConfig)
     if config.thresholds.keys() != set(config.planes):
         raise ModelError(
-            f"{folder / 'config.json'} has thresholds of {', '.join(config.thresholds) or 'nothing'}",
+            f"{Path(folder) / 'config.json'} has thresholds of {', '.join(config.thresholds) or 'nothing'}",
             expected=f"of {', '.join(config.planes)}",
         )
     network = load_network(

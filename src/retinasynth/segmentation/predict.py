@@ -16,8 +16,8 @@ from retinasynth.errors import ImageError
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.eye.frame import Frame, frame_of, into_frame, out_of_frame
 from retinasynth.images import Mask, Photograph
+from retinasynth.networks.running import evaluated, finite, in_bf16
 from retinasynth.segmentation.model import SegmenterModel
-from retinasynth.training.precision import evaluation_mode, fast_precision, finite
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,))  # dimensions flipped, whose answers are averaged
 _WINDOW_PX = 1024  # fields up to this size are seen whole
@@ -71,7 +71,7 @@ def predict(
         raise ImageError("The picture does not look like a fundus: it is of one colour", expected="a fundus photograph")
     frame = frame_of(field)
     config = model.config
-    with evaluation_mode(model.network), torch.inference_mode():
+    with evaluated(model.network):
         if config.looks == "windows":
             layers = _seen(model, photograph, field, frame, config.field_px, flips)
         else:
@@ -205,7 +205,6 @@ def _seen(
 ) -> list[Probability]:
     """The probability of each plane, in the pixels of the photograph, from what lies in a frame; 0 out of the field."""
     weight = next(model.network.parameters())
-    half = torch.autocast(weight.device.type, torch.bfloat16, enabled=fast_precision(weight.device) == "bf16")
     picture = torch.from_numpy(into_frame(photograph, frame, size_px).transpose(2, 0, 1).astype(np.float32) / 255)
     inside = torch.from_numpy(into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px) > 127).float()
     inputs = torch.cat([picture, inside[None]])[None].to(weight)
@@ -213,7 +212,7 @@ def _seen(
     window = model.config.crop_px if translates else min(size_px, _WINDOW_PX)
 
     def probabilities(batch: Tensor) -> Tensor:
-        with half:
+        with in_bf16(weight.device):
             logits: Tensor = model.network(batch[:, :3], batch[:, 3:])
         return torch.sigmoid(logits.float())
 

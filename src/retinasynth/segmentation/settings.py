@@ -151,6 +151,7 @@ class SegmenterSettings(RunSettings):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     command: ClassVar[str] = "segment train"
+    place: ClassVar[str] = "data.folders"
 
     preset: str = "vessels"
     data: SegmentationData = SegmentationData()
@@ -159,11 +160,6 @@ class SegmenterSettings(RunSettings):
     loss: SegmentationLossSettings = SegmentationLossSettings()
     optimiser: AdamWSettings = AdamWSettings()
     training: SegmenterTraining = SegmenterTraining()
-
-    @property
-    def sources(self) -> str:
-        """Where what is learnt from lies."""
-        return ", ".join(self.data.folders)
 
     @model_validator(mode="after")
     def _can_be_learnt(self) -> Self:

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from retinasynth import images
 from retinasynth.data.batches import Batch
-from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.find import read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import ModelError
 from retinasynth.eye import Eye
@@ -38,7 +38,8 @@ from retinasynth.settings import OptimiserSettings
 from retinasynth.training.adversary import AsPublished, Learner, adversarial_step
 from retinasynth.training.bundled import SEGMENTERS, model_folder
 from retinasynth.training.checkpoint import State
-from retinasynth.training.optimisation import averaging, falling_rate, moving_average
+from retinasynth.training.model_folder import averaging
+from retinasynth.training.optimisation import falling_rate, moving_average
 from retinasynth.training.precision import Precision
 from retinasynth.training.run import Training
 
@@ -95,7 +96,7 @@ def train_step(
 
 
 def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
-    """Train a new segmenter in `out` (`loop.Training.start`).
+    """Train a new segmenter in `out` (`retinasynth.training.run.Training.start`).
 
     Args:
         data: data sets that `retinasynth.data.find.find_eyes` recognises; their training splits are used. None
@@ -103,16 +104,9 @@ def train(data: Sequence[Path], out: Path, settings: SegmenterSettings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    folders = ",".join(str(find_eyes(folder, labels=settings.data.labels or None).folder.resolve()) for folder in data)
-    settings = settings.with_overrides([f"data.folders={folders}"])
     if settings.training.start_from:
         beginning(settings)
-    return TRAINING.start(out, settings)
-
-
-def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
-    """Go on with a run that was interrupted (`loop.Training.resume`)."""
-    return TRAINING.resume(run, overrides)
+    return TRAINING.start(data, out, settings)
 
 
 def _sources(settings: SegmenterSettings) -> Sources:
@@ -323,5 +317,5 @@ TRAINING = Training(
     settings=SegmenterSettings,
     load=_sources,
     task=_task,
-    free=frozenset({"data.folders"}),
 )
+resume = TRAINING.resume

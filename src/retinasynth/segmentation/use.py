@@ -10,11 +10,11 @@ from retinasynth.data.photographs import as_photograph
 from retinasynth.errors import ImageError
 from retinasynth.eye import Eye
 from retinasynth.images import Mask, Photograph
+from retinasynth.networks.running import move_for_generation
 from retinasynth.segmentation.fundus import why_no_fundus
 from retinasynth.segmentation.model import SegmenterModel, load_segmenter
 from retinasynth.segmentation.predict import Probability, found_planes, predict, promised_dice, why_no_disc
 from retinasynth.training.bundled import SEGMENTERS, model_folder
-from retinasynth.training.precision import move_for_generation
 
 USUAL = ("vessels", "disc-cup")  # what `segment` looks for
 

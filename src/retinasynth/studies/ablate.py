@@ -8,16 +8,15 @@ Run again, it goes on where it stopped. ``runs/ROW/seed-N`` are ordinary run fol
 figures; ``ablation.json``, ``ablation.csv`` and ``report.html`` are written anew after each seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from retinasynth.checks import whole_number
-from retinasynth.data.find import DataSet, find_eyes
+from retinasynth.data.find import find_eyes
 from retinasynth.evaluation.leaks import refuse_leaks
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.subjects import test_eyes
 from retinasynth.files import write_json, write_text
-from retinasynth.generation.train import GeneratorSettings
 from retinasynth.pix2pix.data import load_pairs
 from retinasynth.progress import stages
 from retinasynth.studies.ablation_report import render
@@ -72,30 +71,22 @@ def ablate(
         },
         "seeds": seeds,
     }
-    with begun_study(out, plan, may_grow="seeds", what="an ablation"):
-        return _run_all(found, out, table, chosen, seeds)
-
-
-def _run_all(found: DataSet, out: Path, table: Table, chosen: Mapping[str, GeneratorSettings], seeds: int) -> Ablation:
-    """Seed by seed, so that whole comparisons come early; the results are written after each."""
-    data = found.folder.resolve()
-    first = next(iter(chosen.values())).training.seed
-    total = seeds * len(chosen)
+    total, first = seeds * len(chosen), base.training.seed
     begin = stages("Run", total)
     diverged: dict[str, dict[int, str]] = {name: {} for name in chosen}
-    number = 0
-    for seed in range(first, first + seeds):
-        for name, settings in chosen.items():
-            number += 1
-            run, evaluation = (out / kind / name / f"seed-{seed}" for kind in ("runs", "evaluations"))
-            if not evaluation.is_dir():
-                begin(number, f"{name}, seed {seed}")
-            with stopped(out, f"run {number} of {total}"):
-                why = train_and_evaluate(data, run, evaluation, settings.with_overrides([f"training.seed={seed}"]))
-            if why:
-                diverged[name][seed] = why
-        made = summarise(found, out, table, chosen, range(first, seed + 1), diverged)
-        write_json(out / "ablation.json", made.to_json())
-        write_text(out / "ablation.csv", made.to_csv())
-        write_text(out / "report.html", render(made, found, out))
+    with begun_study(out, plan, may_grow="seeds", what="an ablation"):
+        for seed in range(first, first + seeds):  # seed by seed, so that whole comparisons come early
+            for number, (name, settings) in enumerate(chosen.items(), start=1 + (seed - first) * len(chosen)):
+                run, evaluation = (out / kind / name / f"seed-{seed}" for kind in ("runs", "evaluations"))
+                seeded = settings.with_overrides([f"training.seed={seed}"])
+                if not evaluation.is_dir():
+                    begin(number, f"{name}, seed {seed}")
+                with stopped(out, f"run {number} of {total}"):
+                    why = train_and_evaluate(found.folder.resolve(), run, evaluation, seeded)
+                if why:
+                    diverged[name][seed] = why
+            made = summarise(found, out, table, chosen, range(first, seed + 1), diverged)
+            write_json(out / "ablation.json", made.to_json())
+            write_text(out / "ablation.csv", made.to_csv())
+            write_text(out / "report.html", render(made, found, out))
     return made

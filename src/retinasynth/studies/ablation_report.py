@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,21 +10,22 @@ from numpy.typing import NDArray
 from retinasynth.data.find import DataSet
 from retinasynth.evaluation.metrics.fidelity import SIZE_PX
 from retinasynth.evaluation.report import Losses, read_training_log
-from retinasynth.evaluation.subjects import generated
+from retinasynth.evaluation.subjects import Conditions, generated
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import encoded, mask_as_photograph, resize_photograph
 from retinasynth.pix2pix.data import load_pairs
-from retinasynth.report.page import (
+from retinasynth.report.page import page
+from retinasynth.report.plots import (
     MODEL,
     MUTED,
     WORSE,
     draw_curve,
     drawing,
     finish_curves,
-    page,
     panel,
     svg,
 )
+from retinasynth.report.sections import Column, Figure, Gallery, Mark, Plot, Report, Row, Section, Shown, Table
 from retinasynth.studies.ablation_results import Ablation, RowResult
 from retinasynth.studies.comparison import (
     CONVENTIONS,
@@ -36,11 +36,17 @@ from retinasynth.studies.comparison import (
     measure_name,
     read_measured,
 )
-from retinasynth.studies.forest import OUTCOME_COLOURS, finish_forest, forest_panel
-from retinasynth.studies.words import capital
+from retinasynth.studies.forest import OUTCOME_COLOURS, OUTCOMES, finish_forest, forest_panel
+from retinasynth.studies.words import counted
 
 TEMPLATE = Path(__file__).parent / "ablation.html.jinja"
 MOST_EYES = 3
+MEASURED = "those of `retinasynth evaluate`; the reports in `evaluations/` say how each is computed"
+CURVES_NOTE = (
+    "All seeds of a row, on one scale; dashed: the first seed of the baseline. Faint: every logged record. "
+    "Strong: running mean over a thirtieth of the run. "
+    "Discriminator: its losses on real and on generated photographs, added."
+)
 CURVES = {
     "Generator, mean absolute error": ("loss_generator_l1",),
     "Discriminator": ("loss_discriminator_real", "loss_discriminator_generated"),
@@ -55,43 +61,60 @@ def render(ablation: Ablation, found: DataSet, out: Path) -> str:
         found: the data set, for the pictures.
         out: the folder of the ablation, for logs and models.
     """
-    measures = list(ablation.rows[0].measures)
-    return page(
-        TEMPLATE,
-        {
-            "ablation": ablation,
-            "measures": {name: measure_name(name) for name in measures},
-            "units": UNITS,
-            "lower_is_better": LOWER_IS_BETTER,
-            "table": [_table_row(row, measures) for row in ablation.rows],
-            "forests": [_forest(name, ablation.rows[1:]) for name in measures],
-            "curves": _curves(ablation, out),
-            "eyes": _eyes(ablation, found, out),
-            "conventions": {capital(name): text for name, text in CONVENTIONS.items()},
-        },
+    forests = [_forest(name, ablation.rows[1:]) for name in ablation.rows[0].measures]
+    sections = [Section("measures", "Measures", tables=[_table(ablation)])]
+    if forests:
+        marks = (*OUTCOMES, Mark("thick: over eyes; thin: over seeds", "none"))
+        sections.append(Section("differences", "Differences to the baseline", key_to_plots=marks, plots=forests))
+    if eyes := _eyes(ablation, found, out):
+        note = (
+            "Test eyes: where the baseline is worst by SSIM, in the middle and best, each with the first seed of every "
+            "row. Shown at 256 px as JPEG; all pictures are in `evaluations/ROW/seed-N/panels/`."
+        )
+        sections.append(Section("pictures", "Pictures", galleries=[Gallery("", eyes)], note=note))
+    report = Report(
+        ablation.title,
+        ablation.verdict[0],
+        [*sections, *_curves(ablation, out)],
+        CONVENTIONS
+        | {"measures": "those of `retinasynth evaluate`; the reports in `evaluations/` say how each is computed"},
+        ablation.about,
+        sentences=ablation.verdict[1:],
+        facts=[f"{counted(len(ablation.seeds), 'seed')} of each row"],
+        kind="ablation",
     )
+    return page(TEMPLATE, {"report": report, "rows": ablation.rows})
 
 
 # --- The table ---------------------------------------------------------------------------------------------------
 
 
-def _table_row(row: RowResult, measures: Sequence[str]) -> dict[str, Any]:
-    return {"name": row.row.name, "cells": [_cell(row, name) for name in measures]}
+def _table(ablation: Ablation) -> Table:
+    measures = list(ablation.rows[0].measures)
+    columns = {
+        name: Column(
+            f"{measure_name(name)}{' (dB)' if name in UNITS else ''}",
+            f"{'lower' if name in LOWER_IS_BETTER else 'higher'} is better",
+        )
+        for name in measures
+    }
+    rows = [Row(row.row.name, {name: _cell(row, name) for name in measures}) for row in ablation.rows]
+    note = (
+        "Under each figure its 95\N{NO-BREAK SPACE}% interval over eyes, then the spread that seeds leave. "
+        f"{ablation.about['Budget']}"
+    )
+    return Table("", columns, rows, note, corner="The baseline, then each row minus the baseline")
 
 
-def _cell(row: RowResult, measure: str) -> dict[str, str] | None:
+def _cell(row: RowResult, measure: str) -> Figure:
     level, difference = row.measures.get(measure), row.differences.get(measure)
     if level is None:
-        return None
+        return Figure("diverged")
     if difference is None:
-        ends = _ends(measure, level.low, level.high)
-        return {"figure": figure_text(measure, level.mean), "interval": ends, "spread": "", "outcome": ""}
-    return {
-        "figure": figure_text(measure, difference.mean, signed=True),
-        "interval": _ends(measure, difference.low, difference.high, signed=True),
-        "spread": "unknown" if difference.spread is None else figure_text(measure, difference.spread),
-        "outcome": difference.outcome,
-    }
+        return Figure(figure_text(measure, level.mean), (_ends(measure, level.low, level.high),))
+    spread = "unknown" if difference.spread is None else figure_text(measure, difference.spread)
+    under = (_ends(measure, difference.low, difference.high, signed=True), f"seeds \N{PLUS-MINUS SIGN} {spread}")
+    return Figure(figure_text(measure, difference.mean, signed=True), under, difference.outcome)
 
 
 def _ends(measure: str, low: float | None, high: float | None, *, signed: bool = False) -> str:
@@ -103,7 +126,7 @@ def _ends(measure: str, low: float | None, high: float | None, *, signed: bool =
 # --- The plots ---------------------------------------------------------------------------------------------------
 
 
-def _forest(measure: str, rows: Sequence[RowResult]) -> dict[str, str]:
+def _forest(measure: str, rows: Sequence[RowResult]) -> Plot:
     """A line for each row: its difference to the baseline, thick over eyes, thin over seeds."""
     with drawing():
         figure, axes = forest_panel(_axis_text(measure), len(rows), 0.28)
@@ -118,7 +141,7 @@ def _forest(measure: str, rows: Sequence[RowResult]) -> dict[str, str]:
             if measure in row.differences
         )
         label = f"{measure_name(measure)}, difference to the baseline: {shown or 'none'}"
-        return {"caption": measure_name(measure), "svg": svg(figure, label)}
+        return Plot(measure_name(measure), svg(figure, label))
 
 
 def _axis_text(measure: str) -> str:
@@ -136,10 +159,10 @@ def _draw_difference(axes: Axes, place: float, difference: Difference) -> None:
     axes.plot([difference.mean], [place], "o", color=colour, markersize=5)
 
 
-def _curves(ablation: Ablation, out: Path) -> list[dict[str, Any]]:
+def _curves(ablation: Ablation, out: Path) -> list[Section]:
     """A small plot for each row and kind of loss, on one scale, the baseline behind each."""
     logs = {row.row.name: _logs(row, ablation, out) for row in ablation.rows}
-    groups = []
+    sections: list[Section] = []
     for title, names in CURVES.items():
         baseline = _with(logs[ablation.rows[0].row.name], names)
         everything = [
@@ -152,8 +175,10 @@ def _curves(ablation: Ablation, out: Path) -> list[dict[str, Any]]:
             _curve(title, row, _with(logs[row.row.name], names), names, top, behind=(ablation.rows[0], baseline[:1]))
             for row in ablation.rows
         ]
-        groups.append({"title": title, "plots": plots})
-    return groups
+        sections.append(
+            Section(f"training-{len(sections)}", f"Training losses: {title}", plots=plots, note=CURVES_NOTE)
+        )
+    return sections
 
 
 def _logs(row: RowResult, ablation: Ablation, out: Path) -> list[Losses]:
@@ -175,7 +200,7 @@ def _curve(
     top: float,
     *,
     behind: tuple[RowResult, Sequence[Losses]],
-) -> dict[str, str]:
+) -> Plot:
     with drawing():
         figure, axes = panel("pictures seen", height_inches=2.0)
         ends = []
@@ -187,9 +212,9 @@ def _curve(
         finish_curves(axes)
         axes.set_ylim(0, top)
         axes.set_xlim(0, row.pictures)
-        note = f"diverged with seed {', '.join(map(str, row.diverged))}" if row.diverged else ""
+        warning = f"diverged with seed {', '.join(map(str, row.diverged))}" if row.diverged else ""
         label = f"{title}, {row.row.name}: ends near {' and '.join(ends) or 'nothing'}"
-        return {"caption": row.row.name, "note": note, "svg": svg(figure, label)}
+        return Plot(row.row.name, svg(figure, label), warning=warning)
 
 
 def _seen(log: Losses, row: RowResult) -> NDArray[np.float64]:
@@ -203,7 +228,7 @@ def _sum(log: Losses, names: Sequence[str]) -> NDArray[np.float64]:
 # --- The pictures ------------------------------------------------------------------------------------------------
 
 
-def _eyes(ablation: Ablation, found: DataSet, out: Path) -> list[dict[str, Any]]:
+def _eyes(ablation: Ablation, found: DataSet, out: Path) -> list[Shown]:
     """A few test eyes, worst to best of the baseline, each as every row makes it with its first seed."""
     files = found.split("test")
     pairs = load_pairs(files, SIZE_PX)
@@ -217,18 +242,19 @@ def _eyes(ablation: Ablation, found: DataSet, out: Path) -> list[dict[str, Any]]
         if seed is None:
             continue
         model = load_generator(out / "runs" / row.row.name / f"seed-{seed}")
-        pictures = {index: next(generated(model, [files[index]], index)) for index in chosen}
+        pictures = {index: next(generated(model, [files[index]], Conditions(index))) for index in chosen}
         small = {index: resize_photograph(picture, (SIZE_PX, SIZE_PX)) for index, picture in pictures.items()}
         made.append((row.row.name, {index: encoded(picture, "JPEG") for index, picture in small.items()}))
     return [
-        {
-            "name": pairs.names[index],
-            "views": {
+        Shown(
+            pairs.names[index],
+            (),
+            {
                 "Source mask": encoded(mask_as_photograph(np.asarray(pairs.labels[index, ..., 0])), "PNG"),
                 "Expected": encoded(np.asarray(pairs.photographs[index]), "JPEG"),
                 **{name: pictures[index] for name, pictures in made},
             },
-        }
+        )
         for index in chosen
     ]
 

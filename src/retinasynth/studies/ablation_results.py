@@ -11,20 +11,8 @@ from retinasynth.data.batches import steps_per_epoch
 from retinasynth.data.find import DataSet
 from retinasynth.data.matching import EyeFiles
 from retinasynth.generation.train import GeneratorSettings
-from retinasynth.studies.comparison import (
-    CONVENTIONS,
-    Agreement,
-    Difference,
-    Level,
-    Measured,
-    Tendency,
-    agreement,
-    compare,
-    levels,
-    read_measured,
-    tendency,
-    verdict,
-)
+from retinasynth.studies import comparison
+from retinasynth.studies.comparison import Agreement, Difference, Level
 from retinasynth.studies.runs import pictures_seen
 from retinasynth.studies.table import Row, Table, settings_text
 from retinasynth.tables import table_text
@@ -100,7 +88,7 @@ class Ablation:
             "verdict": self.verdict,
             "seeds": list(self.seeds),
             "rows": [row.to_json() for row in self.rows],
-            "conventions": CONVENTIONS,
+            "conventions": comparison.CONVENTIONS,
             "about": dict(self.about),
         }
 
@@ -140,24 +128,34 @@ def summarise(
     train_files, test_files = found.split("train"), found.split("test")
     measured = {
         name: [
-            read_measured(out / "evaluations" / name / f"seed-{seed}") for seed in seeds if seed not in diverged[name]
+            comparison.read_measured(out / "evaluations" / name / f"seed-{seed}")
+            for seed in seeds
+            if seed not in diverged[name]
         ]
         for name in chosen
     }
     baseline = measured[table.rows[0].name]
-    rows = [
-        _row_result(
-            row,
-            chosen[row.name],
-            (chosen[row.name].training.epochs * steps_per_epoch(train_files, chosen[row.name].training)),
-            pictures_seen(chosen[row.name], train_files),
-            diverged=diverged[row.name],
-            measured=measured[row.name],
-            baseline=baseline if number else None,
-            runs=len(seeds),
+    rows = []
+    for row in table.rows:
+        settings, runs, lost = chosen[row.name], measured[row.name], diverged[row.name]
+        is_baseline = row is table.rows[0]
+        differences = comparison.compare(runs, baseline) if runs and baseline and not is_baseline else {}
+        words = comparison.verdict(differences, diverged=len(lost), runs=len(seeds))
+        if is_baseline:
+            words = f"The baseline. {words}" if lost else BASELINE
+        rows.append(
+            RowResult(
+                row,
+                settings,
+                steps=settings.training.epochs * steps_per_epoch(train_files, settings.training),
+                pictures=pictures_seen(settings, train_files),
+                diverged=lost,
+                measures=comparison.levels(runs) if runs else {},
+                differences=differences,
+                verdict=words,
+                agreement=None if is_baseline else comparison.agreement(row.expected, differences, diverged=len(lost)),
+            )
         )
-        for number, row in enumerate(table.rows)
-    ]
     about = {
         "Data": f"{found.folder.name}: {len(train_files)} training and {len(test_files)} test pictures of "
         f"{len({files.eye for files in test_files})} eyes",
@@ -169,27 +167,6 @@ def summarise(
     return Ablation(
         f"Ablation {table.name} on {found.folder.name}", _verdict(rows, seeds, test_files), rows, seeds, about
     )
-
-
-def _row_result(
-    row: Row,
-    settings: GeneratorSettings,
-    steps: int,
-    pictures: int,
-    *,
-    diverged: Mapping[int, str],
-    measured: Sequence[Measured],
-    baseline: Sequence[Measured] | None,
-    runs: int,
-) -> RowResult:
-    """`baseline` is None for the baseline itself."""
-    measures = levels(measured) if measured else {}
-    differences = compare(measured, baseline) if measured and baseline else {}
-    words = verdict(differences, diverged=len(diverged), runs=runs)
-    if baseline is None:
-        words = BASELINE if not diverged else f"The baseline. {verdict({}, diverged=len(diverged), runs=runs)}"
-    agrees = None if baseline is None else agreement(row.expected, differences, diverged=len(diverged))
-    return RowResult(row, settings, steps, pictures, diverged, measures, differences, words, agrees)
 
 
 def _budget(rows: Sequence[RowResult]) -> str:
@@ -205,8 +182,10 @@ def _verdict(rows: Sequence[RowResult], seeds: range, test_files: Sequence[EyeFi
     base, *others = rows
     if not base.measures:
         return ["The baseline diverged with every seed, so nothing can be compared."]
-    counts: Counter[Tendency] = Counter("worse" if row.diverged else tendency(row.differences) for row in others)
-    words: dict[Tendency, str] = {
+    counts: Counter[comparison.Tendency] = Counter(
+        "worse" if row.diverged else comparison.tendency(row.differences) for row in others
+    )
+    words: dict[comparison.Tendency, str] = {
         "worse": "worse than the baseline",
         "better": "better",
         "mixed": "better on some measures and worse on others",

@@ -6,13 +6,13 @@ with intervals. What is compared with what, the plain words, and the tables are 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from retinasynth.errors import DataError, SettingError
-from retinasynth.evaluation.results import Outcome
 from retinasynth.intervals import Estimate
+from retinasynth.report.sections import Outcome
 from retinasynth.studies.words import counted, listed
 from retinasynth.tables import table_text
 
@@ -110,20 +110,17 @@ class Study:
             "verdict": list(self.verdict),
             "counted": self.of_what,
             "points": [
-                {"arm": one.arm, "count": one.count, "source": one.source, "measures": _plain(one.measures)}
-                for one in self.points
+                asdict(point) | {"measures": {name: one.to_json() for name, one in point.measures.items()}}
+                for point in self.points
             ],
             "differences": [
-                {
-                    "first": one.first,
-                    "second": one.second,
-                    "count": one.count,
+                asdict(effect)
+                | {
                     "measures": {
-                        name: estimate.to_json() | {"outcome": outcome(estimate)}
-                        for name, estimate in one.measures.items()
-                    },
+                        name: one.to_json() | {"outcome": outcome(one)} for name, one in effect.measures.items()
+                    }
                 }
-                for one in self.effects
+                for effect in self.effects
             ],
             "conventions": dict(self.conventions),
             "about": dict(self.about),
@@ -274,7 +271,3 @@ def effect_sentence(effect: Effect, measure: str, name: str, of_what: str) -> st
     words = {"better": "better than", "worse": "worse than", "undecided": "not shown to differ from"}[outcome(estimate)]
     figures = f"{name} {figure_text(estimate.mean, signed=True)} ({interval_text(estimate, signed=True)})"
     return f"With {counted(effect.count, of_what)}, {effect.first} is {words} {effect.second}: {figures}."
-
-
-def _plain(measures: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: estimate.to_json() for name, estimate in measures.items()}

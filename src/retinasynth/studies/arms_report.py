@@ -1,8 +1,7 @@
-"""The report of a augmentation study: one self-contained page, the answer first, and its figure as a file."""
+"""The report of an augmentation study: one self-contained page, the answer first, and its figure as a file."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,12 +10,13 @@ from matplotlib.ticker import NullLocator
 
 from retinasynth.files import write_json, write_text
 from retinasynth.intervals import Estimate
-from retinasynth.report.page import INK, MODEL, RIVAL, RULE, drawing, page, svg
-from retinasynth.studies.arms import Arm, Effect, Point, Study, figure_text, interval_text, outcome
-from retinasynth.studies.forest import OUTCOME_COLOURS, finish_forest, forest_panel
+from retinasynth.report.page import render as render_page
+from retinasynth.report.plots import INK, MODEL, RIVAL, RULE, drawing, svg
+from retinasynth.report.sections import Column, Gallery, Mark, Plot, Report, Row, Section, Shown, Table
+from retinasynth.studies.arms import Arm, Effect, Point, Study, figure_text, outcome
+from retinasynth.studies.forest import OUTCOME_COLOURS, OUTCOMES, finish_forest, forest_panel
 from retinasynth.studies.words import capital, counted
 
-TEMPLATE = Path(__file__).parent / "arms.html.jinja"
 _LABEL_GAP = 0.062  # of the height of the plot, between two names at its right
 # The page's own style sheet gives the plots their colours; a file of its own brings these along.
 _ALONE = (
@@ -40,36 +40,55 @@ def write_study(study: Study, out: Path, name: str) -> None:
 
 def render(study: Study) -> str:
     """The report as one HTML page that asks for nothing outside itself."""
-    return page(
-        TEMPLATE,
-        {
-            "study": study,
-            "figures": {name: _curves(study, measure) for measure, name in study.measures.items()},
-            "forests": [_forest(study, first, second) for first, second in _pairs(study.effects)],
-            "groups": [(_group(study, count), _rows(study, count)) for count in [0, *study.counts]],
-            "conventions": {capital(name): text for name, text in study.conventions.items()},
-        },
+    sections = [
+        Section(
+            "curves",
+            f"By number of {study.of_what}s",
+            key_to_plots=[
+                Mark("learns from synthetic photographs as well, or alone", "better"),
+                Mark("learns from real photographs alone"),
+                Mark("upright bars and shades: 95\N{NO-BREAK SPACE}% intervals", "none"),
+            ],
+            plots=[Plot(f"{name}, higher is better", _curves(study, key)) for key, name in study.measures.items()],
+            wide=True,
+        ),
+        Section(
+            "differences",
+            "Differences, paired",
+            key_to_plots=OUTCOMES,
+            plots=[_forest(study, first, second) for first, second in _pairs(study.effects)],
+        ),
+        Section("arms", "Every arm", tables=[_table(study)]),
+        Section(
+            "pictures",
+            "Pictures",
+            galleries=[Gallery("", [Shown(name, (), views) for name, views in study.pictures.items()])],
+            note=study.pictures_note,
+        ),
+    ]
+    return render_page(
+        Report(
+            study.title,
+            study.verdict[0],
+            [one for one in sections if one.plots or one.tables or one.galleries[0].shown],
+            study.conventions,
+            study.about,
+            sentences=study.verdict[1:],
+            facts=[f"{name}: {study.about[name]}" for name in study.about if name in ("Data", "Seeds")],
+            kind="study",
+        )
     )
 
 
-# --- The table ---------------------------------------------------------------------------------------------------
-
-
-def _group(study: Study, count: int) -> str:
-    return capital(counted(count, study.of_what))
-
-
-def _rows(study: Study, count: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "arm": point.arm,
-            "source": point.source,
-            "has_synthetic": next(arm.has_synthetic for arm in study.arms if arm.name == point.arm),
-            "cells": [(figure_text(one.mean), interval_text(one)) for one in point.measures.values()],
-        }
+def _table(study: Study) -> Table:
+    columns = {measure: Column(name) for measure, name in study.measures.items()}
+    rows = [
+        Row(point.arm, point.measures, note=point.source, group=capital(counted(count, study.of_what)))
+        for count in [0, *study.counts]
         for point in study.points
         if point.count == count
     ]
+    return Table("", columns, rows, corner="learnt from", leads=False)
 
 
 # --- The plots ---------------------------------------------------------------------------------------------------
@@ -147,7 +166,7 @@ def _pairs(effects: Sequence[Effect]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((one.first, one.second) for one in effects))
 
 
-def _forest(study: Study, first: str, second: str) -> dict[str, str]:
+def _forest(study: Study, first: str, second: str) -> Plot:
     """The difference between two arms at each number of real photographs, with its interval."""
     measure, name = next(iter(study.measures.items()))
     effects = [one for one in study.effects if (one.first, one.second) == (first, second)]
@@ -161,7 +180,7 @@ def _forest(study: Study, first: str, second: str) -> dict[str, str]:
         finish_forest(axes, [f"{effect.count} real" for effect in reversed(effects)])
         shown = "; ".join(f"{one.count} real {figure_text(one.measures[measure].mean, signed=True)}" for one in effects)
         caption = f"{capital(first)}, less {second}"
-        return {"caption": caption, "svg": svg(figure, f"{caption}: {shown}")}
+        return Plot(caption, svg(figure, f"{caption}: {shown}"))
 
 
 def _alone(drawn: str) -> str:

@@ -28,6 +28,7 @@ from retinasynth.data.find import find_eyes
 from retinasynth.errors import SettingError
 from retinasynth.networks.layers import BatchNorm
 from retinasynth.networks.patchgan import PatchDiscriminator
+from retinasynth.networks.running import move_for_generation
 from retinasynth.networks.ssim import ssim
 from retinasynth.networks.unet import DoublingConvolution
 from retinasynth.parallel import worker_processes
@@ -39,7 +40,7 @@ from retinasynth.pix2pix.train import build_learner
 from retinasynth.progress import progress
 from retinasynth.styled.settings import PRESETS as STYLED_PRESETS
 from retinasynth.training.adversary import adversarial_step
-from retinasynth.training.precision import choose_precision, move_for_generation
+from retinasynth.training.precision import choose_precision
 
 WARM_UP_STEPS = 3
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"

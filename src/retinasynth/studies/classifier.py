@@ -143,18 +143,13 @@ def comparisons(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDA
     return (np.sign(above) + 1) / 2
 
 
-def bootstrap_area(
-    compared: NDArray[np.float64], *, seed: int = SEED, resamples: int = RESAMPLES, level: float = LEVEL
-) -> Estimate:
+def bootstrap_area(compared: NDArray[np.float64]) -> Estimate:
     """An area under the curve, or a difference of two, with its interval over photographs and draws.
 
     Positives, negatives and draws are resampled independently of one another.
 
     Args:
         compared: what `comparisons` gives, or the difference of two of them, ``float (draws, positives, negatives)``.
-        seed: of the resampling.
-        resamples: number of resampled sets.
-        level: share of resampled figures inside the interval.
 
     Source:
         A. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2), 2007; resampling of positives and
@@ -164,11 +159,11 @@ def bootstrap_area(
         >>> bootstrap_area(np.ones((1, 2, 3)))
         Estimate(mean=1.0, low=1.0, high=1.0, n=5)
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     draws, positives, negatives = (
-        random.multinomial(size, np.full(size, 1 / size), resamples) / size for size in compared.shape
+        random.multinomial(size, np.full(size, 1 / size), RESAMPLES) / size for size in compared.shape
     )
     of_draw = np.stack([((positives @ one) * negatives).sum(axis=1) for one in compared], axis=1)
     areas = (of_draw * draws).sum(axis=1)
-    low, high = np.quantile(areas, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(areas, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(compared.mean()), float(low), float(high), compared.shape[1] + compared.shape[2])

@@ -13,8 +13,9 @@ from retinasynth import intervals
 from retinasynth.documents import read_json
 from retinasynth.errors import DataError
 from retinasynth.evaluation import results
-from retinasynth.evaluation.results import BASELINE_NAMES, Outcome
-from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from retinasynth.evaluation.results import BASELINE_NAMES
+from retinasynth.intervals import bootstrap_difference, bootstrap_mean
+from retinasynth.report.sections import Outcome
 from retinasynth.studies.words import capital, listed
 from retinasynth.tables import read_table
 
@@ -153,15 +154,11 @@ def levels(runs: Sequence[Measured]) -> dict[str, Level]:
     made: dict[str, Level] = {}
     for measure in _common(runs):
         seeds = tuple(run.mean(measure) for run in runs)
-        over_eyes = None if measure in OF_THE_SET else bootstrap_mean(_averaged(runs, measure), groups=runs[0].eyes)
-        made[measure] = _level(seeds, over_eyes)
+        if measure in OF_THE_SET:
+            made[measure] = Level(float(np.mean(seeds)), None, None, seeds)
+        else:
+            made[measure] = Level(*bootstrap_mean(_averaged(runs, measure), groups=runs[0].eyes)[:3], seeds)
     return made
-
-
-def _level(seeds: tuple[float, ...], over_eyes: Estimate | None) -> Level:
-    if over_eyes is None:
-        return Level(float(np.mean(seeds)), None, None, seeds)
-    return Level(over_eyes.mean, over_eyes.low, over_eyes.high, seeds)
 
 
 def compare(runs: Sequence[Measured], baseline: Sequence[Measured]) -> dict[str, Difference]:
@@ -177,11 +174,10 @@ def compare(runs: Sequence[Measured], baseline: Sequence[Measured]) -> dict[str,
     made: dict[str, Difference] = {}
     eyes = baseline[0].eyes
     for measure in _common([*baseline, *runs]):
-        spread = seed_spread([run.mean(measure) for run in runs], [run.mean(measure) for run in baseline])
+        ours, theirs = ([run.mean(measure) for run in some] for some in (runs, baseline))
+        spread = seed_spread(ours, theirs)
         if measure in OF_THE_SET:
-            mean = float(
-                np.mean([run.mean(measure) for run in runs]) - np.mean([run.mean(measure) for run in baseline])
-            )
+            mean = float(np.mean(ours) - np.mean(theirs))
             made[measure] = Difference(mean, None, None, spread, outcome(measure, mean, spread=spread))
             continue
         over = bootstrap_difference(_averaged(runs, measure), _averaged(baseline, measure), groups=eyes)

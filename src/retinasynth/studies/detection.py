@@ -29,38 +29,16 @@ from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate
 from retinasynth.parallel import in_order
 from retinasynth.progress import progress
-from retinasynth.studies.arms import (
-    ALL,
-    Arm,
-    Effect,
-    Place,
-    Point,
-    Study,
-    by_outcome,
-    compared,
-    counts_of,
-    effect_sentence,
-    figure_text,
-    interval_text,
-)
+from retinasynth.studies import arms, classifier
+from retinasynth.studies.arms import Arm, Place, Study
 from retinasynth.studies.arms_report import write_study
-from retinasynth.studies.classifier import (
-    COMPONENTS,
-    FOLDS,
-    Described,
-    bootstrap_area,
-    chosen,
-    comparisons,
-    components,
-    drawn,
-    fitted,
-)
+from retinasynth.studies.classifier import Described
 from retinasynth.studies.forest import thumbnail
 from retinasynth.studies.graded import graded, is_ill, kept_apart, stamp_of_all
 from retinasynth.studies.runs import begun_study, stopped
 from retinasynth.tables import table_text
 
-COUNTS = ("20", "50", "100", ALL)
+COUNTS = ("20", "50", "100", arms.ALL)
 DRAWS, QUICK_DRAWS = 10, 4
 FEATURES: Mapping[str, Callable[[], Features]] = {"imagenet": ImageNetFeatures, "fundus": FundusFeatures}
 # Grown eyes: what lesions they have. A mild retinopathy has microaneurysms alone, and is not referred.
@@ -91,10 +69,11 @@ CONVENTIONS = {
     "referable": f"grade {REFERABLE} or above of the international scale of diabetic retinopathy",
     "classifier": "logistic regression on the features of one frozen network, each feature brought to mean 0 and about "
     "deviation 1 among the photographs of its kind (real or synthetic; its deviation and the median one are added in "
-    f"quadrature), and of all only the first {COMPONENTS} principal components, in which each kind counts half",
-    "what is chosen": f"the strength of the regularisation, and how much synthetic eyes weigh, by {FOLDS}-fold "
-    "cross-validation over the real training photographs of a draw alone, by log loss; without real ones over the "
-    "synthetic ones",
+    f"quadrature), and of all only the first {classifier.COMPONENTS} principal components, in which each kind counts "
+    "half",
+    "what is chosen": "the strength of the regularisation, and how much synthetic eyes weigh, by "
+    f"{classifier.FOLDS}-fold cross-validation over the real training photographs of a draw alone, by log loss; "
+    "without real ones over the synthetic ones",
     "generated": "grown eyes photographed by a generator. It has learnt from real photographs of its own, which help "
     "those who have few, but from no grade",
     "procedural": "the same eyes with photographs that are rendered from their anatomy, by no network",
@@ -145,18 +124,18 @@ def detection(
     workers = whole_number(workers, "workers", most=MOST_WORKERS)
     if features not in FEATURES:
         raise SettingError(f"`features` is {features!r}", expected=f"one of: {', '.join(FEATURES)}")
-    network = FEATURES[features]()
+    network, parameters = FEATURES[features](), dict(parameters or _CAMERA)
     training, test_files = graded(data)
     plan = {
         "features": features,
         "synthetic": synthetic,
-        "parameters": dict(parameters or _CAMERA),
+        "parameters": parameters,
         "data": {side: stamp_of_all(files) for side, files in (("training", training), ("test", test_files))},
         "draws": draws,
     }
-    with begun_study(out, plan, may_grow="draws", what="a study of detection"):
-        training = [training[index] for index in kept_apart(training, test_files)]
-        numbers = counts_of(
+    with begun_study(out, plan, may_grow="draws", what="a study of detection"), stopped(out):
+        training = kept_apart(training, test_files)
+        numbers = arms.counts_of(
             counts,
             len(training),
             name="counts",
@@ -164,15 +143,23 @@ def detection(
             where=data,
             what="graded training photographs without near-duplicates",
         )
-        made = _synthetic(out, synthetic, generator, dict(parameters or _CAMERA), workers)
+        made = _synthetic(out, synthetic, generator, parameters, workers)
         real, test = (
             _described(out, name, files, network) for name, files in (("training", training), ("test", test_files))
         )
         kinds = {name: _of_kind(out, name, folders, network) for name, folders in made.items()}
-        with stopped(out):
-            scores = _scores(out, real, test, kinds, numbers, draws)
-        about = _about(data, training, test_files, network, generator, synthetic)
-        study = _summarise(scores, test, draws, _pictures(training, made), about)
+        scores = _scores(out, real, test, kinds, numbers, draws)
+        about = {
+            "Data": f"{data.name}: {len(training)} training photographs without twins ({real.is_ill.sum()} to be "
+            f"referred), {len(test_files)} test photographs ({test.is_ill.sum()} to be referred)",
+            "Features": network.name,
+            "Synthetic eyes": f"{synthetic} with lesions of moderate retinopathy and more, {synthetic} without lesions "
+            "or with a few microaneurysms",
+            "Generator": generator,
+            "Draws": str(draws),
+            "Version": retinasynth.__version__,
+        }
+        study = _summarise(scores, test, about, _pictures(training, made))
         write_text(out / "scores.csv", _scores_csv(scores, test_files))
         write_study(study, out, "detection")
     return study
@@ -256,7 +243,7 @@ def _scores(
         for number, (count, draw) in enumerate(todo, start=1):
             path = out / "scores" / f"{count}-draw-{draw}.json"
             if not path.is_file():
-                some = drawn(real.is_ill, counts[0], draw)[: count or None]
+                some = classifier.drawn(real.is_ill, counts[0], draw)[: count or None]
                 write_json(
                     path, _classified(Described(real.rows[some], real.is_ill[some]), test, synthetic, count, draw)
                 )
@@ -285,10 +272,10 @@ def _classified(
     )
     found = {}
     for arm, kinds in learnt.items():
-        basis = components([kind for kind in kinds if kind])
+        basis = classifier.components([kind for kind in kinds if kind])
         ours, made = (kind and Described(kind.rows @ basis, kind.is_ill) for kind in kinds)
-        choice = chosen(ours, made, seed=draw)
-        scores = fitted(ours, made, choice).decision_function(seen @ basis)
+        choice = classifier.chosen(ours, made, seed=draw)
+        scores = classifier.fitted(ours, made, choice).decision_function(seen @ basis)
         found[arm.name] = {
             "strength": choice.strength,
             "weight": choice.weight,
@@ -301,13 +288,9 @@ def _classified(
 
 
 def _summarise(
-    scores: Scores,
-    test: Described,
-    draws: int,
-    pictures: Mapping[str, Mapping[str, bytes]],
-    about: Mapping[str, str],
+    scores: Scores, test: Described, about: Mapping[str, str], pictures: Mapping[str, Mapping[str, bytes]]
 ) -> Study:
-    wins = {place: comparisons(rows, test.is_ill) for place, rows in scores.items()}
+    wins = {place: classifier.comparisons(rows, test.is_ill) for place, rows in scores.items()}
     sources = {
         REAL: "real photographs",
         WITH_GENERATED: "real photographs, and grown eyes photographed by the generator",
@@ -317,9 +300,9 @@ def _summarise(
     }
 
     def estimates(one: Place, other: Place | None) -> dict[str, Estimate]:
-        return {"auc": bootstrap_area(wins[one] - wins[other] if other else wins[one])}
+        return {"auc": classifier.bootstrap_area(wins[one] - wins[other] if other else wins[one])}
 
-    points, effects = compared({place: sources[place[0]] for place in scores}, estimates, ARMS, _PAIRS)
+    points, effects = arms.compared({place: sources[place[0]] for place in scores}, estimates, ARMS, _PAIRS)
     return Study(
         title="Do synthetic eyes help to find referable retinopathy?",
         verdict=_verdict(points, effects),
@@ -329,15 +312,15 @@ def _summarise(
         points=points,
         effects=effects,
         conventions=CONVENTIONS,
-        about={**about, "Draws": str(draws), "Version": retinasynth.__version__},
+        about=about,
         pictures=pictures,
         pictures_note="Of each kind the first ones, not chosen. The same eye in both kinds of synthetic photographs.",
     )
 
 
-def _verdict(points: Sequence[Point], effects: Sequence[Effect]) -> list[str]:
+def _verdict(points: Sequence[arms.Point], effects: Sequence[arms.Effect]) -> list[str]:
     """The answer first, then each comparison, and what synthetic eyes do alone."""
-    clauses = by_outcome(
+    clauses = arms.by_outcome(
         effects,
         WITH_GENERATED,
         "auc",
@@ -346,11 +329,11 @@ def _verdict(points: Sequence[Point], effects: Sequence[Effect]) -> list[str]:
     answer = f"Generated eyes {'; they '.join(clauses)} {OF_WHAT}s."
     alone = [
         f"{point.arm.capitalize()}, without a grade of a real photograph: AUC "
-        f"{figure_text(point.measures['auc'].mean)} ({interval_text(point.measures['auc'])})."
+        f"{arms.figure_text(point.measures['auc'].mean)} ({arms.interval_text(point.measures['auc'])})."
         for point in points
         if not point.count
     ]
-    return [answer, *(effect_sentence(one, "auc", "AUC", OF_WHAT) for one in effects), *alone]
+    return [answer, *(arms.effect_sentence(one, "auc", "AUC", OF_WHAT) for one in effects), *alone]
 
 
 def _pictures(training: Sequence[EyeFiles], made: Mapping[str, Mapping[Path, bool]]) -> dict[str, dict[str, bytes]]:
@@ -365,25 +348,6 @@ def _pictures(training: Sequence[EyeFiles], made: Mapping[str, Mapping[Path, boo
             f"{files.name}, grade {files.grade}": thumbnail(photograph_of(files)) for files in real
         }
     return panels
-
-
-def _about(
-    data: Path,
-    training: Sequence[EyeFiles],
-    test_files: Sequence[EyeFiles],
-    network: Features,
-    generator: str,
-    synthetic: int,
-) -> dict[str, str]:
-    ill = [sum(map(is_ill, files)) for files in (training, test_files)]
-    return {
-        "Data": f"{data.name}: {len(training)} training photographs without twins ({ill[0]} to be referred), "
-        f"{len(test_files)} test photographs ({ill[1]} to be referred)",
-        "Features": network.name,
-        "Synthetic eyes": f"{synthetic} with lesions of moderate retinopathy and more, {synthetic} without lesions or "
-        "with a few microaneurysms",
-        "Generator": generator,
-    }
 
 
 def _scores_csv(scores: Scores, test_files: Sequence[EyeFiles]) -> str:

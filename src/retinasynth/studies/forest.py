@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from retinasynth.images import Photograph, encoded, square_photograph
-from retinasynth.report.page import INK, MODEL, RIVAL, WORSE, panel
+from retinasynth.report.plots import INK, MODEL, RIVAL, WORSE, panel
+from retinasynth.report.sections import Mark
 
 OUTCOME_COLOURS = {"better": MODEL, "worse": WORSE, "undecided": RIVAL}
+OUTCOMES = (Mark("better", "better"), Mark("worse", "worse"), Mark("undecided"))
 THUMBNAIL_PX = 256
 
 

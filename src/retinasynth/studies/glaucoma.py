@@ -22,31 +22,17 @@ from retinasynth.eye.label_map import overlay
 from retinasynth.files import write_json
 from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import Estimate
+from retinasynth.report.sections import Section, Strip
 from retinasynth.resuming import Line
 from retinasynth.segmentation.use import segment
+from retinasynth.studies import series
 from retinasynth.studies.recovery import Recovery, recovery
+from retinasynth.studies.runs import stopped
 from retinasynth.studies.screening import GROUPS, Screening, curve, measure_real, real_photographs, screening
-from retinasynth.studies.series import (
-    CONVENTIONS,
-    SOURCES,
-    close_up,
-    generator,
-    grown,
-    halved,
-    middle,
-    photographed,
-    points_of,
-    rows_of,
-    segmenter,
-    write_rows,
-    write_series,
-    write_tiles,
-)
+from retinasynth.studies.series import CONVENTIONS, SOURCES, points_of
 from retinasynth.studies.series_report import (
     COLOURS,
     KEY,
-    Section,
-    Strip,
     asked_and_found,
     curves,
     figure_text,
@@ -175,10 +161,8 @@ def study_glaucoma(
     seed, workers = checked_seed(seed), checked_workers(workers)
     photographs = None if data is None else real_photographs(data)
     asked = {"cups": CUPS, "notches": NOTCHES, "notched_cup": NOTCHED_CUP}
-    lines = write_series(
-        out, eyes, model, asked, functools.partial(_write_eye, seed), seed=seed, doing="Drawing series", workers=workers
-    )
-    members = write_series(
+    lines = series.write_series(out, eyes, model, asked, _write_eye, seed=seed, doing="Drawing series", workers=workers)
+    members = series.write_series(
         out / "screening",
         2 * screened,
         model,
@@ -191,10 +175,11 @@ def study_glaucoma(
     screenings = {of: screening([(one["group"], one[of]) for one in members]) for of in ("label", "generated")}
     measured = [("grown", one["name"], one["group"], one["label"], one["generated"]) for one in members]
     if photographs is not None:
-        real = measure_real(photographs, lambda photograph: _rounded(found_in(photograph))[0])
+        with stopped(out):
+            real = measure_real(photographs, lambda photograph: _rounded(found_in(photograph))[0])
         screenings["real"] = screening([(group, ratio) for _, group, ratio in real])
         measured += [("real", name, group, None, ratio) for name, group, ratio in real]
-    rows = rows_of(lines)
+    rows = series.rows_of(lines)
     cups, notches = ([row for row in rows if row["series"] == kind] for kind in ("cup", "notch"))
     study = GlaucomaStudy(
         Path(model).name,
@@ -204,9 +189,9 @@ def study_glaucoma(
         {source: recovery(points_of(notches, "rim_label", f"rim_{source}")) for source in ("generated", "by_rule")},
         screenings,
     )
-    write_rows(out / "measures.csv", rows)
+    series.write_rows(out / "measures.csv", rows)
     columns = ("eyes", "name", "group", "label", "measured")
-    write_rows(out / "screening.csv", [dict(zip(columns, one, strict=True)) for one in measured])
+    series.write_rows(out / "screening.csv", [dict(zip(columns, one, strict=True)) for one in measured])
     write_json(out / "glaucoma.json", study.to_json())
     _write_report(study, cups, notches, out)
     return study
@@ -236,11 +221,11 @@ def narrowest_rim(disc: Mask, cup: Mask) -> float:
     middle = rows.mean(), columns.mean()
     along = np.arange(0, np.hypot(np.ptp(rows), np.ptp(columns)) + 2, 0.25)
     angles = np.linspace(0, 2 * np.pi, _RAYS, endpoint=False)
-    places = [
-        np.clip(np.rint(start + along * step[:, np.newaxis]).astype(int), 0, side - 1)
+    places = tuple(  # in masks with a margin, so that a disc that the picture cuts off ends there
+        np.clip(np.rint(start + along * step[:, np.newaxis]).astype(int) + 1, 0, side + 1)
         for start, step, side in zip(middle, (np.sin(angles), np.cos(angles)), disc.shape, strict=True)
-    ]
-    reach = [np.max(np.where(mask[places[0], places[1]], along, 0), axis=1) for mask in (disc, cup & disc)]
+    )
+    reach = [np.max(np.where(np.pad(mask, 1)[places], along, 0), axis=1) for mask in (disc, cup & disc)]
     diameter = reach[0] + np.roll(reach[0], _RAYS // 2)
     rim = (reach[0] - reach[1]) / diameter
     return float(rim.reshape(-1, _SECTOR).mean(axis=1).min())
@@ -261,7 +246,7 @@ def _rounded(eye: Eye) -> list[float | None]:
 def found_in(photograph: Photograph) -> Eye:
     """What the segmenter finds in a photograph; nothing in one that is black."""
     try:
-        return segment(photograph, models=[segmenter("disc-cup")]).eye
+        return segment(photograph, models=[series.segmenter("disc-cup")]).eye
     except ImageError:
         return Eye("nothing", {}, photograph)
 
@@ -269,12 +254,11 @@ def found_in(photograph: Photograph) -> Eye:
 # --- One eye -----------------------------------------------------------------------------------------------------
 
 
-def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
+def _write_eye(out: Path, model: str, seed: int) -> Line:
     """Both series of one eye: its pictures, and what was measured in them."""
-    seed = first_seed + number
-    name, rows = f"eye_{seed:06d}", []
+    rows = []
     for kind, grades in (("cup", CUPS), ("notch", NOTCHES)):
-        shots = photographed(model, seed, kind, grades, drawn, lambda photograph, _: found_in(photograph))
+        shots = series.photographed(model, seed, kind, grades, drawn, lambda photograph, _: found_in(photograph))
         for shot in shots:
             row: dict[str, Any] = {"series": kind, "asked": shot.grade}
             for source, one in (("label", shot.labels), *shot.found.items()):
@@ -283,8 +267,8 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
         columns = [
             close_ups(shot.photographs["generated"], shot.labels, shot.found["generated"], TILE_PX) for shot in shots
         ]
-        write_tiles(out / "pictures" / f"{name}-{kind}.png", columns, model, seed)
-    return {"name": name, "seed": seed, "rows": rows}
+        series.write_tiles(out, model, seed, kind, columns)
+    return {"rows": rows}
 
 
 def drawn(size_px: int, seed: int, kind: str, grade: float) -> Eye:
@@ -292,15 +276,14 @@ def drawn(size_px: int, seed: int, kind: str, grade: float) -> Eye:
     parameters: dict[str, Any] = (
         {"cup_to_disc": grade} if kind == "cup" else {"cup_to_disc": NOTCHED_CUP, "notch": grade}
     )
-    return grown(size_px, seed, **parameters)
+    return series.grown(size_px, seed, **parameters)
 
 
 def close_ups(photograph: Photograph, labels: Eye, found: Eye, shown_px: int) -> list[Photograph]:
     """The disc close up, as `SHOWN` has it: a photograph, and over it what was asked for and what is found."""
-    centre = middle(labels.planes["disc"])
-    reach_px = _REACH_DD * (labels.geometry.pixels_per_disc_diameter if labels.geometry else 1.0)
+    centre = series.middle(labels.planes["disc"])
     pictures = (photograph, _outlined(labels, photograph), _outlined(found, photograph))
-    return [close_up(picture, centre, reach_px, shown_px) for picture in pictures]
+    return [series.close_up(picture, centre, _REACH_DD * series.scale_of(labels), shown_px) for picture in pictures]
 
 
 def _outlined(eye: Eye, photograph: Photograph) -> Photograph:
@@ -308,15 +291,14 @@ def _outlined(eye: Eye, photograph: Photograph) -> Photograph:
     return overlay(Eye(eye.name, {p: eye.planes[p] for p in ("disc", "cup") if p in eye.planes}, photograph))
 
 
-def _write_member(first_seed: int, out: Path, model: str, number: int) -> Line:
+def _write_member(first_seed: int, out: Path, model: str, seed: int) -> Line:
     """One eye of the screening: every second is glaucomatous, and no two are of one seed."""
     del out  # its pictures are not kept: the seed makes them again
-    group = GROUPS[number % 2]
-    seed = first_seed + number
-    eye = grown(generator(model).config.size_px, seed, preset=PRESETS[group])
-    label, _ = _rounded(halved(eye))
-    ratio, _ = _rounded(found_in(generator(model).generate(eye, seed=seed)))
-    return {"name": f"eye_{seed:06d}", "seed": seed, "group": group, "label": label, "generated": ratio}
+    group = GROUPS[(seed - first_seed) % 2]
+    eye = series.grown(series.generator(model).config.size_px, seed, preset=PRESETS[group])
+    label, _ = _rounded(series.halved(eye))
+    ratio, _ = _rounded(found_in(series.generator(model).generate(eye, seed=seed)))
+    return {"group": group, "label": label, "generated": ratio}
 
 
 # --- The page ----------------------------------------------------------------------------------------------------
@@ -349,27 +331,31 @@ def _write_report(
             strips[kind].append(read_strip(out, line, kind, values, 2))
     sections = [
         Section(
+            "cups",
             "One eye, a larger and larger cup",
             strips=strips["cup"],
             note="Generated photographs, close up, with disc (white) and cup (yellow) as asked for, and as the "
             "segmenter finds them. Style and noise of an eye are the same throughout.",
         ),
         Section(
+            "ratios",
             "Is the cup as large as asked for?",
             plots=[asked_and_found("Vertical cup-to-disc ratio", "asked for", "measured", ratios)],
             tables=[recovery_table("Cup-to-disc ratio in", study.cups)],
-            key=KEY,
+            key_to_plots=KEY,
         ),
         Section(
+            "notches",
             "Notches",
             strips=strips["notch"],
             plots=[asked_and_found("Narrowest rim", "notch asked for", "share of the disc", depths, in_one_unit=False)],
             tables=[recovery_table("Narrowest rim in", study.rims, 3)],
             note=f"The cup-to-disc ratio stays at {NOTCHED_CUP:g}; the rim is thinned at one pole. The segmenter gives "
             "cups convex outlines, which fill up a narrow notch, so that even the control finds rims too wide.",
-            key=KEY[:3],
+            key_to_plots=KEY[:3],
         ),
         Section(
+            "screening",
             "A screening",
             plots=[curves("Glaucoma told by the ratio alone", lines), *dots],
             note="Grown eyes of the presets adult and glaucomatous, whose ratios overlap as they do in people; the "

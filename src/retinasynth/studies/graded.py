@@ -30,16 +30,19 @@ def graded(data: Path) -> tuple[list[EyeFiles], list[EyeFiles]]:
             expected="a table of comma-separated text with the columns image and retinopathy_grade, as in IDRiD",
             do="Put one beside the photographs, in train/ and in test/ where both use the same names",
         )
-    sides = ([files for files in eyes if files.split == side] for side in ("train", "test"))
-    training, test = sides
+    training, test = ([files for files in eyes if files.split == side] for side in ("train", "test"))
     for side, files in (("training", training), ("test", test)):
-        ill = sum(map(is_ill, files))
-        if min(ill, len(files) - ill) < 2:
-            raise DataError(
-                f"{found.folder} has {ill} {side} photographs of grade {REFERABLE} or more, {len(files) - ill} others",
-                expected="at least two of each on both sides",
-            )
+        _refuse_one_kind(f"{found.folder} has", side, files)
     return training, test
+
+
+def _refuse_one_kind(there_are: str, side: str, files: Sequence[EyeFiles]) -> None:
+    ill = sum(map(is_ill, files))
+    if min(ill, len(files) - ill) < 2:
+        raise DataError(
+            f"{there_are} {ill} {side} photographs of grade {REFERABLE} or more, {len(files) - ill} others",
+            expected="at least two of each on both sides",
+        )
 
 
 def is_ill(files: EyeFiles) -> bool:
@@ -53,15 +56,22 @@ def stamp_of_all(files: Sequence[EyeFiles]) -> str:
     return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
 
 
-def kept_apart(training: Sequence[EyeFiles], test: Sequence[EyeFiles]) -> list[int]:
-    """Which training photographs show no retina of a test photograph, nor that of one before them."""
+def kept_apart(training: Sequence[EyeFiles], test: Sequence[EyeFiles]) -> list[EyeFiles]:
+    """The training photographs that show no retina of a test photograph, nor that of one before them.
+
+    Raises:
+        DataError: fewer than two of a kind are left.
+    """
     sketches = []
     both = [*training, *test]
     with progress("Looking for near-duplicates", len(both)) as advance, ThreadPoolExecutor(THREADS) as pool:
         for done, one in enumerate(pool.map(lambda files: sketch(photograph_of(files)), both), start=1):
             sketches.append(one)
             advance(done, "")
-    return without_near_duplicates(sketches[: len(training)], sketches[len(training) :])
+    places = without_near_duplicates(sketches[: len(training)], sketches[len(training) :])
+    kept = [training[place] for place in places]
+    _refuse_one_kind("Without near-duplicates there are", "training", kept)
+    return kept
 
 
 def without_near_duplicates(training: Sequence[Sketch], test: Sequence[Sketch]) -> list[int]:

@@ -1,7 +1,6 @@
 """Is what was asked for found again? Correlation, slope and error, over all photographs and within each eye."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +18,7 @@ class Point(NamedTuple):
     found: float | None
 
 
-@dataclass(frozen=True)
-class Recovery:
+class Recovery(NamedTuple):
     """How well what was asked for is found again.
 
     Attributes:
@@ -41,14 +39,7 @@ class Recovery:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        figures = {
-            "correlation": self.correlation,
-            "within_eyes": self.within_eyes,
-            "slope": self.slope,
-            "error": self.error,
-            "absolute_error": self.absolute_error,
-        }
-        return {name: one and one.to_json() for name, one in figures.items()} | {"missing": self.missing}
+        return {name: one.to_json() if isinstance(one, Estimate) else one for name, one in self._asdict().items()}
 
 
 def recovery(points: Sequence[Point]) -> Recovery:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
 
 from retinasynth import intervals
 from retinasynth.data.find import find_eyes, photograph_of
@@ -93,10 +94,9 @@ def curve(ill: Sequence[float], healthy: Sequence[float]) -> tuple[NDArray[np.fl
         >>> [along.tolist() for along in curve([0.7, 0.5], [0.6])]
         [[0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0]]
     """
-    thresholds = [np.inf, *sorted({*ill, *healthy}, reverse=True)]
-    return tuple(  # type: ignore[return-value]  # of two
-        np.array([np.mean(np.asarray(group) >= threshold) for threshold in thresholds]) for group in (healthy, ill)
-    )
+    positive = np.arange(len(ill) + len(healthy)) < len(ill)
+    false_alarms, found, _ = roc_curve(positive, [*ill, *healthy], drop_intermediate=False)
+    return false_alarms, found
 
 
 # --- Real photographs ---------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def write_series(
         count: how many eyes.
         model: a styled generator: the name of a bundled one, a run folder or a model folder.
         asked: what else decides the study; plain values.
-        write_one: given `out`, the model and the number of an eye, writes its pictures and returns its measures; a
+        write_one: given `out`, the model and the seed of an eye, writes its pictures and returns its measures; a
             function or object that other processes can be given.
         seed: of the first eye.
         doing: for the progress line.
@@ -100,16 +100,22 @@ def write_series(
         "seed": seed,
         **asked,
     }
-    act = functools.partial(_one, write_one, out, model)
+    act = functools.partial(_one, write_one, out, model, seed)
     kept = ResumableSet(out, STUDY, what, seed, act, "series", doing)
     kept.write(count, workers=workers)
     lines, _ = read_lines(kept.manifest, {})
     return lines[:count]
 
 
-def _one(write_one: Callable[[Path, str, int], Line], out: Path, model: str, number: int) -> Line:
+def _one(write_one: Callable[[Path, str, int], Line], out: Path, model: str, first_seed: int, number: int) -> Line:
+    seed = first_seed + number
     with one_thread():
-        return write_one(out, model, number)
+        return {"name": name_of(seed), "seed": seed, **write_one(out, model, seed)}
+
+
+def name_of(seed: int) -> str:
+    """What the eye of a seed is called."""
+    return f"eye_{seed:06d}"
 
 
 @functools.lru_cache(maxsize=1)
@@ -192,9 +198,10 @@ def photographed(
     return shots
 
 
-def write_tiles(path: Path, columns: Sequence[Sequence[Photograph]], model: str, seed: int) -> None:
+def write_tiles(out: Path, model: str, seed: int, kind: str, columns: Sequence[Sequence[Photograph]]) -> None:
     """Write the close-ups of a series: a column for each grade, with the rows `SHOWN`."""
-    write_photograph(path, sheet(list(zip(*columns, strict=True))), generator(model).provenance(seed))
+    picture = sheet(list(zip(*columns, strict=True)))
+    write_photograph(out / "pictures" / f"{name_of(seed)}-{kind}.png", picture, generator(model).provenance(seed))
 
 
 def rows_of(lines: Sequence[Line], key: str = "rows") -> list[dict[str, Any]]:
@@ -237,6 +244,11 @@ def close_up(picture: Photograph, centre: tuple[float, float], reach_px: float, 
     row = int(np.clip(centre[0], reach, height - reach))
     column = int(np.clip(centre[1], reach, width - reach))
     return resize_photograph(picture[row - reach : row + reach, column - reach : column + reach], (shown_px, shown_px))
+
+
+def scale_of(eye: Eye) -> float:
+    """Pixels to the disc diameter of an eye; 1 where it has no geometry."""
+    return eye.geometry.pixels_per_disc_diameter if eye.geometry else 1.0
 
 
 def middle(mask: Mask) -> tuple[float, float]:

@@ -1,9 +1,7 @@
 """The pages of the studies of graded series: pictures first, then plots of asked for against found, then figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,68 +11,25 @@ import retinasynth
 from retinasynth.files import write_text
 from retinasynth.images import encoded, read_photograph
 from retinasynth.intervals import Estimate
-from retinasynth.report.page import INK, MODEL, MUTED, RIVAL, RULE, drawing, page, panel, svg
+from retinasynth.report.page import render
+from retinasynth.report.plots import INK, MODEL, MUTED, RIVAL, RULE, drawing, panel, svg
+from retinasynth.report.sections import Column, Figure, Mark, Plot, Report, Row, Section, Strip, Table
 from retinasynth.resuming import Line
 from retinasynth.studies.recovery import Point, Recovery
 from retinasynth.studies.series import SHOWN, SOURCES, tiles
 from retinasynth.studies.words import capital
 
-TEMPLATE = Path(__file__).parent / "series.html.jinja"
 COLOURS = {"label": MUTED, "generated": MODEL, "by_rule": RIVAL, "real": INK}
 _DASHED = {"label": "--", "generated": "-", "by_rule": "-", "real": "-"}
 KEY = (
-    ("better", "generated photographs: the mean over eyes, faint each eye"),
-    ("undecided", "drawn by rule, the control"),
-    ("undecided dashed", "the exact labels"),
-    ("thin", "as asked for"),
+    Mark("generated photographs: the mean over eyes, faint each eye", "better"),
+    Mark("drawn by rule, the control", "undecided"),
+    Mark("the exact labels", "undecided dashed"),
+    Mark("as asked for", "thin"),
 )
 RECOVERY_COLUMNS = ("Correlation", "Within eyes", "Slope", "Mean error", "Mean absolute error", "Not measured")
 
 Values = NDArray[np.float64]
-
-
-class Plot(NamedTuple):
-    """A drawing with its caption."""
-
-    caption: str
-    svg: str
-
-
-class Strip(NamedTuple):
-    """Pictures of one eye: rows of tiles with what each shows, and a text under each column."""
-
-    name: str
-    rows: list[tuple[str, list[bytes]]]
-    texts: list[str]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Figures: a head, and rows of a name and cells, each a figure and the text under it."""
-
-    head: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[tuple[str, str]]]]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section of the page.
-
-    Attributes:
-        title: its heading.
-        strips: pictures.
-        plots: drawings.
-        tables: figures.
-        note: what to know to read it.
-        key: what colours mean: names of classes of the page, and texts.
-    """
-
-    title: str
-    strips: Sequence[Strip] = ()
-    plots: Sequence[Plot] = ()
-    tables: Sequence[Table] = ()
-    note: str = ""
-    key: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
 
 def write_page(
@@ -86,26 +41,19 @@ def write_page(
     conventions: Mapping[str, str],
     about: Mapping[str, str],
 ) -> None:
-    """Write a self-contained page.
-
-    Args:
-        path: of the file.
-        title: above all.
-        sentences: the answer, and what else was found.
-        facts: what must be known at once.
-        sections: in order.
-        conventions: how things were measured.
-        about: of what and with what.
-    """
-    values: dict[str, Any] = {
-        "title": title,
-        "sentences": sentences,
-        "facts": facts,
-        "sections": sections,
-        "conventions": {capital(name): text for name, text in conventions.items()},
-        "about": {**about, "retinasynth": retinasynth.__version__},
-    }
-    write_text(path, page(TEMPLATE, values))
+    """Write the report; what its parts are, `retinasynth.report.sections.Report` says."""
+    report = Report(
+        title,
+        sentences[0],
+        sections,
+        conventions,
+        {**about, "retinasynth": retinasynth.__version__},
+        sentences=sentences[1:],
+        facts=facts,
+        warning="Synthetic pictures; an illustration, not for diagnosis",
+        kind="study",
+    )
+    write_text(path, render(report))
 
 
 def read_strip(out: Path, line: Line, kind: str, values: Sequence[tuple[float, float | None]], decimals: int) -> Strip:
@@ -151,37 +99,34 @@ def figure_text(figure: Estimate | None, decimals: int = 2, *, signed: bool = Fa
         >>> figure_text(Estimate(0.5, 0.25, 0.75, 8))
         '0.50 (0.25 to 0.75)'
     """
-    return "unknown" if figure is None else "{} ({})".format(*cell(figure, decimals, signed=signed))
+    text, under, _ = cell(figure, decimals, signed=signed)
+    return f"{text} ({under[0]})" if under else text
 
 
-def cell(figure: Estimate | None, decimals: int = 2, *, signed: bool = False) -> tuple[str, str]:
+def cell(figure: Estimate | None, decimals: int = 2, *, signed: bool = False) -> Figure:
     """A figure and its interval, as tables have them."""
     if figure is None:
-        return "unknown", ""
+        return Figure("unknown")
     sign = "+" if signed else ""
     mean, low, high = (f"{value:{sign}.{decimals}f}" for value in figure[:3])
-    return mean, f"{low} to {high}"
+    return Figure(mean, (f"{low} to {high}",))
 
 
 def recovery_table(head: str, recovered: Mapping[str, Recovery], decimals: int = 2) -> Table:
     """How well something was found again: a row for each source of `SOURCES`."""
-    return Table(
-        (head, *RECOVERY_COLUMNS),
-        [
-            (
-                SOURCES[source],
-                (
-                    cell(one.correlation, 2),
-                    cell(one.within_eyes, 2),
-                    cell(one.slope, 2),
-                    cell(one.error, decimals, signed=True),
-                    cell(one.absolute_error, decimals),
-                    (str(one.missing), ""),
-                ),
-            )
-            for source, one in recovered.items()
-        ],
-    )
+    columns = {name: Column(name) for name in RECOVERY_COLUMNS}
+    rows = []
+    for source, one in recovered.items():
+        cells = (
+            cell(one.correlation),
+            cell(one.within_eyes),
+            cell(one.slope),
+            cell(one.error, decimals, signed=True),
+            cell(one.absolute_error, decimals),
+            str(one.missing),
+        )
+        rows.append(Row(SOURCES[source], dict(zip(RECOVERY_COLUMNS, cells, strict=True))))
+    return Table("", columns, rows, corner=head, leads=False)
 
 
 # --- Plots -------------------------------------------------------------------------------------------------------

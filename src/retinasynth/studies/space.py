@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import RootModel, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError, model_validator
 
 from retinasynth.documents import read_yaml
 from retinasynth.errors import SettingError
@@ -55,10 +55,6 @@ class Search(Section):
         return bool(self.low <= value <= self.high)
 
 
-class _File(RootModel[dict[str, Search]]):
-    """A file of a space: settings by name."""
-
-
 # The settings that decide most, over what is sensible for a few dozen eyes; every preset lies inside.
 SPACE: dict[str, Search] = {
     "optimiser.learning_rate": Search(low=5e-5, high=2e-3, log=True),
@@ -84,7 +80,7 @@ def read_space(path: Path) -> dict[str, Search]:
         raise SettingError(f"{path} holds nothing to search", expected=expected)
     known = [f"{name}.{field}" for name in values for field in Search.model_fields]
     try:
-        return _File.model_validate(values).root
+        return TypeAdapter(dict[str, Search]).validate_python(values)
     except ValidationError as error:
         raise SettingError(f"{path}: {explain(error, known)}", expected=f"for example {example}") from error
 

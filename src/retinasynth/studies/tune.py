@@ -9,10 +9,12 @@ evaluated by the run that did not see any eye of that subject. What a trial trie
 seed and its number, so that a search that was stopped equals an undisturbed one.
 """
 
+import functools
 import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,7 @@ def tune(
         selections = _write_folds(out, found.folder, dealt)
         for selection in map(find_eyes, selections):  # before anything is trained
             refuse_leaks(selection.split("train"), selection.split("test"))
-        study = _Study(optuna, base, chosen, measure, selections, out, prune=prune)
+        study = _Study(optuna, base, chosen, measure, selections, out, prune)
         done: list[Trial] = []
         begin = stages("Trial", trials)
         for number in range(1, trials + 1):
@@ -218,6 +220,7 @@ def _read_trial(path: Path) -> Trial | None:
         raise DataError(f"{path} cannot be read as a trial ({error})", do=again) from error
 
 
+@dataclass(frozen=True)
 class _Study:
     """What tries settings and learns from it.
 
@@ -225,29 +228,22 @@ class _Study:
     own seed: there is no state to lose when a search is stopped.
     """
 
-    def __init__(
-        self,
-        optuna: Any,
-        base: GeneratorSettings,
-        space: Mapping[str, Search],
-        measure: str,
-        selections: Sequence[Path],
-        out: Path,
-        *,
-        prune: bool,
-    ) -> None:
-        self.optuna, self.base, self.space, self.measure = optuna, base, space, measure
-        self.selections, self.out = selections, out
-        self.direction = "minimize" if measure in LOWER_IS_BETTER else "maximize"
-        self.distributions = {name: _distribution(optuna, base, name, search) for name, search in space.items()}
-        startup = BEFORE_PRUNING if prune else 10**9
-        self.pruner = self.optuna.pruners.MedianPruner(n_startup_trials=startup)
+    optuna: Any
+    base: GeneratorSettings
+    space: Mapping[str, Search]
+    measure: str
+    selections: Sequence[Path]
+    out: Path
+    prune: bool
+
+    @functools.cached_property
+    def distributions(self) -> dict[str, Any]:
+        """Of each setting of the space."""
+        return {name: _distribution(self.optuna, self.base, name, search) for name, search in self.space.items()}
 
     def run(self, number: int, done: Sequence[Trial]) -> Trial:
         """Train and evaluate on each fold what the trials before suggest."""
-        sampler = self.optuna.samplers.TPESampler(seed=self.base.training.seed + number)
-        study = self.optuna.create_study(direction=self.direction, sampler=sampler, pruner=self.pruner)
-        study.add_trials([self._frozen(trial) for trial in done])
+        study = self._of_trials(done, sampler=self.optuna.samplers.TPESampler(seed=self.base.training.seed + number))
         if not done:
             start = flat(self.base)
             study.enqueue_trial({name: start[name] for name in self.space})
@@ -292,6 +288,19 @@ class _Study:
             )
         return "", dict(zip(found.pictures, found.each[self.measure], strict=True))
 
+    def _of_trials(self, done: Sequence[Trial], *, sampler: Any = None, storage: Any = None) -> Any:
+        """Optuna's study of some trials, in memory or in a storage."""
+        startup = BEFORE_PRUNING if self.prune else 10**9
+        study = self.optuna.create_study(
+            study_name="retinasynth",
+            direction="minimize" if self.measure in LOWER_IS_BETTER else "maximize",
+            sampler=sampler,
+            pruner=self.optuna.pruners.MedianPruner(n_startup_trials=startup),
+            storage=storage,
+        )
+        study.add_trials([self._frozen(trial) for trial in done])
+        return study
+
     def _frozen(self, trial: Trial) -> Any:
         """A trial as optuna wants it. What diverged counts as given up, so that the search keeps away from it."""
         states = self.optuna.trial.TrialState
@@ -307,21 +316,17 @@ class _Study:
 
     def importances(self, done: Sequence[Trial]) -> dict[str, float]:
         """The share of each setting in how good trials are, by PED-ANOVA; empty with too few trials to tell."""
-        study = self.optuna.create_study(direction=self.direction)
-        study.add_trials([self._frozen(trial) for trial in done])
         finished = {trial.value for trial in done if trial.state == "finished"}
         if len(finished) < 2 * len(self.space):
             return {}
-        shares = self.optuna.importance.get_param_importances(study)
+        shares = self.optuna.importance.get_param_importances(self._of_trials(done))
         return {name: float(share) for name, share in shares.items()}
 
     def write_journal(self, done: Sequence[Trial]) -> None:
         """All trials as a storage of optuna's own (lines of JSON), for its dashboard and other tools."""
         with atomic_path(self.out / "study.journal") as temporary:
             backend = self.optuna.storages.journal.JournalFileBackend(str(temporary))
-            storage = self.optuna.storages.JournalStorage(backend)
-            study = self.optuna.create_study(storage=storage, study_name="retinasynth", direction=self.direction)
-            study.add_trials([self._frozen(trial) for trial in done])
+            self._of_trials(done, storage=self.optuna.storages.JournalStorage(backend))
 
 
 def _distribution(optuna: Any, base: GeneratorSettings, name: str, search: Search) -> Any:

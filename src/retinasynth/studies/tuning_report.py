@@ -1,41 +1,79 @@
 """The report of a search for settings: one self-contained page, the answer first."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from retinasynth.evaluation.results import LOWER_IS_BETTER, MEASURE_NAMES, UNITS, figure_text
-from retinasynth.report.page import INK, MODEL, MUTED, RIVAL, drawing, page, panel, svg
+from retinasynth.report.page import render as render_page
+from retinasynth.report.plots import INK, MODEL, MUTED, RIVAL, drawing, panel, svg
+from retinasynth.report.sections import Column, Mark, Plot, Report, Row, Section, Table
 from retinasynth.studies.space import Search, Value
 from retinasynth.studies.tuning_results import CONVENTIONS, Trial, Tuning
-from retinasynth.studies.words import capital
-
-TEMPLATE = Path(__file__).parent / "tuning.html.jinja"
+from retinasynth.studies.words import counted
 
 
 def render(tuning: Tuning) -> str:
     """The report as one HTML page that asks for nothing outside itself."""
-    measure = tuning.measure
-    worst_first = sorted(tuning.trials, key=lambda trial: _rank(trial, measure))
-    finished = any(trial.value is not None for trial in tuning.trials)
-    return page(
-        TEMPLATE,
-        {
-            "tuning": tuning,
-            "name": MEASURE_NAMES[measure],
-            "unit": UNITS.get(measure, ""),
-            "direction": "lower" if measure in LOWER_IS_BETTER else "higher",
-            "chosen": {name: value_text(value) for name, value in (tuning.best.params if tuning.best else {}).items()},
-            "started": {name: value_text(value) for name, value in tuning.trials[0].params.items()},
-            "rows": [_row(trial, measure) for trial in worst_first],
-            "history": _history(tuning) if finished else "",
-            "importances": _importances(tuning) if tuning.importances else "",
-            "settings": [_setting(tuning, name, search) for name, search in tuning.space.items()] if finished else [],
-            "conventions": {capital(name): text for name, text in CONVENTIONS.items()},
-        },
+    direction = "lower" if tuning.measure in LOWER_IS_BETTER else "higher"
+    trials = Section("trials", "Trials, the best first", tables=[_trials(tuning)])
+    return render_page(
+        Report(
+            tuning.title,
+            tuning.verdict[0],
+            [*_best(tuning), *_search(tuning), trials],
+            CONVENTIONS,
+            tuning.about,
+            sentences=tuning.verdict[1:],
+            facts=[counted(len(tuning.trials), "trial"), f"{direction} is better"],
+            kind="search",
+        )
     )
+
+
+def _best(tuning: Tuning) -> list[Section]:
+    if tuning.best is None:
+        return []
+    start = tuning.trials[0].params
+    rows = [
+        Row(name, {"best": value_text(value), "start": value_text(start[name])})
+        for name, value in tuning.best.params.items()
+    ]
+    note = "`best.yaml` holds them in full: `retinasynth train --config best.yaml --data DIR --out RUN`"
+    columns = {"best": Column("best"), "start": Column("start")}
+    table = Table("", columns, rows, note, corner="setting", leads=False)
+    return [Section("best", "The best settings", tables=[table])]
+
+
+def _search(tuning: Tuning) -> list[Section]:
+    if all(trial.value is None for trial in tuning.trials):
+        return []
+    plots, note = [_history(tuning)], "Dashed: the settings that the search started from."
+    if tuning.importances:
+        plots.append(_importances(tuning))
+    else:
+        note += " Too few trials to say which settings matter."
+    return [
+        Section("search", "The search", plots=plots, note=note),
+        Section(
+            "settings",
+            f"Each setting against {MEASURE_NAMES[tuning.measure]}",
+            plots=[_setting(tuning, name, search) for name, search in tuning.space.items()],
+            note="A dot for each trial that finished, a ring around the best. Other settings differ from dot to dot "
+            "too.",
+        ),
+    ]
+
+
+def _trials(tuning: Tuning) -> Table:
+    measure = tuning.measure
+    columns = {"value": Column(f"{MEASURE_NAMES[measure]}{UNITS.get(measure, '')}")}
+    columns |= {name: Column(name.replace(".", " ").replace("_", " ")) for name in tuning.space}
+    rows = []
+    for trial in sorted(tuning.trials, key=lambda trial: _rank(trial, measure)):
+        value = trial.state if trial.value is None else figure_text(measure, trial.value)
+        params = {name: value_text(one) for name, one in trial.params.items()}
+        rows.append(Row(str(trial.number), {"value": value, **params}, note=trial.why))
+    return Table("", columns, rows, corner="trial")
 
 
 def value_text(value: Value) -> str:
@@ -54,13 +92,7 @@ def _rank(trial: Trial, measure: str) -> tuple[bool, float, int]:
     return trial.value is None, value if measure in LOWER_IS_BETTER else -value, trial.number
 
 
-def _row(trial: Trial, measure: str) -> dict[str, Any]:
-    value = trial.state if trial.value is None else figure_text(measure, trial.value)
-    params = [value_text(one) for one in trial.params.values()]
-    return {"number": trial.number, "value": value, "params": params, "why": trial.why}
-
-
-def _history(tuning: Tuning) -> str:
+def _history(tuning: Tuning) -> Plot:
     """A dot for each trial that finished, and the best so far."""
     name, finished = MEASURE_NAMES[tuning.measure], [trial for trial in tuning.trials if trial.value is not None]
     numbers = np.array([trial.number for trial in finished])
@@ -73,10 +105,11 @@ def _history(tuning: Tuning) -> str:
         axes.plot(numbers, values, "o", color=RIVAL, markersize=4)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         shown = [figure_text(tuning.measure, float(value)) for value in (values[0], best[-1])]
-        return svg(figure, f"{name} of each trial: the first {shown[0]}, the best {shown[1]}")
+        drawn = svg(figure, f"{name} of each trial: the first {shown[0]}, the best {shown[1]}")
+        return Plot(f"{name}{UNITS.get(tuning.measure, '')} by trial", drawn, [Mark("best so far", "better")])
 
 
-def _importances(tuning: Tuning) -> str:
+def _importances(tuning: Tuning) -> Plot:
     items = list(tuning.importances.items())[::-1]
     with drawing():
         figure, axes = panel("share", height_inches=0.9 + 0.28 * len(items))
@@ -84,10 +117,10 @@ def _importances(tuning: Tuning) -> str:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         shown = ", ".join(f"{name} {share:.2f}" for name, share in tuning.importances.items())
-        return svg(figure, f"Importance of each setting: {shown}")
+        return Plot("Importance of each setting", svg(figure, f"Importance of each setting: {shown}"))
 
 
-def _setting(tuning: Tuning, name: str, search: Search) -> dict[str, str]:
+def _setting(tuning: Tuning, name: str, search: Search) -> Plot:
     """The value of each trial against what it tried; a ring around the best, dashed the start."""
     finished = [trial for trial in tuning.trials if trial.value is not None]
     values = [trial.by_fold[-1] for trial in finished]
@@ -109,4 +142,4 @@ def _setting(tuning: Tuning, name: str, search: Search) -> dict[str, str]:
             at = finished.index(tuning.best)
             axes.plot([places[at]], [values[at]], "o", markerfacecolor="none", markeredgecolor=INK, markersize=9)
         label = f"{MEASURE_NAMES[tuning.measure]} of each trial against {name}"
-        return {"caption": name, "svg": svg(figure, label)}
+        return Plot(name, svg(figure, label))

@@ -136,14 +136,12 @@ def summarise(
     best = best_of(trials, measure)
     eye_of = {one.name: one.eye for one in files}
     start = trials[0] if trials[0].state == "finished" else None
+    names = sorted(best.pictures) if best else []
+    groups = [eye_of[name] for name in names]
     difference = None
     if best and start and best is not start:
-        names = sorted(best.pictures)
-        difference = bootstrap_difference(
-            [best.pictures[name] for name in names],
-            [start.pictures[name] for name in names],
-            groups=[eye_of[name] for name in names],
-        )
+        ours, theirs = ([trial.pictures[name] for name in names] for trial in (best, start))
+        difference = bootstrap_difference(ours, theirs, groups=groups)
     subjects, eyes = len({one.subject for one in files}), len(set(eye_of.values()))
     about = {
         "Data": f"{found.folder.name}: {len(files)} training pictures of {eyes} eyes of {subjects} people",
@@ -154,9 +152,7 @@ def summarise(
         "Seed": f"{base.training.seed} for every training; for the search this and the number of the trial",
         "retinasynth": retinasynth.__version__,
     }
-    verdict = _verdict(
-        measure, trials, best, difference, [eye_of[name] for name in sorted(best.pictures)] if best else []
-    )
+    verdict = _verdict(measure, trials, best, difference, groups)
     title = f"Search of settings for {MEASURE_NAMES[measure]} on {found.folder.name}"
     return Tuning(title, verdict, measure, space, trials, best, difference, importances, about)
 

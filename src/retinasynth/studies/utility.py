@@ -11,7 +11,7 @@ nothing, and is evaluated on the same test eyes. ``runs/EYES/ARM/seed-N`` hold s
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,27 +28,16 @@ from retinasynth.data.selection import write_selection
 from retinasynth.documents import parse_json
 from retinasynth.errors import DataError
 from retinasynth.evaluation.leaks import refuse_leaks
-from retinasynth.evaluation.results import Outcome
 from retinasynth.evaluation.subjects import test_eyes
 from retinasynth.generation.sets import SyntheticSet, write_synthetic_set
 from retinasynth.images import mask_as_photograph, read_mask
 from retinasynth.intervals import LEVEL, RESAMPLES, Estimate, bootstrap_crossed
+from retinasynth.report.sections import Outcome
 from retinasynth.segmentation.data import labelled
 from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.studies import arms
 from retinasynth.studies.ablate import MOST_SEEDS
-from retinasynth.studies.arms import (
-    ALL,
-    Effect,
-    Place,
-    Point,
-    Study,
-    by_outcome,
-    compared,
-    counts_of,
-    effect_sentence,
-    figure_text,
-    interval_text,
-)
+from retinasynth.studies.arms import Place, Study
 from retinasynth.studies.arms_report import write_study
 from retinasynth.studies.forest import thumbnail
 from retinasynth.studies.runs import begun_study, stopped
@@ -69,7 +58,7 @@ from retinasynth.studies.utility_runs import (
 from retinasynth.studies.words import counted
 from retinasynth.training.run import decisive
 
-EYES = ("1", "5", ALL)
+EYES = ("1", "5", arms.ALL)
 SEEDS, QUICK_SEEDS, QUICK = 3, 2, ("steps=400",)
 _PAIRS = ((BOTH, CLASSICAL), (WITH_GENERATED, CLASSICAL), (CLASSICAL, REAL))
 MEASURES = {"dice": "Dice", "auc": "AUC"}
@@ -134,7 +123,9 @@ def utility(
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *overrides])
     training = labelled(str(data), base.data.planes)
     test_files = [files for files in test_eyes(found) if files.photograph and files.has(["vessels"])]
-    counts = counts_of(eyes, len(training), name="eyes", least=1, where=found.folder, what="training eyes with vessels")
+    counts = arms.counts_of(
+        eyes, len(training), name="eyes", least=1, where=found.folder, what="training eyes with vessels"
+    )
     refuse_leaks(training, test_files)
     grown = GrownSet(_FIRST_SEED, base.data.field_px, people, "natural", dict(parameters or {}))
     plan = {
@@ -146,7 +137,14 @@ def utility(
         },
         "seeds": seeds,
     }
-    with begun_study(out, plan, may_grow="seeds", what="a study of utility"):
+    changed = changes(base, SegmenterSettings.from_preset(base.preset)).items()
+    about = {
+        "Data": f"{found.folder.name}: {len(training)} training eyes, {len(test_files)} test eyes of "
+        f"{len({files.subject for files in test_files})} people",
+        "Settings": f"segmenter preset {base.preset}; {', '.join(f'{name}={value}' for name, value in changed)}",
+        "Generator": str(generator),
+    }
+    with begun_study(out, plan, may_grow="seeds", what="a study of utility"), stopped(out):
         write_grown_set(out / "procedural", synthetic, grown, workers=workers)
         generated = None
         if len(training) in counts:
@@ -156,9 +154,13 @@ def utility(
             generated = _learnt_from(out, "generated")
         procedural = _learnt_from(out, "procedural")
         runs = planned(found.folder, training, out, base, counts, seeds, procedural, generated)
-        return _all(
-            runs, test_files, out, seeds, workers, about=_about(found.folder, training, test_files, base, generator)
-        )
+        with contextlib.closing(finished(runs, test_files, workers)) as done:
+            for seed in range(seeds):
+                for _ in (run for run in runs if run.seed == seed):
+                    next(done)
+                study = _summarise([run for run in runs if run.seed <= seed], test_files, about)
+                write_study(study, out, "utility")
+    return study
 
 
 def _learnt_from(out: Path, kind: str) -> Path:
@@ -167,110 +169,66 @@ def _learnt_from(out: Path, kind: str) -> Path:
     return write_selection(out / "eyes" / kind, out / kind, train=names, test=())
 
 
-def _all(
-    runs: Sequence[Run],
-    test_files: Sequence[EyeFiles],
-    out: Path,
-    seeds: int,
-    workers: int,
-    *,
-    about: Mapping[str, str],
-) -> Study:
-    with stopped(out), contextlib.closing(finished(runs, test_files, workers)) as done:
-        for seed in range(seeds):
-            ours = [run for run in runs if run.seed <= seed]
-            for _ in range(len(ours) // (seed + 1)):
-                next(done)
-            study = summarise(ours, test_files, about)
-            write_study(study, out, "utility")
-    return study
-
-
 # --- What it showed ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """The figures of one arm at one number of eyes: ``float (seeds, test eyes)`` by measure."""
-
-    source: str
-    subjects: tuple[str, ...]
-    values: Mapping[str, NDArray[np.float64]]
-
-    def estimates(self, other: "_Measured | None" = None) -> dict[str, Estimate]:
-        """Means with intervals, or those of the differences to another."""
-        return {
-            name: bootstrap_crossed(values - other.values[name] if other else values, groups=self.subjects)
-            for name, values in self.values.items()
-        }
-
-
-def _measured(runs: Sequence[Run]) -> _Measured:
+def _figures(runs: Sequence[Run]) -> dict[str, NDArray[np.float64]]:
+    """The figures of one arm at one number of eyes, by measure: ``float (seeds, test eyes)``."""
     tables = []
     for run in runs:
         path = run.folder / "figures.json"
         try:
             rows = parse_json(path.read_text(encoding="utf-8"))
-            tables.append([[row["subject"], *(float(row[name]) for name in MEASURES)] for row in rows])
+            tables.append({name: [float(row[name]) for row in rows] for name in MEASURES})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{path} cannot be read ({type(error).__name__}: {error})",
                 do=f"Remove {run.folder} and run the same command again",
             ) from error
-    values = {
-        name: np.array([[row[column] for row in table] for table in tables], np.float64)
-        for column, name in enumerate(MEASURES, start=1)
-    }
-    return _Measured(runs[0].source, tuple(row[0] for row in tables[0]), values)
+    return {name: np.array([table[name] for table in tables], np.float64) for name in MEASURES}
 
 
-def summarise(runs: Sequence[Run], test_files: Sequence[EyeFiles], about: Mapping[str, str]) -> Study:
-    """Compare the arms over runs that are finished.
-
-    Args:
-        runs: the same arms and numbers of every seed.
-        test_files: the test eyes, for the pictures.
-        about: data and settings, in words.
-
-    Raises:
-        DataError: the figures of a run cannot be read.
-    """
+def _summarise(runs: Sequence[Run], test_files: Sequence[EyeFiles], about: Mapping[str, str]) -> Study:
+    """Compare the arms over runs that are finished, the same arms and numbers of every seed."""
     of: dict[Place, list[Run]] = {}
     for run in runs:
         of.setdefault((run.arm, run.count), []).append(run)
-    measured = {key: _measured(same) for key, same in of.items()}
-    points, effects = compared(
-        {place: one.source for place, one in measured.items()},
-        lambda one, other: measured[one].estimates(measured[other] if other else None),
-        ARMS,
-        _PAIRS,
-    )
+    figures = {place: _figures(same) for place, same in of.items()}
+    subjects = [files.subject for files in test_files]
+
+    def estimates(one: Place, other: Place | None) -> dict[str, Estimate]:
+        return {
+            name: bootstrap_crossed(values - figures[other][name] if other else values, groups=subjects)
+            for name, values in figures[one].items()
+        }
+
+    points, effects = arms.compared({place: same[0].source for place, same in of.items()}, estimates, ARMS, _PAIRS)
     counts = sorted({count for _, count in of} - {0})
-    seeds = len(next(iter(of.values())))
+    ranked = np.argsort(figures[CLASSICAL, counts[0]]["dice"].mean(axis=0))
     return Study(
         title="Are synthetic photographs of use for training?",
         verdict=[*_verdict(effects), *_shares(points, counts[-1])],
         measures=MEASURES,
         of_what=OF_WHAT,
-        arms=[arm for arm in ARMS if any(key[0] is arm for key in of)],
+        arms=[arm for arm in ARMS if any(place[0] is arm for place in of)],
         points=points,
         effects=effects,
         conventions=CONVENTIONS,
-        about={**about, "Seeds": str(seeds), "Version": retinasynth.__version__},
-        pictures=_pictures(of, test_files, counts),
+        about={**about, "Seeds": str(len(of[CLASSICAL, counts[0]])), "Version": retinasynth.__version__},
+        pictures=_pictures(of, test_files[int(ranked[len(ranked) // 2])], counts),
         pictures_note="The test eye in the middle by Dice of real + classical; vessels as found with the first seed.",
     )
 
 
-def _verdict(effects: Sequence[Effect]) -> list[str]:
+def _verdict(effects: Sequence[arms.Effect]) -> list[str]:
     """The answer first, then each comparison."""
     words: dict[Outcome, str] = {"better": "help", "worse": "harm", "undecided": "are not shown to matter"}
-    clauses = ", ".join(by_outcome(effects, BOTH, "dice", words))
+    clauses = ", ".join(arms.by_outcome(effects, BOTH, "dice", words))
     answer = f"Beside classical augmentation, procedural photographs {clauses} real eyes."
-    return [answer, *(effect_sentence(one, "dice", "Dice", OF_WHAT) for one in effects)]
+    return [answer, *(arms.effect_sentence(one, "dice", "Dice", OF_WHAT) for one in effects)]
 
 
-def _shares(points: Sequence[Point], most: int) -> list[str]:
+def _shares(points: Sequence[arms.Point], most: int) -> list[str]:
     """How much of the Dice of all real eyes synthetic ones reach alone."""
     dice = {(point.arm, point.count): point.measures["dice"] for point in points}
     sentences = []
@@ -280,18 +238,14 @@ def _shares(points: Sequence[Point], most: int) -> list[str]:
             if ours and theirs:
                 sentences.append(
                     f"{arm.name.capitalize()} reaches {ours.mean / theirs.mean:.1%} of the Dice of {reference.name} "
-                    f"with {most} eyes: {figure_text(ours.mean)} ({interval_text(ours)}) against "
-                    f"{figure_text(theirs.mean)} ({interval_text(theirs)})."
+                    f"with {most} eyes: {arms.figure_text(ours.mean)} ({arms.interval_text(ours)}) against "
+                    f"{arms.figure_text(theirs.mean)} ({arms.interval_text(theirs)})."
                 )
     return sentences
 
 
-def _pictures(
-    of: Mapping[Place, Sequence[Run]], test_files: Sequence[EyeFiles], counts: Sequence[int]
-) -> dict[str, dict[str, bytes]]:
-    """The middle test eye by number of real eyes: its photograph, its reference vessels, and what each arm found."""
-    ranked = np.argsort(_measured(of[CLASSICAL, counts[0]]).values["dice"].mean(axis=0))
-    files = test_files[int(ranked[len(ranked) // 2])]
+def _pictures(of: Mapping[Place, Sequence[Run]], files: EyeFiles, counts: Sequence[int]) -> dict[str, dict[str, bytes]]:
+    """A test eye by number of real eyes: its photograph, its reference vessels, and what each arm found."""
     eye = read_eye(files.with_planes_alone(["vessels"]))
     if eye.photograph is None:
         return {}
@@ -308,15 +262,3 @@ def _pictures(
                 views[arm.name.capitalize()] = thumbnail(mask_as_photograph(found), "PNG")
         panels[f"{files.name}, {counted(count, OF_WHAT)}"] = views
     return panels
-
-
-def _about(
-    data: Path, training: Sequence[EyeFiles], test_files: Sequence[EyeFiles], base: SegmenterSettings, generator: str
-) -> dict[str, str]:
-    changed = changes(base, SegmenterSettings.from_preset(base.preset)).items()
-    return {
-        "Data": f"{data.name}: {len(training)} training eyes, {len(test_files)} test eyes of "
-        f"{len({files.subject for files in test_files})} people",
-        "Settings": f"segmenter preset {base.preset}; {', '.join(f'{name}={value}' for name, value in changed)}",
-        "Generator": str(generator),
-    }

@@ -5,7 +5,6 @@ segmenter ``vessels`` finds the vessels in the photographs; a biomarker of them 
 labels and with what was asked for. For narrowing also by the width of the vessels, since thin ones are found badly.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,27 +21,14 @@ from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.files import write_json
 from retinasynth.images import Mask, Photograph
 from retinasynth.intervals import Estimate, bootstrap_mean
+from retinasynth.report.sections import Column, Mark, Row, Section, Strip, Table
 from retinasynth.resuming import Line
 from retinasynth.segmentation.use import segment
+from retinasynth.studies import series
 from retinasynth.studies.recovery import Recovery, recovery
-from retinasynth.studies.series import (
-    CONVENTIONS,
-    SOURCES,
-    Shot,
-    grown,
-    photographed,
-    points_of,
-    rows_of,
-    segmenter,
-    write_rows,
-    write_series,
-    write_tiles,
-)
+from retinasynth.studies.series import CONVENTIONS, SOURCES, Shot, points_of
 from retinasynth.studies.series_report import (
     KEY,
-    Section,
-    Strip,
-    Table,
     asked_and_found,
     by_class,
     cell,
@@ -195,17 +181,9 @@ def study_vascular(
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
     eyes, seed, workers = whole_number(eyes, "eyes", least=2), checked_seed(seed), checked_workers(workers)
-    lines = write_series(
-        out,
-        eyes,
-        model,
-        {"signs": SIGNS},
-        functools.partial(_write_eye, seed),
-        seed=seed,
-        doing="Drawing series",
-        workers=workers,
-    )
-    rows, widths = rows_of(lines), rows_of(lines, "widths")
+    asked = {"signs": SIGNS}
+    lines = series.write_series(out, eyes, model, asked, _write_eye, seed=seed, doing="Drawing series", workers=workers)
+    rows, widths = series.rows_of(lines), series.rows_of(lines, "widths")
     of_sign = {sign: [row for row in rows if row["sign"] == sign] for sign in SIGNS}
     of_width = {name: [row for row in widths if row["width"] == name] for name in WIDTH_NAMES}
     photographs = ("generated", "by_rule")
@@ -217,23 +195,21 @@ def study_vascular(
             sign: {source: recovery(points_of(some, "asked", source)) for source in SOURCES}
             for sign, some in of_sign.items()
         },
-        {source: [_found(some, source) for some in of_width.values()] for source in photographs},
+        {
+            source: [_mean([row[f"found_{source}"] for row in some if row["share"] == 1]) for some in of_width.values()]
+            for source in photographs
+        },
         {
             source: [recovery(points_of(some, "calibre_um", f"calibre_um_{source}")) for some in of_width.values()]
             for source in photographs
         },
         {source: _mean([line["contrast"][source] for line in lines if line["contrast"]]) for source in photographs},
     )
-    write_rows(out / "measures.csv", rows)
-    write_rows(out / "widths.csv", widths)
+    series.write_rows(out / "measures.csv", rows)
+    series.write_rows(out / "widths.csv", widths)
     write_json(out / "vascular.json", study.to_json())
     _write_report(study, of_sign, out)
     return study
-
-
-def _found(rows: Sequence[Mapping[str, Any]], source: str) -> Estimate | None:
-    """The share of arteries of a width that is found before narrowing."""
-    return _mean([row[f"found_{source}"] for row in rows if row["share"] == 1])
 
 
 def _mean(values: Sequence[float]) -> Estimate | None:
@@ -251,7 +227,7 @@ def found_in(photograph: Photograph, labels: Eye) -> Eye:
 def _vessels(photograph: Photograph) -> Mask:
     """What the segmenter finds; nothing in a photograph in which it finds no fundus."""
     try:
-        return segment(photograph, models=[segmenter("vessels")]).eye.planes["vessels"]
+        return segment(photograph, models=[series.segmenter("vessels")]).eye.planes["vessels"]
     except ImageError:
         return np.zeros(photograph.shape[:2], np.bool_)
 
@@ -259,20 +235,18 @@ def _vessels(photograph: Photograph) -> Mask:
 def drawn(size_px: int, seed: int, sign: str, grade: float) -> Eye:
     """The eye of a seed with one of `SIGNS` at a grade, at twice the size of its photograph."""
     if sign == "narrowing":
-        eye = grown(size_px, seed)
+        eye = series.grown(size_px, seed)
         return eye if grade == 1 else with_narrower_vessels(eye, grade)
     named = {"tortuosity": "tortuosity", "beading": "venous_beading", "tufts": "neovascular_tufts"}
     parameters: dict[str, Any] = {named[sign]: grade}
-    return grown(size_px, seed, **parameters)
+    return series.grown(size_px, seed, **parameters)
 
 
-def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
+def _write_eye(out: Path, model: str, seed: int) -> Line:
     """All series of one eye: their pictures, and what was measured in them."""
-    seed = first_seed + number
-    name = f"eye_{seed:06d}"
-    line: Line = {"name": name, "seed": seed, "rows": [], "widths": [], "contrast": {}}
+    line: Line = {"rows": [], "widths": [], "contrast": {}}
     for sign, grades in SIGNS.items():
-        shots = photographed(model, seed, sign, grades, drawn, found_in)
+        shots = series.photographed(model, seed, sign, grades, drawn, found_in)
         first = shots[0].labels
         line["rows"] += _rows(sign, shots)
         if sign == "narrowing":
@@ -286,7 +260,7 @@ def _write_eye(first_seed: int, out: Path, model: str, number: int) -> Line:
             close_ups(sign, centre, shot.photographs["generated"], shot.labels, shot.found["generated"], TILE_PX)
             for shot in shots
         ]
-        write_tiles(out / "pictures" / f"{name}-{sign}.png", columns, model, seed)
+        series.write_tiles(out, model, seed, sign, columns)
     return line
 
 
@@ -329,9 +303,13 @@ _NOTES = {
 }
 
 
+_WIDTH_COLUMNS = ("Found", "Correlation", "Slope", "Mean error, um")
+
+
 def _write_report(study: VascularStudy, of_sign: Mapping[str, Sequence[dict[str, Any]]], out: Path) -> None:
     sections = [
         Section(
+            sign,
             TITLES[sign],
             strips=[_strip(line, sign, out) for line in study.lines[:SHOWN_EYES]],
             plots=[
@@ -344,7 +322,7 @@ def _write_report(study: VascularStudy, of_sign: Mapping[str, Sequence[dict[str,
             ],
             tables=[recovery_table(f"{capital(MEASURED_AS[sign])} in", study.signs[sign], 3)],
             note=_NOTES[sign],
-            key=KEY,
+            key_to_plots=KEY,
         )
         for sign in SIGNS
     ]
@@ -353,24 +331,15 @@ def _write_report(study: VascularStudy, of_sign: Mapping[str, Sequence[dict[str,
     sections.insert(
         1,
         Section(
+            "widths",
             "Narrowing, by the width of the artery",
             plots=[
                 by_class("Found at all", _WIDTH, "share of length", WIDTH_NAMES, study.found),
                 by_class("Does its calibre follow?", _WIDTH, "correlation within eyes", WIDTH_NAMES, correlations),
                 by_class("How far does it follow?", _WIDTH, "slope", WIDTH_NAMES, slopes),
             ],
-            tables=[
-                Table(
-                    ("Calibre of arteries, um", "Found", "Correlation", "Slope", "Mean error, um"),
-                    [
-                        (name, [cell(found), cell(one.within_eyes), cell(one.slope), cell(one.error, 1)])
-                        for name, found, one in zip(
-                            WIDTH_NAMES, study.found["generated"], study.calibres["generated"], strict=True
-                        )
-                    ],
-                )
-            ],
-            key=(("better", "generated photographs"), ("undecided", "drawn by rule, the control")),
+            tables=[_by_width(study)],
+            key_to_plots=(Mark("generated photographs", "better"), Mark("drawn by rule, the control", "undecided")),
             note="Dots: means; lines: their intervals over eyes. Calibre as found of arteries that are found.",
         ),
     )
@@ -387,6 +356,15 @@ def _write_report(study: VascularStudy, of_sign: Mapping[str, Sequence[dict[str,
             + "; ".join(f"{TITLES[sign].lower()} {', '.join(map(str, grades))}" for sign, grades in SIGNS.items()),
         },
     )
+
+
+def _by_width(study: VascularStudy) -> Table:
+    rows = []
+    for name, found, one in zip(WIDTH_NAMES, study.found["generated"], study.calibres["generated"], strict=True):
+        cells = (cell(found), cell(one.within_eyes), cell(one.slope), cell(one.error, 1))
+        rows.append(Row(name, dict(zip(_WIDTH_COLUMNS, cells, strict=True))))
+    columns = {name: Column(name) for name in _WIDTH_COLUMNS}
+    return Table("", columns, rows, corner="Calibre of arteries, um", leads=False)
 
 
 def _strip(line: Line, sign: str, out: Path) -> Strip:

@@ -15,7 +15,7 @@ from retinasynth.eye.eye import UM_PER_DD
 from retinasynth.eye.label_map import overlay
 from retinasynth.eye.skeleton import Graph, vessel_graph
 from retinasynth.images import Mask, Photograph
-from retinasynth.studies.series import close_up, middle
+from retinasynth.studies.series import close_up, middle, scale_of
 
 MEASURED_AS = {
     "narrowing": "artery-to-vein ratio",
@@ -43,10 +43,10 @@ def of_kind(found: Mask, eye: Eye) -> Eye:
         found: ``bool (height, width)``.
         eye: planes arteries, veins, disc and fov, and geometry.
     """
-    scale = eye.geometry.pixels_per_disc_diameter if eye.geometry else 0.0
+    near = NEAR_DD * scale_of(eye)
     away = {kind: ndimage.distance_transform_edt(~eye.planes[kind]) for kind in ("arteries", "veins")}
     nearest = np.minimum(away["arteries"], away["veins"])
-    kinds = {kind: found & (one <= nearest) & (one <= NEAR_DD * scale) for kind, one in away.items()}
+    kinds = {kind: found & (one <= nearest) & (one <= near) for kind, one in away.items()}
     rest = {plane: eye.planes[plane] for plane in ("disc", "fov")}
     return Eye(eye.name, {"vessels": found, **kinds, **rest}, geometry=eye.geometry)
 
@@ -78,8 +78,7 @@ def calibre_swing(veins: Mask, pixels_per_dd: float) -> float | None:
 def measured_in(sign: str, eye: Eye) -> float | None:
     """The biomarker that a sign moves, `MEASURED_AS` in words; None where it cannot be measured."""
     if sign == "beading":
-        scale = eye.geometry.pixels_per_disc_diameter if eye.geometry else 0.0
-        return calibre_swing(eye.planes["veins"] & eye.planes["fov"], scale)
+        return calibre_swing(eye.planes["veins"] & eye.planes["fov"], scale_of(eye))
     measured = measure_eye(eye)
     values = {
         "narrowing": measured.artery_to_vein_ratio,
@@ -98,11 +97,10 @@ def by_width(base: Eye, graph: Graph, share: float, found: Mapping[str, Eye]) ->
         share: of their calibre that they keep.
         found: what was found in the photographs, by source.
     """
-    scale = base.geometry.pixels_per_disc_diameter if base.geometry else 1.0
+    scale = scale_of(base)
     paths = np.concatenate([one.path for one in graph.segments])
     calibres = np.concatenate([one.calibres for one in graph.segments]) / scale * UM_PER_DD
-    rows, columns = (np.clip(np.rint(along).astype(int), 0, side - 1) for along, side in zip(paths.T, base.size,
-                                                                                            strict=True))  # fmt: skip
+    rows, columns = np.clip(np.rint(paths).astype(int), 0, np.array(base.size) - 1).T
     outside = ~base.planes["disc"][rows, columns]
     seen = {
         source: _nearest(paths, vessel_graph(eye.planes["arteries"]), NEAR_DD * scale) for source, eye in found.items()
@@ -147,9 +145,8 @@ def close_ups(
     sign: str, centre: tuple[float, float], photograph: Photograph, labels: Eye, found: Eye, shown_px: int
 ) -> list[Photograph]:
     """A place close up, as `SHOWN` has it: a photograph, the vessels asked for and those found."""
-    reach_px = _REACH_DD[sign] * (labels.geometry.pixels_per_disc_diameter if labels.geometry else 1.0)
     pictures = (photograph, _overlaid(labels), _overlaid(found))
-    return [close_up(picture, centre, reach_px, shown_px) for picture in pictures]
+    return [close_up(picture, centre, _REACH_DD[sign] * scale_of(labels), shown_px) for picture in pictures]
 
 
 def _overlaid(eye: Eye) -> Photograph:
@@ -160,7 +157,7 @@ def _overlaid(eye: Eye) -> Photograph:
 def _widest_vein(eye: Eye) -> tuple[float, float]:
     """Row and column of the middle of the widest long vein outside the disc."""
     row, column = middle(eye.planes["disc"])
-    scale = eye.geometry.pixels_per_disc_diameter if eye.geometry else 1.0
+    scale = scale_of(eye)
     paths = [
         (one.calibre, one.path[len(one.path) // 2])
         for one in vessel_graph(eye.planes["veins"] & eye.planes["fov"]).segments

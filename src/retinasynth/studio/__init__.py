@@ -1,8 +1,8 @@
 """The browser interface: what the package does, seen in a minute. Needs the extra `studio`.
 
 Each tab is a module that builds it (`eye`, `whatif`, `series`, `enhance`, `evaluation`), from `controls` where several
-have the same; what strangers send is looked at in `doors` (requests) and `uploads` (files), `folder` is where that
-lies, and `server` puts all together.
+have the same; what strangers send is looked at in `doors` (requests), `uploads` (files) and `canvas` (drawings),
+`folder` is where that lies, and `server` puts all together.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-// Drawing vessels over a ground. `props.value` says what to start from (see `canvas_of` in eye.py); each change triggers
+// Drawing vessels over a ground. `props.value` says what to start from (see `canvas_of` in canvas.py); each change triggers
 // "draw" with all vessels as a PNG, opaque where there are some. Gradio gives `element`, `props`, `trigger` and `watch`.
 const canvas = element.querySelector("canvas"), pen = canvas.getContext("2d", { willReadFrequently: true });
 const mark = element.querySelector(".pen"), width = element.querySelector("[data-tool=width]");

@@ -17,9 +17,10 @@ import retinasynth
 from retinasynth.enhancement.use import Enhancer
 from retinasynth.errors import OutputError
 from retinasynth.generator import Generator
-from retinasynth.studio import enhance, evaluation, eye, series, whatif
+from retinasynth.studio import enhance, evaluation, series, whatif
 from retinasynth.studio.doors import UPLOAD, Doors, Names
 from retinasynth.studio.downloads import ROUTE, Downloads
+from retinasynth.studio.eye import OneEye
 from retinasynth.studio.uploads import MAX_UPLOAD_BYTES
 
 MAX_WAITING = 60  # events of all people together
@@ -39,6 +40,42 @@ _PALETTE = {
     "rule": ("#ddd7cc", "#37332e"),
     "accent": ("#0b6b63", "#5cc4b8"),
     "on accent": ("#ffffff", "#10211f"),
+}
+# By colour of the palette, what of gradio's theme has it, light and dark.
+_COLOURED = {
+    "paper": (
+        "body_background_fill",
+        "background_fill_secondary",
+        "color_accent_soft",
+        "button_primary_text_color_hover",
+    ),
+    "ink": (
+        "body_text_color",
+        "block_label_text_color",
+        "block_title_text_color",
+        "button_primary_background_fill_hover",
+        "button_primary_border_color_hover",
+        "button_secondary_text_color",
+    ),
+    "muted": (
+        "body_text_color_subdued",
+        "block_info_text_color",
+        "input_border_color",
+        "checkbox_border_color",
+        "button_secondary_border_color",
+    ),
+    "raised": ("background_fill_primary", "input_background_fill", "button_secondary_background_fill"),
+    "rule": ("border_color_primary", "button_secondary_background_fill_hover"),
+    "accent": (
+        "border_color_accent",
+        "slider_color",
+        "checkbox_background_color_selected",
+        "checkbox_border_color_selected",
+        "checkbox_label_background_fill_selected",
+        "button_primary_background_fill",
+        "button_primary_border_color",
+    ),
+    "on accent": ("checkbox_label_text_color_selected", "button_primary_text_color"),
 }
 # Nothing is ever asked of another server, whatever a library or a file would like to load.
 _PAGE_POLICY = (
@@ -135,7 +172,7 @@ def page(models: Mapping[str, Generator], enhancer: Enhancer, downloads: Downloa
             f"Synthetic pictures; not for diagnosis.</p><span>{retinasynth.__version__}</span></header>"
         )
         with gr.Tab("One eye"):
-            eye.build(models, downloads)
+            OneEye(models, downloads)
         first = next(iter(models.values()))
         with gr.Tab("What if") as tab:
             whatif.build(first, downloads, tab)
@@ -234,29 +271,19 @@ def _script() -> str:
 
 
 def _theme() -> gr.themes.Base:
-    light, dark = ({name: shades[number] for name, shades in _PALETTE.items()} for number in range(2))
+    coloured = {
+        f"{what}{shade}": colour
+        for name, places in _COLOURED.items()
+        for shade, colour in zip(("", "_dark"), _PALETTE[name], strict=True)
+        for what in places
+    }
     sans = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif")
     theme = gr.themes.Base(
         font=sans, font_mono=("ui-monospace", "DejaVu Sans Mono", "monospace"), radius_size="sm", spacing_size="md"
     )
     return theme.set(
-        body_background_fill=light["paper"],
-        body_background_fill_dark=dark["paper"],
-        body_text_color=light["ink"],
-        body_text_color_dark=dark["ink"],
-        body_text_color_subdued=light["muted"],
-        body_text_color_subdued_dark=dark["muted"],
-        background_fill_primary=light["raised"],
-        background_fill_primary_dark=dark["raised"],
-        background_fill_secondary=light["paper"],
-        background_fill_secondary_dark=dark["paper"],
-        border_color_primary=light["rule"],
-        border_color_primary_dark=dark["rule"],
-        border_color_accent=light["accent"],
-        border_color_accent_dark=dark["accent"],
-        color_accent=light["accent"],
-        color_accent_soft=light["paper"],
-        color_accent_soft_dark=dark["paper"],
+        **coloured,
+        color_accent=_PALETTE["accent"][0],
         block_background_fill="transparent",
         block_background_fill_dark="transparent",
         block_border_width="0px",
@@ -265,50 +292,8 @@ def _theme() -> gr.themes.Base:
         block_shadow_dark="none",
         block_label_background_fill="transparent",
         block_label_background_fill_dark="transparent",
-        block_label_text_color=light["ink"],
-        block_label_text_color_dark=dark["ink"],
-        block_title_text_color=light["ink"],
-        block_title_text_color_dark=dark["ink"],
         block_title_text_weight="600",
-        block_info_text_color=light["muted"],
-        block_info_text_color_dark=dark["muted"],
         block_padding="0px",
-        input_background_fill=light["raised"],
-        input_background_fill_dark=dark["raised"],
-        input_border_color=light["muted"],
-        input_border_color_dark=dark["muted"],
         input_border_width="1px",
-        slider_color=light["accent"],
-        slider_color_dark=dark["accent"],
-        checkbox_border_color=light["muted"],
-        checkbox_border_color_dark=dark["muted"],
-        checkbox_background_color_selected=light["accent"],
-        checkbox_background_color_selected_dark=dark["accent"],
-        checkbox_border_color_selected=light["accent"],
-        checkbox_border_color_selected_dark=dark["accent"],
-        checkbox_label_background_fill_selected=light["accent"],
-        checkbox_label_background_fill_selected_dark=dark["accent"],
-        checkbox_label_text_color_selected=light["on accent"],
-        checkbox_label_text_color_selected_dark=dark["on accent"],
-        button_primary_background_fill=light["accent"],
-        button_primary_background_fill_dark=dark["accent"],
-        button_primary_background_fill_hover=light["ink"],
-        button_primary_background_fill_hover_dark=dark["ink"],
-        button_primary_border_color=light["accent"],
-        button_primary_border_color_dark=dark["accent"],
-        button_primary_border_color_hover=light["ink"],
-        button_primary_border_color_hover_dark=dark["ink"],
-        button_primary_text_color=light["on accent"],
-        button_primary_text_color_dark=dark["on accent"],
-        button_primary_text_color_hover=light["paper"],
-        button_primary_text_color_hover_dark=dark["paper"],
-        button_secondary_background_fill=light["raised"],
-        button_secondary_background_fill_dark=dark["raised"],
-        button_secondary_background_fill_hover=light["rule"],
-        button_secondary_background_fill_hover_dark=dark["rule"],
-        button_secondary_border_color=light["muted"],
-        button_secondary_border_color_dark=dark["muted"],
-        button_secondary_text_color=light["ink"],
-        button_secondary_text_color_dark=dark["ink"],
         button_border_width="1px",
     )

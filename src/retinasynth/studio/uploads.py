@@ -1,20 +1,16 @@
-"""What strangers send: a picture, a drawing, a zip of a data set. All is measured before it is opened.
+"""What strangers send: a picture, a zip of a data set. All is measured before it is opened.
 
 Errors name files without their folders, so that nobody learns where the studio keeps them.
 """
 
-import base64
-import binascii
 import io
 import re
 import shutil
 import stat
 import struct
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 from PIL import Image
 
 from retinasynth.data import selection
@@ -36,7 +32,6 @@ MAX_PICTURE_BYTES = 40 * 10**6
 MAX_PIXELS = 25_000_000  # twice what most fundus cameras have
 MAX_FILES = 2000  # in a zip
 MAX_UNPACKED_BYTES = 10**9
-MAX_DRAWING_CHARACTERS = 2_000_000
 LONGEST_PX = 1024  # a side of what is kept of an uploaded picture
 
 _LISTING_BYTES = 400 * MAX_FILES  # what a zip with so many files needs to list them
@@ -45,7 +40,6 @@ _ALSO_KEPT = (".json", ".jsonl", ".csv")
 _END, _END_BYTES, _FAR_END, _FAR_END_BYTES = b"PK\x05\x06", 22, b"PK\x06\x07", 20
 _LONGEST_NAME_BYTES = 255  # of a file or folder, on all usual file systems
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without bound: 50 bytes to 100 MB
-_DATA_URL = "data:image/png;base64,"
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
@@ -97,32 +91,6 @@ def photograph_in(file: Path, longest_px: int = LONGEST_PX) -> Photograph:
 def reduced(photograph: Photograph, longest_px: int) -> Photograph:
     """A photograph whose longest side has at most so many pixels."""
     return resize_photograph(photograph, _reduced(photograph.shape[:2], longest_px))
-
-
-def drawing_in(data_url: object, size: tuple[int, int]) -> Mask:
-    """What was drawn on a canvas, as the browser sends it: a PNG, opaque where something was drawn.
-
-    Args:
-        data_url: what came.
-        size: height and width that it must have.
-
-    Returns:
-        ``bool (height, width)``.
-
-    Raises:
-        InputError: it is something else.
-    """
-    wrong = InputError("The drawing did not arrive whole", do="Draw once more, or load the page again")
-    if not isinstance(data_url, str) or not data_url.startswith(_DATA_URL) or len(data_url) > MAX_DRAWING_CHARACTERS:
-        raise wrong
-    try:
-        content = base64.b64decode(data_url.removeprefix(_DATA_URL), validate=True)
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
-            if (picture.height, picture.width) != size or picture.mode != "RGBA":
-                raise wrong
-            return np.asarray(picture.getchannel("A")) > 127
-    except (binascii.Error, OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
-        raise wrong from error
 
 
 def _reduced(size: tuple[int, ...], longest_px: int) -> tuple[int, int]:

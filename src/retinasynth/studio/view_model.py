@@ -94,11 +94,13 @@ class Look:
         style: one of `STYLES`, `MOST_LIKELY` or `LENT`.
         first: seed of the first of the six styles.
         knobs: steps by which the style is turned.
+        complete: find the disc of a mask without one first; see `Generator.complete`.
     """
 
     style: str = STYLES[0]
     first: int = 0
     knobs: tuple[tuple[str, float], ...] = ()
+    complete: bool = True
 
     @property
     def seed(self) -> int:
@@ -208,12 +210,8 @@ def photograph_of(model: Generator, eye: Eye, look: Look, given: Given) -> Photo
     """
     if not model.styles:
         return model.generate(eye, seed=look.seed, size="mask")
-    return model.generate(eye, seed=look.seed, size="mask", style=style_of(look, given), knobs=look.turned)
-
-
-def in_six_styles(model: Generator, eye: Eye, look: Look, given: Given) -> list[Photograph]:
-    """The same eye in the six styles from which one is chosen."""
-    return [photograph_of(model, eye, replace(look, style=style), given) for style in STYLES]
+    style, knobs = style_of(look, given), look.turned
+    return model.generate(eye, seed=look.seed, size="mask", style=style, knobs=knobs, complete=look.complete)
 
 
 def rendered(eye: Eye, look: Look) -> Photograph:
@@ -267,9 +265,13 @@ def measures(eye: Eye, asked: Mapping[str, float]) -> list[Measure]:
 
 def write_pair(folder: Path, model: Generator, eye: Eye, look: Look, given: Given) -> None:
     """Write one eye: photograph, labels, geometry and a note."""
+    _write_eye(folder, model, eye, look, given)
+    _write_note(folder, model)
+
+
+def _write_eye(folder: Path, model: Generator, eye: Eye, look: Look, given: Given) -> None:
     metadata = model.provenance(look.seed, style_of(look, given), look.turned)
     write_label_map(folder, replace(eye, photograph=photograph_of(model, eye, look, given)), metadata)
-    _write_note(folder, model)
 
 
 def write_eyes(
@@ -298,11 +300,8 @@ def write_eyes(
     if source != GROWN:
         eye = eye_of(source, asked, given)
         for number in range(count):
-            one = replace(look, first=look.first + number)
-            metadata = synthesizer.provenance(one.seed, style_of(one, given), one.turned)
-            photograph = photograph_of(synthesizer, eye, one, given)
-            made = replace(eye, name=f"{eye.name}_{number + 1:02d}", photograph=photograph)
-            write_label_map(folder, made, metadata)
+            named = replace(eye, name=f"{eye.name}_{number + 1:02d}")
+            _write_eye(folder, synthesizer, named, replace(look, first=look.first + number), given)
             yield number + 1
     else:
         style = style_of(look, given)

@@ -1,8 +1,9 @@
 """From an eye of any camera and a wish for a style to what a styled generator takes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from retinasynth.checks import SIDES_PX, whole_number
 from retinasynth.errors import InputError
 from retinasynth.eye import Eye
+from retinasynth.eye.camera import FEWEST, Camera, FieldChoice, camera_with, cameras_of, fitted_field, usual_camera
 from retinasynth.eye.field_of_view import field_around, find_field_of_view
 from retinasynth.eye.frame import Frame, faces_left, frame_of, into_frame, out_of_frame
 from retinasynth.eye.style import NUMBERS, Numbers, Style, StyleChoice, drawn_style
@@ -44,16 +46,19 @@ class FramedEye:
         return out_of_frame(photograph, self.frame, self.size, shown)
 
 
-def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
-    """An eye in the frame of its field of view, which is taken from its plane, its photograph or around its vessels.
+def with_field(eye: Eye, cameras: Sequence[Camera] = (), fov: FieldChoice = "camera") -> tuple[Eye, Camera | None]:
+    """An eye with its vessels and its field of view as planes, and the camera that it belongs to, where one is known.
+
+    A field of view that is given, as a mask, as the plane ``fov`` or with a photograph, is taken. Of bare vessels it is
+    the usual one of the camera that they may come from; of those that no camera fits, the circle around them.
 
     Args:
-        eye: with vessels, or arteries and veins; planes that a generator does not know are left out.
-        planes: that the generator knows, in its order.
-        size_px: of the frame.
+        eye: with vessels, or arteries and veins.
+        cameras: that are known.
+        fov: ``"camera"`` as above, ``"found"`` without the cameras, or a mask ``bool (height, width)``.
 
     Raises:
-        InputError: it has no vessels, or none is drawn, or the field of view is tiny.
+        InputError: the eye has no vessels, or none is drawn, or the mask has another shape.
     """
     known = dict(eye.planes)
     if "vessels" not in known and known.keys() >= {"arteries", "veins"}:
@@ -63,7 +68,38 @@ def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
             f"Eye {eye.name} has {'an empty plane' if 'vessels' in known else 'no plane'} vessels",
             expected="an eye with vessels, or with arteries and veins",
         )
-    field = _field(eye, known["vessels"])
+    camera = None
+    given = _given_field(eye, fov)
+    if given is not None:
+        field, camera = given, camera_with(cameras, given)
+    else:
+        camera = None if isinstance(fov, str) and fov == "found" else usual_camera(cameras, known["vessels"])
+        field = field_around(known["vessels"]) if camera is None else camera.field(eye.size)
+    return replace(eye, planes=known | {"fov": field}), camera
+
+
+def _given_field(eye: Eye, fov: FieldChoice) -> Mask | None:
+    if not isinstance(fov, str):
+        return fitted_field(fov, eye)
+    if "fov" in eye.planes and eye.planes["fov"].any():
+        return eye.planes["fov"]
+    return None if eye.photograph is None else find_field_of_view(eye.photograph)
+
+
+def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
+    """An eye in the frame of its field of view.
+
+    Args:
+        eye: as `with_field` gives it; what it does is done here where it was not. Planes that a generator does not know
+            are left out.
+        planes: that the generator knows, in its order.
+        size_px: of the frame.
+
+    Raises:
+        InputError: it has no vessels, or none is drawn, or the field of view is tiny.
+    """
+    known = with_field(eye)[0].planes
+    field = known["fov"]
     if field.sum() < _SMALLEST_FIELD * field.size:
         raise InputError(
             f"The field of view of eye {eye.name} is {field.sum() / field.size:.1%} of its picture",
@@ -79,12 +115,6 @@ def framed_eye(eye: Eye, planes: tuple[str, ...], size_px: int) -> FramedEye:
     return FramedEye(signed, frame, eye.size, None if disc is None else faces_left(disc))
 
 
-def _field(eye: Eye, vessels: Mask) -> Mask:
-    if "fov" in eye.planes and eye.planes["fov"].any():
-        return eye.planes["fov"]
-    return find_field_of_view(eye.photograph) if eye.photograph is not None else field_around(vessels)
-
-
 def _whole_or(frame: Frame, size: tuple[int, int]) -> Frame:
     """The whole picture where the frame nearly is that, so that it need not be resampled twice."""
     height, width = size
@@ -93,35 +123,81 @@ def _whole_or(frame: Frame, size: tuple[int, int]) -> Frame:
     return whole if height == width and furthest <= _NEARLY_WHOLE * height else frame
 
 
-def chosen_style(choice: StyleChoice, styles: Numbers, eye: FramedEye, seed: int) -> tuple[Style, float]:
-    """The style that is meant, and how much detail belongs to it.
+class Wanted(NamedTuple):
+    """A style that was asked for.
+
+    Attributes:
+        style: what it is.
+        detail: how much belongs to it, 0 (the most likely photograph) or 1 (one as a camera takes it).
+        is_of_right_discs: whether it is that of eyes with the disc on the right, to be turned for others.
+        cameras: of the photographs that lend it.
+    """
+
+    style: Style
+    detail: float = 1.0
+    is_of_right_discs: bool = False
+    cameras: tuple[Camera, ...] = ()
+
+    def towards(self, *, is_left: bool | None) -> Style:
+        """The style of an eye whose disc lies on the left, or on the right, or somewhere (None)."""
+        return self.style.mirrored() if self.is_of_right_discs and is_left else self.style
+
+
+def wanted_style(choice: StyleChoice, styles: Numbers, size_px: int, seed: int) -> Wanted:
+    """The style that is meant.
 
     Args:
         choice: ``"sampled"`` draws one from those of the training photographs; ``"expected"`` is their mean, without
             detail: the most likely photograph; a photograph, or the path of one, lends its own; or a `Style`.
         styles: of the training photographs, ``float32 (n, NUMBERS)``, with the disc on the right.
-        eye: a style that is sampled or expected is turned to the side of its disc; one that is lent stays as it is.
+        size_px: of the generator.
         seed: of the draw.
 
     Raises:
         InputError: no such style.
         ImageError: a photograph cannot be read, or is black.
     """
-    size_px = eye.layers.shape[1]
     if isinstance(choice, Style):
         if choice.numbers.shape != (NUMBERS,):
             raise InputError(f"The style has {choice.numbers.size} numbers", expected=f"{NUMBERS}")
-        return choice, 1.0
+        return Wanted(choice)
     if isinstance(choice, np.ndarray):
-        return style_of(choice, size_px), 1.0
-    if choice in ("expected", "sampled"):
-        is_expected = choice == "expected"
-        random = np.random.default_rng(mixed_seed([seed, _OF_STYLE]))
-        style = Style(styles.mean(axis=0)) if is_expected else drawn_style(styles, random)
-        return style.mirrored() if eye.is_left else style, 0.0 if is_expected else 1.0
+        return Wanted(style_of(choice, size_px), cameras=cameras_of([choice], fewest=1))
+    if choice == "expected":
+        return Wanted(Style(styles.mean(axis=0)), 0.0, is_of_right_discs=True)
+    if choice == "sampled":
+        drawn = drawn_style(styles, np.random.default_rng(mixed_seed([seed, _OF_STYLE])))
+        return Wanted(drawn, is_of_right_discs=True)
     if not Path(choice).is_file():
-        raise InputError(f"There is no style {str(choice)!r}", expected="sampled, expected, or a photograph's file")
-    return style_of(read_photograph(Path(choice)), size_px), 1.0
+        raise InputError(
+            f"There is no style {str(choice)!r}",
+            expected="sampled, expected, the file of a photograph, or a folder of photographs",
+        )
+    return wanted_style(read_photograph(Path(choice)), styles, size_px, seed)
+
+
+def usual_style(photographs: Sequence[Photograph], discs: Sequence[Mask | None], size_px: int) -> Wanted:
+    """The usual style of photographs, and their cameras.
+
+    Args:
+        photographs: each ``uint8 (height, width, 3)`` of any size; at least one.
+        discs: of each the disc, ``bool`` of its size, or None where it is unknown; a photograph without counts with its
+            mirror image.
+        size_px: of the generator.
+
+    Raises:
+        ImageError: a photograph is black.
+    """
+    right = []
+    for photograph, disc in zip(photographs, discs, strict=True):
+        style = style_of(photograph, size_px)
+        is_left = None if disc is None else faces_left(disc.astype(np.uint8))
+        both = np.mean([style.numbers, style.mirrored().numbers], axis=0)
+        right.append(both if is_left is None else (style.mirrored() if is_left else style).numbers)
+    mean: Numbers = np.stack(right).mean(axis=0)
+    return Wanted(
+        Style(mean), is_of_right_discs=True, cameras=cameras_of(photographs, fewest=min(FEWEST, len(photographs)))
+    )
 
 
 def style_of(photograph: Photograph, size_px: int = 512) -> Style:

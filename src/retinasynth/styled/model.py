@@ -1,25 +1,25 @@
 """The model folder of a styled generator."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from retinasynth.errors import ModelError
+from retinasynth.eye.camera import Camera
 from retinasynth.eye.style import NUMBERS
 from retinasynth.settings import Text, refuse_odd_size
 from retinasynth.styled.network import StyledNetwork
 from retinasynth.styled.settings import GeneratorSettings, Settings, refuse_odd_planes
 from retinasynth.training.model_folder import (
-    GENERATOR_FORMAT,
     GeneratorConfig,
     load_network,
     read_config,
     training_facts,
     write_model_folder,
 )
+from retinasynth.training.model_folder import Model as ModelOf
 
 CONVENTIONS = {
     "input": "label planes in the frame of the field of view, -1 outside, 1 inside and 0 where a plane is unknown, in "
@@ -37,6 +37,7 @@ class Config(GeneratorConfig):
         generator: its shape.
         styles: how many styles of training photographs are with the weights.
         style_numbers: of each.
+        cameras: that the training photographs were taken with; none of models of release 0.1.
     """
 
     retired: ClassVar[frozenset[str]] = frozenset({"resize", "mask_channels"})
@@ -44,6 +45,7 @@ class Config(GeneratorConfig):
     generator: GeneratorSettings
     styles: int = Field(ge=0, le=1_000_000)  # photographs of more eyes than anybody has
     style_numbers: int = Field(40, ge=1, le=1000)  # of models from before this was told
+    cameras: tuple[Camera, ...] = Field((), max_length=64)
     conventions: Mapping[Text, Text] = CONVENTIONS
 
     @model_validator(mode="after")
@@ -55,25 +57,24 @@ class Config(GeneratorConfig):
         return self
 
 
-@dataclass(frozen=True)
-class Model:
-    """A generator with what is needed to run it."""
-
-    network: StyledNetwork
-    config: Config
+Model = ModelOf[StyledNetwork, Config]
 
 
-def save_model(folder: Path, network: StyledNetwork, settings: Settings, training: Mapping[str, Any]) -> None:
-    """Write a model folder, each file atomically.
+def save_model(
+    folder: Path,
+    network: StyledNetwork,
+    settings: Settings,
+    training: Mapping[str, Any],
+    cameras: tuple[Camera, ...] = (),
+) -> None:
+    """Write the model folder of a run (`write_model_folder`).
 
     Args:
         folder: made where missing.
         network: the generator.
-        settings: of the run it comes from.
-        training: facts for the model card (steps, pairs, data, ...), plain JSON values.
-
-    Raises:
-        OutputError: a file cannot be written.
+        settings: of the run.
+        training: facts for the model card, plain JSON values.
+        cameras: that the training photographs were taken with.
     """
     config = Config(
         preset=settings.preset,
@@ -82,9 +83,10 @@ def save_model(folder: Path, network: StyledNetwork, settings: Settings, trainin
         generator=settings.generator,
         styles=len(network.styles),
         style_numbers=NUMBERS,
+        cameras=cameras,
         training={**training, "licence": settings.data.licence, "seed": settings.training.seed},
     )
-    write_model_folder(folder, network, config, _model_card(config))
+    write_model_folder(folder, network, config, _model_card(config), half=False)
 
 
 def load_model(folder: Path) -> Model:
@@ -93,19 +95,15 @@ def load_model(folder: Path) -> Model:
     Raises:
         ModelError: the folder or one of its files is missing, damaged, or not of this package.
     """
-    folder = Path(folder)
-    config = read_config(folder, Config, GENERATOR_FORMAT)
+    config = read_config(folder, Config)
     if config.style_numbers != NUMBERS:
         raise ModelError(
             f"{folder} follows styles of {config.style_numbers} numbers",
             expected=f"{NUMBERS}, as this version of retinasynth measures",
             do="Train it again, or use the version that its README.md names",
         )
-
-    def build() -> StyledNetwork:
-        return StyledNetwork(1 + len(config.planes), config.generator, config.styles)
-
-    return Model(load_network(folder, build), config)
+    network = load_network(folder, lambda: StyledNetwork(1 + len(config.planes), config.generator, config.styles))
+    return Model(network, config)
 
 
 def release(folder: Path, out: Path, measured: str = "") -> None:

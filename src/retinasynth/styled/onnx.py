@@ -2,8 +2,8 @@
 
 The file takes labels, style, detail and noise (`retinasynth.styled.network.StyledNetwork`) of any size that the
 network can halve often enough, and any number of pictures. What else is needed to use it stands in its metadata:
-``planes``, ``size_px``, ``depth``, ``styles`` (those of the training photographs) and the licence of these. With it,
-ONNX Runtime and NumPy alone, docs/onnx.md generates a photograph.
+``planes``, ``size_px``, ``depth``, ``styles`` and ``cameras`` (those of the training photographs) and their licence.
+With it, ONNX Runtime and NumPy alone, docs/onnx.md generates a photograph.
 """
 
 import copy
@@ -64,6 +64,7 @@ def export_onnx(model: Model, out: Path) -> None:
         "planes": json.dumps(["fov", *config.planes]),
         "size_px": str(size),
         "depth": str(config.generator.depth),
+        "cameras": json.dumps([camera.model_dump() for camera in config.cameras]),
         "styles": json.dumps(network.styles.round(decimals=5).tolist()),
         "conventions": json.dumps(dict(config.conventions)),
         "licence_of_training_data": str(config.training.get("licence", "")),

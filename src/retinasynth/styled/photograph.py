@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from retinasynth import images
 from retinasynth.images import Photograph
+from retinasynth.networks.running import evaluated, finite, in_bf16
 from retinasynth.seeds import mixed_seed
 from retinasynth.styled.network import StyledNetwork
-from retinasynth.training.precision import evaluation_mode, fast_precision, finite
 
 
 def generate_styled(
@@ -28,11 +28,8 @@ def generate_styled(
     Returns:
         ``uint8 (size, size, 3)``.
     """
-    weight = next(network.parameters())
-    device = weight.device
-    half = torch.autocast(device.type, torch.bfloat16, enabled=fast_precision(device) == "bf16")
     noise = drawn_noise(network.noise_sizes(labels.shape[-1]), seed)
-    with evaluation_mode(network), torch.inference_mode(), half:
+    with evaluated(network) as weight, in_bf16(weight.device):
         shown, wanted, *drawn = (
             torch.from_numpy(np.ascontiguousarray(one)).to(weight) for one in (labels, style, *noise)
         )

@@ -186,11 +186,6 @@ class Settings(RunSettings):
     training: TrainingSettings = TrainingSettings()
 
     @property
-    def sources(self) -> str:
-        """Where what is learnt from lies."""
-        return self.data.folder
-
-    @property
     def needed_planes(self) -> tuple[Plane, ...]:
         """Label planes without which an eye cannot be learnt from."""
         return ALWAYS_NEEDED

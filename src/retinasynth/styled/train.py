@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from retinasynth import images
 from retinasynth.data.batches import in_batches, steps_per_epoch
-from retinasynth.data.find import find_eyes
 from retinasynth.errors import SettingError
 from retinasynth.eye.eye import LESIONS
 from retinasynth.eye.style import TEXTURES
@@ -199,17 +198,9 @@ def train(data: Path, out: Path, settings: Settings) -> Path:
         out: the run folder, new or empty.
         settings: what to do.
     """
-    settings = settings.with_overrides(
-        [f"data.folder={find_eyes(data, labels=settings.data.labels or None).folder.resolve()}"]
-    )
     if settings.training.start_from:
         beginning(settings)
-    return TRAINING.start(out, settings)
-
-
-def resume(run: Path, overrides: Sequence[str] = ()) -> Path:
-    """Go on with a run that was interrupted (`retinasynth.training.run.Training.resume`)."""
-    return TRAINING.resume(run, overrides)
+    return TRAINING.start([data], out, settings)
 
 
 class Styling:
@@ -287,7 +278,7 @@ class Styling:
             ema_decay=chosen.training.ema_decay,
         )
         known = dict(zip(chosen.data.planes, self.eyes.known.sum(axis=0).tolist(), strict=True))
-        save_model(folder, self.shown, chosen, facts | {"known_planes": known})
+        save_model(folder, self.shown, chosen, facts | {"known_planes": known}, self.eyes.cameras)
 
 
 def sample_grid(network: StyledNetwork, eyes: StyledEyes, settings: Settings) -> images.Photograph:
@@ -313,5 +304,6 @@ TRAINING = Training(
     settings=Settings,
     load=load_training_eyes,
     task=Styling,
-    free=frozenset({"data.folder", "training.epochs"}),
+    free=frozenset({"training.epochs"}),
 )
+resume = TRAINING.resume

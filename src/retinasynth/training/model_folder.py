@@ -5,8 +5,9 @@ What all products have in common; the module `model` of each knows what is in it
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from pydantic import ConfigDict, Field, ValidationError
@@ -20,10 +21,8 @@ from retinasynth.errors import MOST_SHOWN, ModelError, shown
 from retinasynth.files import atomic_path, sha256_of, write_json, write_text
 from retinasynth.settings import Plane, Section, SizePx, Text
 from retinasynth.training.bundled import explaining_read_errors
-from retinasynth.training.optimisation import averaging
 
 FORMAT_VERSION = 1
-GENERATOR_FORMAT = "retinasynth-model"
 WEIGHTS = "model.safetensors"
 CHECKSUM = "sha256"  # in the metadata of the weights, so that they and it are replaced at one stroke
 # No larger number is taken for a weight. Of the bundled models, whose figures are those of whoever trains, the largest
@@ -67,7 +66,7 @@ class GeneratorConfig(ModelConfig):
         planes: label planes that a photograph is made from, in the order of the channels.
     """
 
-    format: str = GENERATOR_FORMAT
+    format: str = "retinasynth-model"
     size_px: SizePx
     planes: tuple[Plane, ...] = Field(("vessels",), min_length=1)  # of models from before there was a choice
 
@@ -82,12 +81,20 @@ class GeneratorConfig(ModelConfig):
 Config = TypeVar("Config", bound=ModelConfig)
 
 
+@dataclass(frozen=True)
+class Model(Generic[Network, Config]):
+    """A network with what is needed to run it."""
+
+    network: Network
+    config: Config
+
+
 def contiguous_state(network: nn.Module) -> dict[str, torch.Tensor]:
     """The parameters and buffers of a network, on the CPU and in the plain memory order that safetensors writes."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
 
 
-def write_model_folder(folder: Path, network: nn.Module, config: ModelConfig, card: str, *, half: bool = False) -> None:
+def write_model_folder(folder: Path, network: nn.Module, config: ModelConfig, card: str, *, half: bool) -> None:
     """Write a model folder, each file atomically.
 
     Args:
@@ -169,19 +176,18 @@ def architecture_of(folder: Path) -> str:
     return str(section.get("architecture", "")) if isinstance(section, dict) else ""
 
 
-def read_config(folder: Path, kind: type[Config], form: str) -> Config:
+def read_config(folder: Path, kind: type[Config]) -> Config:
     """The configuration in a model folder.
 
     Args:
         folder: as `format_of` takes it.
-        kind: of the configuration.
-        form: the ``format`` that is expected.
+        kind: of the configuration, whose own ``format`` is expected.
 
     Raises:
         ModelError: it is missing, damaged, of another kind or of another version.
     """
-    found = format_of(folder)
-    path = folder / "config.json"
+    found, form = format_of(folder), str(kind.model_fields["format"].default)
+    path = Path(folder) / "config.json"
     if found != form:
         raise ModelError(f"{path} is not of a {form.replace('-', ' ')}", expected=f'"format": "{form}"')
     values = _read(path)
@@ -216,7 +222,7 @@ def load_network(folder: Path, build: Callable[[], Network]) -> Network:
     Raises:
         ModelError: the weights cannot be read, are those of another network, or are damaged.
     """
-    path = folder / WEIGHTS
+    path = Path(folder) / WEIGHTS
     with torch.device("meta"):
         network = build()
     wanted = network.state_dict()
@@ -284,6 +290,11 @@ def training_facts(training: Mapping[str, Any]) -> str:
         for name, value in training.items()
     }
     return "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in said.items() if value not in ("", None))
+
+
+def averaging(decay: float) -> str:
+    """What a model card says of the weights that a run ends with."""
+    return f"exponential moving average, decay {decay}" if decay else "as trained"
 
 
 def generator_facts(

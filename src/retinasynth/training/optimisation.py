@@ -24,8 +24,3 @@ def falling_rate(highest: float, step: int, steps: int) -> float:
     """
     warm_up = min(1.0, (step + 1) / _WARM_UP_STEPS)
     return highest * warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def averaging(decay: float) -> str:
-    """What a model card says of the weights that a run ends with."""
-    return f"exponential moving average, decay {decay}" if decay else "as trained"

@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch.multiprocessing.spawn import ProcessRaisedException
 
+from retinasynth.data.find import find_eyes
 from retinasynth.errors import CheckpointError, InterruptedRunError, OutputError, RetinasynthError
 from retinasynth.files import after_full_disk, new_folder, remove_parts, write_text
 from retinasynth.parallel import end_with_parent
@@ -67,20 +68,21 @@ class Training(Generic[Settings, Loaded]):
         settings: what decides what it computes.
         load: finds and reads what is learnt from.
         task: makes of it what is learnt. Both are functions of a module, since other processes call them, too.
-        free: settings that may differ when it is resumed, beside `FREE_TO_CHANGE`.
+        free: settings that may differ when it is resumed, beside `FREE_TO_CHANGE` and where the data lie.
     """
 
     settings: type[Settings]
     load: Callable[[Settings], Loaded]
     task: Callable[[Fabric, Settings, Precision, Loaded], Task[Any]]
-    free: frozenset[str]
+    free: frozenset[str] = frozenset()
 
-    def start(self, out: Path, settings: Settings) -> Path:
+    def start(self, data: Sequence[Path], out: Path, settings: Settings) -> Path:
         """Train from the beginning.
 
         Args:
+            data: data sets that `retinasynth.data.find.find_eyes` recognises; their training splits are used.
             out: the run folder, new or empty.
-            settings: what to do, and what to learn from.
+            settings: what to do.
 
         Returns:
             The run folder, with the finished model in ``model/``.
@@ -91,6 +93,7 @@ class Training(Generic[Settings, Loaded]):
             TrainingDivergedError: a loss stopped being a finite number.
             InterruptedRunError: the user stopped it; `resume` goes on.
         """
+        settings = settings.learning_from(*(find_eyes(folder).folder.resolve() for folder in data))
         loaded = self.load(settings)
         out = Path(out)
         with _alone(out, settings):
@@ -136,7 +139,7 @@ class Training(Generic[Settings, Loaded]):
             loaded = self.load(settings)
             if loaded.fingerprint != saved.data_fingerprint:
                 raise CheckpointError(
-                    f"The training pairs in {settings.sources} are not those that the run began with",
+                    f"The training pairs in {flat(settings)[settings.place]} are not those that the run began with",
                     do="Put the data back as it was, or start a new run",
                 )
             write_text(run / CONFIG, settings.to_yaml())
@@ -144,7 +147,8 @@ class Training(Generic[Settings, Loaded]):
 
     def _refuse_changes(self, run: Path, settings: Settings, saved: Progress) -> None:
         """Raise where settings are not those that the run began with."""
-        now = {name: value for name, value in flat(settings).items() if name not in FREE_TO_CHANGE | self.free}
+        free = FREE_TO_CHANGE | self.free | {settings.place}
+        now = {name: value for name, value in flat(settings).items() if name not in free}
         changed = [name for name, value in now.items() if saved.settings.get(name) != value]
         if changed:
             raise CheckpointError(

@@ -1,11 +1,16 @@
 """How a rendered photograph looks: the eye's pigment and age, the light, the camera; fixed, or drawn at random."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 from retinasynth.errors import InputError
+
+
+def _within(low: float, high: float, usual: float) -> Any:
+    return field(default=usual, metadata={"low": low, "high": high})
 
 
 @dataclass(frozen=True)
@@ -40,60 +45,34 @@ class RenderingStyle:
         InputError: a number outside its range.
     """
 
-    pigmentation: float = 0.4
-    tessellation: float = 0.3
-    grain: float = 0.045
-    youth: float = 0.4
-    macular_density: float = 0.3
-    vessel_density: float = 0.8
-    artery_share: float = 0.75
-    light_reflex: float = 0.5
-    disc_pallor: float = 0.4
-    atrophy_dd: float = 0.06
-    falloff: float = 0.3
-    unevenness: float = 0.08
-    haze: float = 0.08
-    exposure: float = 0.85
-    green_gain: float = 1.0
-    blue_gain: float = 1.0
-    gamma: float = 1.0
-    saturation: float = 1.0
-    black_level: float = 0.02
-    blur_dd: float = 0.005
-    noise: float = 0.02
-    jpeg_quality: int = 100
+    pigmentation: float = _within(0, 1, 0.4)
+    tessellation: float = _within(0, 1, 0.3)
+    grain: float = _within(0, 0.2, 0.045)
+    youth: float = _within(0, 1, 0.4)
+    macular_density: float = _within(0, 1, 0.3)
+    vessel_density: float = _within(0.1, 1.5, 0.8)
+    artery_share: float = _within(0.4, 1, 0.75)
+    light_reflex: float = _within(0, 0.9, 0.5)
+    disc_pallor: float = _within(0, 1, 0.4)
+    atrophy_dd: float = _within(0, 0.5, 0.06)
+    falloff: float = _within(0, 0.9, 0.3)
+    unevenness: float = _within(0, 0.4, 0.08)
+    haze: float = _within(0, 1, 0.08)
+    exposure: float = _within(0.3, 1.6, 0.85)
+    green_gain: float = _within(0.5, 1.8, 1.0)
+    blue_gain: float = _within(0.2, 4, 1.0)
+    gamma: float = _within(0.6, 1.6, 1.0)
+    saturation: float = _within(0, 1.6, 1.0)
+    black_level: float = _within(0, 0.15, 0.02)
+    blur_dd: float = _within(0, 0.05, 0.005)
+    noise: float = _within(0, 0.15, 0.02)
+    jpeg_quality: int = _within(10, 100, 100)
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            low, high = _RANGES[name]
+        for one in fields(self):
+            value, low, high = getattr(self, one.name), one.metadata["low"], one.metadata["high"]
             if not low <= value <= high:
-                raise InputError(f"The style has {name} = {value}", expected=f"{low} to {high}")
-
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "pigmentation": (0, 1),
-    "tessellation": (0, 1),
-    "grain": (0, 0.2),
-    "youth": (0, 1),
-    "macular_density": (0, 1),
-    "vessel_density": (0.1, 1.5),
-    "artery_share": (0.4, 1),
-    "light_reflex": (0, 0.9),
-    "disc_pallor": (0, 1),
-    "atrophy_dd": (0, 0.5),
-    "falloff": (0, 0.9),
-    "unevenness": (0, 0.4),
-    "haze": (0, 1),
-    "exposure": (0.3, 1.6),
-    "green_gain": (0.5, 1.8),
-    "blue_gain": (0.2, 4),
-    "gamma": (0.6, 1.6),
-    "saturation": (0, 1.6),
-    "black_level": (0, 0.15),
-    "blur_dd": (0, 0.05),
-    "noise": (0, 0.15),
-    "jpeg_quality": (10, 100),
-}
+                raise InputError(f"The style has {one.name} = {value}", expected=f"{low} to {high}")
 
 
 def draw_style(random: np.random.Generator) -> RenderingStyle:

@@ -1,9 +1,10 @@
 """The usual layouts of data sets, one module for each family.
 
 To add a layout, write a function from a folder to what it `Found` there, or None where the folder is not of its kind,
-in a module here. Names of folders and files are matched in `retinasynth.data.matching`, subjects and splits found in
-`retinasynth.data.splits`. Put the function into `LAYOUTS` before those that would take its folders too, its name into
-`retinasynth.data.find.DataSet` and docs/data.md, and a folder of its kind into tests/test_layouts.py.
+in a module here; `matching.found_in` makes it of photographs and masks by plane. Names of folders and files are matched
+in `retinasynth.data.matching`, subjects and splits found in `retinasynth.data.splits`. Put the function into `LAYOUTS`
+before those that would take its folders too, its name into `retinasynth.data.find.DataSet` and docs/data.md, and a
+folder of its kind into tests/data/test_layouts.py.
 """
 
 from collections.abc import Callable

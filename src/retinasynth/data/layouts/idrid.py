@@ -1,10 +1,11 @@
 """IDRiD: originals and ground truths under numbered headings, and lesions without a file."""
 
 import re
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.matching import PLANE_FOLDERS, EyeFiles, Found, folders_in, matched, pictures_in, sides_of
+from retinasynth.data.matching import Found, Split, folders_in, found_in, pictures_in, planes_in, sides_of
 from retinasynth.eye.eye import LESIONS
 
 _NAME = re.compile(r"IDRiD_\d+")
@@ -24,25 +25,23 @@ def find_idrid(folder: Path) -> Found | None:
         return None
     truths = inside.get("allsegmentationgroundtruths")
     truth_of = {} if truths is None else dict(sides_of(truths))
-    eyes: list[EyeFiles] = []
-    unpaired: list[Path] = []
-    sides = sides_of(inside["originalimages"])
-    for split, side in sides:
-        folders = folders_in(truth_of[split]) if split in truth_of else {}
-        masks = {plane: pictures_in(folders[key]) for key, plane in PLANE_FOLDERS.items() if key in folders}
-        more, without = matched(split or "train", pictures_in(side), masks, needs_vessels=False)
-        eyes += more
-        unpaired += without
-    return Found("idrid", eyes, unpaired, has_split=sides[0][0] is not None) if eyes or unpaired else None
+    sides = [
+        (split, pictures_in(side), planes_in(folders_in(truth_of[split])) if split in truth_of else {})
+        for split, side in sides_of(inside["originalimages"])
+    ]
+    found = found_in("idrid", sides, needs_vessels=False)
+    return found if found.eyes or found.unpaired else None
 
 
 def with_empty_lesions(found: Found) -> Found:
     """The eyes of IDRiD with the lesions they have none of: there, and only there, an absent file means none."""
     if not all(_NAME.fullmatch(files.name) for files in found.eyes):
         return found
+    drawn: dict[Split, set[str]] = defaultdict(set)
+    for files in found.eyes:
+        drawn[files.split].update(files.planes)
     eyes = []
     for files in found.eyes:
-        drawn = {plane for other in found.eyes if other.split == files.split for plane in other.planes}
-        none = tuple(plane for plane in LESIONS if plane in drawn and plane not in files.planes)
+        none = tuple(plane for plane in LESIONS if plane in drawn[files.split] and plane not in files.planes)
         eyes.append(replace(files, empty_planes=none))
     return replace(found, eyes=eyes)

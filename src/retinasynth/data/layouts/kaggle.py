@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, matched, pictures_in
+from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, found_in, pictures_in
 
 
 def find_kaggle(folder: Path) -> Found | None:
@@ -13,17 +13,16 @@ def find_kaggle(folder: Path) -> Found | None:
     from eye n // 4. A random split of the 80 therefore leaks; ``eye`` and ``subject`` tell which files go together.
     """
     root = folder / "Data" if (folder / "Data").is_dir() else folder
-    sides = [(split, root / split / "image", root / split / "mask") for split in SPLIT_FOLDERS]
-    eyes: list[EyeFiles] = []
-    unpaired: list[Path] = []
-    for split, photographs, masks in sides:
-        if photographs.is_dir() and masks.is_dir():
-            more, without = matched(
-                split, pictures_in(photographs), {"vessels": pictures_in(masks)}, needs_vessels=True
-            )
-            eyes += _by_four(more) if split == "train" else more
-            unpaired += without
-    return Found("kaggle", eyes, unpaired, has_split=True) if eyes or unpaired else None
+    sides = [
+        (split, pictures_in(root / split / "image"), {"vessels": pictures_in(root / split / "mask")})
+        for split in SPLIT_FOLDERS
+        if (root / split / "image").is_dir() and (root / split / "mask").is_dir()
+    ]
+    found = found_in("kaggle", sides, needs_vessels=True)
+    if not (found.eyes or found.unpaired):
+        return None
+    train, test = ([files for files in found.eyes if files.split == split] for split in SPLIT_FOLDERS)
+    return replace(found, eyes=[*_by_four(train), *test])
 
 
 def _by_four(eyes: list[EyeFiles]) -> list[EyeFiles]:

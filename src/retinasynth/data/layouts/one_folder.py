@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from retinasynth.data.matching import Found, folders_in, matched, pictures_in
+from retinasynth.data.matching import Found, folders_in, found_in, pictures_in
 from retinasynth.data.splits import CHASEDB1
 from retinasynth.images import stem_of
 
@@ -17,8 +17,7 @@ def find_chasedb1(folder: Path) -> Found | None:
     masks = [path for path in pictures if path.stem.lower().endswith("_1stho")]
     if not (photographs and masks):
         return None
-    eyes, unpaired = matched("train", photographs, {"vessels": masks}, needs_vessels=True)
-    return Found("chasedb1", eyes, unpaired, has_split=False)
+    return found_in("chasedb1", [(None, photographs, {"vessels": masks})], needs_vessels=True)
 
 
 def find_stare(folder: Path) -> Found | None:
@@ -34,5 +33,4 @@ def find_stare(folder: Path) -> Found | None:
     masks = of[".ah"] or of[".vk"]
     if not (of[None] and masks):
         return None
-    eyes, unpaired = matched("train", of[None], {"vessels": masks}, needs_vessels=True)
-    return Found("stare", eyes, unpaired, has_split=False)
+    return found_in("stare", [(None, of[None], {"vessels": masks})], needs_vessels=True)

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from retinasynth.data.matching import (
     PHOTOGRAPH_FOLDERS,
-    PLANE_FOLDERS,
     VESSEL_FOLDERS,
     EyeFiles,
     Found,
     folders_in,
+    found_in,
     label_maps,
     matched,
     photograph_folder,
     pictures_in,
+    planes_in,
     sides_of,
 )
 from retinasynth.eye.label_map import GEOMETRY_FOLDER
@@ -37,7 +38,7 @@ def find_planes(folder: Path) -> Found | None:
         folders = folders_in(side)
         if "vessels" not in folders and any(key in folders for key in VESSEL_FOLDERS):
             return None  # the vessels have another name: two folders, perhaps with more planes beside them
-        masks = {plane: pictures_in(folders[key]) for key, plane in PLANE_FOLDERS.items() if key in folders}
+        masks = planes_in(folders)
         place = photograph_folder(folders)
         photographs = pictures_in(place or side)
         if photographs or place:
@@ -70,16 +71,13 @@ def find_two_folders(folder: Path) -> Found | None:
     vessels_key = next((key for key in VESSEL_FOLDERS if key in names), None)
     if photograph_key is None or vessels_key is None:
         return None
-    eyes: list[EyeFiles] = []
-    unpaired: list[Path] = []
+    named = []
     for split, side in sides:
         folders = folders_in(side)
-        keys = {plane: key for key, plane in PLANE_FOLDERS.items() if key in folders} | {"vessels": vessels_key}
-        masks = {plane: pictures_in(folders[key]) for plane, key in keys.items() if key in folders}
         photographs = pictures_in(folders[photograph_key]) if photograph_key in folders else []
-        more, without = matched(split or "train", photographs, masks, needs_vessels=True)
-        eyes += more
-        unpaired += without
-    is_fives = photograph_key == "original" and all(_FIVES.fullmatch(files.name) for files in eyes)
-    layout = "fives" if is_fives else "two folders"
-    return Found(layout, eyes, unpaired, has_split=sides[0][0] is not None) if eyes or unpaired else None
+        vessels = {"vessels": pictures_in(folders[vessels_key])} if vessels_key in folders else {}
+        named.append((split, photographs, planes_in(folders) | vessels))
+    found = found_in("two folders", named, needs_vessels=True)
+    if photograph_key == "original" and all(_FIVES.fullmatch(files.name) for files in found.eyes):
+        found = replace(found, layout="fives")
+    return found if found.eyes or found.unpaired else None

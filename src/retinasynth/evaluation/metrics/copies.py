@@ -4,7 +4,6 @@ The search is that for near-duplicates (`retinasynth.data.near_duplicates`). Wha
 real photographs that are nobody's copies, and on copies that are planted.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,19 +13,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage, stats
 
+from retinasynth.checks import checked_seed
 from retinasynth.data.near_duplicates import (
     MIN_CORRELATION,
     MIN_TEXTURE,
     NearDuplicates,
     Sketch,
+    find_near_duplicates,
     find_near_duplicates_between,
     sketch,
 )
+from retinasynth.evaluation.pictures import Digests, is_other_shape, views_of
 from retinasynth.images import Photograph, resize_photograph, through_jpeg
-from retinasynth.intervals import LEVEL
+from retinasynth.intervals import LEVEL, SEED
+from retinasynth.progress import progress
 
 PLANTED = 12  # training photographs of as many people
-SAME_SHAPE = 0.1  # pictures whose width : height differs by less are compared as they are
 
 CONVENTIONS = {
     "copy": "a generated picture and a training photograph whose vessels one map (turn, scale, squeeze, mirror) takes "
@@ -117,24 +119,75 @@ class Planted:
         return {"kind": self.kind, "found": self.of - len(self.missed), "of": self.of, "missed": list(self.missed)}
 
 
-# --- The search --------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Copies:
+    """What the search for copies found, and what that is worth.
+
+    Attributes:
+        found: pairs that show one retina, those with vessels that were asked for included.
+        false_alarms: how often the search is wrong.
+        planted: the self-test, by kind of copy.
+    """
+
+    found: Sequence[Copy]
+    false_alarms: FalseAlarms
+    planted: Sequence[Planted]
 
 
-def views_of(photograph: Photograph, aspect: float | None) -> tuple[Photograph, ...]:
-    """A photograph as it is and, where its shape is another, as if it had been squeezed from the usual one.
+def measure(
+    generated: Digests,
+    training: Digests,
+    held_out: Digests,
+    asked_for: Sequence[str | None],
+    *,
+    seed: int = SEED,
+    quiet: bool = False,
+) -> Copies:
+    """Search generated pictures for retinas of training photographs.
 
     Args:
-        photograph: ``uint8 (height, width, 3)``.
-        aspect: usual width : height of training photographs, or None to look at it as it is alone.
+        generated: as users get them.
+        training: all photographs that the generator learnt from.
+        held_out: of other people; none, or some for false alarms.
+        asked_for: for each generated picture the person whose vessels it was made from, or None.
+        seed: of the choice of what is planted.
+        quiet: show no progress.
     """
-    height, width = photograph.shape[:2]
-    if aspect is None or not _is_other_shape(aspect, width / height):
-        return (photograph,)
-    return photograph, resize_photograph(photograph, (height, max(16, round(aspect * height))))
+    real = training.pictures
+    sketches = [views[0] for views in training.sketches]
+    with progress("Searching for copies", 3, quiet=quiet) as advance:
+        found = copies_among(find_retinas(generated.sketches, sketches), asked_for, real.people)
+        advance(1, "how often it is wrong")
+        alarms = _false_alarms(training, held_out, sketches)
+        advance(2, "whether planted copies are found")
+        chosen = _to_plant(real.people, np.random.default_rng(checked_seed(seed)))
+        planted = plant(real.read, sketches, chosen, real.names, size=generated.size, aspect=training.aspect)
+        advance(3, "")
+    return Copies(found, alarms, planted)
 
 
-def _is_other_shape(first: float, second: float) -> bool:
-    return abs(math.log(first / second)) > math.log(1 + SAME_SHAPE)
+def _false_alarms(trained: Digests, unseen: Digests, sketches: Sequence[Sketch]) -> FalseAlarms:
+    """The search on held-out photographs, and on training photographs against those of other people."""
+    training, held_out = trained.pictures, unseen.pictures
+    against_training = find_retinas(unseen.sketches, sketches)
+    within = [
+        one for one in find_near_duplicates(sketches) if training.people[one.first] != training.people[one.second]
+    ]
+    flagged = {held_out.people[one.first] for one in against_training}
+    flagged |= {training.people[number] for one in within for number in (one.first, one.second)}
+    pairs = [(held_out.names[one.first], training.names[one.second], one.correlation) for one in against_training]
+    pairs += [(training.names[one.first], training.names[one.second], one.correlation) for one in within]
+    return FalseAlarms.count(len(flagged), training.subjects + held_out.subjects, pairs)
+
+
+def _to_plant(people: Sequence[str], random: np.random.Generator) -> NDArray[np.intp]:
+    """Photographs of different people, as many as there are up to `PLANTED`."""
+    order = random.permutation(len(people))
+    _, first = np.unique(np.asarray(people)[order], return_index=True)
+    return np.sort(order[np.sort(first)[:PLANTED]])
+
+
+# --- The search --------------------------------------------------------------------------------------------------
 
 
 def find_retinas(
@@ -149,19 +202,19 @@ def find_retinas(
     """
     owner = [number for number, views in enumerate(queries) for _ in views]
     best: dict[tuple[int, int], NearDuplicates] = {}
-    for twins in find_near_duplicates_between([view for views in queries for view in views], training, advance):
-        found = NearDuplicates(owner[twins.first], twins.second, twins.correlation, twins.is_mirrored, twins.texture)
+    for one in find_near_duplicates_between([view for views in queries for view in views], training, advance):
+        found = NearDuplicates(owner[one.first], one.second, one.correlation, one.is_mirrored, one.texture)
         pair = (found.first, found.second)
         if pair not in best or found.correlation > best[pair].correlation:
             best[pair] = found
     return [best[pair] for pair in sorted(best)]
 
 
-def copies_among(twins: Iterable[NearDuplicates], asked_for: Sequence[str | None], people: Sequence[str]) -> list[Copy]:
+def copies_among(found: Iterable[NearDuplicates], asked_for: Sequence[str | None], people: Sequence[str]) -> list[Copy]:
     """What the finds mean, given the person whose vessels each generated picture was made from.
 
     Args:
-        twins: of generated pictures (first) and training photographs (second).
+        found: of generated pictures (first) and training photographs (second).
         asked_for: a person for each generated picture, or None.
         people: the person on each training photograph.
     """
@@ -174,7 +227,7 @@ def copies_among(twins: Iterable[NearDuplicates], asked_for: Sequence[str | None
             is_mirrored=one.is_mirrored,
             is_asked_for=asked_for[one.first] == people[one.second] and one.texture < MIN_TEXTURE,
         )
-        for one in twins
+        for one in found
     ]
 
 
@@ -246,13 +299,13 @@ def plant(
         size: usual height and width of generated pictures; copies are no larger.
         aspect: usual width : height of training photographs.
     """
-    is_other_shape = _is_other_shape(aspect, size[1] / size[0])
-    kinds = [*ALTERED, *([SQUEEZED] if is_other_shape else [])]
+    is_squeezed = is_other_shape(aspect, size[1] / size[0])
+    kinds = [*ALTERED, *([SQUEEZED] if is_squeezed else [])]
     queries: list[tuple[Sketch, ...]] = []
     for number in chosen:
         small = _no_larger(read(int(number)), max(size))
         altered = [alter(small) for alter in ALTERED.values()]
-        altered += [resize_photograph(small, size)] if is_other_shape else []
+        altered += [resize_photograph(small, size)] if is_squeezed else []
         queries += [tuple(map(sketch, views_of(picture, aspect))) for picture in altered]
     found = {(one.first, one.second) for one in find_retinas(queries, training) if one.texture >= MIN_TEXTURE}
     missed: dict[str, list[str]] = {kind: [] for kind in kinds}

@@ -1,212 +1,78 @@
-"""Do generated photographs vary as real ones do, or is every one in the style of the last?
+"""Do generated photographs differ from each other as real ones do, and do they reach all of these?
 
-A generator can draw each picture well and all in one colour, one light and one sharpness. That is told here from what
-a camera and an eye give a photograph, and from distances in features (`features`).
+That is measured by distances in features (`features`); `appearance` looks at style alone.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial.distance import cdist
-from skimage.color import rgb2lab
 
 from retinasynth.errors import DataError
-from retinasynth.evaluation.metrics.features import checked_features, framed, without_rim
-from retinasynth.evaluation.metrics.subject_bootstrap import (
-    RESAMPLES,
-    Counts,
-    Groups,
-    Numbers,
-    PairMean,
-    People,
-    percentile_interval,
-)
-from retinasynth.images import Mask, Photograph
+from retinasynth.evaluation.metrics.features import Rows, checked_features
+from retinasynth.evaluation.metrics.subject_bootstrap import RESAMPLES, Groups, PairMean, Subjects, ratio_interval
 from retinasynth.intervals import SEED, Estimate, bootstrap_mean
 
-SIZE_PX = 384
 NEAREST = 5
-LESS = 0.8  # of the real deviation: what is nearer to 1 is not called less, nor its inverse more
-_LIGHT = 1 / 12  # of the frame: the window of the light, wider than any structure of the eye but the macula
-_VESSEL = 1 / 48  # of the frame: the window of the surroundings that a vessel stands out from
-_FINE_PX, _COARSE_PX = (0.7, 1.4), (2.8, 5.6)  # Gaussian windows of two bands, each an octave wide, two octaves apart
 
-MEASURES: Mapping[str, tuple[str, ...]] = {
-    "colour": ("lightness", "redness", "yellowness"),
-    "unevenness of the light": ("unevenness",),
-    "sharpness": ("sharpness_db",),
-    "contrast": ("contrast",),
-}
 CONVENTIONS = {
-    "colour": "mean CIELAB colour in the field of view without its rim (L, a, b; sRGB, D65)",
-    "unevenness of the light": f"deviation of L over the field of view after a Gaussian blur of {_LIGHT:.3f} of its "
-    "diameter",
-    "sharpness": f"with the field of view {SIZE_PX} px wide, the power of details of about 2 pixels over those of 8, "
-    "in decibels, in L; a factor on the contrast leaves it as it is; noise and patterns raise it like sharp vessels",
-    "contrast": "deviation of the green channel relative to its surroundings, of the width of a few vessels",
-    "ratio": "the deviation of the generated photographs over that of the real ones; 1 where they vary alike; that of "
-    "colour is of the distance from the mean colour",
     "spread": "mean distance in features between generated photographs of different people over that between real ones",
     "coverage": f"share of the real photographs with a generated one nearer than their {NEAREST}th nearest real one "
     "(Naeem et al., ICML 2020); `expected` is what as many pictures of the same kind reach",
 }
 
-Rows = NDArray[np.floating[Any]]
 
-
-class Appearance(NamedTuple):
-    """What camera, light and pigment give a photograph, inside its field of view.
+class Coverage(NamedTuple):
+    """How much of the variety of real photographs generated ones reach.
 
     Attributes:
-        lightness: mean L of CIELAB, 0 to 100.
-        redness: mean a; green is negative.
-        yellowness: mean b; blue is negative.
-        unevenness: deviation of the blurred L.
-        sharpness_db: power of fine details over that of coarse ones.
-        contrast: deviation of green relative to its surroundings.
+        share: of the real photographs that are covered, with its interval over people.
+        expected: what as many generated pictures of the same kind as the real ones reach.
     """
 
-    lightness: float
-    redness: float
-    yellowness: float
-    unevenness: float
-    sharpness_db: float
-    contrast: float
-
-    def to_json(self) -> dict[str, float]:
-        """Plain values."""
-        return self._asdict()
-
-
-def appearance(photograph: Photograph, field_of_view: Mask | None = None) -> Appearance:
-    """What camera, light and pigment give a photograph.
-
-    All is measured with the field of view brought to one width, so that cameras of any resolution compare, and without
-    its rim. Sharpness is the ratio of two bands of detail: both hold the vessels and both grow with contrast, but blur
-    takes the finer.
-
-    Args:
-        photograph: ``uint8 (height, width, 3)``.
-        field_of_view: where it has been found, ``bool (height, width)``.
-
-    Raises:
-        ImageError: the picture is black or of one colour.
-        InputError: it is no photograph.
-
-    Example:
-        >>> from retinasynth.anatomy.render.phantom import phantom_eye
-        >>> seen = appearance(phantom_eye(seed=1).photograph)
-        >>> seen.redness > 0 and seen.yellowness > 0
-        True
-    """
-    square, field = framed(photograph, SIZE_PX, field_of_view)
-    lab = np.asarray(rgb2lab(square), np.float64)
-    lightness, green = lab[..., 0], square[..., 1].astype(np.float64)
-    inner = without_rim(field)
-    fine, coarse = (
-        np.square(_blurred(lightness, inner, narrow) - _blurred(lightness, inner, wide))[inner].mean()
-        for narrow, wide in (_FINE_PX, _COARSE_PX)
-    )
-    around = _blurred(green, inner, _VESSEL * SIZE_PX)
-    mean_lightness, redness, yellowness = (float(mean) for mean in lab[inner].mean(axis=0))
-    return Appearance(
-        mean_lightness,
-        redness,
-        yellowness,
-        unevenness=float(_blurred(lightness, inner, _LIGHT * SIZE_PX)[inner].std()),
-        sharpness_db=float(10 * np.log10((fine + 1e-6) / (coarse + 1e-6))),
-        contrast=float(((green + 1) / (around + 1))[inner].std()),
-    )
-
-
-class Varied(NamedTuple):
-    """How one measure varies in generated and in real photographs.
-
-    Attributes:
-        measure: of `MEASURES`.
-        real_mean: of each of its numbers.
-        generated_mean: likewise.
-        real_deviation: root of the summed variances of its numbers.
-        generated_deviation: likewise.
-        ratio: of the second to the first, with its interval over people.
-        shift: distance of the two means in deviations of the real ones.
-    """
-
-    measure: str
-    real_mean: tuple[float, ...]
-    generated_mean: tuple[float, ...]
-    real_deviation: float
-    generated_deviation: float
-    ratio: Estimate
-    shift: float
-
-    @property
-    def reading(self) -> str:
-        """What the figures say, in a sentence."""
-        share = f"({self.ratio.mean:.2g} of the real deviation, interval {self.ratio.low:.2g} to {self.ratio.high:.2g})"
-        if self.ratio.high < 1 and self.ratio.mean < LESS:
-            said = f"Generated photographs vary less than real ones in {self.measure} {share}"
-        elif self.ratio.low > 1 and self.ratio.mean > 1 / LESS:
-            said = f"Generated photographs vary more than real ones in {self.measure} {share}"
-        elif LESS <= self.ratio.mean <= 1 / LESS:
-            said = f"Generated photographs vary in {self.measure} about as real ones do {share}"
-        else:
-            said = f"Generated photographs are not shown to vary otherwise than real ones in {self.measure} {share}"
-        return said + (f", around a mean that is {self.shift:.1f} deviations off." if self.shift >= 1 else ".")
+    share: Estimate
+    expected: float
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        plain = {**self._asdict(), "ratio": self.ratio.to_json(), "reading": self.reading}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        return {"share": self.share.to_json(), "expected": self.expected}
 
 
-def compare(
-    real: Sequence[Appearance],
-    generated: Sequence[Appearance],
+class Diversity(NamedTuple):
+    """How varied generated photographs are, in the eyes of one kind of features.
+
+    Attributes:
+        spread: see `spread_ratio`.
+        coverage: see `coverage`; None where there are too few real photographs.
+    """
+
+    spread: Estimate
+    coverage: Coverage | None
+
+
+def measure(
+    real: Rows,
+    generated: Rows,
     *,
     real_groups: Groups | None = None,
     generated_groups: Groups | None = None,
     seed: int = SEED,
-    resamples: int = RESAMPLES,
-) -> list[Varied]:
-    """How much generated photographs vary beside real ones, measure by measure.
+) -> Diversity:
+    """How varied generated photographs are beside real ones.
 
     Args:
-        real: the real photographs.
-        generated: the generated ones; other masks, or the same.
-        real_groups: the person of each real photograph; without it, every picture is a person.
+        real: ``float (n, dimensions)``.
+        generated: ``float (m, dimensions)``, of the same features.
+        real_groups: the person of each real picture; without it, every picture is a person.
         generated_groups: likewise of the generated ones. A name that both have is one person.
         seed: of the resampling.
-        resamples: number of resampled sets of people.
-
-    Returns:
-        One for each of `MEASURES`.
 
     Raises:
-        DataError: either set shows fewer than two people, or the real photographs do not vary at all.
-        InputError: a figure is not finite, or groups are missing.
+        DataError: either set shows fewer than two people, or all real photographs are one.
+        InputError: features are not finite or of different dimensions, or groups are missing.
     """
-    people = People.of(len(real), len(generated), real_groups, generated_groups)
-    rows = checked_features(*(np.asarray([tuple(one) for one in side], np.float64) for side in (real, generated)))
-    draws = people.drawn(seed=seed, resamples=resamples)
-    compared = []
-    for measure, names in MEASURES.items():
-        columns = [Appearance._fields.index(name) for name in names]
-        ours, theirs = (side[:, columns] for side in rows)
-        real_deviation = float(_deviation(ours, people.real, people.once))
-        generated_deviation = float(_deviation(theirs, people.generated, people.once))
-        if real_deviation == 0:
-            raise DataError(f"The real photographs do not vary in {measure}", expected="different photographs")
-        drawn = _ratios(_deviation(theirs, people.generated, draws), _deviation(ours, people.real, draws))
-        ratio = Estimate(generated_deviation / real_deviation, *drawn, len(ours) + len(theirs))
-        means = ours.mean(axis=0), theirs.mean(axis=0)
-        shift = float(np.linalg.norm(means[1] - means[0]) / real_deviation)
-        ours_mean, theirs_mean = (tuple(float(value) for value in mean) for mean in means)
-        compared.append(Varied(measure, ours_mean, theirs_mean, real_deviation, generated_deviation, ratio, shift))
-    return compared
+    spread = spread_ratio(real, generated, real_groups=real_groups, generated_groups=generated_groups, seed=seed)
+    return Diversity(spread, coverage(real, generated, groups=real_groups, seed=seed) if len(real) > NEAREST else None)
 
 
 def spread_ratio(
@@ -222,7 +88,7 @@ def spread_ratio(
 
     Pairs of pictures of one person are left out, so several generated for one mask do not pass for variety, nor for
     the lack of it. It sees vessels and disc as well as style: pictures of different masks in one style differ, and so
-    `compare` says more of styles.
+    `appearance` says more of styles.
 
     Args:
         real: ``float (n, dimensions)``.
@@ -244,30 +110,16 @@ def spread_ratio(
         0.5
     """
     real, generated = checked_features(real, generated)
-    people = People.of(len(real), len(generated), real_groups, generated_groups)
-    among_real = PairMean(cdist(real, real), people.real, people.real)
-    among_generated = PairMean(cdist(generated, generated), people.generated, people.generated)
-    ours, theirs = float(among_real(people.once)), float(among_generated(people.once))
+    subjects = Subjects.of(len(real), len(generated), real_groups, generated_groups)
+    among_real = PairMean(cdist(real, real), subjects.real, subjects.real)
+    among_generated = PairMean(cdist(generated, generated), subjects.generated, subjects.generated)
+    ours, theirs = float(among_real(subjects.once)), float(among_generated(subjects.once))
     if ours == 0:
         raise DataError("All real photographs are alike", expected="different photographs")
-    draws = people.drawn(seed=seed, resamples=resamples)
-    return Estimate(theirs / ours, *_ratios(among_generated(draws), among_real(draws)), len(real) + len(generated))
-
-
-class Coverage(NamedTuple):
-    """How much of the variety of real photographs generated ones reach.
-
-    Attributes:
-        share: of the real photographs that are covered, with its interval over people.
-        expected: what as many generated pictures of the same kind as the real ones reach.
-    """
-
-    share: Estimate
-    expected: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"share": self.share.to_json(), "expected": self.expected}
+    draws = subjects.drawn(seed=seed, resamples=resamples)
+    return Estimate(
+        theirs / ours, *ratio_interval(among_generated(draws), among_real(draws)), len(real) + len(generated)
+    )
 
 
 def coverage(
@@ -308,23 +160,3 @@ def coverage(
     steps = np.arange(1, nearest + 1)
     expected = 1 - float(np.prod((n - steps) / (n + m - steps)))
     return Coverage(bootstrap_mean(covered.astype(np.float64), groups=groups, seed=seed), expected)
-
-
-def _blurred(layer: NDArray[np.float64], field: Mask, window_px: float) -> NDArray[np.float64]:
-    """The local mean over the field of view alone, so that nothing outside darkens its rim."""
-    weights = ndimage.gaussian_filter(field.astype(np.float64), window_px)
-    return np.asarray(ndimage.gaussian_filter(layer * field, window_px) / np.maximum(weights, 1e-6))
-
-
-def _deviation(rows: NDArray[np.float64], people: Numbers, counts: Counts) -> NDArray[np.float64]:
-    """Root of the summed variances of ``(pictures, numbers)``, where everyone counts so often, ``(..., people)``."""
-    centred = rows - rows[0]  # equal rows then vary by exactly 0
-    weights = counts[..., people]  # (..., picture)
-    weights = weights / weights.sum(axis=-1, keepdims=True)
-    variance = weights @ centred**2 - (weights @ centred) ** 2
-    return np.asarray(np.sqrt(np.maximum(variance, 0).sum(axis=-1)))
-
-
-def _ratios(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[float, float]:
-    """The interval of resampled ratios; sets that do not vary at all have none."""
-    return percentile_interval(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))

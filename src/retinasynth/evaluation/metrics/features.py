@@ -1,7 +1,7 @@
 """What a photograph looks like to a network: a row of numbers in which alike pictures lie near each other.
 
-Distances between sets of pictures (`realism`) and their variety (`diversity`) are measured in such numbers. No network
-sees everything, so every result names the one that looked: figures of two kinds of features cannot be compared.
+Distances between sets of pictures (`kernel_distance`) and their variety (`diversity`) are measured in such numbers. No
+network sees everything, so every result names the one that looked: figures of two kinds of features cannot be compared.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,6 +40,7 @@ _RIM = 1 / 32  # of the frame
 _ONNX_SIZE_PX = 299  # of FID's Inception, where the file names no size
 
 Row = NDArray[np.float32]
+Rows = NDArray[np.floating[Any]]  # (pictures, dimensions)
 
 
 class Features(Protocol):
@@ -152,8 +153,8 @@ class FundusFeatures:
 
     The vessel segmenter `judge` and not `disc-cup`: at 384 px it is the one that blur and the smooth pictures of a
     poor generator move clearly, since it looks for fine vessels, and both tell cameras apart. It sees no colour, for
-    it normalises that away; so the mean and deviation of each channel are appended, as values in [-1, 1]. Where
-    `ImageNetFeatures` can be had, they notice blur with fewer pictures.
+    it normalises that away; so the mean and standard deviation of each channel are appended, as values in
+    [-1, 1]. Where `ImageNetFeatures` can be had, they notice blur with fewer pictures.
 
     Example:
         >>> from retinasynth.anatomy.render.phantom import phantom_eye
@@ -168,7 +169,7 @@ class FundusFeatures:
         network = load_segmenter(model_folder("judge", bundled=SEGMENTERS)).network
         unet = network.network
         if not isinstance(unet, BasicUNet):
-            raise TypeError(f"the bundled judge is a {type(unet).__name__}, whose encoder is not known here")
+            raise TypeError(f"the reference segmenter is a {type(unet).__name__}, whose encoder is not known here")
         self._normalisation = network.normalisation
         self._encoder = nn.Sequential(*(getattr(unet, level) for level in _LEVELS)).eval()
 
@@ -182,8 +183,8 @@ class FundusFeatures:
             parts = []
             for level in self._encoder:
                 layer = level(layer)
-                parts += _mean_and_deviation(layer, inner)
-            parts += _mean_and_deviation(signed, inner)
+                parts += _mean_and_standard_deviation(layer, inner)
+            parts += _mean_and_standard_deviation(signed, inner)
         return torch.cat(parts).numpy()
 
 
@@ -304,10 +305,10 @@ def _input_of(path: Path, kind: str, metadata: Mapping[str, str]) -> tuple[Any, 
     return types[kind], (low, high)
 
 
-def _mean_and_deviation(layer: Tensor, field: Tensor) -> list[Tensor]:
+def _mean_and_standard_deviation(layer: Tensor, field: Tensor) -> list[Tensor]:
     """Of each channel of ``(1, channels, height, width)``, over the field of view."""
     weights = functional.adaptive_avg_pool2d(field, (layer.shape[2], layer.shape[3]))
     weights = weights / weights.sum()
     mean = (layer * weights).sum(dim=(2, 3), keepdim=True)
-    deviation = ((layer - mean) ** 2 * weights).sum(dim=(2, 3)).sqrt()
-    return [mean[0, :, 0, 0], deviation[0]]
+    standard_deviation = ((layer - mean) ** 2 * weights).sum(dim=(2, 3)).sqrt()
+    return [mean[0, :, 0, 0], standard_deviation[0]]

@@ -29,7 +29,40 @@ CONVENTIONS = {
 
 
 class Fidelity(NamedTuple):
-    """The three figures of one picture.
+    """All figures of one picture; not a number where it has no field of view.
+
+    Attributes:
+        mse: of the source protocol, as `ssim` and `psnr` (`SourceProtocol`).
+        ssim: likewise.
+        psnr: likewise.
+        fov_ssim: inside the field of view, as `fov_psnr` (`Strict`).
+        fov_psnr: likewise.
+    """
+
+    mse: float
+    ssim: float
+    psnr: float
+    fov_ssim: float
+    fov_psnr: float
+
+
+def measure(generated: Photograph, expected: Photograph, field_of_view: Mask) -> Fidelity:
+    """Compare two photographs by the source protocol, and inside the field of view.
+
+    Args:
+        generated: ``uint8 (height, width, 3)`` of any size.
+        expected: the same; its size may differ.
+        field_of_view: ``bool`` of any size: where to compare; it may be empty.
+
+    Raises:
+        InputError: one of them is not a photograph.
+    """
+    inside = strict(generated, expected, field_of_view) if field_of_view.any() else (math.nan, math.nan)
+    return Fidelity(*source_protocol(generated, expected), *inside)
+
+
+class SourceProtocol(NamedTuple):
+    """The three figures of one picture behind the published ones.
 
     Attributes:
         mse: mean squared error of values in [-1, 1]; 0 to 4.
@@ -42,7 +75,7 @@ class Fidelity(NamedTuple):
     psnr: float
 
 
-def source_protocol(generated: Photograph, expected: Photograph) -> Fidelity:
+def source_protocol(generated: Photograph, expected: Photograph) -> SourceProtocol:
     """Compare two photographs by the source protocol (see `CONVENTIONS`).
 
     Args:
@@ -62,13 +95,13 @@ def source_protocol(generated: Photograph, expected: Photograph) -> Fidelity:
     Example:
         >>> black = np.zeros((300, 280, 3), np.uint8)
         >>> source_protocol(black, black)
-        Fidelity(mse=0.0, ssim=1.0, psnr=100.0)
+        SourceProtocol(mse=0.0, ssim=1.0, psnr=100.0)
     """
     got, wanted = _prepared(generated), _prepared(expected)
     mse = float(np.mean((got - wanted) ** 2))
     psnr = min(PSNR_CAP_DB, 10 * math.log10(DATA_RANGE**2 / mse)) if mse else PSNR_CAP_DB
     ssim = float(structural_similarity(got, wanted, channel_axis=0, data_range=DATA_RANGE))  # type: ignore[no-untyped-call]
-    return Fidelity(mse, ssim, psnr)
+    return SourceProtocol(mse, ssim, psnr)
 
 
 class Strict(NamedTuple):
@@ -97,7 +130,7 @@ def strict(generated: Photograph, expected: Photograph, field_of_view: Mask) -> 
         InputError: one of them is not a photograph, or the field of view is empty.
 
     Source:
-        Z. Wang et al., 2004, as above: gaussian window of deviation 1.5.
+        Z. Wang et al., 2004, as above: gaussian window of standard deviation 1.5.
 
     Example:
         >>> grey = np.full((256, 256, 3), 51, np.uint8)

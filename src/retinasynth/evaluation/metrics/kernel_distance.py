@@ -1,26 +1,92 @@
-"""How far apart two sets lie in features: kernel and Frechet distance."""
+"""How far are generated photographs from real ones, and how far are real ones from each other?
 
-from typing import Any
+It takes features of pictures (`features`), one row for each, and people: photographs of one person repeat one another,
+and a generated photograph repeats the real one whose mask it was made from. Give both the same name.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from retinasynth.checks import checked_seed
-from retinasynth.errors import DataError, InputError
-from retinasynth.evaluation.metrics.features import checked_features
+from retinasynth.errors import DataError
+from retinasynth.evaluation.metrics.features import Rows, checked_features
 from retinasynth.evaluation.metrics.subject_bootstrap import (
     RESAMPLES,
     Counts,
     Groups,
     PairMean,
-    People,
+    Subjects,
     percentile_interval,
 )
 from retinasynth.intervals import SEED, Estimate
 
-Rows = NDArray[np.floating[Any]]
-FEWEST_FOR_FRECHET = 2_048
+FEWEST_FOR_HALVES = 4  # people
+
+CONVENTIONS = {
+    "kernel distance": "squared maximum mean discrepancy with the kernel (x.y / d + 1)^3 (KID; Binkowski et al., ICLR "
+    "2018), pairs of one person left out; 0 on average where the two do not differ, and then negative as often as "
+    "positive; comparable only with the same features; lower is better",
+    "halves": "the same distance between random halves, by person, of the real photographs: what no difference looks "
+    "like at half as many pictures",
+}
+
+
+@dataclass(frozen=True)
+class KernelDistance:
+    """How far generated photographs are from real ones, in the eyes of one kind of features.
+
+    Attributes:
+        features: their name.
+        distance: see `kernel_distance`.
+        halves: see `halves_distance`; None where there are too few people.
+    """
+
+    features: str
+    distance: Estimate
+    halves: Estimate | None
+
+    @property
+    def reading(self) -> str:
+        """What the figures say, in a sentence."""
+        if self.distance.low <= 0:
+            return f"In {self.features} features, the distance to the real photographs is within chance."
+        far = ""
+        if self.halves:
+            farther = "farther" if self.distance.mean > self.halves.high else "no farther"
+            far = f", and {farther} than random halves of these are from each other"
+        return f"In {self.features} features, generated photographs lie apart from the real ones{far}."
+
+
+def measure(
+    real: Rows,
+    generated: Rows,
+    *,
+    features: str,
+    real_groups: Groups | None = None,
+    generated_groups: Groups | None = None,
+    seed: int = SEED,
+) -> KernelDistance:
+    """The kernel distance, beside that of halves of the real photographs where there are enough people.
+
+    Args:
+        real: ``float (n, dimensions)``.
+        generated: ``float (m, dimensions)``, of the same features.
+        features: their name.
+        real_groups: the person of each real picture; without it, every picture is a person.
+        generated_groups: likewise of the generated ones. A name that both have is one person.
+        seed: of all that is drawn.
+
+    Raises:
+        DataError: either set shows fewer than two people.
+        InputError: features are not finite or of different dimensions, or groups are missing.
+    """
+    distance = kernel_distance(real, generated, real_groups=real_groups, generated_groups=generated_groups, seed=seed)
+    is_enough = (len(real) if real_groups is None else len(set(real_groups))) >= FEWEST_FOR_HALVES
+    return KernelDistance(
+        features, distance, halves_distance(real, groups=real_groups, seed=seed) if is_enough else None
+    )
 
 
 def kernel_distance(
@@ -68,16 +134,16 @@ def kernel_distance(
         True
     """
     real, generated = checked_features(real, generated)
-    people = People.of(len(real), len(generated), real_groups, generated_groups)
-    within_real = PairMean(_kernel(real, real), people.real, people.real)
-    within_generated = PairMean(_kernel(generated, generated), people.generated, people.generated)
-    across = PairMean(_kernel(real, generated), people.real, people.generated)
+    subjects = Subjects.of(len(real), len(generated), real_groups, generated_groups)
+    within_real = PairMean(_kernel(real, real), subjects.real, subjects.real)
+    within_generated = PairMean(_kernel(generated, generated), subjects.generated, subjects.generated)
+    across = PairMean(_kernel(real, generated), subjects.real, subjects.generated)
 
     def distance(counts: Counts) -> NDArray[np.float64]:
         return within_real(counts) + within_generated(counts) - 2 * across(counts)
 
-    low, high = percentile_interval(distance(people.drawn(seed=seed, resamples=resamples)))
-    return Estimate(float(distance(people.once)), low, high, len(real) + len(generated))
+    low, high = percentile_interval(distance(subjects.drawn(seed=seed, resamples=resamples)))
+    return Estimate(float(distance(subjects.once)), low, high, len(real) + len(generated))
 
 
 def halves_distance(
@@ -100,59 +166,19 @@ def halves_distance(
         InputError: features are not finite, or groups are missing.
     """
     (real,) = checked_features(real)
-    people = People.of(len(real), len(real), groups, groups)
-    count = people.total
-    if count < 4:
-        raise DataError(f"Photographs of {count} people", expected="at least 4, of whom each half gets 2")
-    pairs = PairMean(_kernel(real, real), people.real, people.real)
+    subjects = Subjects.of(len(real), len(real), groups, groups)
+    count = subjects.total
+    if count < FEWEST_FOR_HALVES:
+        raise DataError(
+            f"Photographs of {count} people", expected=f"at least {FEWEST_FOR_HALVES}, of whom each half gets 2"
+        )
+    pairs = PairMean(_kernel(real, real), subjects.real, subjects.real)
     draws = np.random.default_rng(checked_seed(seed))
     first = (draws.permuted(np.tile(np.arange(count), (resamples, 1)), axis=1) < count // 2).astype(np.float64)
     second = 1 - first
     distances = pairs(first) + pairs(second) - 2 * pairs(first, second)
     low, high = percentile_interval(distances)
     return Estimate(float(distances.mean()), low, high, len(real))
-
-
-def frechet_distance(real: Rows, generated: Rows, *, features: str) -> float:
-    """The Frechet distance (FID) between real and generated photographs.
-
-    It grows where pictures are few, by more than models differ, and it is known by the features of one network. So it
-    is refused where a figure would look like a published one and be none.
-
-    Args:
-        real: ``float (n, dimensions)``.
-        generated: ``float (m, dimensions)``.
-        features: the name of what gave them; an `OnnxFeatures`.
-
-    Raises:
-        DataError: there are fewer than 2,048 pictures of either kind, or fewer than two for each dimension.
-        InputError: the features are those of another network, not finite, or of different dimensions.
-
-    Source:
-        M. Heusel et al., "GANs trained by a two time-scale update rule converge to a local Nash equilibrium", NeurIPS
-        2017, equation 6; on its bias M. Binkowski et al., 2018, section 4.
-    """
-    if not features.startswith("network "):
-        raise InputError(
-            f"A Frechet distance of the features {features!r}",
-            expected="those of a network that you bring, OnnxFeatures(FILE)",
-            do="Use the kernel distance, which is sound with any features",
-        )
-    real, generated = checked_features(real, generated)
-    wanted = max(FEWEST_FOR_FRECHET, 2 * real.shape[1])
-    if min(len(real), len(generated)) < wanted:
-        raise DataError(
-            f"{len(real)} real and {len(generated)} generated photographs with {real.shape[1]} features",
-            expected=f"at least {wanted} of each: a Frechet distance of fewer is mostly bias",
-            do="Use the kernel distance, which is unbiased at any number",
-        )
-    shift = real.mean(axis=0) - generated.mean(axis=0)
-    ours, theirs = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (real, generated))
-    # The trace of the root of a product, by the eigenvalues of a symmetric matrix that has the same ones.
-    values, vectors = linalg.eigh(ours)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    common = np.sqrt(np.maximum(linalg.eigvalsh(root @ theirs @ root), 0)).sum()
-    return float(shift @ shift + np.trace(ours) + np.trace(theirs) - 2 * common)
 
 
 def _kernel(first: Rows, second: Rows) -> NDArray[np.float64]:

@@ -15,18 +15,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import stats
 
 from retinasynth.checks import checked_seed
-from retinasynth.data.near_duplicates import evened
-from retinasynth.errors import ImageError, InputError
-from retinasynth.eye.field_of_view import find_field_of_view
-from retinasynth.eye.frame import frame_of, into_frame
-from retinasynth.images import Photograph, resize_photograph
+from retinasynth.errors import InputError
+from retinasynth.evaluation.metrics import distances
+from retinasynth.evaluation.metrics.distances import Distances
 from retinasynth.intervals import SEED, Estimate, bootstrap_mean
 
-PLANE_PX = 64
-REACH_PX = 4.0
 DEALS = 5_000
 DRAWS = 50
 MIN_PEOPLE = 4  # on each side; fewer say nothing
@@ -37,10 +33,7 @@ FEWEST_CLOSE = 100  # real photographs, of which that share is at least one
 WEAK = 0.5  # share of copies that must stand out, else nothing was learnt
 
 CONVENTIONS = {
-    "pixel_distance": f"two photographs in the frame of their field of view, {PLANE_PX} x {PLANE_PX}, the green "
-    f"channel without its slow light (Gaussian window of {REACH_PX:g} pixels), mean 0 and length 1: the length of "
-    "their difference, the least over the four mirror images; 0 is equal, 1.41 unrelated",
-    "feature_distance": "Euclidean distance of features, each standardised over the real photographs",
+    **distances.CONVENTIONS,
     "nearer_to_training": "share of generated pictures whose nearest real photograph was trained on, each distance "
     "less the mean distance of that photograph to those of other people; with its interval (bootstrap over "
     "generated eyes). A picture made from the labels of a real eye is not compared with that person",
@@ -56,68 +49,6 @@ CONVENTIONS = {
     "detectable": "the share of copies from which on the pictures would stand out of chance; above "
     f"{WEAK:.0%} nothing was learnt",
 }
-
-_MIRRORED = (np.s_[:, :, :], np.s_[:, ::-1, :], np.s_[:, :, ::-1], np.s_[:, ::-1, ::-1])
-_FIELD_PX = 192  # the field of view is found in a picture of this longer side
-
-Distances = NDArray[np.float64]
-
-
-# --- Distances ---------------------------------------------------------------------------------------------------
-
-
-def plane_of(photograph: Photograph) -> NDArray[np.float32]:
-    """What `pixel_distances` compares of a photograph.
-
-    Args:
-        photograph: ``uint8 (height, width, 3)``.
-
-    Returns:
-        ``float32 (PLANE_PX, PLANE_PX)`` with mean 0 in the field of view, 0 outside, and length 1; all but 0
-        for a picture without anything in it.
-    """
-    scale = _FIELD_PX / max(photograph.shape[:2])
-    if scale < 1:
-        height, width = (max(1, round(side * scale)) for side in photograph.shape[:2])
-        photograph = resize_photograph(photograph, (height, width))
-    try:
-        field_of_view = find_field_of_view(photograph)
-    except ImageError:
-        return np.zeros((PLANE_PX, PLANE_PX), np.float32)
-    if not field_of_view.any():
-        return np.zeros((PLANE_PX, PLANE_PX), np.float32)
-    frame = frame_of(field_of_view)
-    green = into_frame(np.ascontiguousarray(photograph[..., 1]), frame, PLANE_PX).astype(np.float32)
-    inside = into_frame((field_of_view * np.uint8(255)), frame, PLANE_PX) > 127
-    inside = np.asarray(ndimage.binary_erosion(inside, iterations=2))  # the rim is the camera's
-    if not inside.any():
-        return np.zeros((PLANE_PX, PLANE_PX), np.float32)
-    # The dark around the field would reach into it with the smoothing that follows.
-    rows, columns = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    green = green[rows, columns]
-    plane: NDArray[np.float32] = evened(green, inside, REACH_PX)
-    plane = np.where(inside, plane - plane[inside].mean(), 0).astype(np.float32)
-    return plane / np.float32(max(float(np.linalg.norm(plane)), 1.0))  # that of vessels is 30 to 60, of rounding .01
-
-
-def pixel_distances(first: NDArray[np.float32], second: NDArray[np.float32]) -> Distances:
-    """Distances of pictures whatever their mirror image, colour and light; see `CONVENTIONS`.
-
-    Args:
-        first: planes of `plane_of`, ``float32 (n, PLANE_PX, PLANE_PX)``.
-        second: likewise, ``(m, PLANE_PX, PLANE_PX)``.
-
-    Returns:
-        ``float64 (n, m)``, 0 to 2.
-    """
-    rows = first.reshape(len(first), -1)
-    similar = np.full((len(first), len(second)), -1.0)
-    for mirrored in _MIRRORED:
-        np.maximum(similar, rows @ second[mirrored].reshape(len(second), -1).T, out=similar)
-    return np.asarray(np.sqrt(np.maximum(2 - 2 * similar, 0)))
-
-
-# --- Comparison --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -216,6 +147,83 @@ class Closest:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {**asdict(self), "is_closer": self.is_closer}
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest real photograph of one kind to each generated picture, to show them side by side.
+
+    Attributes:
+        index: ``int (generated,)``.
+        distance: ``float (generated,)``.
+    """
+
+    index: NDArray[np.intp] = field(repr=False)
+    distance: Distances = field(repr=False)
+
+    def to_json(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """A name and a distance for each generated picture."""
+        pairs = zip(self.index, self.distance, strict=True)
+        return [{"name": names[index], "distance": round(float(distance), 4)} for index, distance in pairs]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Where generated pictures lie among real ones, by one kind of distance.
+
+    Attributes:
+        training: the nearest training photographs.
+        held_out: the nearest held-out ones; None where there are none.
+        comparison: of the two; None where there are too few people.
+        closest: how many are nearer to training than people are to each other; None of too few photographs.
+    """
+
+    training: Nearest
+    held_out: Nearest | None
+    comparison: Comparison | None
+    closest: Closest | None = None
+
+
+def measure(
+    to_real: Distances,
+    among_real: Distances,
+    people: Sequence[str],
+    trained: int,
+    *,
+    left_out: Sequence[str | None],
+    groups: Sequence[str],
+    seed: int = SEED,
+) -> Neighbours:
+    """Say whether generated pictures lie nearer to training photographs than to held-out ones.
+
+    Args:
+        to_real: ``float (generated, real)``, in any unit; training photographs before held-out ones.
+        among_real: ``float (real, real)`` in the same unit.
+        people: whose photograph each real one is.
+        trained: how many were trained on.
+        left_out: for each generated picture a person with whom it is not compared, or None.
+        groups: the eye or person behind each generated picture, for the interval.
+        seed: of drawing and dealing.
+
+    Raises:
+        InputError: the shapes do not agree, or a person is on both sides.
+    """
+    is_training = np.arange(len(people)) < trained
+    comparison = None
+    if min(len(set(people[:trained])), len(set(people[trained:]))) >= MIN_PEOPLE:
+        comparison = compare_sides(
+            to_real, among_real, people, is_training, left_out=left_out, groups=groups, seed=seed
+        )
+    return Neighbours(
+        training=_nearest(to_real[:, :trained]),
+        held_out=_nearest(to_real[:, trained:]) if len(people) > trained else None,
+        comparison=comparison,
+        closest=closest_to_training(to_real[:, :trained], among_real[:, :trained], people, trained, left_out=left_out),
+    )
+
+
+def _nearest(distances: Distances) -> Nearest:
+    return Nearest(distances.argmin(axis=1), distances.min(axis=1))
 
 
 def closest_to_training(

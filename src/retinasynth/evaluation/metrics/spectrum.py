@@ -68,19 +68,19 @@ class Peak(NamedTuple):
         return {**self._asdict(), "cycles": list(self.cycles)}
 
 
-@dataclass
+@dataclass(frozen=True)
 class MeanSpectrum:
-    """The mean power spectrum of the pictures that were added, all of one size.
+    """The mean power spectrum of pictures of one size: the sum of what `measure` gives of each.
 
     Attributes:
-        power: ``float64 (side, side)``, zero frequency first; the sum over the pictures.
+        power: ``float64 (side, side)``, zero frequency first; the sum over the pictures. None of no pictures.
         count: how many.
 
     Example:
         >>> stripes = np.zeros((64, 64, 3), np.uint8)
         >>> stripes[::4] = 255
-        >>> spectrum = MeanSpectrum()
-        >>> spectrum.add(np.random.default_rng(0).integers(0, 9, (64, 64, 3)).astype(np.uint8) + stripes // 2)
+        >>> noise = np.random.default_rng(0).integers(0, 9, (64, 64, 3)).astype(np.uint8)
+        >>> spectrum = MeanSpectrum() + measure(noise + stripes // 2)
         >>> spectrum.peak().cycles, spectrum.peak().is_pattern()
         ((0.25, 0.0), True)
     """
@@ -88,20 +88,15 @@ class MeanSpectrum:
     power: NDArray[np.float64] | None = None
     count: int = 0
 
-    def add(self, photograph: Photograph) -> None:
-        """Add a picture.
-
-        Args:
-            photograph: ``uint8 (height, width, 3)``, at least `MIN_SIDE_PX` high and wide.
+    def __add__(self, other: "MeanSpectrum") -> "MeanSpectrum":
+        """The mean spectrum of the pictures of both.
 
         Raises:
-            ValueError: its size is not that of those before.
+            ValueError: they are of different sizes.
         """
-        green = _middle(photograph[..., 1].astype(np.float64))
-        window = np.hanning(len(green))
-        power = np.abs(np.fft.fft2((green - green.mean()) * window[:, None] * window)) ** 2
-        self.power = (0 if self.power is None else self.power) + power / max(power.sum(), 1e-12)
-        self.count += 1
+        if self.power is None or other.power is None:
+            return other if self.power is None else self
+        return MeanSpectrum(self.power + other.power, self.count + other.count)
 
     def peak(self) -> Peak:
         """The highest point of the grid.
@@ -143,6 +138,18 @@ class MeanSpectrum:
         return _db(chance.ppf(1 - CHANCE / _POINTS) / chance.median())
 
 
+def measure(photograph: Photograph) -> MeanSpectrum:
+    """The power spectrum of one picture, of total power 1.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)``, at least `MIN_SIDE_PX` high and wide.
+    """
+    green = _middle(photograph[..., 1].astype(np.float64))
+    window = np.hanning(len(green))
+    power = np.abs(np.fft.fft2((green - green.mean()) * window[:, None] * window)) ** 2
+    return MeanSpectrum(power / max(power.sum(), 1e-12), 1)
+
+
 class Spectra:
     """The mean spectra of generated photographs, of the real ones of the same masks, and of another model's.
 
@@ -165,7 +172,7 @@ class Spectra:
             return
         for name, picture in (("model", generated), ("expected", expected), ("other_model", other)):
             if picture is not None:
-                self.of.setdefault(name, MeanSpectrum()).add(resize_photograph(picture, size))
+                self.of[name] = self.of.get(name, MeanSpectrum()) + measure(resize_photograph(picture, size))
 
     def peaks(self) -> dict[str, Peak]:
         """The highest point of each."""

@@ -1,5 +1,7 @@
 """Are the vessels of a picture where the mask says? Found again by a filter, which was trained on none."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -19,16 +21,23 @@ CONVENTIONS = {
 }
 
 
-def vessels_found(photograph: Photograph, vessels: Mask, field_of_view: Mask) -> float:
+class Structure(NamedTuple):
+    """How well the vessels of a picture lie where they should.
+
+    Attributes:
+        dice: overlap, 0 to 1; not a number where no vessel lies inside the field of view.
+    """
+
+    dice: float
+
+
+def measure(photograph: Photograph, vessels: Mask, field_of_view: Mask) -> Structure:
     """Dice overlap of the vessels that a ridge filter finds in a picture with those that it should show.
 
     Args:
         photograph: ``uint8 (256, 256, 3)``.
         vessels: ``bool`` of that height and width: where they should be.
         field_of_view: likewise: where to look.
-
-    Returns:
-        0 to 1; not a number where no vessel lies inside the field of view.
 
     Source:
         Y. Sato et al., "Three-dimensional multi-scale line filter", Medical Image Analysis 2(2), 1998.
@@ -37,9 +46,9 @@ def vessels_found(photograph: Photograph, vessels: Mask, field_of_view: Mask) ->
     wanted = vessels & inside
     count = int(wanted.sum())
     if count == 0:
-        return float("nan")
+        return Structure(float("nan"))
     found = _strongest(_ridges(photograph), inside, count)
-    return float(2 * (found & wanted).sum() / (found.sum() + count))
+    return Structure(float(2 * (found & wanted).sum() / (found.sum() + count)))
 
 
 def _ridges(photograph: Photograph) -> NDArray[np.float64]:

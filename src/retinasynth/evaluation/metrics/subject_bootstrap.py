@@ -20,7 +20,7 @@ Numbers = NDArray[np.intp]
 Counts = NDArray[np.float64]
 
 
-class People(NamedTuple):
+class Subjects(NamedTuple):
     """The people in real and in generated photographs, as numbers from 0.
 
     Attributes:
@@ -46,7 +46,7 @@ class People(NamedTuple):
             InputError: there is not one group for each picture.
 
         Example:
-            >>> people = People.of(2, 2, ["a", "b"], ["b", "c"])
+            >>> people = Subjects.of(2, 2, ["a", "b"], ["b", "c"])
             >>> people.real.tolist(), people.generated.tolist()
             ([0, 1], [1, 2])
         """
@@ -103,6 +103,11 @@ def percentile_interval(values: NDArray[np.float64], *, level: float = LEVEL) ->
     """
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def ratio_interval(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[float, float]:
+    """The interval of resampled ratios; sets that do not vary at all have none."""
+    return percentile_interval(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
 
 
 class PairMean:

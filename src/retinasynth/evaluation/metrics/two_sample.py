@@ -1,4 +1,4 @@
-"""Can a classifier tell real photographs from generated ones?"""
+"""Can a classifier tell generated photographs from real ones, on people that it was not trained on?"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +11,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from retinasynth.errors import DataError
-from retinasynth.evaluation.metrics.features import checked_features
-from retinasynth.evaluation.metrics.kernel_distance import Rows
-from retinasynth.evaluation.metrics.subject_bootstrap import (
-    RESAMPLES,
-    Groups,
-    Numbers,
-    People,
-    percentile_interval,
-)
+from retinasynth.evaluation.metrics.features import Rows, checked_features
+from retinasynth.evaluation.metrics.subject_bootstrap import RESAMPLES, Groups, Numbers, Subjects, percentile_interval
 from retinasynth.intervals import SEED, Estimate
 
 FEWEST_PICTURES = 8  # of either kind, for a classifier to learn from
 FOLDS = 5
 REPEATS = 4  # of the folds, drawn anew, so that a figure does not hang on one division of few pictures
 REGULARISATION = 0.01  # of the logistic regression (scikit-learn's C): strong, since features outnumber pictures
+
+CONVENTIONS = {
+    "real or synthetic": "balanced accuracy of a fresh classifier on photographs of people that it was not trained on "
+    f"(two-sample test of Lopez-Paz and Oquab, ICLR 2017; logistic regression, {FOLDS} folds drawn {REPEATS} times): "
+    "0.5 where it cannot tell generated from real, 1 where it recognises every picture",
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Classified:
         }
 
 
-def real_or_synthetic(
+def measure(
     real: Rows,
     generated: Rows,
     *,
@@ -100,28 +99,28 @@ def real_or_synthetic(
             f"{len(real)} real and {len(generated)} generated photographs",
             expected=f"at least {FEWEST_PICTURES} of each, for a classifier to learn from",
         )
-    people = People.of(len(real), len(generated), real_groups, generated_groups)
-    rows, of_row = np.concatenate([real, generated]), np.concatenate(people)
+    subjects = Subjects.of(len(real), len(generated), real_groups, generated_groups)
+    rows, of_row = np.concatenate([real, generated]), np.concatenate(subjects)
     is_generated = np.arange(len(rows)) >= len(real)
-    folds = min(FOLDS, *(len(np.unique(numbers)) for numbers in people))
+    folds = min(FOLDS, *(len(np.unique(numbers)) for numbers in subjects))
     right = np.mean([_right(rows, is_generated, of_row, folds, seed + repeat) for repeat in range(REPEATS)], axis=0)
 
-    counts = people.drawn(seed=seed, resamples=resamples)
+    counts = subjects.drawn(seed=seed, resamples=resamples)
     shares = [
         counts
-        @ np.bincount(numbers, right[kind], people.total)
-        / (counts @ np.bincount(numbers, minlength=people.total))
-        for numbers, kind in ((people.real, ~is_generated), (people.generated, is_generated))
+        @ np.bincount(numbers, right[kind], subjects.total)
+        / (counts @ np.bincount(numbers, minlength=subjects.total))
+        for numbers, kind in ((subjects.real, ~is_generated), (subjects.generated, is_generated))
     ]
     low, high = percentile_interval(np.mean(shares, axis=0))
     recognised = float(right[~is_generated].mean()), float(right[is_generated].mean())
     return Classified(Estimate(float(np.mean(recognised)), low, high, len(rows)), *recognised)
 
 
-def _right(rows: Rows, is_generated: NDArray[np.bool_], people: Numbers, folds: int, seed: int) -> NDArray[np.bool_]:
+def _right(rows: Rows, is_generated: NDArray[np.bool_], subjects: Numbers, folds: int, seed: int) -> NDArray[np.bool_]:
     """Whether each picture was recognised by a classifier that was trained on the other folds."""
     right = np.zeros(len(rows), np.bool_)
-    divisions = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, is_generated, people)
+    divisions = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, is_generated, subjects)
     for others, these in divisions:
         if len(np.unique(is_generated[others])) < 2:
             raise DataError("A fold holds all photographs of one kind", expected="more people of each kind")

@@ -1,4 +1,4 @@
-"""Is the anatomy there that was asked for? Networks that stand in no generator's loss look for it again.
+"""Is the anatomy there that was asked for? Reference segmenters, which are in no generator's loss, look for it again.
 
 The vessels are found by the bundled `judge`, disc and cup by `disc-cup`. What they miss in real photographs of the same
 label maps they miss in generated ones too, so both are looked at, and only the difference speaks of the generator.
@@ -15,14 +15,12 @@ import numpy as np
 import torch
 
 from retinasynth.errors import ImageError
-from retinasynth.evaluation.segmentation import centre_error
 from retinasynth.eye import Eye
 from retinasynth.eye.agreement import cldice, dice
-from retinasynth.eye.biomarkers import COLUMNS, measure_eye
+from retinasynth.eye.biomarkers import measure_eye
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.images import Mask, Photograph, resize_mask, resize_photograph
-from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
-from retinasynth.report.sections import Column, Part, Row, Table
+from retinasynth.report.sections import Column
 from retinasynth.segmentation.model import SegmenterModel, load_segmenter
 from retinasynth.segmentation.predict import found_planes, predict
 from retinasynth.training.bundled import SEGMENTERS, model_folder
@@ -93,61 +91,75 @@ class Anatomy:
     found: Mapping[str, float]
 
 
-class Judge:
-    """Looks for vessels, disc and cup in photographs."""
+class ReferenceSegmenters:
+    """The bundled networks that vessels, disc and cup are found by: neither is in the loss of a generator."""
 
     def __init__(self) -> None:
-        self._models: list[SegmenterModel] = [
+        self.models: list[SegmenterModel] = [
             load_segmenter(model_folder(name, bundled=SEGMENTERS, command="segment train"))
             for name in ("judge", "disc-cup")
         ]
-        for model in self._models:
-            model.network.eval()  # for good, since several threads look at once
+        for model in self.models:
+            model.network.eval()  # for good, since several threads use them at once
 
-    def look(self, photograph: Photograph, asked: Eye) -> tuple[Anatomy, Eye, Eye]:
-        """What of an eye is in a photograph of it.
 
-        Args:
-            photograph: ``uint8 (height, width, 3)`` of any size; it shows the whole label map.
-            asked: the label map; of its planes vessels, disc, cup and fov are used.
+class Found(NamedTuple):
+    """What was found in a photograph, and what was asked for, at the size at which they are compared.
 
-        Returns:
-            The comparison, what was asked for and what was found, both at the size of the comparison.
-        """
-        asked = _plain(asked)
-        size = asked.size
-        picture = resize_photograph(photograph, size)
-        planes = self._found(picture, wanted=[plane for plane in _FOUND if plane in asked.planes])
-        field = asked.planes.get("fov", planes.get("fov", np.ones(size, np.bool_)))
-        nothing = np.zeros(size, np.bool_)
-        figures: dict[str, float] = {}
-        for plane in _FOUND:
-            wanted = asked.planes.get(plane)
-            if wanted is None or not (wanted & field).any():
-                continue
-            there = planes.get(plane, nothing)
-            figures[f"{plane}_dice"] = dice(there, wanted, field)
-            if plane == "vessels":
-                lines = cldice(there & field, wanted & field)
-                figures["vessels_cldice"] = 0.0 if math.isnan(lines) else lines
-            if plane == "disc":
-                figures["disc_centre"] = centre_error(there, wanted)
-        seen = {plane: mask for plane, mask in planes.items() if plane in asked.planes} | {"fov": field}
-        wanted_here = {**asked.planes, "fov": field}
-        anatomy = Anatomy(FoundAgain(**figures), _biomarkers(wanted_here), _biomarkers(seen))
-        return anatomy, Eye(asked.name, wanted_here), Eye(asked.name, seen, picture)
+    Attributes:
+        anatomy: the comparison.
+        asked: the label map.
+        planes: what was found, with the photograph.
+    """
 
-    def _found(self, picture: Photograph, wanted: Sequence[str]) -> dict[str, Mask]:
-        planes: dict[str, Mask] = {}
-        try:
-            field = find_field_of_view(picture)
-            for model in self._models:
-                if set(model.config.planes) & set(wanted):
-                    seen = predict(model, picture, flips=((),), field=field)
-                    planes |= {"fov": field} | found_planes(model, seen)
-        except ImageError:  # black, or of one colour: nothing is found in it
-            return {}
-        return planes
+    anatomy: Anatomy
+    asked: Eye
+    planes: Eye
+
+
+def measure(photograph: Photograph, asked: Eye, segmenters: ReferenceSegmenters) -> Found:
+    """Look for an eye in a photograph of it.
+
+    Args:
+        photograph: ``uint8 (height, width, 3)`` of any size; it shows the whole label map.
+        asked: the label map; of its planes vessels, disc, cup and fov are used.
+        segmenters: that look for them.
+    """
+    asked = _plain(asked)
+    size = asked.size
+    picture = resize_photograph(photograph, size)
+    planes = _found(picture, [plane for plane in _FOUND if plane in asked.planes], segmenters)
+    field = asked.planes.get("fov", planes.get("fov", np.ones(size, np.bool_)))
+    nothing = np.zeros(size, np.bool_)
+    figures: dict[str, float] = {}
+    for plane in _FOUND:
+        wanted = asked.planes.get(plane)
+        if wanted is None or not (wanted & field).any():
+            continue
+        there = planes.get(plane, nothing)
+        figures[f"{plane}_dice"] = dice(there, wanted, field)
+        if plane == "vessels":
+            lines = cldice(there & field, wanted & field)
+            figures["vessels_cldice"] = 0.0 if math.isnan(lines) else lines
+        if plane == "disc":
+            figures["disc_centre"] = centre_error(there, wanted)
+    seen = {plane: mask for plane, mask in planes.items() if plane in asked.planes} | {"fov": field}
+    wanted_here = {**asked.planes, "fov": field}
+    anatomy = Anatomy(FoundAgain(**figures), _biomarkers(wanted_here), _biomarkers(seen))
+    return Found(anatomy, Eye(asked.name, wanted_here), Eye(asked.name, seen, picture))
+
+
+def _found(picture: Photograph, wanted: Sequence[str], segmenters: ReferenceSegmenters) -> dict[str, Mask]:
+    planes: dict[str, Mask] = {}
+    try:
+        field = find_field_of_view(picture)
+        for model in segmenters.models:
+            if set(model.config.planes) & set(wanted):
+                seen = predict(model, picture, flips=((),), field=field)
+                planes |= {"fov": field} | found_planes(model, seen)
+    except ImageError:  # black, or of one colour: nothing is found in it
+        return {}
+    return planes
 
 
 @contextmanager
@@ -164,7 +176,7 @@ def one_thread_each() -> Iterator[Callable[[], None]]:
         torch.set_num_threads(usual)  # of threads that are yet to come
 
 
-def is_looked_at(name: str, count: int, most: int = MOST_REAL) -> bool:
+def is_sampled(name: str, count: int, most: int = MOST_REAL) -> bool:
     """Whether a real photograph is among the about `most` of `count` that are looked at; the name decides."""
     return zlib.crc32(name.encode()) * count < most * 2**32
 
@@ -188,134 +200,16 @@ def _biomarkers(planes: Mapping[str, Mask]) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-# --- Many photographs --------------------------------------------------------------------------------------------
+def centre_error(found: Mask, drawn: Mask) -> float:
+    """Distance between the centres of two discs in radii of the drawn one; not a number where one is empty.
 
-
-def structure_part(
-    generated: Mapping[str, Anatomy],
-    real: Mapping[str, Anatomy],
-    people: Mapping[str, str],
-    others: Mapping[str, Anatomy] | None = None,
-) -> Part:
-    """What the judge has to say of a set of pictures.
-
-    Args:
-        generated: what was found in each generated photograph, by its name.
-        real: the same in real photographs of the same eyes; some names, or none.
-        people: whose eye each is.
-        others: what was found in the photographs of another model, by the same names; or None.
+    Example:
+        >>> disc = np.zeros((9, 9), bool)
+        >>> disc[3:6, 3:6] = True
+        >>> centre_error(disc, disc)
+        0.0
     """
-    ours = {name: _mean(generated, name, people) for name in MEASURES}
-    rows = [Row("Generated photographs", ours)]
-    plain = {f"judge_{name}": figure.to_json() for name, figure in ours.items() if figure}
-    beside = {"expected": ("Real photographs", real), "other_model": ("The other model", others or {})}
-    for key, (title, rival) in beside.items():
-        if not rival:
-            continue
-        levels = {name: _mean(rival, name, people) for name in MEASURES}
-        differences = {name: _difference(generated, rival, name, people) for name in MEASURES}
-        minus = f"Generated minus {title[0].lower()}{title[1:]}"
-        rows += [Row(title, levels), Row(minus, differences, is_difference=True)]
-        plain |= {f"judge_{name}_in_{key}": figure.to_json() for name, figure in levels.items() if figure}
-        plain |= {f"judge_{name}_minus_{key}": figure.to_json() for name, figure in differences.items() if figure}
-    tables = [Table("Found again", {name: column for name, column in MEASURES.items() if ours[name]}, rows)]
-    biomarkers, values = _biomarker_table(generated, real, people)
-    if biomarkers.columns:
-        tables.append(biomarkers)
-    return Part(
-        "structure",
-        "Structure",
-        _sentences(generated, real, people),
-        plain | {"biomarkers": values},
-        tables,
-        conventions=CONVENTIONS,
-    )
-
-
-def _known(anatomies: Mapping[str, Anatomy], measure: str) -> dict[str, float]:
-    values = {name: getattr(anatomy.found_again, measure) for name, anatomy in anatomies.items()}
-    return {name: value for name, value in values.items() if not math.isnan(value)}
-
-
-def _mean(anatomies: Mapping[str, Anatomy], measure: str, people: Mapping[str, str]) -> Estimate | None:
-    known = _known(anatomies, measure)
-    return bootstrap_mean(list(known.values()), groups=[people[name] for name in known]) if known else None
-
-
-def _difference(
-    ours: Mapping[str, Anatomy], theirs: Mapping[str, Anatomy], measure: str, people: Mapping[str, str]
-) -> Estimate | None:
-    first, second = _known(ours, measure), _known(theirs, measure)
-    names = [name for name in first if name in second]
-    if not names:
-        return None
-    return bootstrap_difference(
-        [first[name] for name in names], [second[name] for name in names], groups=[people[name] for name in names]
-    )
-
-
-def _biomarker_table(
-    generated: Mapping[str, Anatomy], real: Mapping[str, Anatomy], people: Mapping[str, str]
-) -> tuple[Table, dict[str, dict[str, object]]]:
-    """For each biomarker what was asked for, what was found, how far off, and how well the two go together."""
-    asked, found, off, bias, together = {}, {}, {}, {}, {}
-    values: dict[str, dict[str, object]] = {}
-    for key in BIOMARKERS:
-        names = [name for name, one in generated.items() if key in one.asked and key in one.found]
-        if not names:
-            continue
-        groups = [people[name] for name in names]
-        wanted, seen = ([getattr(generated[name], side)[key] for name in names] for side in ("asked", "found"))
-        asked[key], found[key] = (bootstrap_mean(side, groups=groups) for side in (wanted, seen))
-        off[key] = bootstrap_difference(seen, wanted, groups=groups)
-        looked = [name for name in names if name in real and key in real[name].asked and key in real[name].found]
-        if looked:
-            bias[key] = bootstrap_difference(
-                [real[name].found[key] for name in looked],
-                [real[name].asked[key] for name in looked],
-                groups=[people[name] for name in looked],
-            )
-        correlation = _correlation(wanted, seen)
-        together[key] = correlation
-        estimates = {"asked": asked[key], "found": found[key], "difference": off[key], "bias": bias.get(key)}
-        values[key] = {name: one.to_json() for name, one in estimates.items() if one}
-        values[key] |= {"correlation": correlation, "unit": COLUMNS[key].unit}
-    rows = [
-        Row("Asked for", asked),
-        Row("Found in generated photographs", found),
-        Row("Found minus asked for", off, is_difference=True),
-        Row("The same in real photographs", bias, is_difference=True),
-        Row("Correlation of asked and found", together),
-    ]
-    columns = {key: column for key, column in BIOMARKERS.items() if key in asked}
-    return Table("Biomarkers", columns, [row for row in rows if any(row.cells.values())]), values
-
-
-def _correlation(wanted: Sequence[float], seen: Sequence[float]) -> float | None:
-    """Of Pearson; None of too few values, or where one side does not vary."""
-    if len(wanted) < _FEWEST_FOR_CORRELATION or not np.ptp(wanted) or not np.ptp(seen):
-        return None
-    return float(np.corrcoef(wanted, seen)[0, 1])
-
-
-def _sentences(ours: Mapping[str, Anatomy], theirs: Mapping[str, Anatomy], people: Mapping[str, str]) -> list[str]:
-    sentences = []
-    for name, thing in (("vessels_dice", "The vessels"), ("disc_dice", "The disc"), ("cup_dice", "The cup")):
-        generated, real = _mean(ours, name, people), _mean(theirs, name, people)
-        difference = _difference(ours, theirs, name, people)
-        if generated is None:
-            continue
-        are = "are" if thing == "The vessels" else "is"
-        figures = f"Dice {generated.mean:.3f} ({generated.low:.3f} to {generated.high:.3f})"
-        if real is None or difference is None:
-            sentences.append(f"{thing} asked for {are} found again, with no real photograph beside it: {figures}.")
-            continue
-        if difference.low <= 0 <= difference.high:
-            claim = "not shown to be found less well than in real photographs"
-        elif difference.mean < 0:
-            claim = "found less well than in real photographs"
-        else:
-            claim = "found better than in real photographs, clearer than a camera shows"
-        change = f"{difference.mean:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
-        sentences.append(f"{thing} asked for {are} {claim}: {figures} against {real.mean:.3f}, difference {change}.")
-    return sentences
+    if not found.any() or not drawn.any():
+        return float("nan")
+    ours, theirs = (np.argwhere(mask).mean(axis=0) for mask in (found, drawn))
+    return float(np.hypot(*(ours - theirs)) / np.sqrt(drawn.sum() / np.pi))

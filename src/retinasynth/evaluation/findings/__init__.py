@@ -1,0 +1,1 @@
+"""What the report and ``evaluation.json`` say of each kind of metric."""
