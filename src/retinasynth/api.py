@@ -27,20 +27,22 @@ from retinasynth.studies.tune import tune as run_search
 from retinasynth.studies.tuning_results import Tuning
 
 
-def inspect(data: Path | str) -> Inspection:
+def inspect(data: Path | str, *, labels: str | None = None) -> Inspection:
     """Say what is wrong with a data set; see `retinasynth.data.inspect.inspect_data`.
 
     Args:
         data: a data set in any known layout, or ``"phantom"``.
+        labels: how label files that are not masks are coded, where that is not to be seen.
     """
-    return inspect_data(Path(data))
+    return inspect_data(Path(data), labels=labels)
 
 
-def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:
+def measure(eye: Eye | Mask | Path | str, *, labels: str | None = None) -> Biomarkers | dict[str, Biomarkers]:
     """Measure biomarkers; see `retinasynth.eye.biomarkers.measure_eye`.
 
     Args:
         eye: an eye, a vessel mask ``bool (height, width)``, the file of one, or a folder of label maps or a data set.
+        labels: how label files that are not masks are coded, where that is not to be seen.
 
     Returns:
         The biomarkers; of a folder those of each eye, by name.
@@ -49,7 +51,7 @@ def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:
         return measure_eye(usable(Eye("mask", {"vessels": mask_of(eye)})))
     if isinstance(eye, Eye):
         return measure_eye(eye)
-    measures = measure_path(Path(eye))
+    measures = measure_path(Path(eye), labels=labels)
     return next(iter(measures.values())) if Path(eye).is_file() else measures
 
 
@@ -121,6 +123,7 @@ def evaluate(
     sets: bool = True,
     network: Path | str | None = None,
     allow_leaks: bool = False,
+    labels: str | None = None,
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.subjects.evaluate_model`."""
     return evaluate_model(
@@ -133,6 +136,7 @@ def evaluate(
         sets=sets,
         network=Path(network) if network else None,
         allow_leaks=allow_leaks,
+        labels=labels,
     )
 
 

@@ -20,12 +20,18 @@ MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can
 _HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
 # Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
 _FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
-_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+_DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """The decoded 8-bit picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`."""
+def opened(path: Path, *, is_label: bool = False) -> Iterator[Image.Image]:
+    """The decoded picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`.
+
+    Args:
+        path: the file.
+        is_label: accept grey values of 16 and 32 bits and floats too: those of labels are not shades.
+    """
     if not path.exists():
         raise ImageError(f"{path} does not exist")
     if path.is_dir():
@@ -36,7 +42,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
             image = Image.open(file, formats=_FORMATS)
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large(path, f"claims to be {image.height} x {image.width} px")
-            _refuse_other_than_eight_bit(path, image)
+            if not (is_label and image.mode in _DEEP_GREY_MODES):
+                _refuse_other_than_eight_bit(path, image)
             image.load()
             yield ImageOps.exif_transpose(image)
     except UnidentifiedImageError as error:
@@ -86,7 +93,7 @@ def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
             expected="8 bits per channel",
             do="Convert it first; how 16 bits are windowed to 8 is a choice that we do not make silently",
         )
-    if image.mode not in _EIGHT_BIT_MODES:
+    if image.mode not in EIGHT_BIT_MODES:
         raise ImageError(
             f"{path} is stored in colour mode {image.mode}",
             expected="RGB or greyscale",

@@ -28,6 +28,14 @@ Resume = Annotated[
 SettingsFile = Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 StyledModel = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODE",
+        help="How label files that are not masks are coded, where that is not to be seen: disc-cup (0, 1, 2), "
+        "disc-cup-255, refuge, artery-vein, artery-vein-index, experts or binary.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")]
 People = Annotated[
     str | None,
@@ -96,8 +104,8 @@ def assignments(texts: Sequence[str]) -> dict[str, str]:
 
 
 # What the parameters are called on the command line that messages of the library name.
-_SAME = ("count", "cup", "data", "eyes", "features", "lesions", "measure", "name", "narrow", "out", "port", "space",
-         "split", "style", "table", "workers")  # fmt: skip
+_SAME = ("count", "cup", "data", "eyes", "features", "labels", "lesions", "measure", "name", "narrow", "out", "port",
+         "sheet", "space", "split", "style", "table", "workers")  # fmt: skip
 _FLAGS = {name: f"--{name}" for name in _SAME} | {
     "allow_leaks": "--allow-leaks",
     "counts": "--photographs",
@@ -114,6 +122,11 @@ def in_flags(message: str) -> str:
         ("--style is 'oil'", '--set epochs is not a number')
     """
     return re.sub(r"`(\w+)`", lambda found: _FLAGS.get(found[1], found[0]), message)
+
+
+def coded(labels: str | None) -> list[str]:
+    """The setting that keeps the code of label files with a run."""
+    return [] if labels is None else [f"data.labels={labels}"]
 
 
 def point_to(what: str, path: Path) -> None:

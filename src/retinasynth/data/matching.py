@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -32,12 +32,21 @@ VESSEL_FOLDERS = (
     *("vessels", "vessel", "1stmanual", "manual1", "manual", "groundtruth", "gt", "annotations", "annotation"),
     *("labels", "label", "segmentations", "segmentation", "masks", "mask"),
 )
+ARTERIES_AND_VEINS = "arteries and veins"  # a folder of maps that give both; `retinasynth.data.codes` says which planes
 PLANE_FOLDERS = {
     **{plane.replace("_", ""): plane for plane in PLANES},
     "opticdisc": "disc",
     "opticcup": "cup",
     "hemorrhages": "haemorrhages",
     "fieldofview": "fov",
+    **dict.fromkeys(("disccup", "discandcup", "cupdisc", "opticdisccup", "opticdiscandcup", "odoc"), "disc"),
+    **dict.fromkeys(
+        (
+            *("av", "arteryvein", "arteryveins", "arteryandvein", "arteriesveins", "arteriesandveins", "avmaps"),
+            *("avlabels", "avmasks", "avsegmentation", "avsegmentations", "avannotation", "avannotations"),
+        ),
+        ARTERIES_AND_VEINS,
+    ),
 }
 
 # IDRiD's lesions and STARE's annotators among them.
@@ -66,6 +75,8 @@ class EyeFiles:
             `photograph` and ``planes["vessels"]`` are that file.
         geometry: file that says how the eye lies in its picture (`retinasynth.eye.label_map`), or None.
         grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.data.grades`); None where it is unknown.
+        codes: names in `retinasynth.data.codes.CODES` by plane; the files of all others are masks.
+        faults: what is wrong with a plane in all files of the set, in a sentence; who reads it is told.
 
     Raises:
         DataError: a name is not UTF-8, so that it could not be written into tables, manifests and reports.
@@ -81,6 +92,8 @@ class EyeFiles:
     side_by_side: bool = False
     geometry: Path | None = None
     grade: int | None = None
+    codes: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (str(self.photograph), *map(str, self.planes.values()), self.name):

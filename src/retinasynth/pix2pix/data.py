@@ -188,7 +188,8 @@ def load_training_pairs(settings: Settings) -> TrainingPairs:
         SettingError: there are fewer than one step takes.
         ImageError: a picture cannot be used.
     """
-    chosen, found = settings.data, find_eyes(Path(settings.data.folder))
+    chosen = settings.data
+    found = find_eyes(Path(chosen.folder), labels=chosen.labels or None)
     train_files, test_files = found.split("train"), found.split("test")
     if not train_files:
         raise DataError(

@@ -87,8 +87,8 @@ def load_sources(data: SegmentationData) -> Sources:
     real: list[FramedEyes] = []
     validation: list[EyeFiles] = []
     for folder in data.folders:
-        usable = labelled(folder, data.planes)
-        own_validation = _showing(data.planes, find_eyes(Path(folder)).split("val"))
+        usable = labelled(folder, data.planes, data.labels)
+        own_validation = _showing(data.planes, find_eyes(Path(folder), labels=data.labels or None).split("val"))
         # What a segmenter labelled can be learnt from, but it proves nothing.
         is_proof = not (Path(folder) / LABELLING).is_file()
         is_split = bool(own_validation) or not is_proof
@@ -113,13 +113,13 @@ def load_sources(data: SegmentationData) -> Sources:
     return Sources(tuple(real), grown, tuple(validation))
 
 
-def labelled(folder: str, planes: Sequence[str]) -> list[EyeFiles]:
+def labelled(folder: str, planes: Sequence[str], labels: str = "") -> list[EyeFiles]:
     """The training eyes of a set that have a photograph and at least one of the planes.
 
     Raises:
         DataError: there is none.
     """
-    found = find_eyes(Path(folder)).split("train")
+    found = find_eyes(Path(folder), labels=labels or None).split("train")
     usable = _showing(planes, found)
     if not usable:
         have = sorted({plane for files in found for plane in (*files.planes, *files.empty_planes)})

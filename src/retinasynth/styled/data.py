@@ -245,7 +245,7 @@ def load_training_eyes(settings: Settings) -> TrainingEyes:
         SettingError: there are fewer than one step takes.
     """
     chosen = settings.data
-    found = find_eyes(Path(chosen.folder))
+    found = find_eyes(Path(chosen.folder), labels=chosen.labels or None)
     lesions = [plane for plane in chosen.planes if plane in LESIONS]
     splits = []
     for split, side in (("train", found.split("train")), ("unseen", found.split("val") or found.split("test"))):
