@@ -225,7 +225,7 @@ def _count_people(report: Inspection, eyes: Sequence[EyeFiles]) -> None:
     names = sorted(files.name for files in eyes if files.name in told and files.subject == told[files.name].subject)
     if report.people_with_both_eyes:
         how = f", told from names such as {names[0]} and {names[1]}" if names else ""
-        more = "; a subjects.csv says otherwise (`--subjects FILE` writes a draft)" if names else ""
+        more = "; a subjects.csv corrects it (`--subjects FILE` writes a draft)" if names else ""
         report.notes.append(
             f"{report.people} people, {report.people_with_both_eyes} of them with both eyes{how}{more}."
         )
