@@ -111,7 +111,7 @@ def test_the_main_job_from_a_set_as_published(tmp_path, monkeypatch, capfd):
     for words in steps:
         said = does(monkeypatch, capfd, *words)
     assert len(list((out / "data" / "train" / "images").iterdir())) == 16
-    assert images.read_photograph(out / "one.png").shape == (32, 32, 3)
+    assert images.read_photograph(out / "one.png").shape == (32, 34, 3)  # the shape of the mask
     assert len(list((out / "many" / "images").iterdir())) == 20
     assert len(list((out / "panels").iterdir())) == 2
     assert (out / "evaluation" / "report.html").stat().st_size > 10_000

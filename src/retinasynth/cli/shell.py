@@ -104,8 +104,8 @@ def assignments(texts: Sequence[str]) -> dict[str, str]:
 
 
 # What the parameters are called on the command line that messages of the library name.
-_SAME = ("count", "cup", "data", "eyes", "features", "labels", "lesions", "measure", "name", "narrow", "out", "port",
-         "sheet", "space", "split", "style", "table", "workers")  # fmt: skip
+_SAME = ("count", "cup", "data", "eyes", "features", "fov", "labels", "lesions", "measure", "name", "narrow", "out",
+         "port", "sheet", "space", "split", "style", "table", "workers")  # fmt: skip
 _FLAGS = {name: f"--{name}" for name in _SAME} | {
     "allow_leaks": "--allow-leaks",
     "counts": "--photographs",
