@@ -134,7 +134,7 @@ def signs_of(grade: int, chances: Mapping[str, float], given: Mapping[str, float
     if found != grade:
         beside = ", ".join(f"{name}={value:g}" for name, value in given.items())
         raise SettingError(
-            f"retinopathy_grade is {grade}, but with {beside or 'this view'} the eye is of grade {found}",
+            f"retinopathy_grade is {grade}, but{f' with {beside}' if beside else ''} in this view the eye is of grade {found}",
             expected=f"of grade {grade}: {_EXPECTED[grade]}",
         )
     return signs

@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from retinasynth.anatomy.retinopathy import WORST
 from retinasynth.data.matching import EyeFiles, Found, plain
 from retinasynth.data.splits import HRF
 from retinasynth.errors import DataError
 from retinasynth.eye.eye import LESIONS
+from retinasynth.files import write_text
 from retinasynth.images import stem_of
-from retinasynth.tables import read_table
+from retinasynth.resuming import Line
+from retinasynth.tables import read_table, table_text
 
-WORST = 4
+GRADES_FILE = "grades.csv"
 REFERABLE = 2  # and above: more than mild
 _IMAGE, _GRADE = ("image", "imagename"), "retinopathygrade"
 _MOST_HEADER = 10_000  # bytes of a first line
@@ -75,6 +78,22 @@ def _grade_of(files: EyeFiles, grades: dict[tuple[str, str], int]) -> int | None
     stem = unicodedata.normalize("NFC", stem_of(files.photograph) if files.photograph else files.name)
     is_healthy = HRF.fullmatch(stem) and stem.endswith("_h")
     return grades.get((files.split, stem), grades.get(("", stem), 0 if is_healthy else None))
+
+
+def write_grades(path: Path, lines: Sequence[Line]) -> None:
+    """Write the grades of grown eyes as a table that `with_grades` reads; none where no eye was grown with a grade.
+
+    Args:
+        path: the file.
+        lines: of a manifest, with ``name`` and ``parameters``; those of eyes that were kept out have none.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    grades = [(line["name"], line.get("parameters", {}).get("retinopathy_grade")) for line in lines]
+    graded = [(name, grade) for name, grade in grades if grade is not None]
+    if graded:
+        write_text(path, table_text(["image", "retinopathy_grade"], graded))
 
 
 def hides_lesions(files: EyeFiles, lesions: Sequence[str] = LESIONS) -> bool:
