@@ -132,9 +132,9 @@ def signs_of(grade: int, chances: Mapping[str, float], given: Mapping[str, float
         signs |= dict.fromkeys(free[:1], 1)
     found = grade_of(signs, reach)
     if found != grade:
-        beside = ", ".join(f"{name}={value:g}" for name, value in given.items())
+        beside = " with " + ", ".join(f"{name}={value:g}" for name, value in given.items()) if given else ""
         raise SettingError(
-            f"retinopathy_grade is {grade}, but{f' with {beside}' if beside else ''} in this view the eye is of grade {found}",
+            f"retinopathy_grade is {grade}, but{beside} in this view the eye is of grade {found}",
             expected=f"of grade {grade}: {_EXPECTED[grade]}",
         )
     return signs
