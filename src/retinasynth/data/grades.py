@@ -6,7 +6,7 @@ eye of grade 0 has no lesion of any kind, so all lesion planes that nobody drew 
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,20 +80,24 @@ def _grade_of(files: EyeFiles, grades: dict[tuple[str, str], int]) -> int | None
     return grades.get((files.split, stem), grades.get(("", stem), 0 if is_healthy else None))
 
 
-def write_grades(path: Path, lines: Sequence[Line]) -> None:
-    """Write the grades of grown eyes as a table that `with_grades` reads; none where no eye was grown with a grade.
+def write_grades(path: Path, grades: Mapping[str, int | None]) -> None:
+    """Write a table of grades as `with_grades` reads it; none where no grade is known.
 
     Args:
         path: the file.
-        lines: of a manifest, with ``name`` and ``parameters``; those of eyes that were kept out have none.
+        grades: by image; None where it is unknown.
 
     Raises:
         OutputError: it cannot be written.
     """
-    grades = [(line["name"], line.get("parameters", {}).get("retinopathy_grade")) for line in lines]
-    graded = [(name, grade) for name, grade in grades if grade is not None]
-    if graded:
-        write_text(path, table_text(["image", "retinopathy_grade"], graded))
+    known = [(image, grade) for image, grade in grades.items() if grade is not None]
+    if known:
+        write_text(path, table_text(["image", "retinopathy_grade"], known))
+
+
+def grades_of(lines: Sequence[Line]) -> dict[str, int | None]:
+    """The grades of grown eyes by name, as the lines of their manifest have them; of those kept out there is none."""
+    return {line["name"]: line.get("parameters", {}).get("retinopathy_grade") for line in lines}
 
 
 def hides_lesions(files: EyeFiles, lesions: Sequence[str] = LESIONS) -> bool:

@@ -17,7 +17,7 @@ from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.render.photograph import RENDERING, Style, metadata_of, phantom_photograph
 from retinasynth.checks import checked_seed, checked_workers, whole_number
 from retinasynth.data.find import find_eyes
-from retinasynth.data.grades import GRADES_FILE, write_grades
+from retinasynth.data.grades import GRADES_FILE, grades_of, write_grades
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.sets import ResumableSet, remove_left_over
 from retinasynth.data.splits import SUBJECTS_FILE
@@ -134,8 +134,8 @@ def _checked(grown: GrownSet) -> GrownSet:
 
 
 def _write_tables(kept: ResumableSet) -> None:
-    lines = [line for line in read_lines(kept.manifest, {})[0] if "name" in line]
-    write_grades(kept.place(GRADES_FILE), lines)
+    lines, _ = read_lines(kept.manifest, {"name": str})
+    write_grades(kept.place(GRADES_FILE), grades_of(lines))
     rows = [(line["name"], line["subject"], line["eye"]) for line in lines if "subject" in line]
     if rows:
         write_text(kept.place(SUBJECTS_FILE), table_text(["image", "subject", "eye"], rows))

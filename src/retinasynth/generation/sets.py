@@ -18,7 +18,7 @@ import retinasynth
 from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.landmarks import Aperture
 from retinasynth.checks import checked_seed, checked_workers, real_number, whole_number
-from retinasynth.data.grades import GRADES_FILE, write_grades
+from retinasynth.data.grades import GRADES_FILE, grades_of, write_grades
 from retinasynth.data.sets import ResumableSet, remove_left_over
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.eye import Eye
@@ -140,7 +140,7 @@ def write_synthetic_set(
     write_one = functools.partial(_write_one, Path(out), wanted, weights)
     kept = ResumableSet(Path(out), ASKED, asked, wanted.seed, write_one, "generated eyes", "Generating", shard)
     before = kept.write(count, workers=workers)
-    write_grades(kept.place(GRADES_FILE), read_lines(kept.manifest, {})[0])
+    write_grades(kept.place(GRADES_FILE), grades_of(read_lines(kept.manifest, {"name": str})[0]))
     return before
 
 
