@@ -70,8 +70,8 @@ def grow(
         >>> eye = grow(seed=7, size_px=128, cup_to_disc=0.7)
         >>> eye.size, bool((eye.planes["cup"] <= eye.planes["disc"]).all())
         ((128, 128), True)
-        >>> [grow(seed, 128, person=3).geometry.laterality for seed in (6, 7)]
-        ['left', 'right']
+        >>> grow(6, 128, person=3).geometry.laterality, grow(7, 128, person=3).geometry.laterality
+        ('left', 'right')
     """
     seed, size_px = checked_seed(seed), whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
     anatomy = anatomy_of(seed, people_of(people, parameters), parameters, person)
