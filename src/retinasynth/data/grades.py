@@ -23,21 +23,26 @@ _IMAGE, _GRADE = ("image", "imagename"), "retinopathygrade"
 _MOST_HEADER = 10_000  # bytes of a first line
 
 
-def with_grades(found: Found, place: Path) -> Found:
-    """The eyes with their grades, where a table in the folder has them, or HRF calls them healthy.
+def with_grades(found: Found, places: Sequence[Path]) -> Found:
+    """The eyes with their grades, where a table in one of the folders has them, or HRF calls them healthy.
 
     A table is a file of comma-separated text, up to two folders down, with the columns image (or "Image name") and
     retinopathy grade, as IDRiD has it. Where train and test use the same names, its file or folder tells which it is
-    for.
+    for. Of several folders the last one that tells a grade decides.
 
     Raises:
         DataError: a grade is not a whole number from 0 to 4.
     """
     grades: dict[tuple[str, str], int] = {}
-    for depth in ("*.csv", "*/*.csv", "*/*/*.csv"):
-        for table in sorted(place.glob(depth)):
-            if _has_grades(table):
-                grades |= _read(table, plain(str(table.relative_to(place))))
+    tables = {
+        table: place
+        for place in places
+        for depth in ("*.csv", "*/*.csv", "*/*/*.csv")
+        for table in sorted(place.glob(depth))
+    }
+    for table, place in tables.items():
+        if _has_grades(table):
+            grades |= _read(table, plain(str(table.relative_to(place))))
     eyes = [replace(files, grade=_grade_of(files, grades)) for files in found.eyes]
     return replace(found, eyes=[_without_lesions(files) if files.grade == 0 else files for files in eyes])
 

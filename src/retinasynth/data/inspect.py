@@ -171,7 +171,7 @@ def inspect_data(
     sketches: dict[str, Sketch] = {}
     folders: dict[Path, _LabelFolder] = {}
     with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
-        checked = pool.map(lambda files: _Checked(files, found.folder), found.eyes)
+        checked = pool.map(lambda files: _Checked(files, found.root), found.eyes)
         for done, one in enumerate(checked, start=1):
             one.add_to(report, folders)
             if one.sketch is not None:
@@ -181,7 +181,7 @@ def inspect_data(
     with progress("Comparing", len(eyes), quiet=quiet) as advance:
         pairs = find_near_duplicates([sketches[files.name] for files in eyes], lambda done: advance(done, ""))
     _add_near_duplicates(report, eyes, pairs)
-    report.planes = [one.as_row(_relative(path, found.folder)) for path, one in sorted(folders.items())]
+    report.planes = [one.as_row(_relative(path, found.root)) for path, one in sorted(folders.items())]
     if sheet is not None:
         write_sheet(found.eyes, sheet)
     report.sizes = dict(sorted(report.sizes.items(), key=lambda item: (-item[1], item[0])))
@@ -201,7 +201,7 @@ def _count(report: Inspection, found: DataSet) -> None:
         if split == "val" and not side:
             continue
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
-    report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
+    report.unpaired = [_relative(path, found.root) for path in found.unpaired]
     _count_people(report, found.eyes)
     said = {plane: fault for files in found.eyes for plane, fault in files.faults.items()}
     for plane, fault in said.items():
