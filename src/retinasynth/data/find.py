@@ -40,10 +40,12 @@ class DataSet:
     Attributes:
         folder: where they are: a folder, a zip, or two folders (`retinasynth.data.places.pair`).
         layout: which layout was recognised: ``"kaggle"``, ``"idrid"``, ``"chasedb1"``, ``"drive"``, ``"hrf"``,
-            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"`` or ``"photographs"``.
+            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"``,
+            ``"A/B"`` or ``"photographs"``.
         eyes: sorted by name.
         unpaired: files left out because their partner is missing.
         root: the folder below which all files lie: `folder`, or where a zip was unpacked.
+        notes: how it was read, where that is not plain, in sentences.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class DataSet:
     eyes: tuple[EyeFiles, ...]
     unpaired: tuple[Path, ...] = ()
     root: Path = field(kw_only=True)
+    notes: tuple[str, ...] = ()
 
     def split(self, split: Split) -> tuple[EyeFiles, ...]:
         """The eyes on one side of the split."""
@@ -101,7 +104,7 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None 
     found = replace(found, eyes=with_codes(found.eyes, labels))
     eyes = with_subjects_and_split(with_grades(with_empty_lesions(found), places), next(tables, None))
     eyes = sorted(eyes, key=lambda files: files.name)
-    return DataSet(folder, found.layout, tuple(eyes), tuple(found.unpaired), root=root)
+    return DataSet(folder, found.layout, tuple(eyes), tuple(found.unpaired), root=root, notes=found.notes)
 
 
 def _existing(folder: Path) -> Path:
@@ -163,7 +166,9 @@ def _selected(folder: Path, selection: Selection, labels: str | None) -> DataSet
             f"{folder} selects an eye twice, or one subject on both sides", expected="no subject on both sides"
         )
     eyes = [replace(known[name], split=split) for split, names in sides.items() for name in names]
-    return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), root=found.root)
+    return DataSet(
+        folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), root=found.root, notes=found.notes
+    )
 
 
 def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
@@ -218,7 +223,14 @@ def photograph_of(files: EyeFiles) -> Photograph:
     if files.photograph is None:
         raise DataError(f"{files.name} has no photograph")
     picture = read_photograph(files.photograph)
-    return picture[:, : picture.shape[1] // 2] if files.side_by_side else picture
+    return halves(files, picture)[0] if files.side_by_side else picture
+
+
+def halves(files: EyeFiles, picture: Photograph) -> tuple[Photograph, Photograph]:
+    """The photograph and the mask in a picture that holds them side by side."""
+    half = picture.shape[1] // 2
+    left, right = picture[:, :half], picture[:, half:]
+    return (right, left) if files.mask_is_left else (left, right)
 
 
 def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
@@ -243,12 +255,14 @@ def _read_side_by_side(files: EyeFiles) -> Eye:
     width = picture.shape[1]
     if width % 2:
         raise DataError(
-            f"{path} is {width} px wide", expected="an even width: photograph left, mask right, of equal size"
+            f"{path} is {width} px wide", expected="an even width: photograph and mask side by side, of equal size"
         )
-    mask = mask_from_photograph(picture[:, width // 2 :])
+    photograph, drawn = halves(files, picture)
+    mask = mask_from_photograph(drawn)
     if not mask.any():
-        raise ImageError(f"{path}: the right half is all black", expected="the mask of the vessels there")
-    return usable(Eye(files.name, {"vessels": mask}, picture[:, : width // 2]), path)
+        side = "left" if files.mask_is_left else "right"
+        raise ImageError(f"{path}: the {side} half is all black", expected="the mask of the vessels there")
+    return usable(Eye(files.name, {"vessels": mask}, photograph), path)
 
 
 def _recognised(folder: Path) -> tuple[Path, Found | None]:

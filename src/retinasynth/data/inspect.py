@@ -19,7 +19,7 @@ from scipy import ndimage, sparse
 
 from retinasynth.data.codes import CODES, codes_that_fit, plane_in, shares_in
 from retinasynth.data.faults import faults_of
-from retinasynth.data.find import DataSet, find_eyes, fit_mask
+from retinasynth.data.find import DataSet, find_eyes, fit_mask, halves
 from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
 from retinasynth.data.overlays import write_sheet
@@ -202,6 +202,7 @@ def _count(report: Inspection, found: DataSet) -> None:
             continue
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
     report.unpaired = [_relative(path, found.root) for path in found.unpaired]
+    report.notes += found.notes
     _count_people(report, found.eyes)
     said = {plane: fault for files in found.eyes for plane, fault in files.faults.items()}
     for plane, fault in said.items():
@@ -279,9 +280,10 @@ class _Checked:
         """The photograph and what is in each label file, as far as they can be read."""
         photograph = self._try(read_photograph, self.files.photograph) if self.files.photograph else None
         if self.files.side_by_side:
-            half = 0 if photograph is None else photograph.shape[1] // 2
-            path = self.files.planes["vessels"]
-            return (None, {}) if photograph is None else (photograph[:, :half], {path: photograph[:, half:]})
+            if photograph is None:
+                return None, {}
+            photograph, drawn = halves(self.files, photograph)
+            return photograph, {self.files.planes["vessels"]: drawn}
         labels = {path: self._try(read_labels, path) for path in dict.fromkeys(self.files.planes.values())}
         return photograph, {path: values for path, values in labels.items() if values is not None}
 

@@ -10,6 +10,7 @@ folder of its kind into tests/data/test_layouts.py.
 from collections.abc import Callable
 from pathlib import Path
 
+from retinasynth.data.layouts.crossed import find_crossed
 from retinasynth.data.layouts.drive_hrf import find_drive_or_hrf
 from retinasynth.data.layouts.idrid import find_idrid
 from retinasynth.data.layouts.kaggle import find_kaggle
@@ -29,5 +30,6 @@ LAYOUTS: tuple[Callable[[Path], Found | None], ...] = (
     find_two_folders,
     find_stare,
     find_side_by_side,
+    find_crossed,
     find_photographs,  # last: it takes any picture
 )
