@@ -134,6 +134,14 @@ def test_two_masks_side_by_side_are_refused_and_wide_masks_are_none(tmp_path):
     assert find_eyes(tmp_path).layout == "photographs"
 
 
+def test_masks_with_something_in_one_half_alone_are_no_pairs(tmp_path):
+    for number in range(3):
+        disc = np.zeros((40, 120), np.bool_)
+        disc[10:30, (20 if number else 80) :][:, :20] = True
+        write_photograph(tmp_path / f"{number}.png", mask_as_photograph(disc))
+    assert find_eyes(tmp_path).layout == "photographs"
+
+
 def test_one_photograph_among_pairs_of_any_shape_makes_them_none(tmp_path):
     for seed in range(3):
         put_halves(tmp_path / f"{seed}.png", seed, is_left=False, height=40, width=60)

@@ -78,7 +78,9 @@ def _mask_in(picture: Photograph) -> str:
     if width % 2:
         return ""
     left, right = picture[:, : width // 2], picture[:, width // 2 :]
-    found = [name for name, half in (("left", left), ("right", right)) if is_drawn(half)]
-    if not found and width == 2 * height and is_black_and_white(right):
-        return "right"  # a mask with nothing in it
-    return found[0] if len(found) == 1 else "both" if found else ""
+    drawn = [name for name, half in (("left", left), ("right", right)) if is_drawn(half)]
+    if len(drawn) == 2:
+        return "both"
+    if drawn and not is_black_and_white(left if drawn == ["right"] else right):
+        return drawn[0]
+    return "right" if width == 2 * height and is_black_and_white(right) else ""
