@@ -11,6 +11,8 @@ from rich.text import Text
 
 from retinasynth.cli.shell import Images, Labels, Masks, Seed, in_flags, needed_data, screen
 
+_MOST_NAMED = 12  # diagnoses
+
 app = typer.Typer(help="Look at data sets and prepare them.", no_args_is_help=True)
 
 
@@ -60,6 +62,12 @@ def data_inspect(
         for split, counts in found.split.items():
             table.add_row(split, str(counts["files"]), str(counts["eyes"]))
         screen.print(table)
+    for what, by_split in (("Grades of retinopathy", found.grades), ("Diagnoses", found.diagnoses)):
+        for split, counts in by_split.items():
+            listed = [f"{name} ({count})" for name, count in list(counts.items())[:_MOST_NAMED]]
+            more = f" and {len(counts) - _MOST_NAMED} more" if len(counts) > _MOST_NAMED else ""
+            known = f"of {sum(counts.values())} of {found.split[split]['files']} files"
+            screen.print(f"{what}, {split}, {known}: {', '.join(listed)}{more}", highlight=False, soft_wrap=True)
     if found.sizes:
         sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
         more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""

@@ -41,7 +41,7 @@ class DataSet:
         folder: where they are: a folder, a zip, or two folders (`retinasynth.data.places.pair`).
         layout: which layout was recognised: ``"kaggle"``, ``"idrid"``, ``"chasedb1"``, ``"drive"``, ``"hrf"``,
             ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"``,
-            ``"A/B"`` or ``"photographs"``.
+            ``"A/B"``, ``"photographs"`` or ``"classes"``.
         eyes: sorted by name.
         unpaired: files left out because their partner is missing.
         root: the folder below which all files lie: `folder`, or where a zip was unpacked.
@@ -102,7 +102,8 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None 
     places = tuple(place for place in places if place.is_dir())  # a zip is none
     tables = (table for place in places if (table := place / SUBJECTS_FILE).is_file())
     found = replace(found, eyes=with_codes(found.eyes, labels))
-    eyes = with_subjects_and_split(with_grades(with_empty_lesions(found), places), next(tables, None))
+    found = with_grades(with_empty_lesions(found), places)
+    eyes = with_subjects_and_split(found, next(tables, None))
     eyes = sorted(eyes, key=lambda files: files.name)
     return DataSet(folder, found.layout, tuple(eyes), tuple(found.unpaired), root=root, notes=found.notes)
 

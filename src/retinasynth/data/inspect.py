@@ -90,6 +90,8 @@ class Inspection:
         layout: how it was read; empty when it could not be.
         pairs: photographs with a vessel mask.
         split: for train and test, and val where there is one, the number of ``files`` and of ``eyes``.
+        grades: for each side the number of files by grade of retinopathy, where any is known.
+        diagnoses: likewise by diagnosis.
         people: how many persons the eyes are of, as far as that is known.
         people_with_both_eyes: how many of these are there with more than one eye.
         sizes: number of photographs by ``"WIDTHxHEIGHT"``.
@@ -115,6 +117,8 @@ class Inspection:
     layout: str = ""
     pairs: int = 0
     split: dict[str, dict[str, int]] = field(default_factory=dict)
+    grades: dict[str, dict[str, int]] = field(default_factory=dict)
+    diagnoses: dict[str, dict[str, int]] = field(default_factory=dict)
     people: int = 0
     people_with_both_eyes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
@@ -201,6 +205,10 @@ def _count(report: Inspection, found: DataSet) -> None:
         if split == "val" and not side:
             continue
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
+        grades = Counter(str(files.grade) for files in side if files.grade is not None)
+        diagnoses = Counter(files.diagnosis for files in side if files.diagnosis)
+        report.grades |= {split: dict(sorted(grades.items()))} if grades else {}
+        report.diagnoses |= {split: dict(diagnoses.most_common())} if diagnoses else {}
     report.unpaired = [_relative(path, found.root) for path in found.unpaired]
     report.notes += found.notes
     _count_people(report, found.eyes)

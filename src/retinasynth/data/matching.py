@@ -21,8 +21,8 @@ Split = Literal["train", "val", "test"]
 # keep the field of view in `mask` beside the vessels in `1st_manual` or `manual1`.
 SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training", "trainingset"),
-    "val": ("val", "valid", "validation", "validationset"),
-    "test": ("test", "testing", "testingset"),
+    "val": ("val", "valid", "validation", "validationset", "evaluationset"),
+    "test": ("test", "testing", "testingset", "testset"),
 }
 PHOTOGRAPH_FOLDERS = (
     *("images", "image", "photographs", "photograph", "photos", "photo"),

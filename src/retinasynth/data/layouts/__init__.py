@@ -10,6 +10,7 @@ folder of its kind into tests/data/test_layouts.py.
 from collections.abc import Callable
 from pathlib import Path
 
+from retinasynth.data.layouts.classes import find_classes
 from retinasynth.data.layouts.crossed import find_crossed
 from retinasynth.data.layouts.drive_hrf import find_drive_or_hrf
 from retinasynth.data.layouts.idrid import find_idrid
@@ -31,5 +32,6 @@ LAYOUTS: tuple[Callable[[Path], Found | None], ...] = (
     find_stare,
     find_side_by_side,
     find_crossed,
-    find_photographs,  # last: it takes any picture
+    find_photographs,  # it takes any picture
+    find_classes,  # and any folders of them with known names
 )
