@@ -76,7 +76,9 @@ def tune(
     masks: Masks = None,
     trials: Annotated[int, typer.Option(min=1, help="The first is the start; run again with more to go on.")] = 20,
     measure: Annotated[str, typer.Option(help="mse, ssim, psnr, fov_ssim, fov_psnr, vessels ...")] = "fov_ssim",
-    folds: Annotated[int, typer.Option(min=2, help="Folds that the training subjects are divided into.")] = 3,
+    folds: Annotated[
+        int, typer.Option(min=2, help="Folds that the training subjects are divided into; a set with val/ has one.")
+    ] = 3,
     preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
     overrides: Overrides = None,
@@ -85,7 +87,7 @@ def tune(
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Give up trials worse than the median after a fold.")] = False,
 ) -> None:
-    """Search better settings by cross-validation over the training eyes (extra: tune). Run again to go on."""
+    """Search better settings by cross-validation, or on validation eyes (extra: tune). Run again to go on."""
     if preset and config:
         raise InputError("--preset and --config are given together", expected="one of them")
     from retinasynth import api
