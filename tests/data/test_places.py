@@ -15,7 +15,7 @@ from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.inspect import inspect_data
 from retinasynth.data.overlays import labelled_eyes
 from retinasynth.data.photographs import photographs_in
-from retinasynth.data.places import pair
+from retinasynth.data.places import name_of, pair
 from retinasynth.data.selection import write_selection
 from retinasynth.errors import DataError, InputError, OutputError
 from retinasynth.files import cache_folder
@@ -105,6 +105,7 @@ def test_pairs_and_zips_are_taken_wherever_data_sets_are(tmp_path):
         zipped(tmp_path / "set", tmp_path / "set.zip"),
     ):
         assert len(photographs_in(data)) == len(labelled_eyes(data)) == len(find_masks(data)) == 3
+        assert name_of(data) == ("set" if data.is_file() else "images")
         report = inspect_data(data)
         assert (report.pairs, [one["folder"] for one in report.planes]) == (3, ["masks"])
 
@@ -239,6 +240,15 @@ def test_a_set_beside_a_readme_and_tables_is_found(tmp_path):
     (tmp_path / "README.md").write_text("read me")
     (tmp_path / "grades.csv").write_text("image,retinopathy_grade\na,3\nb,0\n")
     assert [files.grade for files in find_eyes(tmp_path).eyes] == [3, 0, None]
+
+
+def test_pictures_beside_the_photographs_that_are_not_read_are_said(tmp_path):
+    put(tmp_path, "photos", "drawn")
+    found = find_eyes(tmp_path)
+    assert found.layout == "photographs"
+    assert found.notes == (
+        f"drawn/ beside photos/ is not read; if it holds masks, name the two as {tmp_path}/photos::{tmp_path}/drawn.",
+    )
 
 
 def test_the_folder_that_has_the_set_is_named(tmp_path):

@@ -37,6 +37,17 @@ def folders_of_pair(path: Path) -> tuple[Path, Path] | None:
     return (Path(photographs), Path(masks)) if separator and not path.exists() else None
 
 
+def name_of(path: Path) -> str:
+    """What a data set is called: its folder of photographs, if it has two, or its zip without the suffix.
+
+    Example:
+        >>> name_of(Path("eyes/photos::drawn")), name_of(Path("eyes/photos"))
+        ('photos', 'photos')
+    """
+    both = folders_of_pair(path)
+    return both[0].name if both else path.stem if is_zip(path) else path.name
+
+
 def is_zip(path: Path) -> bool:
     """Whether a path is that of a zip."""
     return path.suffix.lower() == ".zip" and path.is_file()

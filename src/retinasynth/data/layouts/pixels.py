@@ -24,12 +24,10 @@ def is_black_and_white(values: LabelValues) -> bool:
 
 def is_drawn(values: LabelValues) -> bool:
     """Whether these are labels: of two values, nearly all black and white with some of both, or of a known code."""
-    if values.dtype != np.uint8 or codes_that_fit(values):
+    if codes_that_fit(values) or (values.ndim == 2 and len(np.unique(values)) == 2):
         return True
-    if values.min() == values.max():
+    if values.dtype != np.uint8:
         return False
-    if values.ndim == 2 and np.count_nonzero(np.bincount(values.ravel())) == 2:
-        return True
     darkest = values if values.ndim == 2 else values.min(axis=2)
     return is_black_and_white(values) and bool(_LEAST_BRIGHT <= np.mean(darkest > _BRIGHT) < 1)
 
