@@ -9,7 +9,7 @@ from PIL import Image
 from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth.data.find import DataSet, find_eyes, photograph_of, read_eye
 from retinasynth.data.inspect import inspect_data
-from retinasynth.errors import DataError
+from retinasynth.errors import DataError, ImageError
 from retinasynth.images import mask_as_photograph, write_photograph
 
 SPELLINGS = ["{kind}/{split}", "{split}/{kind}", "{split}{kind}", "{split}_{kind}", "{kind}_{split}"]
@@ -117,6 +117,17 @@ def test_halves_either_way_round_and_of_any_shape(tmp_path, is_left, height, wid
     report = inspect_data(tmp_path)
     assert (report.pairs, report.sizes, report.unusable) == (3, {f"{width}x{height}": 3}, [])
     assert any("the mask is its left half" in note for note in report.notes) == is_left
+
+
+def test_a_half_that_is_more_than_a_mask_is_refused(tmp_path):
+    colours = np.zeros((48, 48, 3), np.uint8)
+    colours[8:12], colours[20:24] = (255, 0, 0), (0, 0, 255)
+    write_photograph(tmp_path / "0.png", np.concatenate([tiny_photograph(0, 48, 48), colours], axis=1))
+    found = find_eyes(tmp_path)
+    assert found.layout == "side by side"
+    with pytest.raises(ImageError, match=r"0\.png: the half beside the photograph is no mask of vessels: it has black"):
+        read_eye(found.eyes[0])
+    assert "not artery-vein" in str(inspect_data(tmp_path).unreadable)
 
 
 def test_halves_in_both_orders_are_refused(tmp_path):

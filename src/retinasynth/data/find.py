@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
-from retinasynth.data.codes import read_planes, with_codes
+from retinasynth.data.codes import codes_that_fit, found_in, read_planes, with_codes
 from retinasynth.data.faults import faults_of
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
@@ -22,7 +22,7 @@ from retinasynth.decoding import SUFFIXES
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
-from retinasynth.images import Mask, Photograph, mask_from_photograph, read_photograph, resize_mask
+from retinasynth.images import LabelValues, Mask, Photograph, mask_from_photograph, read_photograph, resize_mask
 from retinasynth.progress import warn
 
 log = logging.getLogger("retinasynth")
@@ -250,6 +250,22 @@ def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> 
     return resize_mask(mask, size)
 
 
+def mask_in_half(files: EyeFiles, drawn: LabelValues) -> Mask:
+    """The vessels in the half of a picture that is their mask.
+
+    Raises:
+        ImageError: it holds more than one plane.
+    """
+    codes = codes_that_fit(drawn)
+    if codes:
+        raise ImageError(
+            f"{files.photograph}: the half beside the photograph is no mask of vessels: it has {found_in(drawn)}",
+            expected=f"two values, not {' or '.join(codes)}",
+            do="Cut the halves into two folders, and name them as PHOTOGRAPHS::LABELS",
+        )
+    return mask_from_photograph(drawn)
+
+
 def _read_side_by_side(files: EyeFiles) -> Eye:
     path = files.planes["vessels"]
     picture = read_photograph(path)
@@ -259,7 +275,7 @@ def _read_side_by_side(files: EyeFiles) -> Eye:
             f"{path} is {width} px wide", expected="an even width: photograph and mask side by side, of equal size"
         )
     photograph, drawn = halves(files, picture)
-    mask = mask_from_photograph(drawn)
+    mask = mask_in_half(files, drawn)
     if not mask.any():
         side = "left" if files.mask_is_left else "right"
         raise ImageError(f"{path}: the {side} half is all black", expected="the mask of the vessels there")

@@ -19,7 +19,7 @@ from scipy import ndimage, sparse
 
 from retinasynth.data.codes import CODES, codes_that_fit, plane_in, shares_in
 from retinasynth.data.faults import faults_of
-from retinasynth.data.find import DataSet, find_eyes, fit_mask, halves
+from retinasynth.data.find import DataSet, find_eyes, fit_mask, halves, mask_in_half
 from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
 from retinasynth.data.overlays import write_sheet
@@ -32,7 +32,6 @@ from retinasynth.images import (
     Mask,
     Photograph,
     brightest,
-    mask_from_photograph,
     read_labels,
     read_photograph,
     resize_mask,
@@ -308,7 +307,7 @@ class _Checked:
         name = _relative(path, self.folder)
         grey = _grey_share(values) if code in ("", "binary") else 0.0
         try:
-            mask = mask_from_photograph(values) if self.files.side_by_side else plane_in(values, path, plane, code)
+            mask = mask_in_half(self.files, values) if self.files.side_by_side else plane_in(values, path, plane, code)
         except ImageError as error:
             if name not in (one["file"] for one in self.found.unreadable):
                 self.found.unreadable.append({"file": name, "reason": str(error)})
