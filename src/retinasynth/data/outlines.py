@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from retinasynth.errors import ImageError
 from retinasynth.images import Mask
@@ -47,7 +48,7 @@ def _is_number(text: str) -> bool:
 
 
 def outlined(path: Path, size: tuple[int, int], *, is_row_first: bool = False) -> Mask:
-    """What lies within the outline in a file.
+    """What lies within the outline in a file, its pixels included.
 
     Args:
         path: the file.
@@ -71,7 +72,6 @@ def outlined(path: Path, size: tuple[int, int], *, is_row_first: bool = False) -
             expected="an outline within its picture",
             do="Check that both are of one eye, and that the picture has the size it was published at",
         )
-    from skimage.draw import polygon2mask  # it takes long to load, and hardly any set has outlines
-
-    mask: Mask = polygon2mask(size, points)  # type: ignore[no-untyped-call]
-    return mask
+    picture = Image.new("1", size[::-1])
+    ImageDraw.Draw(picture).polygon([(column, row) for row, column in points.tolist()], fill=1)
+    return np.asarray(picture)
