@@ -415,7 +415,7 @@ def _solid_share(mask: Mask) -> float:
 def with_codes(eyes: Sequence[EyeFiles], labels: str | None = None) -> list[EyeFiles]:
     """The eyes with the code of each label file, and with all planes that the files give.
 
-    A plane that has a folder of its own is taken from there. Codes that a layout says are kept.
+    A plane that has a folder of its own is taken from there. Where a layout says the code, it also says the planes.
 
     Args:
         eyes: as a layout found them.
@@ -501,7 +501,7 @@ def _coded(files: EyeFiles, codes: Mapping[tuple[str, Path], str]) -> EyeFiles:
         if plane in gives or not gives:
             planes[plane] = path
             own |= {plane: code} if code else {}
-        for other in gives:
+        for other in gives if plane not in files.codes else ():
             more.setdefault(other, (path, code))
     for plane, (path, code) in more.items():
         if plane not in planes:

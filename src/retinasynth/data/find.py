@@ -37,7 +37,9 @@ class DataSet:
     Attributes:
         folder: where they are.
         layout: which layout was recognised: ``"kaggle"``, ``"idrid"``, ``"chasedb1"``, ``"drive"``, ``"hrf"``,
-            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"`` or ``"photographs"``.
+            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"``, ``"photographs"``, or one of
+            the published sets ``"refuge"``, ``"papila"``, ``"origa"``, ``"g1020"``, ``"drishti"``, ``"rite"``,
+            ``"les-av"``, ``"hrf-av"``, ``"fundus-avseg"`` and ``"maples-dr"``.
         eyes: sorted by name.
         unpaired: files left out because their partner is missing.
     """
