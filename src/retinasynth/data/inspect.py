@@ -37,6 +37,7 @@ from retinasynth.images import (
     read_photograph,
     resize_mask,
     resize_photograph,
+    stem_of,
 )
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
@@ -203,6 +204,10 @@ def _count(report: Inspection, found: DataSet) -> None:
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
     report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
     _count_people(report, found.eyes)
+    marked = Counter(plane for files in found.eyes for plane in files.centres)
+    if marked:
+        of = " and ".join(f"the {plane} of {count}" for plane, count in marked.items())
+        report.notes.append(f"The middle of {of} eyes is marked.")
     said = {plane: fault for files in found.eyes for plane, fault in files.faults.items()}
     for plane, fault in said.items():
         report.faults.append({"file": plane, "plane": plane, "kind": _ALL_BLACK, "reason": fault})
@@ -271,7 +276,9 @@ class _Checked:
         report.sizes = dict(Counter(report.sizes) + Counter(self.found.sizes))
         for plane, path in self.files.planes.items():
             if path in self.shares:
-                folder = folders.setdefault(path.parent, _LabelFolder(self.files.codes.get(plane) or "binary"))
+                folder = folders.setdefault(
+                    _folder_of(path, self.files), _LabelFolder(self.files.codes.get(plane) or "binary")
+                )
                 folder.planes.setdefault(plane)
                 folder.shares[path] = self.shares[path]
 
@@ -334,6 +341,12 @@ class _Checked:
             reason = str(ImageError(fault.got, do=fault.do))
             one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}
             self.found.faults.append(one)
+
+
+def _folder_of(path: Path, files: EyeFiles) -> Path:
+    """The folder of a label file, with ``*`` for one that is named after its eye."""
+    eye = "" if files.photograph is None else stem_of(files.photograph)
+    return Path(*("*" if part == eye else part for part in path.parent.parts))
 
 
 @dataclass
