@@ -457,6 +457,35 @@ def test_a_disc_marked_elsewhere_than_its_mask_is_a_fault(tmp_path: Path) -> Non
         read_eye(one(find_eyes(tmp_path), "drishtiGS_002"))
 
 
+# --- Outlines in folders of planes ---
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".csv"])
+def test_plane_folders_may_hold_outlines(suffix: str, tmp_path: Path) -> None:
+    files = {"images/*.png": "photograph", "vessels/*.png": "vessels", "disc/*.png": "disc"}
+    eyes = write_tree(tmp_path, ["a", "b"], files | {f"cup/*{suffix}": "outline of cup", f"disc/*{suffix}": "junk"})
+    if suffix == ".csv":
+        for path in (tmp_path / "cup").iterdir():
+            path.write_text("x,y\n" + "\n".join(",".join(line.split()) for line in path.read_text().splitlines()))
+    found = find_eyes(tmp_path)
+    assert (found.layout, one(found, "a").codes) == ("planes", {"cup": "outline"})
+    assert_read(found, eyes, "vessels", "disc", "cup", least=0.9)
+    assert [row["code"] for row in inspect_data(tmp_path, quiet=True).planes] == ["outline", "binary", "binary"]
+
+
+def test_two_outlines_of_one_structure_are_refused(tmp_path: Path) -> None:
+    outlines = {"disc/*.txt": "outline of disc", "disc/*.csv": "outline of disc"}
+    write_tree(tmp_path, ["a"], {"images/*.png": "photograph", "vessels/*.png": "vessels"} | outlines)
+    with pytest.raises(DataError, match=r"a has two outlines: .*a\.txt and .*a\.csv"):
+        find_eyes(tmp_path)
+
+
+def test_an_outline_is_never_said_with_labels(tmp_path: Path) -> None:
+    write_tree(tmp_path, ["a"], {"images/*.png": "photograph", "vessels/*.png": "vessels"})
+    with pytest.raises(DataError, match="`labels` is 'outline'"):
+        find_eyes(tmp_path, labels="outline")
+
+
 # --- All of them ---
 
 
