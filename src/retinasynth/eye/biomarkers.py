@@ -66,7 +66,7 @@ class Biomarkers:
     artery_to_vein_ratio: float | None = _column("", "of the two equivalents")
     cup_to_disc_vertical: float | None = _column("", "height of the cup over height of the disc")
     cup_to_disc_area: float | None = _column("", "area of the cup over area of the disc")
-    disc_fovea_distance_dd: float | None = _column("DD", "from centroid to centroid, or to where the fovea is marked")
+    disc_fovea_distance_dd: float | None = _column("DD", "from centre to centre")
 
 
 class Column(NamedTuple):
