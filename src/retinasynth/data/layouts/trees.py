@@ -5,6 +5,7 @@ begins with ``?`` may be left out, as where an archive was unpacked into a folde
 what a folder or file says: ``eye`` is shared by the files of an eye, ``split`` and ``diagnosis`` are sides and words.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -137,10 +138,8 @@ def _files(folder: Path, kind: Kind) -> list[_File]:
     found: dict[Path, _File] = {}
     for place in kind.places:
         for inside, said in places_in(folder, place):
-            for path in sorted(inside.iterdir()):
-                match = re.fullmatch(kind.file, path.name, re.IGNORECASE)
-                if match and path.is_file():
-                    found.setdefault(path, _File(path, kind, said | _groups(match)))
+            for path, match in _matching(inside, kind.file):
+                found.setdefault(path, _File(path, kind, said | _groups(match)))
     return list(found.values())
 
 
@@ -157,11 +156,19 @@ def places_in(folder: Path, place: str) -> Iterator[tuple[Path, dict[str, str]]]
         return
     if head.startswith("?"):
         yield from places_in(folder, rest)
-    for path in sorted(folder.iterdir()):
-        match = re.fullmatch(head.removeprefix("?"), path.name, re.IGNORECASE)
-        if match and path.is_dir():
-            for inside, said in places_in(path, rest):
-                yield inside, _groups(match) | said
+    for path, match in _matching(folder, head.removeprefix("?"), are_folders=True):
+        for inside, said in places_in(path, rest):
+            yield inside, _groups(match) | said
+
+
+def _matching(folder: Path, pattern: str, *, are_folders: bool = False) -> Iterator[tuple[Path, re.Match[str]]]:
+    """The files or folders in a folder whose names match, in order."""
+    with os.scandir(folder) as entries:  # makes no path of each of thousands of photographs
+        names = sorted(entry.name for entry in entries if (entry.is_dir() if are_folders else entry.is_file()))
+    for name in names:
+        match = re.fullmatch(pattern, name, re.IGNORECASE)
+        if match:
+            yield folder / name, match
 
 
 def _groups(match: re.Match[str]) -> dict[str, str]:
@@ -176,7 +183,6 @@ def tables_in(folder: Path, places: Sequence[str], file: str) -> list[Path]:
     tables: dict[Path, Path] = {}
     for place in places:
         for inside, _ in places_in(folder, place):
-            for path in sorted(inside.iterdir()):
-                if re.fullmatch(rf"{file}\.(csv|xlsx)", path.name, re.IGNORECASE) and path.is_file():
-                    tables.setdefault(path.with_suffix(""), path)
+            for path, _ in _matching(inside, rf"{file}\.(csv|xlsx)"):
+                tables.setdefault(path.with_suffix(""), path)
     return list(tables.values())
