@@ -1,5 +1,6 @@
 """Published sets read from faithful copies of their trees: planes, codes, people, split, diagnoses and middles."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,10 @@ def test_kaggles_refuge_leaves_its_reduced_copies(tmp_path: Path) -> None:
     assert (found.layout, len(found.eyes), names(found, "val")) == ("refuge", 4, ["V0001"])
     assert {files.planes["disc"].parent.name for files in found.eyes} == {"Masks"}
     assert_read(found, eyes, "disc", "cup")
+    index = {"0": {"ImgName": "V0001.jpg", "Label": 1, "Fovea_X": 90.5, "Fovea_Y": 80, "Size_X": SIZE, "Size_Y": SIZE}}
+    (tmp_path / "val" / "index.json").write_text(json.dumps(index))
+    told_by_index = one(find_eyes(tmp_path), "V0001")
+    assert (told_by_index.diagnosis, told_by_index.centres) == ("glaucoma", {"fovea": (90.5, 80)})
 
 
 # --- PAPILA ---
@@ -317,6 +322,12 @@ def test_les_av_is_read_in_its_releases(drawn: dict[str, str], tmp_path: Path) -
     assert_read(found, eyes, *KINDS, "fov")
 
 
+def test_the_workbook_of_les_av_says_the_diagnosis(tmp_path: Path) -> None:
+    write_tree(tmp_path, ["111", "274", "275"], {"images/*.png": "photograph", "vessel-segmentations/*.png": "vessels"})
+    write_workbook(tmp_path / "Data.xlsx", [["Diagnosis5", "Identifier"], ["Normal", 111], ["POAG", 275]])
+    assert told(find_eyes(tmp_path)) == {"111": "healthy", "274": None, "275": "poag"}
+
+
 @pytest.mark.parametrize("are_groups", [False, True])
 def test_hrf_av_adds_arteries_and_veins_to_hrf(are_groups: bool, tmp_path: Path) -> None:
     eyes: dict[str, Eye] = {}
@@ -498,7 +509,7 @@ def test_an_outline_is_never_said_with_labels(tmp_path: Path) -> None:
 def test_a_folder_of_several_sets_is_not_read_as_one(tmp_path: Path) -> None:
     put_refuge(tmp_path / "REFUGE")
     write_tree(tmp_path / "PAPILA", PAPILA_EYES[:2], PAPILA)
-    with pytest.raises(DataError, match="its folders are: PAPILA, REFUGE"):
+    with pytest.raises(DataError, match="PAPILA, REFUGE"):
         find_eyes(tmp_path)
 
 

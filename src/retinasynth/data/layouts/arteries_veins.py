@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.layouts.trees import Kind, Tree, found_in_tree, places_in
+from retinasynth.data.layouts.trees import Kind, Tree, found_in_tree, places_in, tables_in
 from retinasynth.data.matching import ARTERIES_AND_VEINS, Found
+from retinasynth.data.workbooks import read_records
 from retinasynth.errors import DataError
 
 _SIDE = "(?P<split>training|test)"
@@ -64,12 +65,23 @@ def find_les_av(folder: Path) -> Found | None:
     """LES-AV: ``images/111.png`` with ``vessel-segmentations``, ``arteries``, ``veins`` and ``arteries-and-veins``.
 
     ``masks/111_mask.gif`` is the field of view. One release has arteries and veins in separate masks, one in colours
-    alone; both are read. Every photograph is of another person. ``Data.xlsx`` is not read.
+    alone; both are read. Every photograph is of another person. The diagnosis is that of ``Data.xlsx``, where it is
+    there.
 
     Raises:
-        DataError: an eye has two files of one kind.
+        DataError: an eye has two files of one kind, or the table cannot be read.
     """
-    return found_in_tree(_LES_AV, folder) if next(places_in(folder, "vessel-segmentations"), None) else None
+    found = found_in_tree(_LES_AV, folder) if next(places_in(folder, "vessel-segmentations"), None) else None
+    if found is None:
+        return None
+    rows = [row for table in tables_in(folder, ("",), "Data") for row in read_records(table)]
+    said = {row.get("identifier", ""): row.get("diagnosis5", "").lower() for row in rows}
+    eyes = [
+        replace(files, diagnosis={"normal": "healthy", "": None}.get(text, text))
+        for files in found.eyes
+        for text in (said.get(files.name, ""),)
+    ]
+    return replace(found, eyes=eyes)
 
 
 def find_hrf_av(folder: Path) -> Found | None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.layouts.trees import Kind, Tree, found_in_tree, tables_in
-from retinasynth.data.matching import EyeFiles, Found
+from retinasynth.data.layouts.trees import Kind, Tree, found_in_tree, places_in, tables_in
+from retinasynth.data.matching import EyeFiles, Found, plain
 from retinasynth.data.workbooks import read_records
+from retinasynth.documents import read_json
 from retinasynth.errors import DataError
 
 _CLASS = "?(?P<diagnosis>Glaucoma|Non-Glaucoma|G|N)"
@@ -44,7 +45,8 @@ def find_refuge(folder: Path) -> Found | None:
     whose masks lie in ``G`` and ``N``. Archives may be unpacked into folders of their own names; REFUGE2 has the same
     under ``Train/REFUGE1-train`` and so on; Kaggle's copy has ``{train,val,test}/Images`` with ``gts`` or ``Masks``,
     of 0, 1 and 2, beside reduced copies that are not read. Tables such as ``Fovea_location.xlsx`` (or saved as CSV)
-    beside the masks say the fovea of each eye and, of validation and test, who has glaucoma.
+    beside the masks say the fovea of each eye and, of validation and test, who has glaucoma; in Kaggle's copy
+    ``index.json`` does.
 
     Raises:
         DataError: two files of an eye are of one kind, or a table cannot be read.
@@ -52,10 +54,18 @@ def find_refuge(folder: Path) -> Found | None:
     found = found_in_tree(_REFUGE, folder)
     if found is None:
         return None
-    rows: dict[str, dict[str, str]] = {}
-    for table in tables_in(folder, (f"{_TRUTHS}/{_TRUTHS}",), _TABLE):
-        rows |= {Path(row.get("imgname", "")).stem: row for row in read_records(table)}
+    records = [row for table in tables_in(folder, (f"{_TRUTHS}/{_TRUTHS}",), _TABLE) for row in read_records(table)]
+    records += [row for place, _ in places_in(folder, _KAGGLE) for row in _index(place / "index.json")]
+    rows = {Path(row.get("imgname", "")).stem: row for row in records}
     return replace(found, eyes=[_with_row(files, rows.get(files.name, {})) for files in found.eyes])
+
+
+def _index(path: Path) -> list[dict[str, str]]:
+    """What Kaggle's copy says of the eyes of a side, each under a number; nothing where it says nothing."""
+    if not path.is_file():
+        return []
+    rows = read_json(path, DataError, what="an index of eyes", do="Remove it").values()
+    return [{plain(name): str(value) for name, value in row.items()} for row in rows if isinstance(row, dict)]
 
 
 def _with_row(files: EyeFiles, row: Mapping[str, str]) -> EyeFiles:
