@@ -10,6 +10,7 @@ from retinasynth.data.find import DataSet, find_eyes
 from retinasynth.data.inspect import inspect_data
 from retinasynth.errors import DataError
 from retinasynth.eye.eye import LESIONS
+from trees import write_workbook
 
 
 def put(folder: Path, *names: str) -> Path:
@@ -75,6 +76,22 @@ def test_odir_has_the_diagnosis_of_each_eye_and_its_people(tmp_path, delimiter, 
         (person, f"{person}_{side}") for person in "05" for side in ("left", "right")
     ]
     assert any("full_df.csv: diagnoses are the keywords" in note for note in inspect_data(tmp_path).notes)
+
+
+def test_the_workbook_of_odir_is_read_as_its_table_is(tmp_path):
+    put(tmp_path / "Training Images", "0_left", "0_right", "5_left", "5_right")
+    write_workbook(tmp_path / "data.xlsx", [line.split("|") for line in ODIR.format("|").splitlines()])
+    found = find_eyes(tmp_path)
+    assert [files.diagnosis for files in found.eyes][:2] == ["cataract", "normal fundus"]
+    assert [files.subject for files in found.eyes] == ["0", "0", "5", "5"]
+    (tmp_path / "data.xlsx").write_bytes(b"?")
+    assert {files.diagnosis for files in find_eyes(tmp_path).eyes} == {None}
+
+
+def test_a_row_of_a_workbook_may_end_early(tmp_path):
+    put(tmp_path, "a", "b")
+    write_workbook(tmp_path / "grades.xlsx", [["image_id", "adjudicated_dr_grade"], ["a", 3], ["b"]])
+    assert list(grades(find_eyes(tmp_path)).values()) == [3, None]
 
 
 def test_odir_without_keywords_says_nothing_of_an_ill_person(tmp_path):
@@ -178,7 +195,7 @@ def test_a_workbook_is_named_where_no_grade_is_known(tmp_path):
     (tmp_path / "Annotation_Base11.xls").write_bytes(b"?")
     (tmp_path / "~$Annotation_Base11.xls").write_bytes(b"?")
     assert find_eyes(tmp_path).notes == (
-        "Annotation_Base11.xls: workbooks are not read; save grades and diagnoses as CSV",
+        "Annotation_Base11.xls: such workbooks are not read; save grades and diagnoses as CSV",
     )
     (tmp_path / "grades.csv").write_text("image,level\na,1\n")
     assert find_eyes(tmp_path).notes == ()

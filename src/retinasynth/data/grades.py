@@ -19,7 +19,7 @@ from retinasynth.images import stem_of
 from retinasynth.tables import TABLES
 
 REFERABLE = 2  # and above: more than mild
-_WORKBOOKS = (".xls", ".xlsx", ".ods")
+_WORKBOOK, _OTHER_WORKBOOKS = ".xlsx", (".xls", ".ods")
 _DEPTHS = ("*", "*/*", "*/*/*")  # of tables in a folder
 
 
@@ -46,16 +46,16 @@ def with_grades(found: Found, places: Sequence[Path]) -> Found:
     names = Counter(_stem_of(eye) for eye in found.eyes)
     eyes = [_with_told(eye, _told_of(eye, told, found, names[_stem_of(eye)])) for eye in found.eyes]
     if not any(eye.grade is not None or eye.diagnosis for eye in eyes):
-        books = [path.name for path in files if path.suffix.lower() in _WORKBOOKS]
+        books = [path.name for path in files if path.suffix.lower() in _OTHER_WORKBOOKS]
         if books:
-            notes.append(f"{', '.join(books[:3])}: workbooks are not read; save grades and diagnoses as CSV")
+            notes.append(f"{', '.join(books[:3])}: such workbooks are not read; save grades and diagnoses as CSV")
     eyes = [_without_lesions(eye) if eye.grade == 0 else eye for eye in eyes]
     return replace(found, eyes=eyes, notes=(*found.notes, *notes))
 
 
 def _files_in(place: Path) -> list[Path]:
     """Tables and workbooks in a folder and up to two folders down, without hidden ones and locks of open ones."""
-    suffixes = (*TABLES, *_WORKBOOKS)
+    suffixes = (*TABLES, _WORKBOOK, *_OTHER_WORKBOOKS)
     return [
         path
         for depth in _DEPTHS

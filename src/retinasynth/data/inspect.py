@@ -5,6 +5,7 @@ to 1.19 (in local standard deviations of the evened green channel); for masks of
 is at most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from retinasynth.data.codes import CODES, codes_that_fit, plane_in, shares_in
-from retinasynth.data.faults import faults_of
+from retinasynth.data.codes import CODES, codes_that_fit, plane_in, read_values, shares_in
+from retinasynth.data.faults import faults_of, faults_of_centres
 from retinasynth.data.find import DataSet, find_eyes, fit_mask, halves, mask_in_half
 from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
@@ -32,10 +33,10 @@ from retinasynth.images import (
     Mask,
     Photograph,
     brightest,
-    read_labels,
     read_photograph,
     resize_mask,
     resize_photograph,
+    stem_of,
 )
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
@@ -211,6 +212,10 @@ def _count(report: Inspection, found: DataSet) -> None:
     report.unpaired = [_relative(path, found.root) for path in found.unpaired]
     report.notes += found.notes
     _count_people(report, found.eyes)
+    marked = Counter(plane for files in found.eyes for plane in files.centres)
+    if marked:
+        of = " and ".join(f"the {plane} of {count}" for plane, count in marked.items())
+        report.notes.append(f"The middle of {of} eyes is marked.")
     said = {plane: fault for files in found.eyes for plane, fault in files.faults.items()}
     for plane, fault in said.items():
         report.faults.append({"file": plane, "plane": plane, "kind": _ALL_BLACK, "reason": fault})
@@ -279,7 +284,9 @@ class _Checked:
         report.sizes = dict(Counter(report.sizes) + Counter(self.found.sizes))
         for plane, path in self.files.planes.items():
             if path in self.shares:
-                folder = folders.setdefault(path.parent, _LabelFolder(self.files.codes.get(plane) or "binary"))
+                folder = folders.setdefault(
+                    _folder_of(path, self.files), _LabelFolder(self.files.codes.get(plane) or "binary")
+                )
                 folder.planes.setdefault(plane)
                 folder.shares[path] = self.shares[path]
 
@@ -291,8 +298,15 @@ class _Checked:
                 return None, {}
             photograph, drawn = halves(self.files, photograph)
             return photograph, {self.files.planes["vessels"]: drawn}
-        labels = {path: self._try(read_labels, path) for path in dict.fromkeys(self.files.planes.values())}
+        size = None if photograph is None else (photograph.shape[0], photograph.shape[1])
+        labels: dict[Path, LabelValues | None] = {}
+        for plane, path in self.files.planes.items():
+            if path not in labels:
+                labels[path] = self._try(functools.partial(self._values, plane, size), path)
         return photograph, {path: values for path, values in labels.items() if values is not None}
+
+    def _values(self, plane: str, size: tuple[int, int] | None, _path: Path) -> LabelValues:
+        return read_values(self.files, plane, size)
 
     def _try(self, read: Callable[[Path], NDArray[Any]], path: Path) -> NDArray[Any] | None:
         try:
@@ -329,11 +343,19 @@ class _Checked:
             usable(Eye(self.files.name, masks, photograph), source)
         except ImageError as error:
             self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
-        for fault in faults_of(masks, photograph):
-            path = _relative(self.files.planes[fault.plane], self.folder)
+        centres = {} if photograph is None else self.files.centres
+        size = next(picture.shape[:2] for picture in (photograph, *masks.values()) if picture is not None)
+        for fault in (*faults_of(masks, photograph), *faults_of_centres(centres, masks, size)):
+            path = _relative(self.files.planes.get(fault.plane, source), self.folder)
             reason = str(ImageError(fault.got, do=fault.do))
             one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}
             self.found.faults.append(one)
+
+
+def _folder_of(path: Path, files: EyeFiles) -> Path:
+    """The folder of a label file, with ``*`` for one that is named after its eye."""
+    eye = "" if files.photograph is None else stem_of(files.photograph)
+    return Path(*("*" if part == eye else part for part in path.parent.parts))
 
 
 @dataclass

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retinasynth.data.matching import plain
+from retinasynth.data.workbooks import read_rows
 from retinasynth.errors import DataError
 from retinasynth.images import is_picture, stem_of
 from retinasynth.tables import TABLES, header_of, read_foreign_table
@@ -16,6 +17,7 @@ from retinasynth.tables import TABLES, header_of, read_foreign_table
 WORST = 4
 Row = Mapping[str, str]  # cells by the plain name of their column
 
+_WORKBOOK = ".xlsx"
 _GRADE = "retinopathygrade"
 _MESSIDOR, _MESSIDOR_NAME = "Messidor grade", re.compile(r"\d{8}_\d+_\d{4}_PP")
 _MESSIDOR_NOTE = (
@@ -73,10 +75,19 @@ class Kind:
 
 def kind_of(table: Path) -> Kind | None:
     """The kind of a table by its first line; None where it says nothing of photographs, or cannot be read."""
-    if table.name.startswith(".") or not table.is_file() or table.suffix.lower() not in TABLES:
+    if table.name.startswith(".") or not table.is_file() or table.suffix.lower() not in (*TABLES, _WORKBOOK):
         return None
-    columns = {plain(cell) for cell in header_of(table)}
+    columns = {plain(cell) for cell in _header_of(table)}
     return next((kind for kind in _KINDS if all(columns & set(group) for group in kind.columns)), None)
+
+
+def _header_of(table: Path) -> Sequence[str]:
+    if table.suffix.lower() != _WORKBOOK:
+        return header_of(table)
+    try:
+        return next(iter(read_rows(table)), [])
+    except DataError:
+        return []
 
 
 def read_told(table: Path, kind: Kind) -> tuple[dict[str, Told], str]:
@@ -97,10 +108,14 @@ def read_told(table: Path, kind: Kind) -> tuple[dict[str, Told], str]:
 
 
 def _rows_told(table: Path, kind: Kind) -> dict[str, Told]:
-    first, *rows = list(read_foreign_table(table)) or [[]]
+    is_workbook = table.suffix.lower() == _WORKBOOK
+    first, *rows = (read_rows(table) if is_workbook else list(read_foreign_table(table))) or [[]]
     header = [plain(cell) for cell in first]
     told: dict[str, Told] = {}
-    for cells in rows:
+    for written in rows:
+        cells = (
+            [*written, *[""] * (len(header) - len(written))] if is_workbook else written
+        )  # which leave out empty ends
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if name}
         if not any(row.values()):
             continue
