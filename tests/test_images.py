@@ -234,9 +234,12 @@ def test_photographs_and_masks_survive_their_files(tmp_path: Path) -> None:
         assert (image.mode, image.getextrema()) == ("L", (0, 255))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".ppm", ".bmp"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".ppm", ".bmp", ".webp", ".jp2", ".j2k"])
 def test_every_lossless_format_is_read_exactly(suffix: str, tmp_path: Path) -> None:
-    path = saved(Image.fromarray(tiny_photograph(0)), tmp_path / f"p{suffix}")
+    options = {"lossless": True} if suffix == ".webp" else {}
+    path = saved(Image.fromarray(tiny_photograph(0)), tmp_path / f"p{suffix}", **options)
+    assert is_picture(path)
+    assert read_size(path) == (32, 32)
     np.testing.assert_array_equal(read_photograph(path), tiny_photograph(0))
 
 
@@ -245,8 +248,10 @@ def test_compressed_tiff_jpeg_and_gif_are_read(tmp_path: Path) -> None:
     lzw = saved(Image.fromarray(exact), tmp_path / "lzw.tif", compression="tiff_lzw")
     np.testing.assert_array_equal(read_photograph(lzw), exact)
     smooth = resize_photograph(tiny_photograph(0, 4, 4), (32, 32))
-    jpeg = read_photograph(saved(Image.fromarray(smooth), tmp_path / "p.jpg", quality=95))
-    assert 0 < np.abs(jpeg.astype(int) - smooth).mean() < 4
+    for name in ("p.jpg", "p.jfif", "P.JPEG", "p.webp"):
+        lossy = read_photograph(saved(Image.fromarray(smooth), tmp_path / name, quality=95))
+        assert 0 < np.abs(lossy.astype(int) - smooth).mean() < 4
+        assert is_picture(tmp_path / name)
     gif = saved(Image.fromarray(mask_as_photograph(tiny_mask(0))[..., 0]), tmp_path / "mask.gif")
     np.testing.assert_array_equal(read_mask(gif), tiny_mask(0))
 
@@ -404,6 +409,20 @@ def test_deep_tiff_is_refused(tmp_path: Path) -> None:
         read_photograph(path)
 
 
+@pytest.mark.parametrize("suffix", [".jp2", ".j2k"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_deep_jpeg_2000_is_refused(suffix: str, channels: int, tmp_path: Path) -> None:
+    path = tmp_path / f"deep{suffix}"
+    grey = Image.fromarray(np.full((16, 16), 40_000, np.uint16))
+    saved(grey, path) if channels == 1 else saved(Image.fromarray(tiny_photograph(0)), path)
+    if channels == 3:  # Pillow writes no such file: 12 bits for each channel are put into the head of one of 8
+        content = path.read_bytes()
+        start = content.index(b"\xff\x4f\xff\x51") + 42
+        path.write_bytes(content[:start] + b"\x0b\x01\x01" * 3 + content[start + 9 :])
+    with pytest.raises(ImageError, match=rf"deep\{suffix} has more than 8 bits"):
+        read_photograph(path)
+
+
 @pytest.mark.parametrize("magic", ["P5", "P6"])
 def test_sixteen_bit_ppm_is_refused(magic: str, tmp_path: Path) -> None:
     values = np.arange(4 * (3 if magic == "P6" else 1), dtype=">u2")
@@ -432,6 +451,16 @@ def test_the_limit_is_of_the_number_of_pixels(tmp_path: Path, monkeypatch: pytes
     assert read_photograph(put_photograph(tmp_path / "p.png", height=40, width=30)).shape == (40, 30, 3)
     with pytest.raises(ImageError, match=r"q\.png claims to be 30 x 41 px"):
         read_photograph(put_photograph(tmp_path / "q.png", height=30, width=41))
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".jp2"])
+def test_half_as_many_pixels_are_read_where_decoders_need_twice_the_memory(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 2 * 32 * 32)
+    assert read_photograph(put_photograph(tmp_path / f"p{suffix}")).shape == (32, 32, 3)
+    with pytest.raises(ImageError, match=rf"q\{suffix} claims to be 32 x 33 px"):
+        read_photograph(put_photograph(tmp_path / f"q{suffix}", width=33))
 
 
 def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,8 +504,8 @@ def test_a_packed_file_cut_short_is_refused(kept: float, tmp_path: Path) -> None
 
 
 def test_no_other_format_hides_behind_a_known_name(tmp_path: Path) -> None:
-    saved(Image.fromarray(tiny_photograph(0)), tmp_path / "p.webp")
-    (tmp_path / "p.webp").rename(tmp_path / "p.png")
+    saved(Image.fromarray(tiny_photograph(0)), tmp_path / "p.tga")
+    (tmp_path / "p.tga").rename(tmp_path / "p.png")
     (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n")
     for name in ("p.png", "script.png"):
         with pytest.raises(ImageError, match=rf"{name} is not a picture that can be read"):
@@ -490,7 +519,7 @@ def cut(path: Path, share: float) -> Path:
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.2])
-@pytest.mark.parametrize("name", ["p.png", "p.jpg", "p.tif", "p.bmp", "p.ppm"])
+@pytest.mark.parametrize("name", ["p.png", "p.jpg", "p.tif", "p.bmp", "p.ppm", "p.webp", "p.jp2", "p.j2k"])
 def test_a_file_cut_short_is_refused(name: str, share: float, tmp_path: Path) -> None:
     path = cut(put_photograph(tmp_path / name, height=64, width=64), share)
     with pytest.raises(ImageError, match=rf"{name} is (damaged or cut short .*Copy or download|not a picture)"):

@@ -14,12 +14,17 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from retinasynth.errors import ImageError
 
 PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", *PACKED)
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".gif", ".webp", ".jp2", ".j2k", ".ppm", ".pgm", ".bmp"),
+    *PACKED,
+)
 MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can claim to hold far more
 
 _HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
+_JPEG2000_HEAD_BYTES = 2**20  # boxes with colour profiles may come before the coded picture
 # Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
-_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "WEBP", "JPEG2000", "PPM", "BMP")
+_HUNGRY_FORMATS = ("WEBP", "JPEG2000")  # whose decoders need some 20 bytes for a pixel: half as many are allowed
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
@@ -34,8 +39,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
         with _bytes_of(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
             image = Image.open(file, formats=_FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large(path, f"claims to be {image.height} x {image.width} px")
+            most = MAX_PIXELS // 2 if image.format in _HUNGRY_FORMATS else MAX_PIXELS
+            if image.width * image.height > most:
+                raise _too_large(path, f"claims to be {image.height} x {image.width} px", most)
             _refuse_other_than_eight_bit(path, image)
             image.load()
             yield ImageOps.exif_transpose(image)
@@ -66,10 +72,10 @@ def _bytes_of(path: Path, *, only_head: bool = False) -> Iterator[IO[bytes]]:
     yield io.BytesIO(unpacked)
 
 
-def _too_large(path: Path, what: str) -> ImageError:
+def _too_large(path: Path, what: str, most: int | None = None) -> ImageError:
     return ImageError(
         f"{path} {what}",
-        expected=f"at most {MAX_PIXELS // 10**6} million pixels",
+        expected=f"at most {(most or MAX_PIXELS) // 10**6} million pixels",
         do="Remove the file if it is not a photograph, else reduce it first",
     )
 
@@ -77,9 +83,11 @@ def _too_large(path: Path, what: str) -> ImageError:
 def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
     # Pillow opens 16-bit colour PNG as 8-bit RGB without a word; only the raw mode of its tiles tells.
     # So does it with colour PPM, whose tiles tell the largest value instead; those of black and white have none.
+    # Of JPEG 2000 only the head tells.
     tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
     most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
     is_deep = any(";16" in str(args) for _, args in tiles) or any(isinstance(one, int) and one > 255 for one in most)
+    is_deep = is_deep or (image.format == "JPEG2000" and _bits_of_jpeg2000(image.fp) > 8)
     if is_deep or image.mode.startswith("I") or image.mode == "F":
         raise ImageError(
             f"{path} has more than 8 bits per channel (mode {image.mode})",
@@ -92,6 +100,19 @@ def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
             expected="RGB or greyscale",
             do="Convert it to RGB first",
         )
+
+
+def _bits_of_jpeg2000(file: IO[bytes] | None) -> int:
+    """The bits of the deepest channel, from the segment SIZ with which the coded picture begins (ISO 15444-1, A.5.1)."""
+    if file is None:
+        return 0
+    place = file.tell()
+    file.seek(0)
+    head = file.read(_JPEG2000_HEAD_BYTES)
+    file.seek(place)
+    start = head.find(b"\xff\x4f\xff\x51") + 40
+    channels = int.from_bytes(head[start : start + 2])
+    return max((depth & 0x7F for depth in head[start + 2 : start + 2 + 3 * channels : 3]), default=0) + 1
 
 
 def read_size(path: Path) -> tuple[int, int]:

@@ -126,9 +126,7 @@ def test_styles_differ_and_repeat(model):
     assert view_model.rendered(eye, Look()).shape == (*eye.size, 3)
 
 
-def test_an_uploaded_mask_is_completed_unless_that_is_switched_off(
-    styled_run, model, tmp_path, monkeypatch
-):
+def test_an_uploaded_mask_is_completed_unless_that_is_switched_off(styled_run, model, tmp_path, monkeypatch):
     looked = []
 
     def find(photograph: np.ndarray) -> FoundDisc:
