@@ -38,6 +38,7 @@ from retinasynth.images import (
     write_mask,
     write_photograph,
 )
+from retinasynth.pages import is_file
 
 # --- Value ranges ---
 
@@ -338,6 +339,75 @@ def test_pictures_are_known_by_their_names(name: str, stem: str | None) -> None:
         assert stem_of(Path("folder") / name) == stem
 
 
+# --- Files of several pages ---
+
+
+def tiff_of(path: Path, *pages: NDArray[np.uint8], **options: object) -> Path:
+    first, *rest = (Image.fromarray(page) for page in pages)
+    return saved(first, path, save_all=True, append_images=rest, **options)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".gif", ".png", ".webp"])
+def test_several_pages_are_refused_unless_one_is_named(suffix: str, tmp_path: Path) -> None:
+    masks = [tiny_mask(seed) for seed in range(3)]
+    options = {"lossless": True} if suffix == ".webp" else {}
+    path = tiff_of(tmp_path / f"scan{suffix}", *(mask_as_photograph(mask) for mask in masks), **options)
+    several = rf"scan\{suffix} has several pages \(3 of 32 x 32 px\).*scan\{suffix}#1 to #3"
+    for read in (read_photograph, read_mask):
+        with pytest.raises(ImageError, match=several):
+            read(path)
+    assert read_size(path) == (32, 32)
+    for number, mask in enumerate(masks, start=1):
+        page = path.with_name(f"{path.name}#{number}")
+        np.testing.assert_array_equal(read_mask(page), mask)
+        np.testing.assert_array_equal(read_photograph(page), mask_as_photograph(mask))
+        assert stem_of(page) == f"scan-{number}"
+        assert is_file(page)
+    with pytest.raises(ImageError, match=rf"scan\{suffix} has 3 pages\. Expected: #1 to #3"):
+        read_photograph(path.with_name(f"{path.name}#4"))
+
+
+def test_pages_of_unlike_sizes_are_told_apart(tmp_path: Path) -> None:
+    path = tiff_of(tmp_path / "scan.tif", tiny_photograph(0, 32, 40), tiny_photograph(1, 20, 20))
+    with pytest.raises(ImageError, match=r"several pages \(1 of 40 x 32 px, 1 of 20 x 20 px\)"):
+        read_photograph(path)
+    np.testing.assert_array_equal(read_photograph(tmp_path / "scan.tif#2"), tiny_photograph(1, 20, 20))
+    assert read_size(tmp_path / "scan.tif#2") == (20, 20)
+
+
+def test_smaller_copies_are_no_pages_of_their_own(tmp_path: Path) -> None:
+    large, small = tiny_photograph(0, 60, 80), tiny_photograph(1, 10, 13)
+    for pages in ((large, small), (small, large), (small, tiny_photograph(2, 30, 40), large)):
+        path = tiff_of(tmp_path / "pyramid.tif", *pages)
+        np.testing.assert_array_equal(read_photograph(path), large)
+        assert read_size(path) == (60, 80)
+    marked = tmp_path / "marked.tif"  # its second page is of another shape, but said to be a reduced copy
+    rest = Image.fromarray(tiny_photograph(1, 10, 30))
+    rest.encoderinfo = {"tiffinfo": {254: 1}}
+    saved(Image.fromarray(large), marked, save_all=True, append_images=[rest])
+    np.testing.assert_array_equal(read_photograph(marked), large)
+
+
+def test_a_page_of_a_file_with_one(tmp_path: Path) -> None:
+    put_photograph(tmp_path / "p.png")
+    np.testing.assert_array_equal(read_photograph(tmp_path / "p.png#1"), tiny_photograph(0))
+    with pytest.raises(ImageError, match=r"p\.png has one page"):
+        read_photograph(tmp_path / "p.png#2")
+    with pytest.raises(ImageError, match=r"q\.png#2 does not exist"):
+        read_photograph(tmp_path / "q.png#2")
+    (tmp_path / "p.png#2").write_bytes((put_photograph(tmp_path / "other.png", seed=3)).read_bytes())
+    np.testing.assert_array_equal(read_photograph(tmp_path / "p.png#2"), tiny_photograph(3))  # a file of that name
+
+
+def test_the_larger_pictures_of_a_stereo_camera_are_pages(tmp_path: Path) -> None:
+    pair = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    path = tmp_path / "stereo.jpg"
+    pair[0].save(path, "MPO", save_all=True, append_images=pair[1:])
+    with pytest.raises(ImageError, match=r"stereo\.jpg has several pages \(2 of 32 x 32 px\)"):
+        read_photograph(path)
+    assert np.abs(read_photograph(tmp_path / "stereo.jpg#2").astype(int) - (0, 0, 255)).max() < 4
+
+
 # What the EXIF orientations ask for, so that the picture stands upright.
 ORIENTATIONS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     1: lambda stored: stored,
@@ -454,7 +524,7 @@ def test_the_limit_is_of_the_number_of_pixels(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".jp2"])
-def test_half_as_many_pixels_are_read_where_decoders_need_twice_the_memory(
+def test_fewer_pixels_are_read_where_decoders_need_more_memory(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "MAX_PIXELS", 2 * 32 * 32)

@@ -19,6 +19,7 @@ from retinasynth.eye.biomarkers import Biomarkers, measure_eye
 from retinasynth.generation import train as training
 from retinasynth.generator import mask_of
 from retinasynth.images import Mask
+from retinasynth.pages import is_file
 from retinasynth.studies.ablate import ablate as run_ablation
 from retinasynth.studies.ablation_results import Ablation
 from retinasynth.studies.space import Search, read_space
@@ -50,7 +51,7 @@ def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:
     if isinstance(eye, Eye):
         return measure_eye(eye)
     measures = measure_path(Path(eye))
-    return next(iter(measures.values())) if Path(eye).is_file() else measures
+    return next(iter(measures.values())) if is_file(Path(eye)) else measures
 
 
 def stream(

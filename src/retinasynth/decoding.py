@@ -12,6 +12,7 @@ from typing import IO
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from retinasynth.errors import ImageError
+from retinasynth.pages import file_and_page, turn_to_page
 
 PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
 SUFFIXES = (
@@ -31,6 +32,7 @@ _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """The decoded 8-bit picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`."""
+    path, page = file_and_page(path)
     if not path.exists():
         raise ImageError(f"{path} does not exist")
     if path.is_dir():
@@ -39,6 +41,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         with _bytes_of(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
             image = Image.open(file, formats=_FORMATS)
+            turn_to_page(image, path, page)
             most = MAX_PIXELS // 2 if image.format in _HUNGRY_FORMATS else MAX_PIXELS
             if image.width * image.height > most:
                 raise _too_large(path, f"claims to be {image.height} x {image.width} px", most)
@@ -87,7 +90,7 @@ def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
     tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
     most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
     is_deep = any(";16" in str(args) for _, args in tiles) or any(isinstance(one, int) and one > 255 for one in most)
-    is_deep = is_deep or (image.format == "JPEG2000" and _bits_of_jpeg2000(image.fp) > 8)
+    is_deep = is_deep or (image.format == "JPEG2000" and _bits_of_jpeg2000(image) > 8)
     if is_deep or image.mode.startswith("I") or image.mode == "F":
         raise ImageError(
             f"{path} has more than 8 bits per channel (mode {image.mode})",
@@ -102,8 +105,9 @@ def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
         )
 
 
-def _bits_of_jpeg2000(file: IO[bytes] | None) -> int:
-    """The bits of the deepest channel, from the segment SIZ with which the coded picture begins (ISO 15444-1, A.5.1)."""
+def _bits_of_jpeg2000(image: Image.Image) -> int:
+    """The bits of the deepest channel, from the segment SIZ that opens the coded picture (ISO 15444-1, A.5.1)."""
+    file: IO[bytes] | None = getattr(image, "fp", None)
     if file is None:
         return 0
     place = file.tell()
@@ -122,10 +126,11 @@ def read_size(path: Path) -> tuple[int, int]:
         ImageError: the file is missing or not a picture.
     """
     try:
-        path = Path(path)
+        path, page = file_and_page(Path(path))
         with _bytes_of(path, only_head=True) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
             image = Image.open(file, formats=_FORMATS)
+            turn_to_page(image, path, page, refuse_several=False)
             return image.height, image.width
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
         raise ImageError(f"{path} cannot be opened as a picture ({error})") from error

@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from retinasynth.decoding import PACKED, SUFFIXES, opened
 from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
+from retinasynth.pages import without_page
 from retinasynth.settings import Resize
 
 Photograph = NDArray[np.uint8]
@@ -52,8 +53,12 @@ def stem_of(path: Path) -> str:
     Example:
         >>> stem_of(Path("labels-ah/im0001.ah.ppm.gz"))
         'im0001.ah'
+        >>> stem_of(Path("eye.tif#2"))
+        'eye-2'
     """
-    return Path(path.stem).stem if path.name.lower().endswith(PACKED) else path.stem
+    name, page = without_page(path.name)
+    stem = Path(Path(name).stem).stem if name.lower().endswith(PACKED) else Path(name).stem
+    return f"{stem}-{page}" if page else stem
 
 
 def read_photograph(path: Path) -> Photograph:

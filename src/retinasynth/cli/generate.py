@@ -23,6 +23,7 @@ from retinasynth.cli.shell import (
     screen,
 )
 from retinasynth.errors import InputError, SettingError
+from retinasynth.pages import is_file
 
 if TYPE_CHECKING:
     from retinasynth.eye.camera import FieldChoice
@@ -180,7 +181,7 @@ def generate(
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
     elif masks is not None:
         side, field = parse_size(size), parse_fov(fov)
-        if masks.is_file() and out.suffix:
+        if is_file(masks) and out.suffix:
             bulk.generate_picture(
                 synthesizer, masks, out, seed=seed, size=side, style=style, knobs=turned, complete=complete, fov=field
             )
@@ -243,7 +244,7 @@ def parse_fov(text: str) -> "FieldChoice":
         return "camera"
     if text == "found":
         return "found"
-    if not Path(text).is_file():
+    if not is_file(Path(text)):
         raise SettingError(f"--fov is {text!r}", expected="camera, found, or the file of a mask")
     return read_mask(Path(text))
 

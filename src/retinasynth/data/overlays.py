@@ -8,6 +8,7 @@ from retinasynth.errors import DataError, OutputError
 from retinasynth.eye.label_map import overlay
 from retinasynth.files import new_folder
 from retinasynth.images import stem_of, write_photograph
+from retinasynth.pages import is_file
 from retinasynth.progress import progress
 
 
@@ -50,7 +51,7 @@ def labelled_eyes(path: Path) -> list[EyeFiles]:
     Raises:
         DataError: there is none.
     """
-    eyes = [_vessels_in(path)] if path.is_file() else [eye for eye in find_eyes(path).eyes if eye.planes]
+    eyes = [_vessels_in(path)] if is_file(path) else [eye for eye in find_eyes(path).eyes if eye.planes]
     if not eyes:
         raise DataError(f"No eye in {path} has labels", expected="a mask file, a folder of label maps, or a data set")
     return eyes

@@ -8,6 +8,7 @@ from retinasynth.data.find import find_eyes
 from retinasynth.data.matching import EyeFiles, alone
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.images import Photograph, read_photograph, stem_of
+from retinasynth.pages import is_file
 
 SMALLEST_PX = 160  # of the shorter side of a photograph in which anything can be found
 
@@ -21,7 +22,7 @@ def photographs_in(path: Path) -> list[EyeFiles]:
         DataError: there is nothing there, or what `find_eyes` refuses.
     """
     path = Path(path)
-    if path.is_file():
+    if is_file(path):
         return [alone(path, "train")]
     eyes = [files for files in find_eyes(path).eyes if files.photograph]
     if not eyes:

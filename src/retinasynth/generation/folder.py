@@ -15,6 +15,7 @@ from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
 from retinasynth.files import MANIFEST, new_folder, output_folder, sha256_of
 from retinasynth.generator import Generator, Size
+from retinasynth.pages import is_file
 from retinasynth.progress import progress
 from retinasynth.resuming import add_line
 
@@ -31,10 +32,11 @@ def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Seq
         DataError: there is nothing there, or nothing with these planes.
     """
     path = Path(path)
-    if not path.exists():
+    is_single = is_file(path)
+    if not (is_single or path.exists()):
         raise DataError(f"{path} does not exist", expected="a mask file, a folder of masks, or a data set")
     if len(planes) == 1:
-        found = [path] if path.is_file() else sorted(file for file in path.iterdir() if images.is_picture(file))
+        found = [path] if is_single else sorted(file for file in path.iterdir() if images.is_picture(file))
         if found:
             return _distinct([_mask_file(file, planes[0]) for file in found])
     eyes = [

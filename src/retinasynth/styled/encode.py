@@ -16,6 +16,7 @@ from retinasynth.eye.field_of_view import field_around, find_field_of_view
 from retinasynth.eye.frame import Frame, faces_left, frame_of, into_frame, out_of_frame
 from retinasynth.eye.style import NUMBERS, Numbers, Style, StyleChoice, drawn_style
 from retinasynth.images import Mask, Photograph, read_photograph, signed_from_photograph
+from retinasynth.pages import is_file
 from retinasynth.seeds import mixed_seed
 
 ALONE = "vessels"  # what a bare mask holds
@@ -168,7 +169,7 @@ def wanted_style(choice: StyleChoice, styles: Numbers, size_px: int, seed: int) 
     if choice == "sampled":
         drawn = drawn_style(styles, np.random.default_rng(mixed_seed([seed, _OF_STYLE])))
         return Wanted(drawn, is_of_right_discs=True)
-    if not Path(choice).is_file():
+    if not is_file(Path(choice)):
         raise InputError(
             f"There is no style {str(choice)!r}",
             expected="sampled, expected, the file of a photograph, or a folder of photographs",
