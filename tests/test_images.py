@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
+from pictures import png_by_hand, png_chunk, put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth import decoding
 from retinasynth.decoding import read_size
 from retinasynth.errors import ImageError
@@ -432,20 +432,6 @@ def test_exif_rotation_is_applied(orientation: int, tmp_path: Path) -> None:
 
 
 # --- Files: what is refused ---
-
-
-def png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def png_by_hand(path: Path, *, colour_type: int, values: NDArray[np.uint16]) -> Path:
-    """A 16-bit PNG of `values` (height, width, channels), with nothing but the chunks that the format demands."""
-    height, width, _ = values.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-    return path
 
 
 @pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])

@@ -26,15 +26,17 @@ from retinasynth.studies.space import Search, read_space
 from retinasynth.studies.table import Table
 from retinasynth.studies.tune import tune as run_search
 from retinasynth.studies.tuning_results import Tuning
+from retinasynth.windows import Window
 
 
-def inspect(data: Path | str) -> Inspection:
+def inspect(data: Path | str, *, window: Window | None = None) -> Inspection:
     """Say what is wrong with a data set; see `retinasynth.data.inspect.inspect_data`.
 
     Args:
         data: a data set in any known layout, or ``"phantom"``.
+        window: of photographs of more than 8 bits, the values that become black and white, or ``"auto"``.
     """
-    return inspect_data(Path(data))
+    return inspect_data(Path(data), window=window)
 
 
 def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:

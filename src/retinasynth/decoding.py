@@ -11,8 +11,10 @@ from typing import IO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from retinasynth.depth import eight_bit, is_deep
 from retinasynth.errors import ImageError
 from retinasynth.pages import file_and_page, turn_to_page
+from retinasynth.windows import Window
 
 PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
 SUFFIXES = (
@@ -22,7 +24,6 @@ SUFFIXES = (
 MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can claim to hold far more
 
 _HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
-_JPEG2000_HEAD_BYTES = 2**20  # boxes with colour profiles may come before the coded picture
 # Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
 _FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "WEBP", "JPEG2000", "PPM", "BMP")
 _HUNGRY_FORMATS = ("WEBP", "JPEG2000")  # whose decoders need some 20 bytes for a pixel: half as many are allowed
@@ -30,8 +31,13 @@ _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """The decoded 8-bit picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`."""
+def opened(path: Path, *, window: Window | None = None) -> Iterator[Image.Image]:
+    """The decoded 8-bit picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`.
+
+    Args:
+        path: the file, or a page of it (`retinasynth.pages`).
+        window: what becomes black and white where it has more than 8 bits; without it such a file is refused.
+    """
     path, page = file_and_page(path)
     if not path.exists():
         raise ImageError(f"{path} does not exist")
@@ -40,12 +46,15 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         with _bytes_of(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
-            image = Image.open(file, formats=_FORMATS)
-            turn_to_page(image, path, page)
+            image = _page_of(file, path, page)
             most = MAX_PIXELS // 2 if image.format in _HUNGRY_FORMATS else MAX_PIXELS
             if image.width * image.height > most:
                 raise _too_large(path, f"claims to be {image.height} x {image.width} px", most)
-            _refuse_other_than_eight_bit(path, image)
+            if is_deep(image):
+                if window is None:
+                    raise _deep(path, image)
+                image = eight_bit(path, file, image, window, lambda: _page_of(file, path, page))
+            _refuse_other_modes(path, image)
             image.load()
             yield ImageOps.exif_transpose(image)
     except UnidentifiedImageError as error:
@@ -58,6 +67,13 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise ImageError(
             f"{path} is damaged or cut short ({error})", do="Copy or download the file again, or remove it"
         ) from error
+
+
+def _page_of(file: IO[bytes], path: Path, page: int | None) -> Image.Image:
+    file.seek(0)
+    image = Image.open(file, formats=_FORMATS)
+    turn_to_page(image, path, page)
+    return image
 
 
 @contextlib.contextmanager
@@ -83,40 +99,22 @@ def _too_large(path: Path, what: str, most: int | None = None) -> ImageError:
     )
 
 
-def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
-    # Pillow opens 16-bit colour PNG as 8-bit RGB without a word; only the raw mode of its tiles tells.
-    # So does it with colour PPM, whose tiles tell the largest value instead; those of black and white have none.
-    # Of JPEG 2000 only the head tells.
-    tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
-    most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
-    is_deep = any(";16" in str(args) for _, args in tiles) or any(isinstance(one, int) and one > 255 for one in most)
-    is_deep = is_deep or (image.format == "JPEG2000" and _bits_of_jpeg2000(image) > 8)
-    if is_deep or image.mode.startswith("I") or image.mode == "F":
-        raise ImageError(
-            f"{path} has more than 8 bits per channel (mode {image.mode})",
-            expected="8 bits per channel",
-            do="Convert it first; how 16 bits are windowed to 8 is a choice that we do not make silently",
-        )
+def _deep(path: Path, image: Image.Image) -> ImageError:
+    return ImageError(
+        f"{path} has more than 8 bits per channel (mode {image.mode})",
+        expected="8 bits per channel",
+        do="Convert it first, or say by `window` which values become black and white (LOW-HIGH, or auto): "
+        "`retinasynth data prepare EYES --window auto --out DATA` writes a set of 8 bits",
+    )
+
+
+def _refuse_other_modes(path: Path, image: Image.Image) -> None:
     if image.mode not in _EIGHT_BIT_MODES:
         raise ImageError(
             f"{path} is stored in colour mode {image.mode}",
             expected="RGB or greyscale",
             do="Convert it to RGB first",
         )
-
-
-def _bits_of_jpeg2000(image: Image.Image) -> int:
-    """The bits of the deepest channel, from the segment SIZ that opens the coded picture (ISO 15444-1, A.5.1)."""
-    file: IO[bytes] | None = getattr(image, "fp", None)
-    if file is None:
-        return 0
-    place = file.tell()
-    file.seek(0)
-    head = file.read(_JPEG2000_HEAD_BYTES)
-    file.seek(place)
-    start = head.find(b"\xff\x4f\xff\x51") + 40
-    channels = int.from_bytes(head[start : start + 2])
-    return max((depth & 0x7F for depth in head[start + 2 : start + 2 + 3 * channels : 3]), default=0) + 1
 
 
 def read_size(path: Path) -> tuple[int, int]:

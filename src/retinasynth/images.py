@@ -27,6 +27,7 @@ from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
 from retinasynth.pages import without_page
 from retinasynth.settings import Resize
+from retinasynth.windows import Window
 
 Photograph = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -61,18 +62,23 @@ def stem_of(path: Path) -> str:
     return f"{stem}-{page}" if page else stem
 
 
-def read_photograph(path: Path) -> Photograph:
+def read_photograph(path: Path, *, window: Window | None = None) -> Photograph:
     """The photograph in a file.
 
     Greyscale is repeated in three channels, a palette looked up, transparency laid on black, EXIF rotation applied.
+
+    Args:
+        path: the file, or a page of one as ``FILE#2`` (`retinasynth.pages`).
+        window: what becomes black and white where it has more than 8 bits (`retinasynth.windows`).
 
     Returns:
         ``uint8 (height, width, 3)``.
 
     Raises:
-        ImageError: the file is missing, damaged, enormous, or stored in CMYK or with more than 8 bits.
+        ImageError: the file is missing, damaged, enormous, of several pages, stored in CMYK, or with more than 8 bits
+            where no window is given.
     """
-    with opened(Path(path)) as image:
+    with opened(Path(path), window=window) as image:
         if image.has_transparency_data:
             picture = image.convert("RGBA")
             return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))

@@ -1,7 +1,7 @@
 """Progress on screen: a bar with the time left on a terminal, a plain line now and then in a log file."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,12 +9,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 SECONDS_BETWEEN_LINES = 30
 
+_warned: set[Hashable] = set()
+
 Advance = Callable[[int, str], None]  # (done so far, what to say beside it)
 
 
 def plain_console(*, stderr: bool = False) -> Console:
     """A screen that prints texts as they are: names and paths of users may look like rich's markup or its emoji."""
     return Console(stderr=stderr, markup=False, emoji=False)
+
+
+def warn(what: str, *, kind: Hashable) -> None:
+    """Say once for each kind, beside the progress, what is doubtful and was gone on with."""
+    if kind not in _warned:
+        _warned.add(kind)
+        plain_console(stderr=True).print(f"Warning: {what}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from retinasynth.cli.shell import Seed, screen
+from retinasynth.cli.shell import Seed, WindowText, screen, window_of
 
 app = typer.Typer(help="Look at data sets and prepare them.", no_args_is_help=True)
 
@@ -24,6 +24,7 @@ class RecipeName(StrEnum):
 @app.command("inspect")
 def data_inspect(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")],
+    window: WindowText = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Say what is wrong with a data set before training hides it; exit code 1 when there is a problem.
@@ -39,7 +40,7 @@ def data_inspect(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from retinasynth.data.inspect import inspect_data
 
-    found = inspect_data(folder)
+    found = inspect_data(folder, window=window_of(window))
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
         raise typer.Exit(0 if found.ok else 1)
@@ -87,12 +88,21 @@ def data_prepare(
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="One picture a pair: photograph left, mask right.")
     ] = False,
+    window: WindowText = None,
     seed: Seed = 0,
 ) -> None:
     """Write a data set as square pictures in train/ and test/, split by eye."""
     from retinasynth.data.prepare import prepare
 
-    made = prepare(folder, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed)
+    made = prepare(
+        folder,
+        out,
+        recipe=recipe.value,
+        size_px=size,
+        side_by_side=side_by_side,
+        seed=seed,
+        window=window_of(window),
+    )
     train_files, test_files = made.split("train"), made.split("test")
     screen.print(
         f"{out}: {len(train_files)} training files of {len({eye.eye for eye in train_files})} eyes, "

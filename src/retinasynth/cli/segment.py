@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Overrides, Resume, RunFolder, SettingsFile, point_to, refuse_beside_resume, screen
+from retinasynth.cli.shell import (
+    Overrides,
+    Resume,
+    RunFolder,
+    SettingsFile,
+    WindowText,
+    point_to,
+    refuse_beside_resume,
+    screen,
+    window_of,
+)
 from retinasynth.errors import InputError
 
 app = typer.Typer(help="Find vessels, disc, cup and lesions in photographs.", no_args_is_help=True)
@@ -85,13 +95,14 @@ def segment_predict(
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
     model: _Segmenters = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Write these too, as grey pictures.")] = False,
+    window: WindowText = None,
 ) -> None:
     """Find label planes in photographs: masks, overlays to look at, and how far to trust them."""
     from retinasynth.segmentation.labelling import segment_folder
     from retinasynth.segmentation.use import USUAL, Segmenter
 
     models = [Segmenter.load(one) for one in model or USUAL]
-    rejected = segment_folder(models, path, out, probabilities=probabilities)
+    rejected = segment_folder(models, path, out, probabilities=probabilities, window=window_of(window))
     more = f"; {len(rejected)} could not be segmented, see {out / 'rejected.csv'}" if rejected else ""
     screen.print(f"Done: {out}{more}", soft_wrap=True, highlight=False)
 

@@ -18,6 +18,7 @@ from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
 from retinasynth.images import Mask, Photograph, mask_from_photograph, read_mask, read_photograph, resize_mask
+from retinasynth.windows import Window
 
 _NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
 _ASPECT_TOLERANCE = 0.02
@@ -109,11 +110,15 @@ def _selected(folder: Path, selection: Selection) -> DataSet:
     return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)))
 
 
-def read_eye(files: EyeFiles) -> Eye:
+def read_eye(files: EyeFiles, *, window: Window | None = None) -> Eye:
     """The eye in its files, decoded.
 
     A mask of another size than the photograph is resized to it by the nearest value when their shapes agree within
     2 %, as when photographs were published at a reduced size.
+
+    Args:
+        files: of the eye.
+        window: of a photograph of more than 8 bits (`retinasynth.windows`).
 
     Raises:
         ImageError: a file is damaged, not binary or tiny, or the mask of the vessels or of the field of view is empty,
@@ -123,7 +128,7 @@ def read_eye(files: EyeFiles) -> Eye:
     """
     if files.side_by_side:
         return _read_side_by_side(files)
-    photograph = None if files.photograph is None else read_photograph(files.photograph)
+    photograph = None if files.photograph is None else read_photograph(files.photograph, window=window)
     planes = {plane: read_mask(path, allow_empty=plane not in _NEVER_EMPTY) for plane, path in files.planes.items()}
     reference = files.photograph or next(iter(files.planes.values()), None)
     if reference is None:
@@ -136,8 +141,12 @@ def read_eye(files: EyeFiles) -> Eye:
     return usable(Eye(files.name, fitted | empty, photograph, geometry), source)
 
 
-def photograph_of(files: EyeFiles) -> Photograph:
+def photograph_of(files: EyeFiles, *, window: Window | None = None) -> Photograph:
     """The photograph of an eye alone, ``uint8 (height, width, 3)``; its masks are not read.
+
+    Args:
+        files: of the eye.
+        window: as `read_eye` takes it.
 
     Raises:
         ImageError: the file is damaged.
@@ -145,7 +154,7 @@ def photograph_of(files: EyeFiles) -> Photograph:
     """
     if files.photograph is None:
         raise DataError(f"{files.name} has no photograph")
-    picture = read_photograph(files.photograph)
+    picture = read_photograph(files.photograph, window=window)
     return picture[:, : picture.shape[1] // 2] if files.side_by_side else picture
 
 

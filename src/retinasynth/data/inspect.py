@@ -33,6 +33,7 @@ from retinasynth.images import (
 )
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
+from retinasynth.windows import Window
 
 MIN_FIT = 0.4
 MAX_GREY = 0.001  # of the pixels of a mask
@@ -113,11 +114,12 @@ class Inspection:
     ok: bool = True
 
 
-def inspect_data(folder: Path, *, quiet: bool = False) -> Inspection:
+def inspect_data(folder: Path, *, window: Window | None = None, quiet: bool = False) -> Inspection:
     """Read every file of a data set and say what is wrong with it; never stops at a bad file.
 
     Args:
         folder: a data set in any layout that `find_eyes` knows, or ``phantom``.
+        window: of photographs of more than 8 bits (`retinasynth.windows`).
         quiet: show no progress.
 
     Returns:
@@ -133,7 +135,7 @@ def inspect_data(folder: Path, *, quiet: bool = False) -> Inspection:
     _count(report, found)
     sketches: dict[str, Sketch] = {}
     with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
-        checked = pool.map(lambda files: _Checked(files, found.folder), found.eyes)
+        checked = pool.map(lambda files: _Checked(files, found.folder, window), found.eyes)
         for done, one in enumerate(checked, start=1):
             one.add_to(report)
             if one.sketch is not None:
@@ -178,7 +180,8 @@ def _relative(path: Path, folder: Path) -> str:
 class _Checked:
     """What the files of one eye show; made in a thread, added to the report in order."""
 
-    def __init__(self, files: EyeFiles, folder: Path) -> None:
+    def __init__(self, files: EyeFiles, folder: Path, window: Window | None) -> None:
+        self.window = window
         self.files = files
         self.folder = folder
         self.found = Inspection(str(folder))
@@ -214,7 +217,7 @@ class _Checked:
         pictures = {}
         for name, path in paths.items():
             try:
-                pictures[name] = read_photograph(path)
+                pictures[name] = read_photograph(path, window=self.window if name == "photograph" else None)
             except ImageError as error:
                 self.found.unreadable.append({"file": _relative(path, self.folder), "reason": str(error)})
         return pictures

@@ -30,6 +30,7 @@ from retinasynth.images import (
     write_photograph,
 )
 from retinasynth.tables import table_text
+from retinasynth.windows import Window
 
 Recipe = Literal["plain", "kaggle"]
 
@@ -44,6 +45,7 @@ def prepare(
     size_px: int = 512,
     side_by_side: bool = False,
     seed: int = 0,
+    window: Window | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DataSet:
     """Write the eyes of `source` into `out` as square PNG pictures, with a ``subjects.csv``.
@@ -60,6 +62,7 @@ def prepare(
             did. Photographs are resized by area average, masks by the nearest value.
         side_by_side: one picture of size_px x 2 size_px, photograph left and vessels right; other planes are left out.
         seed: of the rotations; each also depends on the name of the eye, so adding eyes does not change the others.
+        window: of photographs of more than 8 bits (`retinasynth.windows`); they are written with 8.
         progress: called after each eye of `source` with the number done and the number of all.
 
     Returns:
@@ -80,7 +83,7 @@ def prepare(
     with fill_folder(out, what="the prepared set") as folder:
         rows = []
         for number, files in enumerate(eyes, start=1):
-            eye = _resized(read_eye(files), size_px)
+            eye = _resized(read_eye(files, window=window), size_px)
             versions = _four_versions(eye, seed) if recipe == "kaggle" and files.split == "train" else [(eye, "none")]
             for version, transformation in versions:
                 _write(folder / files.split, version, side_by_side=side_by_side)
