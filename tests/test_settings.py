@@ -336,6 +336,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "data.appearance": st.sampled_from(["own", "expected"]),
     "data.flip": st.booleans(),
     "data.rotation_deg": numbers(0, 180),
+    "data.labels": texts,
     "data.licence": texts,
     "generator.architecture": st.sampled_from(["unet", "resize"]),
     "generator.filters": st.integers(1, 512),

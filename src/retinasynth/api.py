@@ -29,21 +29,23 @@ from retinasynth.studies.tuning_results import Tuning
 from retinasynth.windows import Window
 
 
-def inspect(data: Path | str, *, window: Window | None = None) -> Inspection:
+def inspect(data: Path | str, *, labels: str | None = None, window: Window | None = None) -> Inspection:
     """Say what is wrong with a data set; see `retinasynth.data.inspect.inspect_data`.
 
     Args:
         data: a data set in any known layout, or ``"phantom"``.
+        labels: how label files that are not masks are coded, where that is not to be seen.
         window: of photographs of more than 8 bits, the values that become black and white, or ``"auto"``.
     """
-    return inspect_data(Path(data), window=window)
+    return inspect_data(Path(data), labels=labels, window=window)
 
 
-def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:
+def measure(eye: Eye | Mask | Path | str, *, labels: str | None = None) -> Biomarkers | dict[str, Biomarkers]:
     """Measure biomarkers; see `retinasynth.eye.biomarkers.measure_eye`.
 
     Args:
         eye: an eye, a vessel mask ``bool (height, width)``, the file of one, or a folder of label maps or a data set.
+        labels: how label files that are not masks are coded, where that is not to be seen.
 
     Returns:
         The biomarkers; of a folder those of each eye, by name.
@@ -52,7 +54,7 @@ def measure(eye: Eye | Mask | Path | str) -> Biomarkers | dict[str, Biomarkers]:
         return measure_eye(usable(Eye("mask", {"vessels": mask_of(eye)})))
     if isinstance(eye, Eye):
         return measure_eye(eye)
-    measures = measure_path(Path(eye))
+    measures = measure_path(Path(eye), labels=labels)
     return next(iter(measures.values())) if is_file(Path(eye)) else measures
 
 
@@ -124,6 +126,7 @@ def evaluate(
     sets: bool = True,
     network: Path | str | None = None,
     allow_leaks: bool = False,
+    labels: str | None = None,
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set; see `retinasynth.evaluation.subjects.evaluate_model`."""
     return evaluate_model(
@@ -136,6 +139,7 @@ def evaluate(
         sets=sets,
         network=Path(network) if network else None,
         allow_leaks=allow_leaks,
+        labels=labels,
     )
 
 

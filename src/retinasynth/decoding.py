@@ -11,7 +11,7 @@ from typing import IO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from retinasynth.depth import eight_bit, is_deep
+from retinasynth.depth import GREY_MODES, eight_bit, is_deep
 from retinasynth.errors import ImageError
 from retinasynth.pages import file_and_page, turn_to_page
 from retinasynth.windows import Window
@@ -27,15 +27,16 @@ _HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
 # Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
 _FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "WEBP", "JPEG2000", "PPM", "BMP")
 _HUNGRY_FORMATS = ("WEBP", "JPEG2000")  # whose decoders need some 20 bytes for a pixel: half as many are allowed
-_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, window: Window | None = None) -> Iterator[Image.Image]:
-    """The decoded 8-bit picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`.
+def opened(path: Path, *, is_label: bool = False, window: Window | None = None) -> Iterator[Image.Image]:
+    """The decoded picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`.
 
     Args:
         path: the file, or a page of it (`retinasynth.pages`).
+        is_label: accept grey values of 16 and 32 bits and floats too: those of labels are not shades.
         window: what becomes black and white where it has more than 8 bits; without it such a file is refused.
     """
     path, page = file_and_page(path)
@@ -50,11 +51,12 @@ def opened(path: Path, *, window: Window | None = None) -> Iterator[Image.Image]
             most = MAX_PIXELS // 2 if image.format in _HUNGRY_FORMATS else MAX_PIXELS
             if image.width * image.height > most:
                 raise _too_large(path, f"claims to be {image.height} x {image.width} px", most)
-            if is_deep(image):
-                if window is None:
-                    raise _deep(path, image)
-                image = eight_bit(path, file, image, window, lambda: _page_of(file, path, page))
-            _refuse_other_modes(path, image)
+            if not (is_label and image.mode in GREY_MODES):
+                if is_deep(image):
+                    if window is None:
+                        raise _deep(path, image)
+                    image = eight_bit(path, file, image, window, lambda: _page_of(file, path, page))
+                _refuse_other_modes(path, image)
             image.load()
             yield ImageOps.exif_transpose(image)
     except UnidentifiedImageError as error:
@@ -109,7 +111,7 @@ def _deep(path: Path, image: Image.Image) -> ImageError:
 
 
 def _refuse_other_modes(path: Path, image: Image.Image) -> None:
-    if image.mode not in _EIGHT_BIT_MODES:
+    if image.mode not in EIGHT_BIT_MODES:
         raise ImageError(
             f"{path} is stored in colour mode {image.mode}",
             expected="RGB or greyscale",

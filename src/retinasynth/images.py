@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from retinasynth.decoding import PACKED, SUFFIXES, opened
+from retinasynth.decoding import EIGHT_BIT_MODES, PACKED, SUFFIXES, opened
 from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
 from retinasynth.pages import without_page
@@ -31,6 +31,7 @@ from retinasynth.windows import Window
 
 Photograph = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+LabelValues = NDArray[Any]  # what a label file holds: numbers (height, width), or colours (height, width, 3)
 Labels = NDArray[np.bool_]  # several masks of one size: (height, width, planes)
 _TINTS = ((205, 150, 40), (70, 120, 190), (60, 150, 110), (170, 80, 130))  # of label planes after the first
 Signed = NDArray[np.float32]
@@ -88,7 +89,8 @@ def read_photograph(path: Path, *, window: Window | None = None) -> Photograph:
 def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
     """The mask in a file, as `mask_from_photograph` sees it.
 
-    Transparency is ignored, unless all the rest is of one colour and it alone can be the mask.
+    Transparency is ignored, unless all the rest is of one colour and it alone can be the mask. Grey values of 16 and 32
+    bits and floats are read too, where they are a mask.
 
     Args:
         path: the file; 1-bit, palette, greyscale or colour.
@@ -98,14 +100,51 @@ def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
         ``bool (height, width)``.
 
     Raises:
-        ImageError: the file cannot be read as 8-bit, is not binary, or is empty and that is not allowed.
+        ImageError: the file cannot be read, is not binary, or is empty and that is not allowed.
     """
-    with opened(Path(path)) as image:
-        is_grey = image.mode in ("1", "L") and not image.has_transparency_data
-        layers = np.asarray(image.convert("L"))[..., None] if is_grey else np.asarray(image.convert("RGBA"))
-    picture, alpha = layers[..., :3], layers[..., 3:]
-    if alpha.size and np.ptp(alpha) and not np.ptp(picture, axis=(0, 1)).any():
-        picture = alpha
+    return mask_from_labels(read_labels(path), path, allow_empty=allow_empty)
+
+
+def read_labels(path: Path) -> LabelValues:
+    """The values in a label file as they are stored, or its colours.
+
+    Returns:
+        ``(height, width)`` of any number type from greyscale; ``uint8 (height, width, 3)`` from colour and palette, or,
+        where all of that is of one colour, ``uint8 (height, width)`` of the transparency.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    with opened(Path(path), is_label=True) as image:
+        if image.mode in ("1", "L") and not image.has_transparency_data:
+            return np.asarray(image.convert("L"))
+        if image.mode == "P" and (numbers := _numbers_in_palette(image)) is not None:
+            return numbers
+        if image.mode in EIGHT_BIT_MODES:
+            layers = np.asarray(image.convert("RGBA"))
+        else:
+            values = np.asarray(image)
+            if not np.isfinite(values).all():
+                raise ImageError(f"{path} has pixels that are no number", expected="labels", do="Write the file anew")
+            return values
+    picture, alpha = layers[..., :3], layers[..., 3]
+    return alpha if np.ptp(alpha) and not np.ptp(picture, axis=(0, 1)).any() else picture
+
+
+def _numbers_in_palette(image: Image.Image) -> LabelValues | None:
+    """The numbers 0 to 3 of a palette picture whose colours only serve to tell them apart; None for all others."""
+    numbers = np.asarray(image)
+    used = np.flatnonzero(np.bincount(numbers.ravel()))
+    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[: used[-1] + 1][used[used < 256]]
+    has_meaning = (np.ptp(colours, axis=1) == 0).all() or np.isin(colours, (0, 255)).all()
+    return numbers if len(used) > 2 and used[-1] <= 3 and not has_meaning else None
+
+
+def mask_from_labels(labels: LabelValues, path: Path, *, allow_empty: bool = False) -> Mask:
+    """The mask in what `read_labels` read from `path`; `read_mask` says which and what it raises."""
+    if labels.dtype != np.uint8:
+        labels = _as_eight_bit(path, labels)
+    picture = labels[..., np.newaxis] if labels.ndim == 2 else labels
     _refuse_shades(path, picture)
     mask = mask_from_photograph(picture)
     if not (allow_empty or mask.any()):
@@ -115,6 +154,21 @@ def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:
             do="Check the file, or remove the pair",
         )
     return mask
+
+
+def _as_eight_bit(path: Path, labels: LabelValues) -> Photograph:
+    """Numbers of another type as 8-bit greys: of two values 0 and 255; of more, shades from black to white."""
+    lowest, highest = labels.min(), labels.max()
+    if lowest == highest or ((labels == lowest) | (labels == highest)).all():
+        return np.where(labels > (0 if lowest == highest else lowest), 255, 0).astype(np.uint8)
+    white = next((white for white in (1, 255, 65535) if highest == white), None)
+    if lowest or white is None or (white == 1 and labels.dtype.kind != "f"):
+        raise ImageError(
+            f"{path} is not binary: it has values from {lowest:g} to {highest:g}",
+            expected="a mask of two values, or of shades from 0 to 1 (floats), 255 or 65535",
+            do="Threshold it first",
+        )
+    return np.rint(labels.astype(np.float64) * (255 / white)).astype(np.uint8)
 
 
 def _refuse_shades(path: Path, picture: Photograph) -> None:

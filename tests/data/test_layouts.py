@@ -381,7 +381,7 @@ def test_subjects_csv_may_name_files_that_are_left_out(tmp_path: Path) -> None:
         ("image,subject\na,ann\na.png,ann\n", r"a\.png is named twice"),
         ("image,subject\na\n", "a row is incomplete: a"),
         ("image,subject\na,\n", "a row is incomplete: a,"),
-        ("image,subject,split\na,ann,val\n", "image a has the split 'val'"),
+        ("image,subject,split\na,ann,middle\n", "image a has the split 'middle'"),
         ("image,subject,split\na,ann,train\nb,ann,test\n", "in train and in test: ann"),
     ],
 )

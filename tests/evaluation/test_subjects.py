@@ -21,18 +21,25 @@ from retinasynth.pix2pix.generator import Pix2Pix
 from retinasynth.studies.comparison import read_measured
 
 
-def test_a_run_is_evaluated_with_its_curves(trained, phantoms, tmp_path):
-    found = evaluate_model(trained, phantoms, tmp_path / "evaluation")
+@pytest.fixture(scope="module")
+def evaluated(trained, phantoms, tmp_path_factory):
+    """An evaluation with the seed 5, and its folder. Not to be changed."""
+    out = tmp_path_factory.mktemp("evaluated") / "out"
+    return evaluate_model(trained, phantoms, out, seed=5), out
+
+
+def test_a_run_is_evaluated_with_its_curves(evaluated, trained, phantoms, tmp_path):
+    found, out = evaluated
     assert found.source_protocol["mse"].n == 2
     assert found.baselines.keys() == {"mean_image", "nearest_train", "phantom"}
-    stored = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    stored = json.loads((out / "evaluation.json").read_text())
     assert stored["source_protocol"]["ssim"]["mean"] == pytest.approx(found.source_protocol["ssim"].mean)
     assert stored["about"]["Training"].startswith("12 steps on 4 pairs; weights: exponential")
-    with_curves = (tmp_path / "evaluation" / "report.html").read_text().count("<svg")
-    evaluate_model(trained / "model", phantoms, tmp_path / "model-alone")
-    assert with_curves > (tmp_path / "model-alone" / "report.html").read_text().count("<svg") > 0
+    evaluate_model(trained / "model", phantoms, tmp_path / "model-alone", sets=False)
+    pages = [(folder / "report.html").read_text() for folder in (out, tmp_path / "model-alone")]
+    assert ["Training losses" in page for page in pages] == [True, False]
     with pytest.raises(OutputError, match="not empty"):
-        evaluate_model(trained, phantoms, tmp_path / "evaluation")
+        evaluate_model(trained, phantoms, out)
 
 
 def test_pictures_are_generated_as_for_users_and_expected_at_256_px(trained, phantoms, tmp_path, monkeypatch):
@@ -94,9 +101,9 @@ def test_test_photographs_without_masks_are_refused(trained, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_report_to_share_holds_no_real_photograph(trained, phantoms, tmp_path):
-    evaluate_model(trained, phantoms, tmp_path / "out")
-    whole, alone = ((tmp_path / "out" / f"{name}.html").read_text() for name in ("report", "shareable"))
+def test_the_report_to_share_holds_no_real_photograph(evaluated):
+    _, out = evaluated
+    whole, alone = ((out / f"{name}.html").read_text() for name in ("report", "shareable"))
     for title in ("Expected of", "Source mask of", "Error of", "Found again of"):
         assert title in whole
         assert title not in alone
@@ -117,7 +124,7 @@ def test_folders_are_matched_by_name(tmp_path):
     for number in range(3):
         put_photograph(tmp_path / "real" / f"{number}.png", seed=number)
         put_photograph(tmp_path / "fake" / f"{number}.png", seed=number + (number == 2))
-    found = evaluate_folders(tmp_path / "real", tmp_path / "fake", tmp_path / "out")
+    found = evaluate_folders(tmp_path / "real", tmp_path / "fake", tmp_path / "out", sets=False)
     assert [picture.model.psnr == PSNR_CAP_DB for picture in found.pictures] == [True, True, False]
     (tmp_path / "fake" / "2.png").rename(tmp_path / "fake" / "3.png")
     with pytest.raises(DataError, match="2 stand in one only, for example 2"):
@@ -142,10 +149,10 @@ def test_a_field_of_view_is_taken_where_it_is_given(tmp_path):
         evaluate_folders(*folders, tmp_path / "again", fov=tmp_path / "fov")
 
 
-def test_what_the_judge_found_stands_beside_each_picture(phantoms, trained, tmp_path):
-    found = evaluate_model(trained, phantoms, tmp_path / "out", sets=False)
+def test_what_the_judge_found_stands_beside_each_picture(evaluated):
+    found, out = evaluated
     structure = next(one.values for one in found.findings if one.key == "structure")
-    each = read_measured(tmp_path / "out").each
+    each = read_measured(out).each
     assert np.mean(each["vessels_dice"]) == pytest.approx(structure["judge_vessels_dice"]["mean"])
 
 
@@ -189,8 +196,8 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
 
     larger = ["size_px=64", "epochs=1", "training.seed=3"]
     rival = train(phantoms, tmp_path / "rival", tiny.with_overrides(larger))
-    found = evaluate_model(trained, phantoms, tmp_path / "found", against=rival)
-    alone = evaluate_model(rival, phantoms, tmp_path / "alone")
+    found = evaluate_model(trained, phantoms, tmp_path / "found", against=rival, sets=False)
+    alone = evaluate_model(rival, phantoms, tmp_path / "alone", sets=False)
     assert found.measures == itself.measures
     assert found.baselines["other_model"] == alone.measures
     assert found.differences["other_model"]["psnr"].mean == pytest.approx(
@@ -201,11 +208,11 @@ def test_a_model_is_compared_with_another_picture_by_picture(trained, phantoms, 
     assert found.about["The other model"] == "rival, preset source"
 
 
-def test_pictures_are_those_of_generate_to_the_last_bit(trained, phantoms, tmp_path):
-    evaluate_model(trained, phantoms, tmp_path / "out", seed=5)
+def test_pictures_are_those_of_generate_to_the_last_bit(evaluated, trained, phantoms):
+    _, out = evaluated
     model = load_generator(trained)
     for number, name in enumerate(["phantom_004", "phantom_005"]):
-        evaluated = images.read_photograph(tmp_path / "out" / "generated" / f"{name}.png")
+        evaluated = images.read_photograph(out / "generated" / f"{name}.png")
         assert np.array_equal(evaluated, model.generate(phantoms / "test" / "vessels" / f"{name}.png", seed=5 + number))
 
 

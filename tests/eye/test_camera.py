@@ -55,6 +55,10 @@ def test_the_background_is_that_of_the_photographs() -> None:
     still = usual.surrounded(photograph(view, outside=0), view)
     assert (still[~view] == 5).all()
     assert np.array_equal(still[view], photograph(view)[view])
+    larger = usual.field((400, 480))
+    smooth = usual.surrounded(photograph(view, outside=0), larger).astype(int)
+    assert set(np.unique(smooth[..., 0])) > {5, 180}
+    assert abs(smooth - still).max(axis=2)[ndimage.binary_erosion(view, iterations=2)].max() == 0
     drawn = [usual.surrounded(still, view, np.random.default_rng(seed))[~view].mean() for seed in range(200)]
     assert np.std(drawn) == pytest.approx(1.63, abs=0.3)
 

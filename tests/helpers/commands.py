@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from _pytest.capture import CaptureResult
 
 from retinasynth import cli
 
@@ -13,6 +14,16 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "retinasynth.cli", *map(str, words)], capture_output=True, text=True, check=False
     )
+
+
+def does(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: object) -> CaptureResult[str]:
+    """What the command says while it does what it is asked; run in this process, to be quick."""
+    monkeypatch.setattr(sys, "argv", ["retinasynth", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    said = capfd.readouterr()
+    assert not left.value.code, said.err
+    return said
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: object) -> str:

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +63,9 @@ def png_by_hand(path: Path, *, colour_type: int, values: NDArray[np.uint16]) -> 
     return path
 
 
-def put_chasedb1(folder: Path) -> Path:
-    """28 eyes of 14 children, named and laid out as CHASE_DB1 is published."""
-    for number in range(28):
+def put_chasedb1(folder: Path, children: Iterable[int] = range(1, 15)) -> Path:
+    """Both eyes of `children`, of the 14 of CHASE_DB1, named and laid out as it is published."""
+    for number in (2 * child - 2 + side for child in children for side in (0, 1)):
         stem = f"Image_{number // 2 + 1:02d}{'LR'[number % 2]}"
         put_photograph(folder / f"{stem}.jpg", seed=number, height=30, width=32)
         put_mask(folder / f"{stem}_1stHO.png", seed=number, height=30, width=32)

@@ -48,8 +48,10 @@ def test_the_seed_decides(model):
 def test_size_is_the_models_the_masks_or_the_users(model):
     mask = tiny_mask(1, 50, 70)
     own = model.generate(mask)
-    assert own.shape == (32, 32, 3)
-    assert np.array_equal(model.generate(mask, size="mask"), images.resize_photograph(own, (50, 70)))
+    assert own.shape == (32, 45, 3)
+    square = model.generate(mask, size=32)
+    assert np.array_equal(own, images.resize_photograph(square, (32, 45)))
+    assert np.array_equal(model.generate(mask, size="mask"), images.resize_photograph(square, (50, 70)))
     assert model.generate(mask, size=96).shape == (96, 96, 3)
     for size in (5, 10_000, "large"):
         with pytest.raises(InputError, match="size is"):
@@ -76,13 +78,15 @@ def test_a_letterboxed_model_gets_a_letterbox_and_bars_are_cut_off(echoes):
     boxed = echoes["letterbox"]
     mask = np.zeros((40, 80), bool)
     mask[8:32, 20:60] = True
-    np.testing.assert_array_equal(boxed.generate(mask)[..., 0] > 127, images.square_mask(mask, 32, "letterbox"))
+    seen = images.square_mask(mask, 32, "letterbox")
+    np.testing.assert_array_equal(boxed.generate(mask, size=32)[..., 0] > 127, seen)
+    assert boxed.generate(mask).shape == (32, 64, 3)
     own = boxed.generate(mask, size="mask")
     assert own.shape == (40, 80, 3)
     assert np.mean((own[..., 0] > 127) != mask) < 0.03
     assert boxed.generate(mask, size=64).shape == (64, 64, 3)
     # without its rule, the same model would draw the box too high or too wide
-    assert np.mean((images.resize_photograph(boxed.generate(mask), (40, 80))[..., 0] > 127) != mask) > 0.1
+    assert np.mean((images.resize_photograph(boxed.generate(mask, size=32), (40, 80))[..., 0] > 127) != mask) > 0.1
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])

@@ -130,7 +130,9 @@ def test_photograph_and_labels_are_cut_alike(phantoms: Path) -> None:
     settings = settings_of("disc-cup", "photometric=0", "rotation_deg=180", "zoom=1.5")
     eyes = sources_of(phantoms, settings).real[0]
     layers = np.asarray(eyes.layers)
-    painted = FramedEyes(eyes.files, np.stack([layers[:, 0], layers[:, 1], layers[:, 2]], -1), layers, eyes.known, "")
+    painted = FramedEyes(
+        eyes.files, np.stack([layers[:, 0], layers[:, 1], layers[:, 2]], -1), layers, eyes.known, (), ""
+    )
     for position in range(12):
         photograph, cut, _ = example(Sources((painted,), None, ()), settings, position)
         assert (np.moveaxis(cut, 0, -1) == photograph).all()

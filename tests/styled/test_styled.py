@@ -18,7 +18,7 @@ from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.data.find import find_eyes, photograph_of, read_eye
 from retinasynth.errors import DataError, InputError, InterruptedRunError, SettingError
-from retinasynth.evaluation.subjects import evaluate_model, generated
+from retinasynth.evaluation.subjects import Conditions, evaluate_model, generated
 from retinasynth.eye import Eye
 from retinasynth.eye.agreement import agreement
 from retinasynth.eye.style import NUMBERS, TERMS, TEXTURES, Style
@@ -684,7 +684,7 @@ def test_an_eye_is_photographed_in_the_style_of_its_fellow(run, model, phantoms,
         evaluate_model(run, phantoms, tmp_path / "out", style="fellow")
     assert not (tmp_path / "out").exists()
     one, other = (dataclasses.replace(eye, subject="somebody") for eye in files)
-    first, second = generated(model, [one, other], seed=3, style="fellow")
+    first, second = generated(model, [one, other], Conditions(3, "fellow"))
     lent = [photograph_of(eye)[:, ::-1] for eye in (other, one)]
     np.testing.assert_array_equal(first, model.generate(read_eye(one), seed=3, size="mask", style=lent[0]))
     np.testing.assert_array_equal(second, model.generate(read_eye(other), seed=4, size="mask", style=lent[1]))

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from retinasynth.cli.shell import Seed, WindowText, screen, window_of
+from retinasynth.cli.shell import Labels, Seed, WindowText, in_flags, screen, window_of
 
 app = typer.Typer(help="Look at data sets and prepare them.", no_args_is_help=True)
 
@@ -25,7 +25,14 @@ class RecipeName(StrEnum):
 def data_inspect(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")],
     window: WindowText = None,
+    labels: Labels = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw overlays of up to 30 eyes, to look at.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    subjects: Annotated[
+        Path | None, typer.Option(help="Write a draft of subjects.csv there: which photographs are of one person.")
+    ] = None,
 ) -> None:
     """Say what is wrong with a data set before training hides it; exit code 1 when there is a problem.
 
@@ -40,7 +47,7 @@ def data_inspect(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from retinasynth.data.inspect import inspect_data
 
-    found = inspect_data(folder, window=window_of(window))
+    found = inspect_data(folder, labels=labels, sheet=sheet, subjects=subjects, window=window_of(window))
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
         raise typer.Exit(0 if found.ok else 1)
@@ -54,10 +61,18 @@ def data_inspect(
         sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
         more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""
         screen.print(f"Photographs (width x height): {', '.join(sizes[:5])}{more}", highlight=False, soft_wrap=True)
+    for one in found.planes:
+        values = ", ".join(f"{value} {100 * share:.3g} %" for value, share in one["values"].items())
+        screen.print(
+            f"{one['folder']}/: {one['files']} files, {one['code']} ({one['meaning']}), read as "
+            f"{', '.join(one['planes'])}; they have {values}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for note in found.notes:
-        screen.print(note.rstrip("."), highlight=False, soft_wrap=True)
+        screen.print(in_flags(note.rstrip(".")), highlight=False, soft_wrap=True)
     for problem in found.problems:
-        screen.print(Text("Problem:", "bold red"), f"{problem.rstrip('.')}.", highlight=False, soft_wrap=True)
+        screen.print(Text("Problem:", "bold red"), f"{in_flags(problem).rstrip('.')}.", highlight=False, soft_wrap=True)
     screen.print("Nothing wrong was found." if found.ok else f"{len(found.problems)} problem(s).", highlight=False)
     raise typer.Exit(0 if found.ok else 1)
 
@@ -69,11 +84,12 @@ def data_nnunet(
     planes: Annotated[
         str, typer.Option(help="Label planes with commas between: class 1, 2, ...; where several lie, the last wins.")
     ] = "vessels",
+    labels: Labels = None,
 ) -> None:
     """Write a data set as nnU-Net v2 reads it."""
     from retinasynth.data.export import write_nnunet
 
-    training, test = write_nnunet(folder, out, [plane.strip() for plane in planes.split(",")])
+    training, test = write_nnunet(folder, out, [plane.strip() for plane in planes.split(",")], labels=labels)
     screen.print(f"{out}: {training} training eyes, {test} test eyes", soft_wrap=True, highlight=False)
 
 
@@ -89,9 +105,10 @@ def data_prepare(
         bool, typer.Option("--side-by-side", help="One picture a pair: photograph left, mask right.")
     ] = False,
     window: WindowText = None,
+    labels: Labels = None,
     seed: Seed = 0,
 ) -> None:
-    """Write a data set as square pictures in train/ and test/, split by eye."""
+    """Write a data set as square pictures in train/, test/ and perhaps val/, split by eye."""
     from retinasynth.data.prepare import prepare
 
     made = prepare(
@@ -101,11 +118,13 @@ def data_prepare(
         size_px=size,
         side_by_side=side_by_side,
         seed=seed,
+        labels=labels,
         window=window_of(window),
     )
-    train_files, test_files = made.split("train"), made.split("test")
-    screen.print(
-        f"{out}: {len(train_files)} training files of {len({eye.eye for eye in train_files})} eyes, "
-        f"{len(test_files)} test files of {len({eye.eye for eye in test_files})} eyes",
-        soft_wrap=True,
-    )
+    sides = {"training": made.split("train"), "validation": made.split("val"), "test": made.split("test")}
+    counts = [
+        f"{len(files)} {what} files of {len({eye.eye for eye in files})} eyes"
+        for what, files in sides.items()
+        if files or what != "validation"
+    ]
+    screen.print(f"{out}: {', '.join(counts)}", soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from retinasynth.cli.shell import Seed, point_to, screen
+from retinasynth.cli.shell import Labels, Seed, point_to, screen
 from retinasynth.errors import InputError, SettingError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def evaluate(
         str,
         typer.Option(metavar="expected|sampled|own|fellow", help="Of a styled model: which photographs are evaluated."),
     ] = "expected",
+    labels: Labels = None,
     complete: Annotated[
         bool,
         typer.Option(
@@ -79,6 +80,7 @@ def evaluate(
             sets=not pairs_only,
             network=network,
             allow_leaks=allow_leaks,
+            labels=labels,
             complete=complete,
             fov=parse_field(fov),
         )
@@ -92,6 +94,7 @@ def evaluate(
             train=train,
             sets=not pairs_only,
             network=network,
+            labels=labels,
         )
     else:
         raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
@@ -126,6 +129,7 @@ def parse_field(text: str | None) -> "Fov":
 def measure(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A mask file, a folder of label maps, or a data set.")],
     out: Annotated[Path | None, typer.Option(metavar="CSV", help="Also write a table, one row for each eye.")] = None,
+    labels: Labels = None,
 ) -> None:
     """Measure biomarkers of vessels, disc and cup: density, tortuosity, calibres, artery-to-vein ratio and more."""
     import numpy as np
@@ -133,7 +137,7 @@ def measure(
     from retinasynth.data.measure import measure_path, write_measures
     from retinasynth.eye.biomarkers import COLUMNS
 
-    measures = measure_path(path)
+    measures = measure_path(path, labels=labels)
     if out is not None:
         write_measures(out, measures)
         point_to("The table is", out)
@@ -152,9 +156,10 @@ def overlay(
     out: Annotated[Path, typer.Option(help="A new folder, or NAME.png for a single eye.")],
     opacity: Annotated[float, typer.Option(help="Of the filled areas, 0 to 1.")] = 0.8,
     legend: Annotated[bool, typer.Option(help="Add a strip that names the colours.")] = True,
+    labels: Labels = None,
 ) -> None:
     """Draw labels in colours over their photographs, or over a dark ground where there are none."""
     from retinasynth.data.overlays import write_overlays
 
-    count = write_overlays(path, out, opacity=opacity, legend=legend)
+    count = write_overlays(path, out, opacity=opacity, legend=legend, labels=labels)
     screen.print(f"{out}: {count} overlay{'s' if count > 1 else ''}", soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from retinasynth.cli.shell import (
     Anatomy,
+    Labels,
     OldPreset,
     OldSet,
     Overrides,
@@ -131,6 +132,7 @@ def generate(
             "--complete/--no-complete", help="Look for the disc of a mask without one; else its edge is left to chance."
         ),
     ] = True,
+    labels: Labels = None,
     fov: Annotated[
         str,
         typer.Option(
@@ -186,7 +188,9 @@ def generate(
     lent = style if window is None else _windowed_style(style, window)
     synthesizer = load_generator(model)
     if random is not None and data is not None:
-        names = bulk.generate_panels(synthesizer, data, out, count=random, seed=seed, style=lent, knobs=turned)
+        names = bulk.generate_panels(
+            synthesizer, data, out, count=random, seed=seed, style=lent, knobs=turned, labels=labels
+        )
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
     elif masks is not None:
         side, field = parse_size(size), parse_fov(fov)
@@ -195,7 +199,7 @@ def generate(
                 synthesizer, masks, out, seed=seed, size=side, style=lent, knobs=turned, complete=complete, fov=field
             )
         else:
-            eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes)
+            eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes, labels=labels)
             bulk.generate_set(
                 synthesizer, eyes, out, seed=seed, size=side, style=lent, knobs=turned, complete=complete, fov=field
             )

@@ -8,11 +8,13 @@ import typer
 from rich.table import Table
 
 from retinasynth.cli.shell import (
+    Labels,
     Overrides,
     Resume,
     RunFolder,
     SettingsFile,
     WindowText,
+    coded,
     point_to,
     refuse_beside_resume,
     screen,
@@ -65,6 +67,7 @@ def segment_train(
     resume: Resume = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from instead of --target.")] = None,
     config: SettingsFile = None,
+    labels: Labels = None,
     overrides: Overrides = None,
 ) -> None:
     """Train a segmenter on photographs with annotated vessels, disc or lesions, and on grown eyes."""
@@ -72,7 +75,16 @@ def segment_train(
     from retinasynth.segmentation.settings import SegmenterSettings
 
     if resume is not None:
-        refuse_beside_resume({"--data": data, "--target": target, "--out": out, "--preset": preset, "--config": config})
+        refuse_beside_resume(
+            {
+                "--data": data,
+                "--target": target,
+                "--out": out,
+                "--preset": preset,
+                "--config": config,
+                "--labels": labels,
+            }
+        )
         run = segmentation.resume(resume, overrides or [])
     else:
         if out is None:
@@ -85,7 +97,7 @@ def segment_train(
             if config
             else SegmenterSettings.from_preset(preset or of_target).with_overrides(changes if not preset else [])
         )
-        run = segmentation.train(data or [], out, settings.with_overrides(overrides or []))
+        run = segmentation.train(data or [], out, settings.with_overrides([*coded(labels), *(overrides or [])]))
     point_to("Done. The model is in", run / "model")
 
 
@@ -142,11 +154,12 @@ def segment_evaluate(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Photographs in which annotators drew what it finds.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder for figures and panels.")],
     split: Annotated[Side, typer.Option(help="Which eyes.")] = Side.test,
+    labels: Labels = None,
 ) -> None:
     """Compare a segmenter with annotations: per picture, with intervals, beside the second annotator."""
     from retinasynth.evaluation.segmentation import evaluate_segmenter
 
-    result = evaluate_segmenter(model, data, out, split=split.value)
+    result = evaluate_segmenter(model, data, out, split=split.value, labels=labels)
     for plane, pictures in result.pictures.items():
         second = result.second_annotator(plane)
         columns = ["model: mean (95 % interval)", *(["second observer"] if second else [])]

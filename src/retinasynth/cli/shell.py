@@ -39,6 +39,14 @@ WindowText = Annotated[
         help="Of photographs of more than 8 bits: the values that become black and white, or auto.",
     ),
 ]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODE",
+        help="How label files that are not masks are coded, where that is not to be seen: disc-cup (0, 1, 2), "
+        "disc-cup-255, refuge, artery-vein, artery-vein-index, experts or binary.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")]
 People = Annotated[
     str | None,
@@ -107,8 +115,8 @@ def assignments(texts: Sequence[str]) -> dict[str, str]:
 
 
 # What the parameters are called on the command line that messages of the library name.
-_SAME = ("count", "cup", "data", "eyes", "features", "lesions", "measure", "name", "narrow", "out", "port", "space",
-         "split", "style", "table", "window", "workers")  # fmt: skip
+_SAME = ("count", "cup", "data", "eyes", "features", "fov", "labels", "lesions", "measure", "name", "narrow", "out",
+         "port", "sheet", "space", "split", "style", "table", "window", "workers")  # fmt: skip
 _FLAGS = {name: f"--{name}" for name in _SAME} | {
     "allow_leaks": "--allow-leaks",
     "counts": "--photographs",
@@ -136,6 +144,11 @@ def window_of(text: str | None) -> "Window | None":
     from retinasynth.windows import parse_window
 
     return None if text is None else parse_window(text)
+
+
+def coded(labels: str | None) -> list[str]:
+    """The setting that keeps the code of label files with a run."""
+    return [] if labels is None else [f"data.labels={labels}"]
 
 
 def point_to(what: str, path: Path) -> None:

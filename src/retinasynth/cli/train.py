@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from retinasynth.cli.shell import Overrides, Resume, RunFolder, SettingsFile, point_to, refuse_beside_resume, screen
+from retinasynth.cli.shell import (
+    Labels,
+    Overrides,
+    Resume,
+    RunFolder,
+    SettingsFile,
+    coded,
+    point_to,
+    refuse_beside_resume,
+    screen,
+)
 from retinasynth.errors import InputError
 
 
@@ -18,13 +28,14 @@ def train(
     resume: Resume = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
     config: SettingsFile = None,
+    labels: Labels = None,
     overrides: Overrides = None,
 ) -> None:
     """Train a model on pairs of vessel mask and photograph."""
     from retinasynth.generation import train as training
 
     if resume is not None:
-        refuse_beside_resume({"--data": data, "--out": out, "--preset": preset, "--config": config})
+        refuse_beside_resume({"--data": data, "--out": out, "--preset": preset, "--config": config, "--labels": labels})
         run = training.resume(resume, overrides or [])
     else:
         if data is None or out is None:
@@ -32,7 +43,7 @@ def train(
         if preset and config:
             raise InputError("--preset and --config are given together", expected="one of them")
         start = training.settings_from_file(config) if config else training.settings_of_preset(preset or "source")
-        run = training.train(data, out, start.with_overrides(overrides or []))
+        run = training.train(data, out, start.with_overrides([*coded(labels), *(overrides or [])]))
     point_to("Done. The model is in", run / "model")
 
 

@@ -17,24 +17,29 @@ from retinasynth.images import write_photograph
 from retinasynth.progress import progress
 
 
-def write_nnunet(data: Path, out: Path, planes: Sequence[str] = ("vessels",)) -> tuple[int, int]:
+def write_nnunet(
+    data: Path, out: Path, planes: Sequence[str] = ("vessels",), *, labels: str | None = None
+) -> tuple[int, int]:
     """Write the eyes of a data set as nnU-Net v2 reads them.
 
     Args:
         data: a data set in any known layout.
         out: a new folder, called ``DatasetNNN_NAME`` by nnU-Net's convention.
         planes: the first becomes class 1 and so on; where several lie, the last wins.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Returns:
-        How many training and test eyes.
+        How many training eyes, with those for validation, and test eyes.
 
     Raises:
         DataError: no training eye has a photograph and all planes.
         OutputError: `out` exists and is not empty, or cannot be written.
     """
-    found = find_eyes(data)
+    found = find_eyes(data, labels=labels)
+    usable = [one for one in found.eyes if one.photograph and one.has(planes)]
     splits = {
-        split: [one for one in found.split(split) if one.photograph and one.has(planes)] for split in ("train", "test")
+        "train": [one for one in usable if one.split != "test"],  # nnU-Net makes its own folds for validation
+        "test": [one for one in usable if one.split == "test"],
     }
     if not splits["train"]:
         raise DataError(f"{data} has no training eye with a photograph and its {', '.join(planes)}")

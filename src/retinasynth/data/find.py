@@ -1,5 +1,6 @@
 """Finding the eyes in a folder, whichever of the usual layouts it has, and reading them."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
+from retinasynth.data.codes import read_planes, with_codes
+from retinasynth.data.faults import faults_of
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
 from retinasynth.data.layouts.idrid import with_empty_lesions
@@ -17,8 +20,11 @@ from retinasynth.decoding import SUFFIXES
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
-from retinasynth.images import Mask, Photograph, mask_from_photograph, read_mask, read_photograph, resize_mask
+from retinasynth.images import Mask, Photograph, mask_from_photograph, read_photograph, resize_mask
+from retinasynth.progress import warn
 from retinasynth.windows import Window
+
+log = logging.getLogger("retinasynth")
 
 _NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
 _ASPECT_TOLERANCE = 0.02
@@ -46,12 +52,21 @@ class DataSet:
         """The eyes on one side of the split."""
         return tuple(files for files in self.eyes if files.split == split)
 
+    def warn_if_untested(self) -> None:
+        """Say so, before a training, where no eye is left to test on what was learnt."""
+        if not self.split("test"):
+            log.warning(
+                "%s has no test eyes, so what is trained on it can be evaluated on other sets alone; a folder test/ or "
+                "a subjects.csv with the column split makes some",
+                self.folder,
+            )
 
-def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
-    """The eyes in a folder, with their subjects and their side of the train/test split.
 
-    The split is the set's own (its train and test folders, or the published one of CHASE_DB1 and HRF). Where there is
-    none, one fifth of the subjects, and at least one, become test, chosen by a hash of their names; a set of one
+def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None = None) -> DataSet:
+    """The eyes in a folder, with their subjects and their side of the split: train, val or test.
+
+    The split is the set's own (its train, val and test folders, or the published one of CHASE_DB1 and HRF). Where there
+    is none, one fifth of the subjects, and at least one, become test, chosen by a hash of their names; a set of one
     subject is all train. A file ``subjects.csv`` (columns image, subject and perhaps eye, split, transformation) has
     the last word for the images it names. A `retinasynth.data.selection` has the split that it says.
 
@@ -59,10 +74,11 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
         folder: the data set, or ``phantom`` for the embedded procedural one. It may lie in folders that hold nothing
             else. Hidden files and files that are not pictures are ignored.
         allow_unpaired: leave out photographs and masks whose partner is missing instead of refusing the set.
+        labels: how label files that are not masks are coded (`retinasynth.data.codes`), where that is not to be seen.
 
     Raises:
-        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner, or
-            ``subjects.csv`` is wrong.
+        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner,
+            ``subjects.csv`` is wrong, or no file can be of the code `labels`.
     """
     folder = Path(folder)
     if folder == Path(PHANTOM) and not folder.exists():
@@ -73,7 +89,7 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
         raise DataError(f"{folder} is a file", expected="a folder of pictures", do="Name the folder that holds it")
     selection = read_selection(folder)
     if selection is not None:
-        return _selected(folder, selection)
+        return _selected(folder, selection, labels)
     try:
         recognised = _recognised(folder)
     except OSError as error:
@@ -86,12 +102,13 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False) -> DataSet:
     if not found.eyes:
         raise DataError(f"{folder}: no photograph has a mask", expected="pairs of a photograph and a mask")
     tables = (table for table in (folder / SUBJECTS_FILE, place / SUBJECTS_FILE) if table.is_file())
+    found = replace(found, eyes=with_codes(found.eyes, labels))
     eyes = with_subjects_and_split(with_grades(with_empty_lesions(found), place), next(tables, None))
     return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), tuple(found.unpaired))
 
 
-def _selected(folder: Path, selection: Selection) -> DataSet:
-    found = find_eyes(selection.of, allow_unpaired=True)
+def _selected(folder: Path, selection: Selection, labels: str | None) -> DataSet:
+    found = find_eyes(selection.of, allow_unpaired=True, labels=labels)
     known = {files.name: files for files in found.eyes}
     sides: dict[Split, tuple[str, ...]] = {"train": selection.train, "test": selection.test}
     chosen = [*selection.train, *selection.test]
@@ -110,7 +127,7 @@ def _selected(folder: Path, selection: Selection) -> DataSet:
     return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)))
 
 
-def read_eye(files: EyeFiles, *, window: Window | None = None) -> Eye:
+def read_eye(files: EyeFiles, *, checked: bool = True, window: Window | None = None) -> Eye:
     """The eye in its files, decoded.
 
     A mask of another size than the photograph is resized to it by the nearest value when their shapes agree within
@@ -118,18 +135,20 @@ def read_eye(files: EyeFiles, *, window: Window | None = None) -> Eye:
 
     Args:
         files: of the eye.
+        checked: refuse what cannot be true, rather than read it to be looked at.
         window: of a photograph of more than 8 bits (`retinasynth.windows`).
 
     Raises:
-        ImageError: a file is damaged, not binary or tiny, or the mask of the vessels or of the field of view is empty,
-            or that of the vessels full (`retinasynth.eye.eye.usable`).
+        ImageError: a file is damaged, tiny or not of its code, the mask of the vessels or of the field of view is
+            empty, that of the vessels full (`retinasynth.eye.eye.usable`), or a plane cannot be true
+            (`retinasynth.data.faults`).
         DataError: a mask has another shape than its photograph, a side-by-side picture cannot be halved, or the file of
             the geometry is damaged or speaks of another size.
     """
     if files.side_by_side:
         return _read_side_by_side(files)
     photograph = None if files.photograph is None else read_photograph(files.photograph, window=window)
-    planes = {plane: read_mask(path, allow_empty=plane not in _NEVER_EMPTY) for plane, path in files.planes.items()}
+    planes = read_planes(files, never_empty=_NEVER_EMPTY if checked else ())
     reference = files.photograph or next(iter(files.planes.values()), None)
     if reference is None:
         raise DataError(f"{files.name} has neither a photograph nor a mask")
@@ -138,7 +157,17 @@ def read_eye(files: EyeFiles, *, window: Window | None = None) -> Eye:
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
     geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
     source = files.planes["vessels"] if "vessels" in fitted else reference
-    return usable(Eye(files.name, fitted | empty, photograph, geometry), source)
+    eye = Eye(files.name, fitted | empty, photograph, geometry)
+    if not checked:
+        return eye
+    usable(eye, source)
+    for fault in faults_of(fitted, photograph):
+        path = files.planes[fault.plane]
+        error = ImageError(f"{path}: {fault.got}", do=fault.do)
+        if fault.is_certain:
+            raise error
+        warn(f"{error} Other files of its folder like it are not named.", kind=(path.parent, fault.kind))
+    return eye
 
 
 def photograph_of(files: EyeFiles, *, window: Window | None = None) -> Photograph:

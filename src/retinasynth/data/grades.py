@@ -5,6 +5,7 @@ international clinical diabetic retinopathy and diabetic macular edema disease s
 eye of grade 0 has no lesion of any kind, so all lesion planes that nobody drew are known to be empty there.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -67,11 +68,11 @@ def _read(table: Path, name: str) -> dict[tuple[str, str], int]:
     for image, grade in cells:
         if grade not in map(str, range(WORST + 1)):
             raise DataError(f"{table}: image {image} has the grade {grade!r}", expected=f"0 to {WORST}")
-    return {(side, Path(image).stem): int(grade) for image, grade in cells}
+    return {(side, unicodedata.normalize("NFC", Path(image).stem)): int(grade) for image, grade in cells}
 
 
 def _grade_of(files: EyeFiles, grades: dict[tuple[str, str], int]) -> int | None:
-    stem = stem_of(files.photograph) if files.photograph else files.name
+    stem = unicodedata.normalize("NFC", stem_of(files.photograph) if files.photograph else files.name)
     is_healthy = HRF.fullmatch(stem) and stem.endswith("_h")
     return grades.get((files.split, stem), grades.get(("", stem), 0 if is_healthy else None))
 

@@ -5,28 +5,36 @@ to 1.19 (in local standard deviations of the evened green channel); for masks of
 is at most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
+from retinasynth.data.codes import CODES, codes_that_fit, plane_in, shares_in
+from retinasynth.data.faults import faults_of
 from retinasynth.data.find import DataSet, find_eyes, fit_mask
 from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
+from retinasynth.data.overlays import write_sheet
+from retinasynth.data.people import told_by_names
+from retinasynth.data.splits import write_subjects
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.images import (
+    LabelValues,
     Mask,
     Photograph,
     brightest,
     mask_from_photograph,
-    read_mask,
+    read_labels,
     read_photograph,
     resize_mask,
     resize_photograph,
@@ -40,6 +48,8 @@ MAX_GREY = 0.001  # of the pixels of a mask
 _FIT_WIDTH_PX = 384
 _FIT_MIN_PX = 128  # smaller photographs do not show their vessels
 _BINARY_SHARE = 0.95
+_VALUES_NAMED = 8  # of a folder of label files
+_ALL_BLACK = "black in all files"
 
 
 @dataclass(frozen=True)
@@ -47,16 +57,18 @@ class Leak:
     """An eye on both sides of the split.
 
     Attributes:
-        train: name of the training photograph.
-        test: name of the test photograph.
+        train: name of the training photograph, or of that on the first of two other `sides`.
+        test: name of the test photograph, or of that on the second.
         correlation: of their vessels where they show one retina; None where only the name of the person tells.
         is_mirrored: one is a mirror image of the other.
+        sides: which two.
     """
 
     train: str
     test: str
     correlation: float | None = None
     is_mirrored: bool = False
+    sides: tuple[Split, Split] = ("train", "test")
 
     def __str__(self) -> str:
         """For a sentence.
@@ -65,9 +77,10 @@ class Leak:
             >>> str(Leak("a", "b", 0.9, True)), str(Leak("a", "c"))
             ('a (train) = b (test), mirrored', 'a (train) and c (test) of one person')
         """
+        first, second = f"{self.train} ({self.sides[0]})", f"{self.test} ({self.sides[1]})"
         if self.correlation is None:
-            return f"{self.train} (train) and {self.test} (test) of one person"
-        return f"{self.train} (train) = {self.test} (test){', mirrored' if self.is_mirrored else ''}"
+            return f"{first} and {second} of one person"
+        return f"{first} = {second}{', mirrored' if self.is_mirrored else ''}"
 
 
 @dataclass
@@ -78,7 +91,9 @@ class Inspection:
         folder: the data set.
         layout: how it was read; empty when it could not be.
         pairs: photographs with a vessel mask.
-        split: for train and test, the number of ``files`` and of ``eyes``.
+        split: for train and test, and val where there is one, the number of ``files`` and of ``eyes``.
+        people: how many persons the eyes are of, as far as that is known.
+        people_with_both_eyes: how many of these are there with more than one eye.
         sizes: number of photographs by ``"WIDTHxHEIGHT"``.
         unpaired: files without partner.
         unreadable: ``file`` and ``reason``.
@@ -87,9 +102,13 @@ class Inspection:
         not_binary: ``file`` and ``grey``, the share of pixels that are neither nearly black nor nearly white.
         other_shape: ``file`` and ``reason``: masks that cannot be laid on their photograph, or on each other.
         unusable: ``file`` and ``reason``: tiny pictures, and vessels that cover more than vessels do.
+        faults: ``file``, ``plane``, ``kind`` and ``reason``: planes that cannot be true (`retinasynth.data.faults`).
+        planes: of each folder of label files the ``folder``, its ``code`` (`retinasynth.data.codes`) with its
+            ``meaning``, the ``planes`` that are read from it, how many ``files``, and the mean share of the pixels of
+            each of the most frequent ``values`` or colours.
         misfits: ``name``, ``fit`` (see `MIN_FIT`) and ``fits_when``, the mirror image that would fit, if any.
         duplicates: groups of names on one side that show one retina but are not said to be one eye.
-        leaks: the same retina on both sides of the split.
+        leaks: the same retina, or a retina of the same person, on both sides of the split.
         notes: what is worth knowing but not wrong.
         problems: what is wrong and what to do, in sentences.
     """
@@ -98,6 +117,8 @@ class Inspection:
     layout: str = ""
     pairs: int = 0
     split: dict[str, dict[str, int]] = field(default_factory=dict)
+    people: int = 0
+    people_with_both_eyes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     unpaired: list[str] = field(default_factory=list)
     unreadable: list[dict[str, str]] = field(default_factory=list)
@@ -106,6 +127,8 @@ class Inspection:
     not_binary: list[dict[str, str | float]] = field(default_factory=list)
     other_shape: list[dict[str, str]] = field(default_factory=list)
     unusable: list[dict[str, str]] = field(default_factory=list)
+    faults: list[dict[str, str]] = field(default_factory=list)
+    planes: list[dict[str, Any]] = field(default_factory=list)
     misfits: list[dict[str, str | float]] = field(default_factory=list)
     duplicates: list[list[str]] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
@@ -114,30 +137,47 @@ class Inspection:
     ok: bool = True
 
 
-def inspect_data(folder: Path, *, window: Window | None = None, quiet: bool = False) -> Inspection:
+def inspect_data(
+    folder: Path,
+    *,
+    labels: str | None = None,
+    sheet: Path | None = None,
+    subjects: Path | None = None,
+    window: Window | None = None,
+    quiet: bool = False,
+) -> Inspection:
     """Read every file of a data set and say what is wrong with it; never stops at a bad file.
 
     Args:
         folder: a data set in any layout that `find_eyes` knows, or ``phantom``.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
+        sheet: file to draw overlays of up to 30 eyes into, to look at.
+        subjects: file to write a draft of ``subjects.csv`` to, which says which photographs are of one person.
         window: of photographs of more than 8 bits (`retinasynth.windows`).
         quiet: show no progress.
 
     Returns:
         The findings; ``ok`` is False when there is a problem, also when the folder is no data set at all.
+
+    Raises:
+        OutputError: the file `subjects` exists or cannot be written.
     """
     report = Inspection(str(folder))
     try:
-        found = find_eyes(Path(folder), allow_unpaired=True)
+        found = find_eyes(Path(folder), allow_unpaired=True, labels=labels)
     except DataError as error:
         report.problems.append(str(error))
         report.ok = False
         return report
+    if subjects is not None:
+        write_subjects(Path(subjects), found.eyes)
     _count(report, found)
     sketches: dict[str, Sketch] = {}
+    folders: dict[Path, _LabelFolder] = {}
     with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
         checked = pool.map(lambda files: _Checked(files, found.folder, window), found.eyes)
         for done, one in enumerate(checked, start=1):
-            one.add_to(report)
+            one.add_to(report, folders)
             if one.sketch is not None:
                 sketches[one.files.name] = one.sketch
             advance(done, "")
@@ -145,6 +185,9 @@ def inspect_data(folder: Path, *, window: Window | None = None, quiet: bool = Fa
     with progress("Comparing", len(eyes), quiet=quiet) as advance:
         pairs = find_near_duplicates([sketches[files.name] for files in eyes], lambda done: advance(done, ""))
     _add_near_duplicates(report, eyes, pairs)
+    report.planes = [one.as_row(_relative(path, found.folder)) for path, one in sorted(folders.items())]
+    if sheet is not None:
+        write_sheet(found.eyes, sheet)
     report.sizes = dict(sorted(report.sizes.items(), key=lambda item: (-item[1], item[0])))
     if len(report.sizes) > 1:
         report.notes.append(f"The photographs have {len(report.sizes)} sizes; training resizes them all to a square.")
@@ -159,14 +202,36 @@ def _count(report: Inspection, found: DataSet) -> None:
     report.pairs = len(labelled)
     for split in get_args(Split):
         side = found.split(split)
+        if split == "val" and not side:
+            continue
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
     report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
+    _count_people(report, found.eyes)
+    said = {plane: fault for files in found.eyes for plane, fault in files.faults.items()}
+    for plane, fault in said.items():
+        report.faults.append({"file": plane, "plane": plane, "kind": _ALL_BLACK, "reason": fault})
     if not labelled:
         report.notes.append("No photograph has a vessel mask: this set can be looked at, but not trained on.")
     elif len(labelled) < len(found.eyes):
         lacking = [files.name for files in found.eyes if files not in labelled]
         report.problems.append(
             f"{named(lacking)} without photograph or vessel mask: training needs both. Add them or remove the eyes."
+        )
+
+
+def _count_people(report: Inspection, eyes: Sequence[EyeFiles]) -> None:
+    eyes_of: dict[str, set[str]] = {}
+    for files in eyes:
+        eyes_of.setdefault(files.subject, set()).add(files.eye)
+    report.people = len(eyes_of)
+    report.people_with_both_eyes = sum(len(own) > 1 for own in eyes_of.values())
+    told = told_by_names(files.name for files in eyes)
+    names = sorted(files.name for files in eyes if files.name in told and files.subject == told[files.name].subject)
+    if report.people_with_both_eyes:
+        how = f", told from names such as {names[0]} and {names[1]}" if names else ""
+        more = "; a subjects.csv corrects it (`--subjects FILE` writes a draft)" if names else ""
+        report.notes.append(
+            f"{report.people} people, {report.people_with_both_eyes} of them with both eyes{how}{more}."
         )
 
 
@@ -186,16 +251,17 @@ class _Checked:
         self.folder = folder
         self.found = Inspection(str(folder))
         self.sketch: Sketch | None = None
-        pictures = self._side_by_side() if files.side_by_side else self._pictures()
-        photograph = pictures.pop("photograph", None)
-        if photograph is not None and "vessels" in pictures and _is_swapped(photograph, pictures["vessels"]):
+        photograph, labels = self._read()
+        self.shares = {path: shares_in(values) for path, values in labels.items()}
+        vessels = labels.get(files.planes["vessels"]) if "vessels" in files.planes else None
+        if photograph is not None and vessels is not None and _is_swapped(photograph, vessels):
             self.found.swapped.append(files.name)
             return
         if photograph is not None:
             self.sketch = sketch(photograph)
             self.found.sizes[f"{photograph.shape[1]}x{photograph.shape[0]}"] = 1
-        size = next((one.shape[:2] for one in (photograph, *pictures.values()) if one is not None), (0, 0))
-        read = {plane: self._mask(plane, picture, size) for plane, picture in pictures.items()}
+        size = next((one.shape[:2] for one in (photograph, *labels.values()) if one is not None), (0, 0))
+        read = {plane: self._mask(plane, labels[path], size) for plane, path in files.planes.items() if path in labels}
         masks = {plane: mask for plane, mask in read.items() if mask is not None}
         if photograph is not None or masks:
             self._eye(masks, photograph)
@@ -204,49 +270,52 @@ class _Checked:
             if fit < MIN_FIT:
                 self.found.misfits.append({"name": files.name, "fit": round(fit, 3), "fits_when": fits_when})
 
-    def add_to(self, report: Inspection) -> None:
-        for name in ("unreadable", "swapped", "empty", "not_binary", "other_shape", "unusable", "misfits"):
+    def add_to(self, report: Inspection, folders: dict[Path, "_LabelFolder"]) -> None:
+        for name in ("unreadable", "swapped", "empty", "not_binary", "other_shape", "unusable", "faults", "misfits"):
             getattr(report, name).extend(getattr(self.found, name))
         report.sizes = dict(Counter(report.sizes) + Counter(self.found.sizes))
+        for plane, path in self.files.planes.items():
+            if path in self.shares:
+                folder = folders.setdefault(path.parent, _LabelFolder(self.files.codes.get(plane) or "binary"))
+                folder.planes.setdefault(plane)
+                folder.shares[path] = self.shares[path]
 
-    def _pictures(self) -> dict[str, Photograph]:
-        """The files that can be read, by plane or as ``photograph``."""
-        paths = dict(self.files.planes)
-        if self.files.photograph is not None:
-            paths["photograph"] = self.files.photograph
-        pictures = {}
-        for name, path in paths.items():
-            try:
-                pictures[name] = read_photograph(path, window=self.window if name == "photograph" else None)
-            except ImageError as error:
-                self.found.unreadable.append({"file": _relative(path, self.folder), "reason": str(error)})
-        return pictures
+    def _read(self) -> tuple[Photograph | None, dict[Path, LabelValues]]:
+        """The photograph and what is in each label file, as far as they can be read."""
+        photograph = (
+            self._try(partial(read_photograph, window=self.window), self.files.photograph)
+            if self.files.photograph
+            else None
+        )
+        if self.files.side_by_side:
+            half = 0 if photograph is None else photograph.shape[1] // 2
+            path = self.files.planes["vessels"]
+            return (None, {}) if photograph is None else (photograph[:, :half], {path: photograph[:, half:]})
+        labels = {path: self._try(read_labels, path) for path in dict.fromkeys(self.files.planes.values())}
+        return photograph, {path: values for path, values in labels.items() if values is not None}
 
-    def _side_by_side(self) -> dict[str, Photograph]:
-        path = self.files.planes["vessels"]
+    def _try(self, read: Callable[[Path], NDArray[Any]], path: Path) -> NDArray[Any] | None:
         try:
-            picture = read_photograph(path)
+            return read(path)
         except ImageError as error:
             self.found.unreadable.append({"file": _relative(path, self.folder), "reason": str(error)})
-            return {}
-        half = picture.shape[1] // 2
-        return {"photograph": picture[:, :half], "vessels": picture[:, half:]}
+            return None
 
-    def _mask(self, plane: str, picture: Photograph, size: tuple[int, int]) -> Mask | None:
+    def _mask(self, plane: str, values: LabelValues, size: tuple[int, int]) -> Mask | None:
         """The mask of a plane at the size of its eye, where it has something in it and nothing wrong."""
-        path = self.files.planes[plane]
+        path, code = self.files.planes[plane], self.files.codes.get(plane, "")
         name = _relative(path, self.folder)
-        grey = _grey_share(picture)
+        grey = _grey_share(values) if code in ("", "binary") else 0.0
+        try:
+            mask = mask_from_photograph(values) if self.files.side_by_side else plane_in(values, path, plane, code)
+        except ImageError as error:
+            if name not in (one["file"] for one in self.found.unreadable):
+                self.found.unreadable.append({"file": name, "reason": str(error)})
+            return None
         if grey > MAX_GREY:
             self.found.not_binary.append({"file": name, "grey": round(grey, 4)})
-        try:
-            mask = mask_from_photograph(picture) if self.files.side_by_side else read_mask(path, allow_empty=True)
-        except ImageError as error:
-            self.found.unreadable.append({"file": name, "reason": str(error)})
-            return None
-        if not mask.any():
-            if plane in ("vessels", "fov"):
-                self.found.empty.append(name)
+        if not mask.any() and plane in ("vessels", "fov"):
+            self.found.empty.append(name)
             return None
         try:
             return fit_mask(mask, path, self.files.photograph or next(iter(self.files.planes.values())), size)
@@ -260,21 +329,52 @@ class _Checked:
             usable(Eye(self.files.name, masks, photograph), source)
         except ImageError as error:
             self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
+        for fault in faults_of(masks, photograph):
+            path = _relative(self.files.planes[fault.plane], self.folder)
+            reason = str(ImageError(fault.got, do=fault.do))
+            one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}
+            self.found.faults.append(one)
 
 
-def _grey_share(picture: Photograph) -> float:
-    values = brightest(picture)
+@dataclass
+class _LabelFolder:
+    """What was understood of the label files in a folder."""
+
+    code: str
+    planes: dict[str, None] = field(default_factory=dict)
+    shares: dict[Path, dict[str, float]] = field(default_factory=dict)
+
+    def as_row(self, folder: str) -> dict[str, Any]:
+        total: Counter[str] = Counter()
+        for shares in self.shares.values():
+            total.update({value: share / len(self.shares) for value, share in shares.items()})
+        values = sorted(total.most_common(_VALUES_NAMED), key=lambda item: (len(item[0]), item[0]))
+        return {
+            "folder": folder,
+            "code": self.code,
+            "meaning": CODES[self.code].meaning,
+            "planes": list(self.planes),
+            "files": len(self.shares),
+            "values": {value: round(share, 6) for value, share in values},
+        }
+
+
+def _grey_share(picture: LabelValues) -> float:
+    if picture.dtype != np.uint8:
+        return 0.0
+    values = brightest(picture if picture.ndim == 3 else picture[..., np.newaxis])
     if len(np.unique(values)) <= 2:  # two colours are a mask, whichever they are
         return 0.0
     return float(np.mean((values > 31) & (values < 224)))
 
 
-def _is_swapped(photograph: Photograph, mask: Photograph) -> bool:
-    return _is_black_and_white(photograph) and not _is_black_and_white(mask)
+def _is_swapped(photograph: Photograph, mask: LabelValues) -> bool:
+    return _is_black_and_white(photograph) and not _is_black_and_white(mask) and not codes_that_fit(mask)
 
 
-def _is_black_and_white(picture: Photograph) -> bool:
-    return 1 - _grey_share(picture) >= _BINARY_SHARE and bool((picture[..., 0] == picture[..., 2]).all())
+def _is_black_and_white(picture: LabelValues) -> bool:
+    is_grey = picture.ndim == 2 or bool((picture[..., 0] == picture[..., 2]).all())
+    return 1 - _grey_share(picture) >= _BINARY_SHARE and is_grey
 
 
 def fit_of(mask: Mask, photograph: Photograph) -> tuple[float, str]:
@@ -321,11 +421,22 @@ def _add_near_duplicates(report: Inspection, eyes: Sequence[EyeFiles], pairs: Se
     for pair in pairs:
         first, second = eyes[pair.first], eyes[pair.second]
         if first.split != second.split:
-            train, test = (first, second) if first.split == "train" else (second, first)
-            report.leaks.append(Leak(train.name, test.name, pair.correlation, pair.is_mirrored))
+            report.leaks.append(_leak(first, second, pair.correlation, is_mirrored=pair.is_mirrored))
         elif first.eye != second.eye:
             within.append((pair.first, pair.second))
+    seen = {(leak.train, leak.test) for leak in report.leaks}
+    of_person: dict[str, list[EyeFiles]] = {}
+    for files in eyes:
+        of_person.setdefault(files.subject, []).append(files)
+    for own in of_person.values():
+        crossing = [_leak(*two) for two in itertools.combinations(own, 2) if two[0].split != two[1].split]
+        report.leaks += [leak for leak in crossing if (leak.train, leak.test) not in seen]
     report.duplicates = [[eyes[index].name for index in group] for group in _groups(within, len(eyes))]
+
+
+def _leak(one: EyeFiles, two: EyeFiles, correlation: float | None = None, *, is_mirrored: bool = False) -> Leak:
+    first, second = sorted((one, two), key=lambda files: get_args(Split).index(files.split))
+    return Leak(first.name, second.name, correlation, is_mirrored, (first.split, second.split))
 
 
 def _groups(pairs: Sequence[tuple[int, int]], count: int) -> Iterator[list[int]]:
@@ -360,6 +471,12 @@ def _sentences(report: Inspection) -> Iterator[str]:
         )
     yield from _with_reason(report.other_shape, "cannot be laid on its photograph")
     yield from _with_reason(report.unusable, "cannot be used")
+    for plane, kind in dict.fromkeys((one["plane"], one["kind"]) for one in report.faults):
+        of_kind = [one for one in report.faults if (one["plane"], one["kind"]) == (plane, kind)]
+        if kind == _ALL_BLACK:
+            yield of_kind[0]["reason"]
+        else:
+            yield f"{named(one['file'] for one in of_kind)}: {kind}; of the first, {of_kind[0]['reason']}"
     if report.misfits:
         how = {str(one["fits_when"]) for one in report.misfits} - {""}
         hint = f" Some would fit {' or '.join(sorted(how))}." if how else ""
@@ -375,8 +492,9 @@ def _sentences(report: Inspection) -> Iterator[str]:
         )
     if report.leaks:
         yield (
-            f"{named(map(str, report.leaks))}: the same retina is on both sides of the split, so the test measures "
-            "memory. Move all its versions to one side, by hand or by the same subject in subjects.csv."
+            f"{named(map(str, report.leaks))}: the same retina or person is on both sides of the split, so the test "
+            "measures memory. Move all photographs of a person to one side, by hand or by the same subject in "
+            "subjects.csv."
         )
 
 

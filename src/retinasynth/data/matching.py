@@ -4,9 +4,10 @@ Files belong to one eye when their stems agree, if need be after dropping ending
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -14,12 +15,13 @@ from retinasynth.errors import DataError, printable
 from retinasynth.eye import PLANES
 from retinasynth.images import is_picture, stem_of
 
-Split = Literal["train", "test"]
+Split = Literal["train", "val", "test"]
 
 # Names of folders, compared by `plain`; in the order of preference where a set has several of a kind: DRIVE and HRF
 # keep the field of view in `mask` beside the vessels in `1st_manual` or `manual1`.
 SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training", "trainingset"),
+    "val": ("val", "valid", "validation", "validationset"),
     "test": ("test", "testing", "testingset"),
 }
 PHOTOGRAPH_FOLDERS = (
@@ -30,19 +32,29 @@ VESSEL_FOLDERS = (
     *("vessels", "vessel", "1stmanual", "manual1", "manual", "groundtruth", "gt", "annotations", "annotation"),
     *("labels", "label", "segmentations", "segmentation", "masks", "mask"),
 )
+ARTERIES_AND_VEINS = "arteries and veins"  # a folder of maps that give both; `retinasynth.data.codes` says which planes
 PLANE_FOLDERS = {
     **{plane.replace("_", ""): plane for plane in PLANES},
     "opticdisc": "disc",
     "opticcup": "cup",
     "hemorrhages": "haemorrhages",
     "fieldofview": "fov",
+    **dict.fromkeys(("disccup", "discandcup", "cupdisc", "opticdisccup", "opticdiscandcup", "odoc"), "disc"),
+    **dict.fromkeys(
+        (
+            *("av", "arteryvein", "arteryveins", "arteryandvein", "arteriesveins", "arteriesandveins", "avmaps"),
+            *("avlabels", "avmasks", "avsegmentation", "avsegmentations", "avannotation", "avannotations"),
+        ),
+        ARTERIES_AND_VEINS,
+    ),
 }
 
-_ENDING = re.compile(
-    r"(?<=.)(?:_(?:1stHO|2ndHO|manual[12]?|masks?|training|test|vessels?|seg|segmentation|labels?|gt|fov)"
-    r"|_(?:OD|MA|HE|EX|SE)|\.(?:ah|vk))+$",  # IDRiD's planes, STARE's annotators
-    re.IGNORECASE,
-)
+# IDRiD's lesions and STARE's annotators among them.
+_MASK = r"_(?:1stHO|2ndHO|manual[12]?|masks?|vessels?|seg|segmentation|labels?|gt|fov|MA|HE|EX|SE)|\.(?:ah|vk)"
+_MASK_ENDING = re.compile(rf"(?<=.)(?:{_MASK})+$", re.IGNORECASE)
+_ENDING = re.compile(rf"(?<=.)(?:{_MASK}|_training|_test)+$", re.IGNORECASE)
+_DISC = re.compile(r"(?<=.)_OD$", re.IGNORECASE)  # in IDRiD the optic disc; beside _OS the right eye
+_LEFT_EYE = re.compile(r"(?<![a-z])OS(?![a-z])", re.IGNORECASE)
 _SECOND_ANNOTATOR = re.compile(r"(?:_2ndHO|_manual2|\.vk)$", re.IGNORECASE)
 
 
@@ -51,8 +63,8 @@ class EyeFiles:
     """Where the photograph and the label planes of one eye are.
 
     Attributes:
-        name: unique within the set; the file name of the photograph without suffix, with ``train_`` or ``test_``
-            before it where both splits use the same file names.
+        name: unique within the set; the file name of the photograph without suffix, with ``train_``, ``val_`` or
+            ``test_`` before it where several splits use the same file names.
         photograph: its file; None for label maps without photographs.
         planes: mask files by plane name; empty for an unlabelled photograph.
         eye: shared by all files that were made from one physical eye.
@@ -63,6 +75,8 @@ class EyeFiles:
             `photograph` and ``planes["vessels"]`` are that file.
         geometry: file that says how the eye lies in its picture (`retinasynth.eye.label_map`), or None.
         grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.data.grades`); None where it is unknown.
+        codes: names in `retinasynth.data.codes.CODES` by plane; the files of all others are masks.
+        faults: what is wrong with a plane in all files of the set, in a sentence; who reads it is told.
 
     Raises:
         DataError: a name is not UTF-8, so that it could not be written into tables, manifests and reports.
@@ -78,6 +92,8 @@ class EyeFiles:
     side_by_side: bool = False
     geometry: Path | None = None
     grade: int | None = None
+    codes: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (str(self.photograph), *map(str, self.planes.values()), self.name):
@@ -140,23 +156,76 @@ def planes_in(folders: Mapping[str, Path]) -> dict[str, list[Path]]:
     return {plane: pictures_in(folders[key]) for key, plane in PLANE_FOLDERS.items() if key in folders}
 
 
+def split_named(name: str) -> Split | None:
+    """The side of the split that a word stands for (``valid``, ``Training Set``), or None."""
+    return next((split for split, names in SPLIT_FOLDERS.items() if plain(name) in names), None)
+
+
 def sides_of(folder: Path) -> list[tuple[Split | None, Path]]:
-    """The train and test folders of a set where it has them, else the folder itself."""
+    """The train, validation and test folders of a set where it has them, else the folder itself."""
     folders = folders_in(folder)
     sides: list[tuple[Split | None, Path]] = [
         (split, folders[name]) for split, names in SPLIT_FOLDERS.items() for name in names if name in folders
     ]
-    return sides or [(None, folder)]
+    is_split = any(split != "val" for split, _ in sides)  # validation alone is but another folder
+    return sides if is_split else [(None, folder)]
+
+
+def plain_spelling(name: str) -> str:
+    """A name as it is compared: in lower case, accents in one of the ways in which Unicode writes them (NFC)."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def key_of(path: Path) -> str:
-    """What the files of one eye have in common: the stem in lower case, without endings.
+    """What the files of one eye have in common: the stem in its plain spelling, without endings.
 
     Example:
         >>> key_of(Path("21_training.tif")), key_of(Path("im0001.ah.ppm.gz"))
         ('21', 'im0001')
     """
-    return _ENDING.sub("", stem_of(path)).lower()
+    return plain_spelling(_ENDING.sub("", stem_of(path)))
+
+
+def names_of_masks(masks: Sequence[Path]) -> list[str]:
+    """What the photographs of these masks would be called: ``A_1stHO.png`` is ``A``; their stems where two would clash.
+
+    Example:
+        >>> names_of_masks([Path("A_1stHO.png"), Path("B.png")])
+        ['A', 'B']
+        >>> names_of_masks([Path("A_1stHO.png"), Path("A_2ndHO.png")])
+        ['A_1stHO', 'A_2ndHO']
+    """
+    stems = [stem_of(path) for path in masks]
+    names = [_MASK_ENDING.sub("", stem) for stem in stems]
+    return names if len({plain_spelling(name) for name in names}) == len(names) else stems
+
+
+def counterparts(names: Sequence[str], wanted: Iterable[str]) -> dict[str, str]:
+    """For each name the one among `wanted` that means the same, or itself where there is none.
+
+    It is the same name in another spelling or, where none is, the same apart from endings if that pairs all of either.
+    """
+    wanted = list(wanted)
+    by_spelling = {plain_spelling(name): name for name in wanted}
+    found = {name: name if name in wanted else by_spelling.get(plain_spelling(name), name) for name in names}
+    if not set(found.values()) & set(wanted):
+        keys = Counter(key_of(Path(name)) for name in wanted)
+        by_key = {key_of(Path(name)): name for name in wanted if keys[key_of(Path(name))] == 1}
+        found = {name: by_key.get(key_of(Path(name)), name) for name in names}
+        paired = set(found.values()) & set(wanted)
+        if len(paired) < min(len(found), len(wanted)):
+            return {name: name for name in names}
+    return found if len(set(found.values())) == len(found) else {name: name for name in names}
+
+
+def _name_of_mask(path: Path, *, is_disc: bool) -> str:
+    """The stem of a mask without endings, in IDRiD's masks of the disc also without ``_OD``."""
+    name = _ENDING.sub("", stem_of(path))
+    return _DISC.sub("", name) if is_disc else name
+
+
+def _has_left_eyes(paths: Iterable[Path]) -> bool:
+    return any(_LEFT_EYE.search(stem_of(path)) for path in paths)
 
 
 def alone(photograph: Path, split: Split) -> EyeFiles:
@@ -203,7 +272,8 @@ def matched(
     planes: dict[Path, dict[str, Path]] = {photograph: {} for photograph in photographs}
     unpaired: list[Path] = []
     for plane, paths in masks.items():
-        partners, without = _partners(photographs, paths)
+        is_disc = plane == "disc" and not _has_left_eyes((*photographs, *paths))
+        partners, without = _partners(photographs, paths, is_disc=is_disc)
         if photographs and paths and not partners:
             raise DataError(
                 f"No photograph in {photographs[0].parent} matches a mask in {paths[0].parent}: photographs are named "
@@ -224,18 +294,21 @@ def matched(
     return eyes, unpaired
 
 
-def _partners(photographs: Sequence[Path], masks: Sequence[Path]) -> tuple[dict[Path, Path], list[Path]]:
+def _partners(
+    photographs: Sequence[Path], masks: Sequence[Path], *, is_disc: bool
+) -> tuple[dict[Path, Path], list[Path]]:
     """The mask of each photograph that has one, and the masks without photograph.
 
     The whole stem decides before the stem without endings. A second annotator's mask counts where there is no first.
     """
-    by_stem = {stem_of(path).lower(): path for path in photographs}
+    by_stem = {plain_spelling(stem_of(path)): path for path in photographs}
     keys = Counter(map(key_of, photographs))
     by_key = {key_of(path): path for path in photographs if keys[key_of(path)] == 1}
     partners: dict[Path, Path] = {}
     without: list[Path] = []
     for mask in sorted(masks, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
-        photograph = by_stem.get(stem_of(mask).lower()) or by_key.get(key_of(mask))
+        name = _name_of_mask(mask, is_disc=is_disc)
+        photograph = by_stem.get(plain_spelling(stem_of(mask))) or by_key.get(plain_spelling(name))
         if photograph is None:
             without.append(mask)
         elif photograph not in partners:
@@ -247,25 +320,29 @@ def _partners(photographs: Sequence[Path], masks: Sequence[Path]) -> tuple[dict[
 
 def label_maps(split: Split, masks: Mapping[str, Sequence[Path]]) -> list[EyeFiles]:
     """Eyes without photographs, one for each name among the masks."""
+    names: dict[str, str] = {}
     by_key: dict[str, dict[str, Path]] = {}
+    has_left_eyes = _has_left_eyes(path for paths in masks.values() for path in paths)
     for plane, paths in masks.items():
         for path in sorted(paths, key=lambda path: bool(_SECOND_ANNOTATOR.search(stem_of(path)))):
-            first = by_key.setdefault(key_of(path), {}).setdefault(plane, path)
+            name = _name_of_mask(path, is_disc=plane == "disc" and not has_left_eyes)
+            key = plain_spelling(name)
+            names.setdefault(key, name)
+            first = by_key.setdefault(key, {}).setdefault(plane, path)
             if first is not path and not _SECOND_ANNOTATOR.search(stem_of(path)):
-                raise _two_masks(key_of(path), first, path)
-    names = {key: _ENDING.sub("", stem_of(next(iter(planes.values())))) for key, planes in by_key.items()}
+                raise _two_masks(name, first, path)
     return [EyeFiles(names[key], None, planes, names[key], names[key], split) for key, planes in by_key.items()]
 
 
 def refuse_same_names(photographs: Iterable[Path]) -> None:
-    """Refuse two photographs whose names differ in suffix or case alone.
+    """Refuse two photographs whose names differ in suffix, case or spelling alone.
 
     Raises:
         DataError: there are two.
     """
     seen: dict[str, Path] = {}
     for path in photographs:
-        earlier = seen.setdefault(stem_of(path).lower(), path)
+        earlier = seen.setdefault(plain_spelling(stem_of(path)), path)
         if earlier is not path:
             raise DataError(
                 f"{earlier} and {path} have the same name",

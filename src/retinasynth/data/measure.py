@@ -11,18 +11,19 @@ from retinasynth.progress import progress
 from retinasynth.tables import table_text
 
 
-def measure_path(path: Path) -> dict[str, Biomarkers]:
+def measure_path(path: Path, *, labels: str | None = None) -> dict[str, Biomarkers]:
     """The biomarkers of each eye that has labels, by name.
 
     Args:
         path: the mask file of vessels, or a folder of label maps, or a data set in any known layout.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: there is nothing there, or nothing with labels.
         ImageError: a picture cannot be used.
         InputError: an eye has no plane that can be measured.
     """
-    eyes = labelled_eyes(path)
+    eyes = labelled_eyes(path, labels)
     found = {}
     with progress("Measuring", len(eyes), quiet=len(eyes) == 1) as advance:
         for number, files in enumerate(eyes, start=1):

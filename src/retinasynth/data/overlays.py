@@ -1,18 +1,25 @@
 """Coloured overlays of the eyes in a mask file, a folder of label maps or a data set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from retinasynth.data.codes import with_codes
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
-from retinasynth.errors import DataError, OutputError
+from retinasynth.errors import DataError, InputError, OutputError
 from retinasynth.eye.label_map import overlay
-from retinasynth.files import new_folder
-from retinasynth.images import stem_of, write_photograph
+from retinasynth.files import explaining_write_errors, new_folder
+from retinasynth.images import Photograph, draw_panels, encoded, square_photograph, stem_of, write_photograph
 from retinasynth.pages import is_file
 from retinasynth.progress import progress
 
+_SHEET_PX, _SHEET_COLUMNS, _SHEET_ROWS = 256, 6, 5
+PER_SHEET = _SHEET_COLUMNS * _SHEET_ROWS
 
-def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool = True) -> int:
+
+def write_overlays(
+    path: Path, out: Path, *, opacity: float = 0.8, legend: bool = True, labels: str | None = None
+) -> int:
     """Write the overlay of each eye that has labels (see `retinasynth.eye.label_map.overlay`) as PNG.
 
     Args:
@@ -20,6 +27,7 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
         out: a new or empty folder for ``NAME.png``; for a single eye it may be a new ``FILE.png``.
         opacity: of the filled areas, 0 to 1.
         legend: add a strip below that names the colours.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Returns:
         How many.
@@ -30,7 +38,7 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
         OutputError: `out` exists already, is one file for several eyes, or cannot be written.
         SettingError: `opacity` is outside 0 to 1.
     """
-    eyes = labelled_eyes(path)
+    eyes = labelled_eyes(path, labels)
     is_file = out.suffix.lower() == ".png"
     if is_file and len(eyes) > 1:
         raise OutputError(f"{out} is one file, but {path} has {len(eyes)} eyes", expected="a folder")
@@ -45,13 +53,62 @@ def write_overlays(path: Path, out: Path, *, opacity: float = 0.8, legend: bool 
     return len(eyes)
 
 
-def labelled_eyes(path: Path) -> list[EyeFiles]:
+def sheet_of(eyes: Sequence[EyeFiles], *, checked: bool = True) -> Photograph:
+    """Overlays of up to `PER_SHEET` eyes with their names, to look at: ``uint8 (height, width, 3)``.
+
+    Args:
+        eyes: at least one.
+        checked: refuse what `read_eye` refuses.
+    """
+    pictures = [square_photograph(overlay(read_eye(files, checked=checked)), _SHEET_PX, "letterbox") for files in eyes]
+    pictures += [pictures[0] * 0] * (-len(pictures) % _SHEET_COLUMNS)
+    rows = [pictures[at : at + _SHEET_COLUMNS] for at in range(0, len(pictures), _SHEET_COLUMNS)]
+    names = [files.name for files in eyes]
+    titles = ["   ".join(names[at : at + _SHEET_COLUMNS]) for at in range(0, len(names), _SHEET_COLUMNS)]
+    return draw_panels(rows, [""] * _SHEET_COLUMNS, titles)
+
+
+def write_sheet(eyes: Sequence[EyeFiles], file: Path) -> None:
+    """Write a sheet of eyes spread over a set, those with faults among them; what cannot be read is left out.
+
+    Raises:
+        DataError: none can be read.
+        OutputError: the file exists already or cannot be written.
+    """
+    if file.exists():
+        raise OutputError(f"{file} exists already", do="Choose another `sheet`, or remove it first")
+    labelled = [files for files in eyes if files.planes] or list(eyes)
+    count = min(len(labelled), PER_SHEET)
+    shown = []
+    for files in (labelled[number * len(labelled) // count] for number in range(count)):
+        try:
+            read_eye(files, checked=False)
+        except InputError:
+            continue
+        shown.append(files)
+    if not shown:
+        raise DataError("No eye can be read for the sheet", do="Correct the files first")
+    sheet = sheet_of(shown, checked=False)
+    with explaining_write_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encoded(sheet, "JPEG" if file.suffix.lower() in (".jpg", ".jpeg") else "PNG"))
+
+
+def labelled_eyes(path: Path, labels: str | None = None) -> list[EyeFiles]:
     """The eyes in a mask file of vessels, a folder of label maps or a data set that have any labels.
+
+    Args:
+        path: where they are.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: there is none.
     """
-    eyes = [_vessels_in(path)] if is_file(path) else [eye for eye in find_eyes(path).eyes if eye.planes]
+    eyes = (
+        with_codes([_vessels_in(path)], labels)
+        if is_file(path)
+        else [eye for eye in find_eyes(path, labels=labels).eyes if eye.planes]
+    )
     if not eyes:
         raise DataError(f"No eye in {path} has labels", expected="a mask file, a folder of label maps, or a data set")
     return eyes

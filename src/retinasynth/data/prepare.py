@@ -45,6 +45,7 @@ def prepare(
     size_px: int = 512,
     side_by_side: bool = False,
     seed: int = 0,
+    labels: str | None = None,
     window: Window | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DataSet:
@@ -62,6 +63,7 @@ def prepare(
             did. Photographs are resized by area average, masks by the nearest value.
         side_by_side: one picture of size_px x 2 size_px, photograph left and vessels right; other planes are left out.
         seed: of the rotations; each also depends on the name of the eye, so adding eyes does not change the others.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
         window: of photographs of more than 8 bits (`retinasynth.windows`); they are written with 8.
         progress: called after each eye of `source` with the number done and the number of all.
 
@@ -77,7 +79,7 @@ def prepare(
     if recipe not in get_args(Recipe):
         raise SettingError(f"There is no recipe {recipe!r}", expected=f"one of: {', '.join(get_args(Recipe))}")
     size_px, seed = whole_number(size_px, "size_px", least=16, most=4096), checked_seed(seed)
-    eyes = find_eyes(source).eyes
+    eyes = find_eyes(source, labels=labels).eyes
     if recipe == "kaggle" or side_by_side:
         _refuse_incomplete(eyes, "the recipe kaggle" if recipe == "kaggle" else "a side-by-side picture")
     with fill_folder(out, what="the prepared set") as folder:

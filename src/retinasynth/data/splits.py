@@ -1,15 +1,19 @@
 """Subjects and sides of the split: names, published splits, the user's table, and a split by subject."""
 
 import hashlib
+import itertools
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_same_names
-from retinasynth.errors import DataError
+from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_same_names, split_named
+from retinasynth.data.people import Fellow, told_by_names
+from retinasynth.errors import DataError, OutputError
+from retinasynth.files import write_text
 from retinasynth.images import stem_of
-from retinasynth.tables import read_table
+from retinasynth.tables import read_table, table_text
 
 SUBJECTS_FILE = "subjects.csv"
 SUBJECTS_COLUMNS = ("image", "subject", "eye", "split", "transformation")
@@ -30,7 +34,7 @@ def with_subjects_and_split(found: Found, table: Path | None) -> list[EyeFiles]:
     Raises:
         DataError: two eyes have one name, or the table is wrong or puts a subject on both sides.
     """
-    found = _with_distinct_names(_with_published_split(found))
+    found = _with_people(_with_distinct_names(_with_published_split(found)))
     split_known = {files.name for files in found.eyes} if found.has_split else set()
     eyes = found.eyes
     if table is not None:
@@ -83,13 +87,37 @@ def _renamed(files: EyeFiles, name: str) -> EyeFiles:
     )
 
 
+def _with_people(found: Found) -> Found:
+    """The eyes with the persons that their names tell, where the layout does not tell them."""
+    told = told_by_names(files.name for files in found.eyes if files.subject == files.eye == files.name)
+    return replace(found, eyes=[_with_person(files, told.get(files.name)) for files in found.eyes])
+
+
+def _with_person(files: EyeFiles, fellow: Fellow | None) -> EyeFiles:
+    if fellow is None:
+        return files
+    return replace(files, subject=fellow.subject, eye=f"{fellow.subject}_{fellow.side}")
+
+
+def write_subjects(path: Path, eyes: Sequence[EyeFiles]) -> None:
+    """Write what is known of the subjects of these eyes as a draft of ``subjects.csv``.
+
+    Raises:
+        OutputError: there is such a file already, or it cannot be written.
+    """
+    if path.exists():
+        raise OutputError(f"{path} exists already", do="Choose another file, or remove it first")
+    rows = [(files.name, files.subject, files.eye) for files in eyes]
+    write_text(path, table_text(("image", "subject", "eye"), rows))
+
+
 def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     """The rows of ``subjects.csv`` by the name of the eye they speak of.
 
     Raises:
         DataError: a column is missing or unknown, a row is incomplete, or an image is unknown, ambiguous or repeated.
     """
-    first, *rows = list(read_table(path)) or [[]]
+    first, *rows = ([_composed(cell) for cell in line] for line in list(read_table(path)) or [[]])
     header = [cell.strip() for cell in first]
     columns_are_known = set(header) <= set(SUBJECTS_COLUMNS) and len(set(header)) == len(header)
     if not (columns_are_known and {"image", "subject"} <= set(header)):
@@ -102,8 +130,8 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     for files in found.eyes:
         file = files.photograph or next(iter(files.planes.values()))
         for spelling in (files.name, stem_of(file), file.name):
-            names.setdefault(spelling, set()).add(files.name)
-    left_out = {spelling for file in found.unpaired for spelling in (stem_of(file), file.name)}
+            names.setdefault(_composed(spelling), set()).add(files.name)
+    left_out = {_composed(spelling) for file in found.unpaired for spelling in (stem_of(file), file.name)}
     by_name: dict[str, dict[str, str]] = {}
     for cells in rows:
         row = {
@@ -112,8 +140,10 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
         }
         if len(cells) != len(header) or not (row["image"] and row["subject"]):
             raise DataError(f"{path}: a row is incomplete: {','.join(cells)}", expected=",".join(header))
-        if row.get("split", "") not in ("", "train", "test"):
-            raise DataError(f"{path}: image {row['image']} has the split {row['split']!r}", expected="train or test")
+        if row.get("split", "") and split_named(row["split"]) is None:
+            raise DataError(
+                f"{path}: image {row['image']} has the split {row['split']!r}", expected="train, val or test"
+            )
         known = names.get(row["image"], set())
         if not known and row["image"] in left_out:
             continue
@@ -128,25 +158,30 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     return by_name
 
 
+def _composed(text: str) -> str:
+    """With accents as Unicode's composed form (NFC) has them; macOS writes names of files in the other."""
+    return unicodedata.normalize("NFC", text)
+
+
 def _with_row(files: EyeFiles, row: Mapping[str, str]) -> EyeFiles:
-    split = row.get("split")
     return replace(
         files,
         subject=row.get("subject") or files.subject,
         eye=row.get("eye") or files.eye,
-        split="train" if split == "train" else "test" if split == "test" else files.split,
+        split=split_named(row.get("split", "")) or files.split,
     )
 
 
 def _refuse_subject_on_both_sides(table: Path, eyes: Sequence[EyeFiles]) -> None:
     sides = {split: {files.subject for files in eyes if files.split == split} for split in SPLIT_FOLDERS}
-    both = sorted(sides["train"] & sides["test"])
-    if both:
-        raise DataError(
-            f"{table}: {len(both)} subject(s) are in train and in test: {', '.join(both[:5])}",
-            expected="all eyes of a person on one side, else the test measures memory",
-            do="Give these images one split in the column split",
-        )
+    for one, other in itertools.combinations(SPLIT_FOLDERS, 2):
+        both = sorted(sides[one] & sides[other])
+        if both:
+            raise DataError(
+                f"{table}: {len(both)} subject(s) are in {one} and in {other}: {', '.join(both[:5])}",
+                expected="all eyes of a person on one side, else the test measures memory",
+                do="Give these images one split in the column split",
+            )
 
 
 def _split_by_subject(eyes: Sequence[EyeFiles], split_known: set[str]) -> list[EyeFiles]:

@@ -76,7 +76,7 @@ def evaluate_enhancer(
         "longest_px": longest_px,
         "is_told": is_told,
     }
-    choosing = [files for files in found.split("train") if files.photograph] or eyes
+    choosing = [files for files in found.split("val") or found.split("train") if files.photograph] or eyes
     pieces = [_piece(_clean(files, longest_px)) for files in choosing[:: -(-len(choosing) // MOST_CHOOSING)]]
     methods = {name: chosen_method(trial.degradation, pieces) for name, trial in TRIALS.items()}
     segmenter = Segmenter.load("judge")

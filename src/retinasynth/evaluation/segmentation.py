@@ -114,7 +114,9 @@ class SegmentationResult:
         return {"about": dict(self.about), "conventions": CONVENTIONS, "planes": plain}
 
 
-def evaluate_segmenter(model: Path | str, data: Path, out: Path, *, split: str = "test") -> SegmentationResult:
+def evaluate_segmenter(
+    model: Path | str, data: Path, out: Path, *, split: str = "test", labels: str | None = None
+) -> SegmentationResult:
     """Compare what a segmenter finds with what people drew.
 
     Writes ``segmentation.json``, ``pictures.csv`` and ``panels/`` (photograph, found, drawn).
@@ -124,6 +126,7 @@ def evaluate_segmenter(model: Path | str, data: Path, out: Path, *, split: str =
         data: a data set whose eyes have planes of the model.
         out: a new or empty folder.
         split: ``test``, ``train`` or ``all`` eyes.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: no eye there has a photograph and one of the planes.
@@ -131,7 +134,7 @@ def evaluate_segmenter(model: Path | str, data: Path, out: Path, *, split: str =
         OutputError: a file cannot be written.
     """
     segmenter = Segmenter.load(model)
-    found = find_eyes(Path(data))
+    found = find_eyes(Path(data), labels=labels)
     eyes = [
         files
         for files in found.eyes

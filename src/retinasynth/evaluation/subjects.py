@@ -10,7 +10,7 @@ import numpy as np
 
 from retinasynth.checks import checked_seed
 from retinasynth.data.find import DataSet, find_eyes, photograph_of, read_eye
-from retinasynth.data.matching import EyeFiles
+from retinasynth.data.matching import EyeFiles, counterparts
 from retinasynth.errors import DataError, SettingError
 from retinasynth.evaluation.examples import Example, Reference
 from retinasynth.evaluation.leaks import refuse_leaks
@@ -63,6 +63,7 @@ def evaluate_model(
     allow_leaks: bool = False,
     complete: bool = True,
     fov: Fov = "camera",
+    labels: str | None = None,
 ) -> Evaluation:
     """Evaluate a model on the test eyes of a data set, with its training eyes as baselines.
 
@@ -80,6 +81,7 @@ def evaluate_model(
         complete: complete label maps without a disc first, as `Generator.generate` does.
         fov: of styled models: where label maps without one have their field of view: ``"camera"`` or ``"found"``, as
             `Generator.generate` says, or ``"own"``, as in the real photograph.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: there are no test pairs, test eyes are in training, or one is to have the style of a fellow and
@@ -97,7 +99,7 @@ def evaluate_model(
     follows_style = any(one.styles for one in (synthesizer, other) if one)
     if style != "expected" and not follows_style:
         raise SettingError(f"`style` is {style}, but {synthesizer.name} follows none", do="Leave `style` out")
-    found = find_eyes(data)
+    found = find_eyes(data, labels=labels)
     train_files, test_files = found.split("train"), test_eyes(found)
     learnable = [one for one in train_files if one.photograph and one.has(["vessels"])]
     warning = refuse_leaks(train_files, test_files, allow=allow_leaks)
@@ -236,6 +238,7 @@ def evaluate_folders(
     train: Path | None = None,
     sets: bool = True,
     network: Path | None = None,
+    labels: str | None = None,
 ) -> Evaluation:
     """Evaluate a folder of generated photographs against one of real ones.
 
@@ -253,13 +256,14 @@ def evaluate_folders(
             were generated or none of them.
         sets: measure realism, diversity and privacy too.
         network: an ONNX file with a network of one's own for realism.
+        labels: how label files of `masks`, or else of `real`, are coded where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: only some of the names match, or an eye has no photograph.
     """
-    found = find_eyes(real)
-    fake_eyes = {eye.name: eye for eye in find_eyes(fake).eyes}
+    found = find_eyes(real, labels=None if masks else labels)
     real_eyes = {eye.name: eye for eye in found.eyes}
+    fake_eyes = _under_names_of(real_eyes, find_eyes(fake).eyes)
     tested = {eye.name: eye for eye in found.split("test")}
     train_files: tuple[EyeFiles, ...] = ()
     is_paired = bool(fake_eyes.keys() & real_eyes.keys())
@@ -271,7 +275,7 @@ def evaluate_folders(
             f"{real} and {fake} do not hold the same names: {len(single)} stand in one only, for example {single[0]}",
             expected="the same file names in both, or no name in both",
         )
-    drawn = _of_the_same_names(_label_maps(masks), fake_eyes, masks, fake) if masks else {}
+    drawn = _of_the_same_names(_label_maps(masks, labels), fake_eyes, masks, fake) if masks else {}
     fields = _of_the_same_names(find_masks(fov, ("fov",)), fake_eyes, fov, fake) if fov else {}
     learnt_from = find_eyes(train).eyes if train else train_files
     new_folder(out, what="an evaluation")
@@ -290,16 +294,22 @@ def evaluate_folders(
     )
 
 
-def _label_maps(folder: Path) -> Sequence[EyeFiles]:
+def _label_maps(folder: Path, labels: str | None) -> Sequence[EyeFiles]:
     """The label maps of a data set; pictures that lie in a folder of no plane are vessel masks."""
     are_masks = folder.is_dir() and any(is_picture(file) for file in folder.iterdir())
-    return find_masks(folder) if are_masks else find_eyes(folder).eyes
+    return find_masks(folder, labels=labels) if are_masks else find_eyes(folder, labels=labels).eyes
+
+
+def _under_names_of(wanted: Mapping[str, EyeFiles], eyes: Sequence[EyeFiles]) -> dict[str, EyeFiles]:
+    """Eyes by name, or by the name in `wanted` that means the same."""
+    names = counterparts([eye.name for eye in eyes], wanted)
+    return {names[eye.name]: eye for eye in eyes}
 
 
 def _of_the_same_names(
     given: Sequence[EyeFiles], wanted: Mapping[str, EyeFiles], masks: Path, fake: Path
 ) -> dict[str, EyeFiles]:
-    by_name = {eye.name: eye for eye in given}
+    by_name = _under_names_of(wanted, given)
     missing = sorted(wanted.keys() - by_name.keys())
     if missing:
         raise DataError(

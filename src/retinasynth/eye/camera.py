@@ -16,7 +16,7 @@ from skimage.measure import approximate_polygon, find_contours
 from retinasynth.errors import InputError
 from retinasynth.eye.eye import Eye
 from retinasynth.eye.field_of_view import field_around, find_field_of_view
-from retinasynth.images import Mask, Photograph, resize_mask, resize_photograph
+from retinasynth.images import Mask, Photograph, mask_as_photograph, resize_mask, resize_photograph
 
 SAME_SHAPE = 0.02  # by which height : width of two pictures may differ
 SAME_FIELD = 0.9  # intersection over union of the fields of one camera, at least
@@ -80,13 +80,17 @@ class Camera(BaseModel):
 
         Args:
             photograph: ``uint8 (height, width, 3)``.
-            field: its field of view, ``bool (height, width)``.
+            field: its field of view, ``bool`` of any size; a larger one has a smooth rim.
             random: draws how dark the background is this time; None takes the mean.
         """
         grey = np.array(self.background)
         if random is not None:
             grey = grey + random.standard_normal() * np.array(self.background_spread)
-        return np.where(field[..., None], photograph, np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+        inside = resize_photograph(mask_as_photograph(field), photograph.shape[:2]).astype(np.float32) / 255
+        mixed: Photograph = np.rint(inside * photograph + (1 - inside) * np.clip(np.rint(grey), 0, 255)).astype(
+            np.uint8
+        )
+        return mixed
 
 
 class Cameras:

@@ -8,8 +8,9 @@ import numpy as np
 
 from retinasynth import images
 from retinasynth.checks import checked_seed, whole_number
+from retinasynth.data.codes import with_codes
 from retinasynth.data.find import find_eyes, read_eye
-from retinasynth.data.matching import EyeFiles
+from retinasynth.data.matching import EyeFiles, names_of_masks
 from retinasynth.errors import DataError, OutputError
 from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
@@ -20,13 +21,18 @@ from retinasynth.progress import progress
 from retinasynth.resuming import add_line
 
 
-def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Sequence[str] = ()) -> list[EyeFiles]:
+def find_masks(
+    path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Sequence[str] = (), labels: str | None = None
+) -> list[EyeFiles]:
     """The label planes of every eye: of a single plane one file or a folder of files, else a data set.
+
+    The eyes have the names that their photographs would have: without endings such as ``_1stHO`` or ``_mask``.
 
     Args:
         path: where they are.
         planes: that are wanted; of a data set, eyes without one of them are left out.
         welcome: planes that are taken along where an eye has them.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Raises:
         DataError: there is nothing there, or nothing with these planes.
@@ -38,10 +44,11 @@ def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Seq
     if len(planes) == 1:
         found = [path] if is_single else sorted(file for file in path.iterdir() if images.is_picture(file))
         if found:
-            return _distinct([_mask_file(file, planes[0]) for file in found])
+            eyes = [_mask_file(file, name, planes[0]) for file, name in zip(found, names_of_masks(found), strict=True)]
+            return [eye.with_planes_alone([*planes, *welcome]) for eye in with_codes(_distinct(eyes), labels)]
     eyes = [
         eye if eye.side_by_side else replace(eye.with_planes_alone([*planes, *welcome]), photograph=None)
-        for eye in find_eyes(path).eyes
+        for eye in find_eyes(path, labels=labels).eyes
         if eye.has(planes)
     ]
     if not eyes:
@@ -54,8 +61,7 @@ def find_masks(path: Path, planes: Sequence[str] = ("vessels",), *, welcome: Seq
     return eyes
 
 
-def _mask_file(file: Path, plane: str) -> EyeFiles:
-    name = images.stem_of(file)
+def _mask_file(file: Path, name: str, plane: str) -> EyeFiles:
     return EyeFiles(name, photograph=None, planes={plane: file}, eye=name, subject=name, split="train")
 
 
@@ -163,6 +169,7 @@ def generate_panels(
     seed: int,
     style: StyleChoice | None = None,
     knobs: Mapping[str, float] = NO_KNOBS,
+    labels: str | None = None,
 ) -> list[str]:
     """Save panels of source, generated and expected for random test eyes, as the source system does.
 
@@ -174,6 +181,7 @@ def generate_panels(
         seed: of the choice and of the dropout.
         style: as `Generator.generate` takes it.
         knobs: likewise.
+        labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
 
     Returns:
         The names of the eyes.
@@ -182,7 +190,7 @@ def generate_panels(
         DataError: there are no labelled eyes.
     """
     seed, count = checked_seed(seed), whole_number(count, "count")
-    found = find_eyes(data)
+    found = find_eyes(data, labels=labels)
     planes = model.needed_planes
     eyes = _labelled(found.split("test"), planes) or _labelled(found.eyes, planes)
     if not eyes:

@@ -169,7 +169,7 @@ def _stack(pairs: Sequence[tuple[Tensor, Tensor]]) -> Batch:
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """What a run learns from, and the test pairs, where there are any, that its samples are taken of."""
+    """What a run learns from, and the pairs its samples are taken of: for validation, else for the test, if any."""
 
     train: Pairs
     test: Pairs | None
@@ -188,7 +188,8 @@ def load_training_pairs(settings: Settings) -> TrainingPairs:
         SettingError: there are fewer than one step takes.
         ImageError: a picture cannot be used.
     """
-    chosen, found = settings.data, find_eyes(Path(settings.data.folder))
+    chosen = settings.data
+    found = find_eyes(Path(chosen.folder), labels=chosen.labels or None)
     train_files, test_files = found.split("train"), found.split("test")
     if not train_files:
         raise DataError(
@@ -196,7 +197,8 @@ def load_training_pairs(settings: Settings) -> TrainingPairs:
         )
     train = load_pairs(train_files, chosen.size_px, chosen.resize, chosen.appearance, chosen.planes)
     steps_per_epoch(train, settings.training)
-    test_files = tuple(files for files in test_files if files.photograph and files.has(chosen.planes))
+    unseen = found.split("val") or test_files
+    test_files = tuple(files for files in unseen if files.photograph and files.has(chosen.planes))
     if not test_files:  # as in newer copies of DRIVE, whose test vessels are not published
         return TrainingPairs(train, None)
     return TrainingPairs(train, load_pairs(test_files, chosen.size_px, chosen.resize, planes=chosen.planes))

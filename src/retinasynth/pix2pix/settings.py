@@ -62,6 +62,9 @@ class DataSettings(Section):
     )
     flip: bool = Field(False, description="augment with left-right and up-down flips, each with probability 1/2")
     rotation_deg: float = Field(0.0, ge=0, le=180, description="augment with rotations up to this angle either way")
+    labels: Text = Field(
+        "", description="how label files that are not masks are coded, where that is not to be seen; `--labels` sets it"
+    )
     licence: Text = Field("", description="licence and origin of the photographs, copied into the model card")
 
     @property

@@ -87,10 +87,13 @@ def load_sources(data: SegmentationData) -> Sources:
     real: list[FramedEyes] = []
     validation: list[EyeFiles] = []
     for folder in data.folders:
-        usable = labelled(folder, data.planes)
+        usable = labelled(folder, data.planes, data.labels)
+        own_validation = _showing(data.planes, find_eyes(Path(folder), labels=data.labels or None).split("val"))
         # What a segmenter labelled can be learnt from, but it proves nothing.
         is_proof = not (Path(folder) / LABELLING).is_file()
-        held_out = validation_subjects(usable, data.validation_share if is_proof else 0)
+        is_split = bool(own_validation) or not is_proof
+        held_out = validation_subjects(usable, 0 if is_split else data.validation_share)
+        validation += own_validation if is_proof else []
         validation += [files for files in usable if files.subject in held_out]
         real.append(
             load_frames([files for files in usable if files.subject not in held_out], data.field_px, data.planes)
@@ -110,14 +113,14 @@ def load_sources(data: SegmentationData) -> Sources:
     return Sources(tuple(real), grown, tuple(validation))
 
 
-def labelled(folder: str, planes: Sequence[str]) -> list[EyeFiles]:
+def labelled(folder: str, planes: Sequence[str], labels: str = "") -> list[EyeFiles]:
     """The training eyes of a set that have a photograph and at least one of the planes.
 
     Raises:
         DataError: there is none.
     """
-    found = find_eyes(Path(folder)).split("train")
-    usable = [files for files in found if files.photograph and any(files.has([plane]) for plane in planes)]
+    found = find_eyes(Path(folder), labels=labels or None).split("train")
+    usable = _showing(planes, found)
     if not usable:
         have = sorted({plane for files in found for plane in (*files.planes, *files.empty_planes)})
         raise DataError(
@@ -126,6 +129,10 @@ def labelled(folder: str, planes: Sequence[str]) -> list[EyeFiles]:
             expected="a mask file for each eye in a folder named after the plane",
         )
     return usable
+
+
+def _showing(planes: Sequence[str], eyes: Sequence[EyeFiles]) -> list[EyeFiles]:
+    return [files for files in eyes if files.photograph and any(files.has([plane]) for plane in planes)]
 
 
 def validation_subjects(files: Sequence[EyeFiles], share: float) -> set[str]:

@@ -9,6 +9,7 @@ from retinasynth.checks import SIDES_PX, real_number, whole_number
 from retinasynth.data.find import find_eyes, photograph_of, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import Sketch, find_near_duplicates, sketch
+from retinasynth.data.overlays import PER_SHEET, sheet_of
 from retinasynth.data.photographs import photographs_in
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
@@ -18,10 +19,8 @@ from retinasynth.eye.label_map import overlay
 from retinasynth.files import LABELLING, MANIFEST, explaining_write_errors, new_folder, write_text
 from retinasynth.images import (
     Mask,
-    draw_panels,
     encoded,
     resize_photograph,
-    square_photograph,
     write_mask,
     write_photograph,
 )
@@ -31,7 +30,6 @@ from retinasynth.segmentation.use import Segmentation, Segmenter, segment
 from retinasynth.tables import table_text
 from retinasynth.windows import Window
 
-SHEET_PX, SHEET_COLUMNS, SHEET_ROWS = 256, 6, 5
 ARTERIES = 1  # raise when they are told from veins in another way
 REJECT = "reject.txt"  # in which a person lists what is not to be learnt from
 REJECTED, GRADES, GRADE = "rejected.csv", "grades.csv", "retinopathy_grade"
@@ -338,16 +336,9 @@ def write_sheets(folder: Path) -> int:
         How many sheets.
     """
     eyes = find_eyes(folder).eyes
-    per_sheet = SHEET_COLUMNS * SHEET_ROWS
-    starts = range(0, len(eyes), per_sheet)
+    starts = range(0, len(eyes), PER_SHEET)
     for number, start in enumerate(starts):
-        some = eyes[start : start + per_sheet]
-        pictures = [square_photograph(overlay(read_eye(files)), SHEET_PX, "letterbox") for files in some]
-        pictures += [pictures[0] * 0] * (-len(pictures) % SHEET_COLUMNS)
-        rows = [pictures[at : at + SHEET_COLUMNS] for at in range(0, len(pictures), SHEET_COLUMNS)]
-        names = [files.name for files in some]
-        titles = ["   ".join(names[at : at + SHEET_COLUMNS]) for at in range(0, len(names), SHEET_COLUMNS)]
-        sheet = draw_panels(rows, [""] * SHEET_COLUMNS, titles)
+        sheet = sheet_of(eyes[start : start + PER_SHEET], checked=False)
         path = folder / "sheets" / f"{number:02d}.jpg"
         with explaining_write_errors(path):
             path.parent.mkdir(exist_ok=True)

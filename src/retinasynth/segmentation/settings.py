@@ -48,7 +48,10 @@ class SegmentationData(Section):
         "are gone, or over the picture",
     )
     validation_share: float = Field(
-        0.15, ge=0, lt=1, description="of the people of each set, at least one; they fix the thresholds"
+        0.15, ge=0, lt=1, description="of the people of each set without a val/, at least one; they fix the thresholds"
+    )
+    labels: Text = Field(
+        "", description="how label files that are not masks are coded, where that is not to be seen; `--labels` sets it"
     )
     licence: Text = Field("", description="licence and origin of the photographs, copied into the model card")
 

@@ -17,7 +17,7 @@ from retinasynth.progress import progress
 
 
 def graded(data: Path) -> tuple[list[EyeFiles], list[EyeFiles]]:
-    """The training and the test photographs whose grade is known.
+    """The training photographs, with those for validation, and the test photographs whose grade is known.
 
     Raises:
         DataError: there are none, or one side has but one kind.
@@ -30,7 +30,8 @@ def graded(data: Path) -> tuple[list[EyeFiles], list[EyeFiles]]:
             expected="a table of comma-separated text with the columns image and retinopathy_grade, as in IDRiD",
             do="Put one beside the photographs, in train/ and in test/ where both use the same names",
         )
-    training, test = ([files for files in eyes if files.split == side] for side in ("train", "test"))
+    training = [files for files in eyes if files.split != "test"]
+    test = [files for files in eyes if files.split == "test"]
     for side, files in (("training", training), ("test", test)):
         _refuse_one_kind(f"{found.folder} has", side, files)
     return training, test

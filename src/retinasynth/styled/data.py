@@ -223,7 +223,7 @@ def signed_example(
 
 @dataclass(frozen=True)
 class TrainingEyes:
-    """What a run learns from, and the test eyes, where there are any, that its samples are taken of."""
+    """What a run learns from, and the eyes its samples are taken of: for validation, else for the test, if any."""
 
     train: StyledEyes
     test: StyledEyes | None
@@ -235,7 +235,7 @@ class TrainingEyes:
 
 
 def load_training_eyes(settings: Settings) -> TrainingEyes:
-    """The training eyes that have a photograph and vessels and, where there are any, the test eyes.
+    """The training eyes that have a photograph and vessels and, where there are any, unseen ones.
 
     Where lesions are told apart, training eyes that are graded as ill and whose lesions nobody labelled are left out if
     enough others remain: a generator would learn these as the texture of a style, and draw them where none should be.
@@ -245,11 +245,11 @@ def load_training_eyes(settings: Settings) -> TrainingEyes:
         SettingError: there are fewer than one step takes.
     """
     chosen = settings.data
-    found = find_eyes(Path(chosen.folder))
+    found = find_eyes(Path(chosen.folder), labels=chosen.labels or None)
     lesions = [plane for plane in chosen.planes if plane in LESIONS]
     splits = []
-    for split in ("train", "test"):
-        files = [one for one in found.split(split) if one.photograph and one.has(["vessels"])]
+    for split, side in (("train", found.split("train")), ("unseen", found.split("val") or found.split("test"))):
+        files = [one for one in side if one.photograph and one.has(["vessels"])]
         clear = [one for one in files if not (lesions and hides_lesions(one, lesions))]
         if split == "train" and len(clear) >= FEWEST_CLEAR:
             files = clear

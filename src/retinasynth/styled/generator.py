@@ -15,7 +15,7 @@ from retinasynth.data.photographs import photographs_in
 from retinasynth.eye import Eye
 from retinasynth.eye.style import StyleChoice, turned
 from retinasynth.generator import Asked, Generator, Size
-from retinasynth.images import Mask, Photograph, resize_mask
+from retinasynth.images import Mask, Photograph
 from retinasynth.networks.running import move_for_generation
 from retinasynth.progress import progress
 from retinasynth.seeds import mixed_seed
@@ -72,7 +72,7 @@ class Styled(Generator):
         if camera is None:
             return photograph
         random = np.random.default_rng(mixed_seed([asked.seed, _OF_BACKGROUND])) if wanted.detail else None
-        return camera.surrounded(photograph, resize_mask(eye.planes["fov"], size), random)
+        return camera.surrounded(photograph, eye.planes["fov"], random)
 
     def _wanted(self, choice: StyleChoice, seed: int) -> Wanted:
         if isinstance(choice, str | Path) and choice not in self.styles and Path(choice).is_dir():

@@ -55,6 +55,9 @@ class DataSettings(Section):
         le=1,
         description="how often the lesions of another eye are copied in, where it is shown whether there are any",
     )
+    labels: Text = Field(
+        "", description="how label files that are not masks are coded, where that is not to be seen; `--labels` sets it"
+    )
     licence: Text = Field("", description="licence and origin of the photographs, copied into the model card")
 
 

@@ -93,7 +93,10 @@ class Training(Generic[Settings, Loaded]):
             TrainingDivergedError: a loss stopped being a finite number.
             InterruptedRunError: the user stopped it; `resume` goes on.
         """
-        settings = settings.learning_from(*(find_eyes(folder).folder.resolve() for folder in data))
+        found = [find_eyes(folder) for folder in data]
+        for one in found:
+            one.warn_if_untested()
+        settings = settings.learning_from(*(one.folder.resolve() for one in found))
         loaded = self.load(settings)
         out = Path(out)
         with _alone(out, settings):

@@ -14,15 +14,16 @@ def find_kaggle(folder: Path) -> Found | None:
     """
     root = folder / "Data" if (folder / "Data").is_dir() else folder
     sides = [
-        (split, pictures_in(root / split / "image"), {"vessels": pictures_in(root / split / "mask")})
-        for split in SPLIT_FOLDERS
-        if (root / split / "image").is_dir() and (root / split / "mask").is_dir()
+        (split, pictures_in(root / name / "image"), {"vessels": pictures_in(root / name / "mask")})
+        for split, names in SPLIT_FOLDERS.items()
+        for name in (names if split == "val" else (split,))
+        if (root / name / "image").is_dir() and (root / name / "mask").is_dir()
     ]
     found = found_in("kaggle", sides, needs_vessels=True)
     if not (found.eyes or found.unpaired):
         return None
-    train, test = ([files for files in found.eyes if files.split == split] for split in SPLIT_FOLDERS)
-    return replace(found, eyes=[*_by_four(train), *test])
+    train = [files for files in found.eyes if files.split == "train"]
+    return replace(found, eyes=[*_by_four(train), *(files for files in found.eyes if files.split != "train")])
 
 
 def _by_four(eyes: list[EyeFiles]) -> list[EyeFiles]:
