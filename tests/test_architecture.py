@@ -13,7 +13,20 @@ PRODUCTS = ("pix2pix", "styled", "segmentation", "enhancement")
 FLOORS = {
     **dict.fromkeys(("errors", "documents", "files", "images", "tables", "checks", "settings", "progress"), 0),
     **dict.fromkeys(
-        ("parallel", "resuming", "cache", "seeds", "intervals", "report", "decoding", "pages", "depth", "windows"), 0
+        (
+            "parallel",
+            "resuming",
+            "cache",
+            "seeds",
+            "intervals",
+            "report",
+            "decoding",
+            "pages",
+            "depth",
+            "windows",
+            "dicom",
+        ),
+        0,
     ),
     "eye": 1,
     "anatomy": 2,

@@ -11,6 +11,7 @@ from typing import IO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from retinasynth import dicom
 from retinasynth.depth import GREY_MODES, eight_bit, is_deep
 from retinasynth.errors import ImageError
 from retinasynth.pages import file_and_page, turn_to_page
@@ -20,6 +21,7 @@ PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".gif", ".webp", ".jp2", ".j2k", ".ppm", ".pgm", ".bmp"),
     *PACKED,
+    *dicom.SUFFIXES,
 )
 MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can claim to hold far more
 
@@ -47,18 +49,7 @@ def opened(path: Path, *, is_label: bool = False, window: Window | None = None) 
     try:
         with _bytes_of(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
-            image = _page_of(file, path, page)
-            most = MAX_PIXELS // 2 if image.format in _HUNGRY_FORMATS else MAX_PIXELS
-            if image.width * image.height > most:
-                raise _too_large(path, f"claims to be {image.height} x {image.width} px", most)
-            if not (is_label and image.mode in GREY_MODES):
-                if is_deep(image):
-                    if window is None:
-                        raise _deep(path, image)
-                    image = eight_bit(path, file, image, window, lambda: _page_of(file, path, page))
-                _refuse_other_modes(path, image)
-            image.load()
-            yield ImageOps.exif_transpose(image)
+            yield _decoded(path, file, page, window, is_label=is_label)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{path} is not a picture that can be read", expected=f"one of: {' '.join(SUFFIXES)}"
@@ -69,6 +60,26 @@ def opened(path: Path, *, is_label: bool = False, window: Window | None = None) 
         raise ImageError(
             f"{path} is damaged or cut short ({error})", do="Copy or download the file again, or remove it"
         ) from error
+
+
+def _decoded(path: Path, file: IO[bytes], page: int | None, window: Window | None, *, is_label: bool) -> Image.Image:
+    if dicom.is_dicom(file):
+        picture = dicom.dicom_picture(path, file, page, window=window, most_pixels=MAX_PIXELS)
+        if picture is None:
+            raise _deep(path, "DICOM without a window of its own")
+        return picture
+    image = _page_of(file, path, page)
+    most = MAX_PIXELS // 2 if image.format in _HUNGRY_FORMATS else MAX_PIXELS
+    if image.width * image.height > most:
+        raise _too_large(path, f"claims to be {image.height} x {image.width} px", most)
+    if not (is_label and image.mode in GREY_MODES):
+        if is_deep(image):
+            if window is None:
+                raise _deep(path, f"mode {image.mode}")
+            image = eight_bit(path, file, image, window, lambda: _page_of(file, path, page))
+        _refuse_other_modes(path, image)
+    image.load()
+    return ImageOps.exif_transpose(image)
 
 
 def _page_of(file: IO[bytes], path: Path, page: int | None) -> Image.Image:
@@ -101,9 +112,9 @@ def _too_large(path: Path, what: str, most: int | None = None) -> ImageError:
     )
 
 
-def _deep(path: Path, image: Image.Image) -> ImageError:
+def _deep(path: Path, kind: str) -> ImageError:
     return ImageError(
-        f"{path} has more than 8 bits per channel (mode {image.mode})",
+        f"{path} has more than 8 bits per channel ({kind})",
         expected="8 bits per channel",
         do="Convert it first, or say by `window` which values become black and white (LOW-HIGH, or auto): "
         "`retinasynth data prepare EYES --window auto --out DATA` writes a set of 8 bits",
@@ -129,6 +140,8 @@ def read_size(path: Path) -> tuple[int, int]:
         path, page = file_and_page(Path(path))
         with _bytes_of(path, only_head=True) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
+            if dicom.is_dicom(file):
+                return dicom.size_in(path, file)
             image = Image.open(file, formats=_FORMATS)
             turn_to_page(image, path, page, refuse_several=False)
             return image.height, image.width

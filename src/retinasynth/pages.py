@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -74,7 +75,7 @@ def turn_to_page(image: Image.Image, file: Path, page: int | None, *, refuse_sev
     largest = max(places, key=lambda number: _area(sizes[number]))
     several = [number for number in places if number == largest or not _is_smaller(sizes[number], sizes[largest])]
     if len(several) > 1 and refuse_several:
-        raise _several(file, [sizes[number] for number in several], several[-1] + 1)
+        raise several_pages(file, [sizes[number] for number in several], several[-1] + 1)
     image.seek(largest)
 
 
@@ -114,7 +115,8 @@ def _is_smaller(size: tuple[int, int] | None, than: tuple[int, int] | None) -> b
     return width < most_width and height < most_height and abs(shape - 1) <= tolerance
 
 
-def _several(file: Path, sizes: list[tuple[int, int] | None], last: int) -> ImageError:
+def several_pages(file: Path, sizes: Sequence[tuple[int, int] | None], last: int) -> ImageError:
+    """What is said of a file of several pages, each of a width and height, of which none is named."""
     counts = Counter(f"{size[0]} x {size[1]} px" for size in sizes if size is not None)
     named = ", ".join(f"{count} of {size}" for size, count in counts.most_common(4))
     return ImageError(
