@@ -79,7 +79,8 @@ def _decoded(path: Path, file: IO[bytes], page: int | None, window: Window | Non
             image = eight_bit(path, file, image, window, lambda: _page_of(file, path, page))
         _refuse_other_modes(path, image)
     image.load()
-    return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _page_of(file: IO[bytes], path: Path, page: int | None) -> Image.Image:

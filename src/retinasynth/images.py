@@ -83,7 +83,7 @@ def read_photograph(path: Path, *, window: Window | None = None) -> Photograph:
         if image.has_transparency_data:
             picture = image.convert("RGBA")
             return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:

@@ -13,7 +13,7 @@ from retinasynth.data.faults import faults_of
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
 from retinasynth.data.layouts.idrid import with_empty_lesions
-from retinasynth.data.matching import EyeFiles, Found, Split, folders_in
+from retinasynth.data.matching import EyeFiles, Found, Split, folders_in, refuse_foreign_names
 from retinasynth.data.selection import Selection, read_selection
 from retinasynth.data.splits import SUBJECTS_FILE, with_subjects_and_split
 from retinasynth.decoding import SUFFIXES
@@ -77,8 +77,8 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None 
         labels: how label files that are not masks are coded (`retinasynth.data.codes`), where that is not to be seen.
 
     Raises:
-        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner,
-            ``subjects.csv`` is wrong, or no file can be of the code `labels`.
+        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner, a name
+            is not UTF-8, ``subjects.csv`` is wrong, or no file can be of the code `labels`.
     """
     folder = Path(folder)
     if folder == Path(PHANTOM) and not folder.exists():
@@ -97,6 +97,7 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None 
     if recognised is None:
         raise _nothing_found(folder)
     place, found = recognised
+    refuse_foreign_names(map(str, found.unpaired))
     if found.unpaired and not allow_unpaired:
         raise _has_unpaired(folder, found.unpaired)
     if not found.eyes:
