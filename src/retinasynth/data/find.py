@@ -9,6 +9,7 @@ import numpy as np
 
 from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
 from retinasynth.data.codes import read_planes, with_codes
+from retinasynth.data.doubts import warn_of_doubts
 from retinasynth.data.faults import faults_of
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
@@ -168,6 +169,7 @@ def read_eye(files: EyeFiles, *, checked: bool = True, window: Window | None = N
         if fault.is_certain:
             raise error
         warn(f"{error} Other files of its folder like it are not named.", kind=(path.parent, fault.kind))
+    warn_of_doubts(reference, photograph, fitted.get("disc"), fitted.get("fov"))
     return eye
 
 
@@ -185,7 +187,10 @@ def photograph_of(files: EyeFiles, *, window: Window | None = None) -> Photograp
     if files.photograph is None:
         raise DataError(f"{files.name} has no photograph")
     picture = read_photograph(files.photograph, window=window)
-    return picture[:, : picture.shape[1] // 2] if files.side_by_side else picture
+    if files.side_by_side:
+        picture = picture[:, : picture.shape[1] // 2]
+    warn_of_doubts(files.photograph, picture)
+    return picture
 
 
 def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
@@ -215,7 +220,9 @@ def _read_side_by_side(files: EyeFiles) -> Eye:
     mask = mask_from_photograph(picture[:, width // 2 :])
     if not mask.any():
         raise ImageError(f"{path}: the right half is all black", expected="the mask of the vessels there")
-    return usable(Eye(files.name, {"vessels": mask}, picture[:, : width // 2]), path)
+    photograph = picture[:, : width // 2]
+    warn_of_doubts(path, photograph)
+    return usable(Eye(files.name, {"vessels": mask}, photograph), path)
 
 
 def _recognised(folder: Path) -> tuple[Path, Found] | None:

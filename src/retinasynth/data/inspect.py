@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from retinasynth.data.codes import CODES, codes_that_fit, plane_in, shares_in
+from retinasynth.data.doubts import doubts_of
 from retinasynth.data.faults import faults_of
 from retinasynth.data.find import DataSet, find_eyes, fit_mask
 from retinasynth.data.matching import EyeFiles, Split
@@ -50,6 +51,7 @@ _FIT_MIN_PX = 128  # smaller photographs do not show their vessels
 _BINARY_SHARE = 0.95
 _VALUES_NAMED = 8  # of a folder of label files
 _ALL_BLACK = "black in all files"
+_OF_AN_EYE = ("unreadable", "swapped", "empty", "not_binary", "other_shape", "unusable", "faults", "doubts", "misfits")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Inspection:
         planes: of each folder of label files the ``folder``, its ``code`` (`retinasynth.data.codes`) with its
             ``meaning``, the ``planes`` that are read from it, how many ``files``, and the mean share of the pixels of
             each of the most frequent ``values`` or colours.
+        doubts: ``file``, ``kind`` and ``reason``: photographs that are very dark, or crops around the disc.
         misfits: ``name``, ``fit`` (see `MIN_FIT`) and ``fits_when``, the mirror image that would fit, if any.
         duplicates: groups of names on one side that show one retina but are not said to be one eye.
         leaks: the same retina, or a retina of the same person, on both sides of the split.
@@ -129,6 +132,7 @@ class Inspection:
     unusable: list[dict[str, str]] = field(default_factory=list)
     faults: list[dict[str, str]] = field(default_factory=list)
     planes: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[dict[str, str]] = field(default_factory=list)
     misfits: list[dict[str, str | float]] = field(default_factory=list)
     duplicates: list[list[str]] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
@@ -191,6 +195,9 @@ def inspect_data(
     report.sizes = dict(sorted(report.sizes.items(), key=lambda item: (-item[1], item[0])))
     if len(report.sizes) > 1:
         report.notes.append(f"The photographs have {len(report.sizes)} sizes; training resizes them all to a square.")
+    for kind in dict.fromkeys(one["kind"] for one in report.doubts):
+        of_kind = [one for one in report.doubts if one["kind"] == kind]
+        report.notes.append(f"{named(one['file'] for one in of_kind)}: {kind}; of the first, {of_kind[0]['reason']}")
     report.problems += _sentences(report)
     report.ok = not report.problems
     return report
@@ -271,7 +278,17 @@ class _Checked:
                 self.found.misfits.append({"name": files.name, "fit": round(fit, 3), "fits_when": fits_when})
 
     def add_to(self, report: Inspection, folders: dict[Path, "_LabelFolder"]) -> None:
-        for name in ("unreadable", "swapped", "empty", "not_binary", "other_shape", "unusable", "faults", "misfits"):
+        for name in (
+            "unreadable",
+            "swapped",
+            "empty",
+            "not_binary",
+            "other_shape",
+            "unusable",
+            "faults",
+            "doubts",
+            "misfits",
+        ):
             getattr(report, name).extend(getattr(self.found, name))
         report.sizes = dict(Counter(report.sizes) + Counter(self.found.sizes))
         for plane, path in self.files.planes.items():
@@ -334,6 +351,9 @@ class _Checked:
             reason = str(ImageError(fault.got, do=fault.do))
             one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}
             self.found.faults.append(one)
+        shown = _relative(self.files.photograph or next(iter(self.files.planes.values())), self.folder)
+        for doubt in doubts_of(photograph, masks.get("disc"), masks.get("fov")):
+            self.found.doubts.append({"file": shown, "kind": doubt.kind, "reason": f"it {doubt.got}. {doubt.do}."})
 
 
 @dataclass

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from retinasynth.data.doubts import warn_of_doubts
 from retinasynth.data.find import find_eyes
 from retinasynth.data.matching import EyeFiles, alone
 from retinasynth.errors import DataError, ImageError, InputError
@@ -45,6 +46,7 @@ def as_photograph(photograph: Photograph | Path | str, *, window: Window | None 
     if isinstance(photograph, str | Path):
         path = Path(photograph)
         picture, name = read_photograph(path, window=window), stem_of(path)
+        warn_of_doubts(path, picture)
     else:
         picture, name = photograph, "photograph"
         if picture.ndim == 2:
