@@ -8,6 +8,8 @@ from retinasynth import progress
 from retinasynth.data.doubts import DARK, doubts_of
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.inspect import inspect_data
+from retinasynth.errors import ImageError
+from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.images import Mask, Photograph, write_mask, write_photograph
 
 
@@ -60,7 +62,20 @@ def test_dark_photographs_are_named_by_their_brightest_level() -> None:
     assert doubt.kind == "very dark"
     assert int(doubt.got.split("than ")[1].split()[0]) == pytest.approx(24, abs=2)
     assert kinds(painted(spot, field, level=(DARK + 10) / 240)) == []
-    assert kinds(np.zeros((64, 64, 3), np.uint8)) == []  # black: refused where a field of view is wanted
+
+
+def test_black_photographs_are_named(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for number in range(2):
+        black = np.full((64, 64, 3), 10 * number, np.uint8)
+        assert kinds(black) == []
+        write_photograph(tmp_path / "images" / f"{number}.png", black)
+        put_mask(tmp_path / "masks" / f"{number}.png", number, 64, 64)
+    unusable = inspect_data(tmp_path, quiet=True).unusable
+    assert [one["file"] for one in unusable if "it is black" in one["reason"]] == ["images/0.png", "images/1.png"]
+    eye = read_eye(find_eyes(tmp_path).eyes[0])
+    with pytest.raises(ImageError, match=r"0\.png is black"):
+        find_field_of_view(eye.photograph, tmp_path / "images" / "0.png")
 
 
 def test_they_are_noted_by_inspect_and_warned_of_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

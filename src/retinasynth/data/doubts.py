@@ -15,6 +15,7 @@ from retinasynth.progress import warn
 
 DARK = 60  # of 255: the brightest level of a photograph that was exposed far too little, or stored with too few bits
 
+_BLACK = 16  # as `retinasynth.eye.field_of_view` has it
 _CORNER = 1 / 24  # of the shorter side
 _DARK_CORNER = 0.25  # of the median brightness of the picture
 _MOST_DARK_CORNERS = 2  # of a crop that reaches over the rim; a round field of view leaves at least three dark
@@ -58,7 +59,7 @@ def doubts_of(photograph: Photograph | None, disc: Mask | None = None, fov: Mask
     if photograph is not None:
         brightness = brightest(photograph[::4, ::4])
         level = float(np.percentile(brightness, 99.5))
-        if 0 < level < DARK:
+        if is_lit(photograph) and level < DARK:
             yield Doubt(
                 "very dark",
                 f"is very dark: next to nothing in it is brighter than {level:.0f} of 255",
@@ -71,6 +72,11 @@ def doubts_of(photograph: Photograph | None, disc: Mask | None = None, fov: Mask
             f"is a crop around the optic disc, which is {size:.0%} as wide as the picture",
             "It is used as it is, but sizes and places are not those of whole fundus photographs. Do not mix the two",
         )
+
+
+def is_lit(photograph: Photograph) -> bool:
+    """Whether anything is to be seen in a photograph; a black one is refused wherever a field of view is looked for."""
+    return bool(brightest(photograph[::4, ::4]).max() >= _BLACK)
 
 
 def warn_of_doubts(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from retinasynth.data.codes import CODES, codes_that_fit, plane_in, shares_in
-from retinasynth.data.doubts import doubts_of
+from retinasynth.data.doubts import doubts_of, is_lit
 from retinasynth.data.faults import faults_of
 from retinasynth.data.find import DataSet, find_eyes, fit_mask
 from retinasynth.data.matching import EyeFiles, Split
@@ -346,6 +346,9 @@ class _Checked:
             usable(Eye(self.files.name, masks, photograph), source)
         except ImageError as error:
             self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
+        if photograph is not None and not is_lit(photograph):
+            file = _relative(self.files.photograph or source, self.folder)
+            self.found.unusable.append({"file": file, "reason": "it is black."})
         for fault in faults_of(masks, photograph):
             path = _relative(self.files.planes[fault.plane], self.folder)
             reason = str(ImageError(fault.got, do=fault.do))

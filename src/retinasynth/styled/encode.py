@@ -174,7 +174,8 @@ def wanted_style(choice: StyleChoice, styles: Numbers, size_px: int, seed: int) 
             f"There is no style {str(choice)!r}",
             expected="sampled, expected, the file of a photograph, or a folder of photographs",
         )
-    return wanted_style(read_photograph(Path(choice)), styles, size_px, seed)
+    photograph = read_photograph(Path(choice))
+    return Wanted(style_of(photograph, size_px, choice), cameras=cameras_of([photograph], fewest=1))
 
 
 def usual_style(photographs: Sequence[Photograph], discs: Sequence[Mask | None], size_px: int) -> Wanted:
@@ -201,18 +202,19 @@ def usual_style(photographs: Sequence[Photograph], discs: Sequence[Mask | None],
     )
 
 
-def style_of(photograph: Photograph, size_px: int = 512) -> Style:
+def style_of(photograph: Photograph, size_px: int = 512, name: object = "The picture") -> Style:
     """The style of a photograph of any camera and size.
 
     Args:
         photograph: ``uint8 (height, width, 3)``.
         size_px: of the generator that will follow it: what is finer than its pixels does not count.
+        name: its file, for messages.
 
     Raises:
         ImageError: it is black.
     """
     size_px = whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
-    field = find_field_of_view(photograph)
+    field = find_field_of_view(photograph, name)
     frame = frame_of(field)
     covered = into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px)
     return Style.of(into_frame(photograph, frame, size_px), covered)
