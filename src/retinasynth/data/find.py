@@ -10,7 +10,7 @@ import numpy as np
 from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
 from retinasynth.data.codes import read_planes, with_codes
 from retinasynth.data.doubts import warn_of_doubts
-from retinasynth.data.faults import faults_of
+from retinasynth.data.faults import faults_of, faults_of_centres
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
 from retinasynth.data.layouts.idrid import with_empty_lesions
@@ -39,7 +39,9 @@ class DataSet:
     Attributes:
         folder: where they are.
         layout: which layout was recognised: ``"kaggle"``, ``"idrid"``, ``"chasedb1"``, ``"drive"``, ``"hrf"``,
-            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"`` or ``"photographs"``.
+            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"``, ``"photographs"``, or one of
+            the published sets ``"refuge"``, ``"papila"``, ``"origa"``, ``"g1020"``, ``"drishti"``, ``"rite"``,
+            ``"les-av"``, ``"hrf-av"``, ``"fundus-avseg"`` and ``"maples-dr"``.
         eyes: sorted by name.
         unpaired: files left out because their partner is missing.
     """
@@ -150,7 +152,8 @@ def read_eye(files: EyeFiles, *, checked: bool = True, window: Window | None = N
     if files.side_by_side:
         return _read_side_by_side(files)
     photograph = None if files.photograph is None else read_photograph(files.photograph, window=window)
-    planes = read_planes(files, never_empty=_NEVER_EMPTY if checked else ())
+    size = None if photograph is None else (photograph.shape[0], photograph.shape[1])
+    planes = read_planes(files, never_empty=_NEVER_EMPTY if checked else (), size=size)
     reference = files.photograph or next(iter(files.planes.values()), None)
     if reference is None:
         raise DataError(f"{files.name} has neither a photograph nor a mask")
@@ -159,12 +162,12 @@ def read_eye(files: EyeFiles, *, checked: bool = True, window: Window | None = N
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
     geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
     source = files.planes["vessels"] if "vessels" in fitted else reference
-    eye = Eye(files.name, fitted | empty, photograph, geometry)
+    eye = Eye(files.name, fitted | empty, photograph, geometry, files.centres if photograph is not None else {})
     if not checked:
         return eye
     usable(eye, source)
-    for fault in faults_of(fitted, photograph):
-        path = files.planes[fault.plane]
+    for fault in (*faults_of(fitted, photograph), *faults_of_centres(eye.centres, fitted, eye.size)):
+        path = files.planes.get(fault.plane, reference)
         error = ImageError(f"{path}: {fault.got}", do=fault.do)
         if fault.is_certain:
             raise error

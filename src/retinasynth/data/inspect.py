@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from retinasynth.data.codes import CODES, codes_that_fit, plane_in, shares_in
+from retinasynth.data.codes import CODES, codes_that_fit, plane_in, read_values, shares_in
 from retinasynth.data.doubts import doubts_of, is_lit
-from retinasynth.data.faults import faults_of
+from retinasynth.data.faults import faults_of, faults_of_centres
 from retinasynth.data.find import DataSet, find_eyes, fit_mask
 from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
@@ -35,10 +35,10 @@ from retinasynth.images import (
     Photograph,
     brightest,
     mask_from_photograph,
-    read_labels,
     read_photograph,
     resize_mask,
     resize_photograph,
+    stem_of,
 )
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
@@ -214,6 +214,10 @@ def _count(report: Inspection, found: DataSet) -> None:
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
     report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
     _count_people(report, found.eyes)
+    marked = Counter(plane for files in found.eyes for plane in files.centres)
+    if marked:
+        of = " and ".join(f"the {plane} of {count}" for plane, count in marked.items())
+        report.notes.append(f"The middle of {of} eyes is marked.")
     said = {plane: fault for files in found.eyes for plane, fault in files.faults.items()}
     for plane, fault in said.items():
         report.faults.append({"file": plane, "plane": plane, "kind": _ALL_BLACK, "reason": fault})
@@ -278,22 +282,14 @@ class _Checked:
                 self.found.misfits.append({"name": files.name, "fit": round(fit, 3), "fits_when": fits_when})
 
     def add_to(self, report: Inspection, folders: dict[Path, "_LabelFolder"]) -> None:
-        for name in (
-            "unreadable",
-            "swapped",
-            "empty",
-            "not_binary",
-            "other_shape",
-            "unusable",
-            "faults",
-            "doubts",
-            "misfits",
-        ):
+        for name in _OF_AN_EYE:
             getattr(report, name).extend(getattr(self.found, name))
         report.sizes = dict(Counter(report.sizes) + Counter(self.found.sizes))
         for plane, path in self.files.planes.items():
             if path in self.shares:
-                folder = folders.setdefault(path.parent, _LabelFolder(self.files.codes.get(plane) or "binary"))
+                folder = folders.setdefault(
+                    _folder_of(path, self.files), _LabelFolder(self.files.codes.get(plane) or "binary")
+                )
                 folder.planes.setdefault(plane)
                 folder.shares[path] = self.shares[path]
 
@@ -308,8 +304,15 @@ class _Checked:
             half = 0 if photograph is None else photograph.shape[1] // 2
             path = self.files.planes["vessels"]
             return (None, {}) if photograph is None else (photograph[:, :half], {path: photograph[:, half:]})
-        labels = {path: self._try(read_labels, path) for path in dict.fromkeys(self.files.planes.values())}
+        size = None if photograph is None else (photograph.shape[0], photograph.shape[1])
+        labels: dict[Path, LabelValues | None] = {}
+        for plane, path in self.files.planes.items():
+            if path not in labels:
+                labels[path] = self._try(partial(self._values, plane, size), path)
         return photograph, {path: values for path, values in labels.items() if values is not None}
+
+    def _values(self, plane: str, size: tuple[int, int] | None, _path: Path) -> LabelValues:
+        return read_values(self.files, plane, size)
 
     def _try(self, read: Callable[[Path], NDArray[Any]], path: Path) -> NDArray[Any] | None:
         try:
@@ -349,14 +352,22 @@ class _Checked:
         if photograph is not None and not is_lit(photograph):
             file = _relative(self.files.photograph or source, self.folder)
             self.found.unusable.append({"file": file, "reason": "it is black."})
-        for fault in faults_of(masks, photograph):
-            path = _relative(self.files.planes[fault.plane], self.folder)
+        centres = {} if photograph is None else self.files.centres
+        size = next(picture.shape[:2] for picture in (photograph, *masks.values()) if picture is not None)
+        for fault in (*faults_of(masks, photograph), *faults_of_centres(centres, masks, size)):
+            path = _relative(self.files.planes.get(fault.plane, source), self.folder)
             reason = str(ImageError(fault.got, do=fault.do))
             one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}
             self.found.faults.append(one)
         shown = _relative(self.files.photograph or next(iter(self.files.planes.values())), self.folder)
         for doubt in doubts_of(photograph, masks.get("disc"), masks.get("fov")):
             self.found.doubts.append({"file": shown, "kind": doubt.kind, "reason": f"it {doubt.got}. {doubt.do}."})
+
+
+def _folder_of(path: Path, files: EyeFiles) -> Path:
+    """The folder of a label file, with ``*`` for one that is named after its eye."""
+    eye = "" if files.photograph is None else stem_of(files.photograph)
+    return Path(*("*" if part == eye else part for part in path.parent.parts))
 
 
 @dataclass

@@ -75,7 +75,10 @@ class EyeFiles:
             `photograph` and ``planes["vessels"]`` are that file.
         geometry: file that says how the eye lies in its picture (`retinasynth.eye.label_map`), or None.
         grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.data.grades`); None where it is unknown.
+        diagnosis: in the words of the set, such as "glaucoma" or "healthy"; None where it says none.
         codes: names in `retinasynth.data.codes.CODES` by plane; the files of all others are masks.
+        outlined_on: the photograph that outlines among the files were drawn on, also where `photograph` is left out.
+        centres: x and y of the middle of the disc and the fovea in pixels of the photograph, where the set says them.
         faults: what is wrong with a plane in all files of the set, in a sentence; who reads it is told.
 
     Raises:
@@ -92,7 +95,10 @@ class EyeFiles:
     side_by_side: bool = False
     geometry: Path | None = None
     grade: int | None = None
+    diagnosis: str | None = None
     codes: Mapping[str, str] = field(default_factory=dict)
+    outlined_on: Path | None = None
+    centres: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

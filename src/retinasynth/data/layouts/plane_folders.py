@@ -1,11 +1,13 @@
 """Folders named after what they hold: photographs, vessels, other planes; also FIVES."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from retinasynth.data.matching import (
     PHOTOGRAPH_FOLDERS,
+    PLANE_FOLDERS,
     VESSEL_FOLDERS,
     EyeFiles,
     Found,
@@ -18,16 +20,19 @@ from retinasynth.data.matching import (
     planes_in,
     sides_of,
 )
+from retinasynth.errors import DataError
 from retinasynth.eye.label_map import GEOMETRY_FOLDER
 from retinasynth.images import stem_of
 
+_OUTLINED = ("disc", "cup")  # planes of one piece each
 _FIVES = re.compile(r"\d+_[ADGN]")
 
 
 def find_planes(folder: Path) -> Found | None:
     """Photographs (``images/``) and folders named after planes (``vessels/``, ``disc/``), perhaps in train and test.
 
-    Other folders are ignored, but a file in ``geometry/`` says how its eye lies in the picture. A missing file means
+    Other folders are ignored, but a file in ``geometry/`` says how its eye lies in the picture. Disc and cup may also
+    be outlines in text, x and y of a point in every line (``disc/NAME.txt`` or ``.csv``). A missing file means
     that this plane of this eye is unknown; a mask without photograph is unpaired. With no place for photographs these
     are label maps alone.
     """
@@ -45,7 +50,7 @@ def find_planes(folder: Path) -> Found | None:
             more, without = matched(split or "train", photographs, masks, needs_vessels=False)
         else:
             more, without = label_maps(split or "train", masks), []
-        eyes += [_with_geometry(files, side) for files in more]
+        eyes += [_with_outlines(_with_geometry(files, side), folders) for files in more]
         unpaired += without
     if not (unpaired or any(files.planes for files in eyes)):
         return None
@@ -56,6 +61,25 @@ def _with_geometry(files: EyeFiles, side: Path) -> EyeFiles:
     picture = files.photograph or next(iter(files.planes.values()))
     path = side / GEOMETRY_FOLDER / f"{stem_of(picture)}.json"
     return replace(files, geometry=path) if path.is_file() else files
+
+
+def _with_outlines(files: EyeFiles, folders: Mapping[str, Path]) -> EyeFiles:
+    """With the planes that have no mask, but an outline named as the photograph."""
+    if files.photograph is None:
+        return files
+    found: dict[str, Path] = {}
+    for key, plane in PLANE_FOLDERS.items():
+        if key in folders and plane in _OUTLINED and plane not in files.planes:
+            for suffix in (".txt", ".csv"):
+                path = folders[key] / f"{stem_of(files.photograph)}{suffix}"
+                if path.is_file() and found.setdefault(plane, path) is not path:
+                    raise DataError(
+                        f"{files.name} has two outlines: {found[plane]} and {path}", do="Remove one of them"
+                    )
+    if not found:
+        return files
+    codes = dict.fromkeys(found, "outline")
+    return replace(files, planes={**files.planes, **found}, codes=codes, outlined_on=files.photograph)
 
 
 def find_two_folders(folder: Path) -> Found | None:
