@@ -25,6 +25,7 @@ FLOORS = {
             "depth",
             "windows",
             "dicom",
+            "archives",
         ),
         0,
     ),

@@ -21,7 +21,7 @@ from scipy import ndimage, sparse
 from retinasynth.data.codes import CODES, codes_that_fit, plane_in, read_values, shares_in
 from retinasynth.data.doubts import doubts_of, is_lit
 from retinasynth.data.faults import faults_of, faults_of_centres
-from retinasynth.data.find import DataSet, find_eyes, fit_mask
+from retinasynth.data.find import DataSet, find_eyes, fit_mask, halves, mask_in_half
 from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
 from retinasynth.data.overlays import write_sheet
@@ -34,7 +34,6 @@ from retinasynth.images import (
     Mask,
     Photograph,
     brightest,
-    mask_from_photograph,
     read_photograph,
     resize_mask,
     resize_photograph,
@@ -94,6 +93,8 @@ class Inspection:
         layout: how it was read; empty when it could not be.
         pairs: photographs with a vessel mask.
         split: for train and test, and val where there is one, the number of ``files`` and of ``eyes``.
+        grades: for each side the number of files by grade of retinopathy, where any is known.
+        diagnoses: likewise by diagnosis.
         people: how many persons the eyes are of, as far as that is known.
         people_with_both_eyes: how many of these are there with more than one eye.
         sizes: number of photographs by ``"WIDTHxHEIGHT"``.
@@ -120,6 +121,8 @@ class Inspection:
     layout: str = ""
     pairs: int = 0
     split: dict[str, dict[str, int]] = field(default_factory=dict)
+    grades: dict[str, dict[str, int]] = field(default_factory=dict)
+    diagnoses: dict[str, dict[str, int]] = field(default_factory=dict)
     people: int = 0
     people_with_both_eyes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
@@ -179,7 +182,7 @@ def inspect_data(
     sketches: dict[str, Sketch] = {}
     folders: dict[Path, _LabelFolder] = {}
     with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
-        checked = pool.map(lambda files: _Checked(files, found.folder, window), found.eyes)
+        checked = pool.map(lambda files: _Checked(files, found.root, window), found.eyes)
         for done, one in enumerate(checked, start=1):
             one.add_to(report, folders)
             if one.sketch is not None:
@@ -189,7 +192,7 @@ def inspect_data(
     with progress("Comparing", len(eyes), quiet=quiet) as advance:
         pairs = find_near_duplicates([sketches[files.name] for files in eyes], lambda done: advance(done, ""))
     _add_near_duplicates(report, eyes, pairs)
-    report.planes = [one.as_row(_relative(path, found.folder)) for path, one in sorted(folders.items())]
+    report.planes = [one.as_row(_relative(path, found.root)) for path, one in sorted(folders.items())]
     if sheet is not None:
         write_sheet(found.eyes, sheet)
     report.sizes = dict(sorted(report.sizes.items(), key=lambda item: (-item[1], item[0])))
@@ -212,7 +215,12 @@ def _count(report: Inspection, found: DataSet) -> None:
         if split == "val" and not side:
             continue
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
-    report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
+        grades = Counter(str(files.grade) for files in side if files.grade is not None)
+        diagnoses = Counter(files.diagnosis for files in side if files.diagnosis)
+        report.grades |= {split: dict(sorted(grades.items()))} if grades else {}
+        report.diagnoses |= {split: dict(diagnoses.most_common())} if diagnoses else {}
+    report.unpaired = [_relative(path, found.root) for path in found.unpaired]
+    report.notes += found.notes
     _count_people(report, found.eyes)
     marked = Counter(plane for files in found.eyes for plane in files.centres)
     if marked:
@@ -301,9 +309,10 @@ class _Checked:
             else None
         )
         if self.files.side_by_side:
-            half = 0 if photograph is None else photograph.shape[1] // 2
-            path = self.files.planes["vessels"]
-            return (None, {}) if photograph is None else (photograph[:, :half], {path: photograph[:, half:]})
+            if photograph is None:
+                return None, {}
+            photograph, drawn = halves(self.files, photograph)
+            return photograph, {self.files.planes["vessels"]: drawn}
         size = None if photograph is None else (photograph.shape[0], photograph.shape[1])
         labels: dict[Path, LabelValues | None] = {}
         for plane, path in self.files.planes.items():
@@ -327,7 +336,7 @@ class _Checked:
         name = _relative(path, self.folder)
         grey = _grey_share(values) if code in ("", "binary") else 0.0
         try:
-            mask = mask_from_photograph(values) if self.files.side_by_side else plane_in(values, path, plane, code)
+            mask = mask_in_half(self.files, values) if self.files.side_by_side else plane_in(values, path, plane, code)
         except ImageError as error:
             if name not in (one["file"] for one in self.found.unreadable):
                 self.found.unreadable.append({"file": name, "reason": str(error)})

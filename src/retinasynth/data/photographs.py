@@ -7,9 +7,9 @@ import numpy as np
 from retinasynth.data.doubts import warn_of_doubts
 from retinasynth.data.find import find_eyes
 from retinasynth.data.matching import EyeFiles, alone
+from retinasynth.data.places import is_data_set
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.images import Photograph, read_photograph, stem_of
-from retinasynth.pages import is_file
 from retinasynth.windows import Window
 
 SMALLEST_PX = 160  # of the shorter side of a photograph in which anything can be found
@@ -24,7 +24,7 @@ def photographs_in(path: Path) -> list[EyeFiles]:
         DataError: there is nothing there, or what `find_eyes` refuses.
     """
     path = Path(path)
-    if is_file(path):
+    if not is_data_set(path):
         return [alone(path, "train")]
     eyes = [files for files in find_eyes(path).eyes if files.photograph]
     if not eyes:

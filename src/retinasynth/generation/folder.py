@@ -11,6 +11,7 @@ from retinasynth.checks import checked_seed, whole_number
 from retinasynth.data.codes import with_codes
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles, names_of_masks
+from retinasynth.data.places import folders_of_pair, is_zip
 from retinasynth.errors import DataError, OutputError
 from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
@@ -39,9 +40,9 @@ def find_masks(
     """
     path = Path(path)
     is_single = is_file(path)
-    if not (is_single or path.exists()):
+    if not (is_single or path.exists() or folders_of_pair(path)):
         raise DataError(f"{path} does not exist", expected="a mask file, a folder of masks, or a data set")
-    if len(planes) == 1:
+    if len(planes) == 1 and (is_single or path.exists()) and not is_zip(path):
         found = [path] if is_single else sorted(file for file in path.iterdir() if images.is_picture(file))
         if found:
             eyes = [_mask_file(file, name, planes[0]) for file, name in zip(found, names_of_masks(found), strict=True)]

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from retinasynth.data.layouts.arteries_veins import find_fundus_avseg, find_hrf_av, find_les_av, find_rite
+from retinasynth.data.layouts.classes import find_classes
+from retinasynth.data.layouts.crossed import find_crossed
 from retinasynth.data.layouts.drishti import find_drishti
 from retinasynth.data.layouts.drive_hrf import find_drive_or_hrf
 from retinasynth.data.layouts.idrid import find_idrid
@@ -46,5 +48,7 @@ LAYOUTS: tuple[Callable[[Path], Found | None], ...] = (
     find_two_folders,
     find_stare,
     find_side_by_side,
-    find_photographs,  # last: it takes any picture
+    find_crossed,
+    find_photographs,  # it takes any picture
+    find_classes,  # and any folders of them with known names
 )

@@ -17,6 +17,7 @@ from retinasynth.data.matching import (
     matched,
     photograph_folder,
     pictures_in,
+    plain,
     planes_in,
     sides_of,
 )
@@ -55,6 +56,42 @@ def find_planes(folder: Path) -> Found | None:
     if not (unpaired or any(files.planes for files in eyes)):
         return None
     return Found("planes", eyes, unpaired, has_split=sides[0][0] is not None)
+
+
+def find_pair(photographs: Path, masks: Path) -> Found:
+    """Two folders that the user names, whichever names they have; either perhaps with train and test in it.
+
+    The masks are of the plane that their folder is named after, or that the folders in it are named after; else of the
+    vessels. A photograph without vessels, or a mask without photograph, is unpaired.
+
+    Raises:
+        DataError: one of them has no pictures, only one of them is split, or none match.
+    """
+    drawn = {split: _drawn_in(side) for split, side in sides_of(masks)}
+    taken = {split: pictures_in(photograph_folder(folders_in(side)) or side) for split, side in sides_of(photographs)}
+    for folder, pictures in (
+        (photographs, taken.values()),
+        (masks, (one for own in drawn.values() for one in own.values())),
+    ):
+        if not any(pictures):
+            raise DataError(f"{folder} has no pictures", expected="pictures in it, or in train/ and test/ there")
+    if (None in taken) != (None in drawn):
+        raise DataError(
+            f"Of {photographs} and {masks} one has train/ and test/ and the other has not",
+            expected="both split, or neither",
+            do="Name folders of one kind",
+        )
+    sides = [(split, taken.get(split, []), drawn.get(split, {})) for split in dict.fromkeys((*taken, *drawn))]
+    needs_vessels = all("vessels" in masks for _, _, masks in sides)
+    return found_in("two folders", sides, needs_vessels=needs_vessels)
+
+
+def _drawn_in(folder: Path) -> dict[str, list[Path]]:
+    """The masks in a folder by plane, as they lie in it or in folders named after planes."""
+    planes = planes_in(folders_in(folder))
+    if pictures := pictures_in(folder):
+        planes[PLANE_FOLDERS.get(plain(folder.name), "vessels")] = pictures
+    return planes
 
 
 def _with_geometry(files: EyeFiles, side: Path) -> EyeFiles:
