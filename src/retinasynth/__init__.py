@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from retinasynth.anatomy.follow_up import follow_up
     from retinasynth.anatomy.grow import grow
     from retinasynth.anatomy.render.photograph import phantom_photograph
     from retinasynth.api import ablate, evaluate, evaluate_folders, inspect, measure, resume, stream, train, tune
@@ -37,6 +38,7 @@ __all__ = [
     "complete",
     "evaluate",
     "evaluate_folders",
+    "follow_up",
     "grow",
     "inspect",
     "load",
@@ -57,6 +59,7 @@ _HOMES = {
     "Eye": "retinasynth.eye",
     "adapt": "retinasynth.generation.adapt",
     "complete": "retinasynth.generation.complete",
+    "follow_up": "retinasynth.anatomy.follow_up",
     "grow": "retinasynth.anatomy.grow",
     "load": "retinasynth.generation.generator",
     "phantom_photograph": "retinasynth.anatomy.render.photograph",

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from retinasynth import files
+from retinasynth.anatomy.follow_up import follow_up
 from retinasynth.anatomy.grow import anatomy_of, grow
 from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.find import find_eyes, read_eye
@@ -265,3 +266,94 @@ def test_styles_are_known_by_name():
     assert as_style("randomised") == "randomised"
     with pytest.raises(SettingError, match="natural, randomised"):
         as_style("oil")
+
+
+# --- Grades, people, visits ------------------------------------------------------------------------------------------
+
+SEVERAL = GrownSet(4, 96, style=None, parameters={"retinopathy_grade": 0}, eyes_per_person=2, visits=3,
+                   until={"retinopathy_grade": "2"})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("several") / "set"
+    assert write_grown_set(folder, 4, SEVERAL, workers=1) == 0
+    return folder
+
+
+def test_a_plain_set_has_no_tables_and_says_nothing_new(undisturbed):
+    assert not list(undisturbed.glob("*.csv"))
+    assert not {"eyes_per_person", "visits", "until"} & json.loads((undisturbed / ASKED).read_text()).keys()
+    first = json.loads((undisturbed / "manifest.jsonl").read_text().splitlines()[0])
+    assert not {"subject", "eye", "visit", "changed"} & first.keys()
+
+
+def test_grades_of_a_grown_set_are_found(several, tmp_path):
+    grades = {files.name: files.grade for files in find_eyes(several).eyes}
+    assert [grades[f"person_000002_right_{visit}"] for visit in (1, 2, 3)] == [0, 1, 2]
+    write_grown_set(tmp_path / "set", 2, GrownSet(size_px=96, parameters={"retinopathy_grade": 4}), workers=1)
+    assert [files.grade for files in find_eyes(tmp_path / "set").eyes] == [4, 4]
+    assert not (tmp_path / "set" / "subjects.csv").exists()
+
+
+def test_all_visits_of_both_eyes_are_of_one_subject(several):
+    found = find_eyes(several)
+    assert len(found.eyes) == 12
+    whose = {files.name: (files.subject, files.eye) for files in found.eyes}
+    assert whose["person_000002_left_1"] == whose["person_000002_left_3"] == ("person_000002", "person_000002_left")
+    assert whose["person_000003_right_2"] == ("person_000003", "person_000003_right")
+    subjects = {split: {files.subject for files in found.split(split)} for split in ("train", "test")}
+    assert sorted(map(len, subjects.values())) == [1, 1]
+    (several / "subjects.csv").rename(several / "away.txt")  # names alone tell the people
+    assert {files.name: (files.subject, files.eye) for files in find_eyes(several).eyes} == whose
+    (several / "away.txt").rename(several / "subjects.csv")
+
+
+def test_visits_without_people_are_of_one_subject(tmp_path):
+    wanted = GrownSet(size_px=96, style=None, parameters={"cup_to_disc": 0.3}, visits=2, until={"cup_to_disc": 0.7})
+    write_grown_set(tmp_path / "set", 2, wanted, workers=1)
+    eyes = find_eyes(tmp_path / "set").eyes
+    assert [(files.name, files.subject) for files in eyes] == [
+        (f"grown_00000{seed}_{visit}", f"grown_00000{seed}") for seed in (0, 1) for visit in (1, 2)
+    ]
+    assert {files.grade for files in eyes} == {None}
+
+
+def test_the_manifest_says_what_changed(several):
+    lines = [json.loads(line) for line in (several / "manifest.jsonl").read_text().splitlines()]
+    assert [(line["seed"], line["visit"]) for line in lines] == [(seed, visit) for seed in (4, 5, 6, 7) for visit in
+                                                                 (1, 2, 3)]  # fmt: skip
+    visits = follow_up(5, 3, {"retinopathy_grade": 2}, 96, person=2, retinopathy_grade=0)
+    for line, visit in zip(lines[3:6], visits, strict=True):
+        assert line["changed"] == visit.changed
+        assert line["parameters"] == visit.anatomy.model_dump()
+        assert (line["subject"], line["eye"]) == ("person_000002", "person_000002_right")
+        planes = read_label_map(several, line["name"]).planes
+        assert all((planes[name] == visit.eye.planes[name]).all() for name in PLANES)
+
+
+def test_visits_go_on_where_they_stopped(several, tmp_path):
+    folder = shutil.copytree(several, tmp_path / "set")
+    lines = (folder / "manifest.jsonl").read_text().splitlines(keepends=True)
+    (folder / "manifest.jsonl").write_text("".join(lines[:4] + lines[5:8]))
+    for table in folder.glob("*.csv"):
+        table.unlink()
+    assert write_grown_set(folder, 4, SEVERAL, workers=2) == 7 // 3
+    assert contents(folder) == contents(several)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        GrownSet(size_px=64, eyes_per_person=3),
+        GrownSet(size_px=64, visits=0),
+        GrownSet(size_px=64, visits=2),
+        GrownSet(size_px=64, until={"cup_to_disc": 0.5}),
+        GrownSet(size_px=64, eyes_per_person=2, parameters={"laterality": "left"}),
+        GrownSet(size_px=64, parameters={"retinopathy_grade": 1, "haemorrhages": 2}),
+    ],
+)
+def test_people_and_visits_that_cannot_be_are_refused(tmp_path, wanted):
+    with pytest.raises(SettingError):
+        write_grown_set(tmp_path / "set", 1, wanted, workers=1)
+    assert not (tmp_path / "set").exists()

@@ -65,6 +65,15 @@ def test_parts_written_apart_are_the_whole_set(undisturbed, wanted, tmp_path, mo
         rank_and_world()
 
 
+def test_grades_of_a_set_are_found(undisturbed, wanted, tmp_path):
+    assert not (undisturbed / "grades.csv").exists()
+    graded = replace(wanted, parameters={"retinopathy_grade": "2"})
+    write_synthetic_set(tmp_path / "set", 2, graded, workers=1)
+    write_synthetic_set(tmp_path / "parts", 2, graded, workers=1, shard=(1, 2))
+    assert [files.grade for files in find_eyes(tmp_path / "set").eyes] == [2, 2]
+    assert [files.grade for files in find_eyes(tmp_path / "parts").eyes] == [2]
+
+
 def test_a_set_goes_on_where_it_stopped(undisturbed, wanted, tmp_path):
     folder = tmp_path / "set"
     write_synthetic_set(folder, 2, wanted, workers=1)

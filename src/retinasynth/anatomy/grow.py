@@ -17,13 +17,15 @@ from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Branch, Numbers, Po
 from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
 from retinasynth.anatomy.filling import grow_trees
+from retinasynth.anatomy.kinship import alike
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy, people_of
+from retinasynth.anatomy.retinopathy import refuse_hidden_grade
 from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.errors import InputError
 from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
-from retinasynth.eye.eye import LESIONS, Eye
+from retinasynth.eye.eye import LATERALITIES, LESIONS, Eye
 from retinasynth.images import Mask
 
 RECIPE = 4  # raise when the eyes of the same seeds change
@@ -40,13 +42,18 @@ _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
 _SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
 
 
-def grow(seed: int, size_px: int = 512, *, people: str | None = None, **parameters: Any) -> Eye:
+def grow(
+    seed: int, size_px: int = 512, *, people: str | None = None, person: int | None = None, **parameters: Any
+) -> Eye:
     """A labelled eye that nobody ever had.
 
     Args:
         seed: decides all that is not given. The same seed is the same eye at any size.
         size_px: height and width.
         people: whose anatomy it is: adult (the default), child, elderly, hypertensive, glaucomatous or diabetic.
+        person: a number for whose eye it is. The eyes of one person are alike in their parameters and in the form of
+            their discs, not in the courses of their vessels (`retinasynth.anatomy.kinship`); those of an even seed
+            are left ones, of an odd seed right ones, unless laterality is given.
         parameters: any of `retinasynth.anatomy.physiology.Anatomy`, such as ``cup_to_disc=0.7``.
 
     Returns:
@@ -56,23 +63,22 @@ def grow(seed: int, size_px: int = 512, *, people: str | None = None, **paramete
     Raises:
         SettingError: an unknown or impossible parameter, seed or size.
         InputError: the view does not show the whole disc, though something about the disc was asked for; or the
-            vessels asked for would be thinner than pixels.
+            vessels asked for would be thinner than pixels; or the view has no room for the signs of the grade of
+            retinopathy asked for.
 
     Example:
         >>> eye = grow(seed=7, size_px=128, cup_to_disc=0.7)
         >>> eye.size, bool((eye.planes["cup"] <= eye.planes["disc"]).all())
         ((128, 128), True)
+        >>> grow(6, 128, person=3).geometry.laterality, grow(7, 128, person=3).geometry.laterality
+        ('left', 'right')
     """
     seed, size_px = checked_seed(seed), whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
-    anatomy = anatomy_of(seed, people_of(people, parameters), parameters)
+    anatomy = anatomy_of(seed, people_of(people, parameters), parameters, person)
     random = _stream(seed, "landmarks")
-    marks = draw_landmarks(
-        random,
-        cup_to_disc=anatomy.cup_to_disc,
-        notch=anatomy.notch,
-        notch_side=anatomy.notch_side,
-        fovea=(anatomy.disc_fovea_distance, float(random.uniform(0.22, 0.48))),
-    )
+    marks = _landmarks(random, anatomy)
+    if person is not None:
+        marks = alike(marks, _landmarks(_stream(person, "person's landmarks"), anatomy))
     x, y = random.normal(0, anatomy.pointing_dd, 2)
     view = View(
         size_px,
@@ -90,17 +96,35 @@ def grow(seed: int, size_px: int = 512, *, people: str | None = None, **paramete
     if "vessel_density" in parameters:
         _refuse_other_density(anatomy, planes)
     eye = Eye(f"grown_{seed:06d}", planes, geometry=view.geometry)
-    lesions = draw_lesions(_stream(seed, "lesions"), eye, **{kind: getattr(anatomy, kind) for kind in LESIONS})
-    return replace(eye, planes=planes | lesions)
+    counts = {kind: getattr(anatomy, kind) for kind in LESIONS}
+    lesions = draw_lesions(_stream(seed, "lesions"), eye, **counts, in_each_quadrant=anatomy.haemorrhages_in_quadrants)
+    eye = replace(eye, planes=planes | lesions)
+    if anatomy.retinopathy_grade is not None:
+        refuse_hidden_grade(eye, anatomy.retinopathy_grade, anatomy.venous_beading)
+    return eye
 
 
-def anatomy_of(seed: int, preset: str, parameters: dict[str, Any]) -> Anatomy:
+def anatomy_of(seed: int, preset: str, parameters: dict[str, Any], person: int | None = None) -> Anatomy:
     """The parameters of the eye that `grow` makes of the same arguments."""
-    return draw_anatomy(_stream(checked_seed(seed), "anatomy"), preset, parameters)
+    random = _stream(checked_seed(seed), "anatomy")
+    if person is None:
+        return draw_anatomy(random, preset, parameters)
+    given = {"laterality": LATERALITIES[seed % 2], **parameters}
+    return draw_anatomy(random, preset, given, _stream(checked_seed(person, "person"), "person"))
+
+
+def _landmarks(random: np.random.Generator, anatomy: Anatomy) -> Landmarks:
+    return draw_landmarks(
+        random,
+        cup_to_disc=anatomy.cup_to_disc,
+        notch=anatomy.notch,
+        notch_side=anatomy.notch_side,
+        fovea=(anatomy.disc_fovea_distance, float(random.uniform(0.22, 0.48))),
+    )
 
 
 def _stream(seed: int, part: str) -> np.random.Generator:
-    parts = ("anatomy", "landmarks", "vessels", "meander", "disease", "lesions")
+    parts = ("anatomy", "landmarks", "vessels", "meander", "disease", "lesions", "person", "person's landmarks")
     return np.random.default_rng([seed, RECIPE, parts.index(part)])
 
 

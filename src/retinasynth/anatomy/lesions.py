@@ -9,7 +9,9 @@ Lengths are in disc diameters (DD) unless they are named otherwise; 1 DD is 1800
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +34,8 @@ _TRIALS = 300  # places that are tried for one lesion
 _SPARED = 0.28  # radius around the foveal centre, 500 micrometres
 _LARGE_VESSEL = 0.05  # calibre
 _DISC_GAP = 0.05
+_QUADRANTS_GAP = 0.05  # half the width of the strips between the quadrants, where a lesion counts for none
+_TOUCHING = np.ones((3, 3))  # pixels of one lesion
 
 
 class _Lesion(NamedTuple):
@@ -65,6 +69,7 @@ def draw_lesions(
     haemorrhages: int,
     hard_exudates: int,
     soft_exudates: int,
+    in_each_quadrant: int = 0,
 ) -> dict[str, Mask]:
     """Planes of lesions for an eye.
 
@@ -83,6 +88,8 @@ def draw_lesions(
         haemorrhages: how many.
         hard_exudates: how many deposits.
         soft_exudates: how many.
+        in_each_quadrant: how many of all haemorrhages lie, where there is room, in each of the four quadrants that
+            meet in the disc; no more than a quarter of them.
 
     Returns:
         Planes microaneurysms, haemorrhages, hard_exudates and soft_exudates, ``bool (height, width)``; empty for 0.
@@ -101,24 +108,35 @@ def draw_lesions(
         >>> ndimage.label(lesions["microaneurysms"])[1], int(lesions["haemorrhages"].sum())
         (5, 0)
     """
-    kinds: dict[str, tuple[int, Callable[[np.random.Generator, _Retina, int], Iterator[_Lesion]]]] = {
-        "soft_exudates": (soft_exudates, _soft_exudates),  # the largest first, while there is room
-        "haemorrhages": (haemorrhages, _haemorrhages),
-        "hard_exudates": (hard_exudates, _hard_exudates),
-        "microaneurysms": (microaneurysms, _microaneurysms),
+    counts = {
+        "microaneurysms": microaneurysms,
+        "haemorrhages": haemorrhages,
+        "hard_exudates": hard_exudates,
+        "soft_exudates": soft_exudates,
     }
-    for name, (count, _) in kinds.items():
+    for name, count in counts.items():
         if count < 0:
             raise InputError(f"{name} = {count}", expected="0 or more")
-    planes: dict[str, Mask] = {name: np.zeros(eye.size, np.bool_) for name in LESIONS}
-    if not any(count for count, _ in kinds.values()):
-        return planes
+    none = {name: np.zeros(eye.size, np.bool_) for name in LESIONS}
+    return _with_more(random, eye, counts, in_each_quadrant, none)
+
+
+def _with_more(
+    random: np.random.Generator, eye: Eye, counts: Mapping[str, int], in_each_quadrant: int, there: dict[str, Mask]
+) -> dict[str, Mask]:
+    """The planes of the lesions that are there, with so many more of each kind."""
+    if not any(counts.values()):
+        return there
+    planes = {name: plane.copy() for name, plane in there.items()}
     retina = _retina_of(eye)
-    for name, (count, places) in kinds.items():
-        plane = planes[name]
+    retina.taken[ndimage.binary_dilation(np.logical_or.reduce(list(there.values())), _TOUCHING)] = True
+    quadrants = _lacking(in_quadrants(replace(eye, planes={**eye.planes, **there}), "haemorrhages"), in_each_quadrant)
+    for name, places in _PLACES.items():
+        plane, count = planes[name], counts[name]
         proposed = places(random, retina, count)
-        for _ in range(count):
-            for lesion in (next(proposed) for _ in range(_TRIALS)):
+        for number in range(count):
+            fits = quadrants[number] if name == "haemorrhages" and number < len(quadrants) else None
+            for lesion in _trials(proposed, fits):
                 rows, columns = _pixels(random, retina, lesion)
                 if _is_free(retina, rows, columns):
                     plane[rows, columns] = True
@@ -128,7 +146,82 @@ def draw_lesions(
     return planes
 
 
-def _retina_of(eye: Eye) -> _Retina:
+def changed_lesions(
+    random: np.random.Generator, eye: Eye, changes: Mapping[str, int], in_each_quadrant: int = 0
+) -> dict[str, Mask]:
+    """Planes of lesions of an eye that has more or fewer of them than before; the others stay where they are.
+
+    Args:
+        random: decides which go, and where new ones lie.
+        eye: with all planes of lesions, and what `draw_lesions` needs.
+        changes: how many more there are of each kind; below 0, how many fewer.
+        in_each_quadrant: as in `draw_lesions`; where it takes more haemorrhages than `changes` says, there are more.
+
+    Raises:
+        InputError: no disc, field of view or geometry.
+    """
+    kept = {}
+    for name in LESIONS:
+        pieces, count = ndimage.label(eye.planes[name], _TOUCHING)
+        gone = random.permutation(count)[: max(-changes.get(name, 0), 0)] + 1
+        kept[name] = eye.planes[name] & ~np.isin(pieces, gone)
+    more = {name: max(changes.get(name, 0), 0) for name in LESIONS}
+    there = in_quadrants(replace(eye, planes={**eye.planes, **kept}), "haemorrhages")
+    more["haemorrhages"] = max(more["haemorrhages"], len(_lacking(there, in_each_quadrant)))
+    return _with_more(random, eye, more, in_each_quadrant, kept)
+
+
+def in_quadrants(eye: Eye, plane: str) -> NDArray[np.int64]:
+    """How many lesions of a kind lie in each of the four quadrants that meet in the centre of the disc.
+
+    Args:
+        eye: the plane, disc (or fovea, where it is out of sight), fov and geometry.
+        plane: the kind; lesions that touch count as one.
+
+    Returns:
+        ``int (4,)``: superior nasal, superior temporal, inferior nasal, inferior temporal.
+
+    Raises:
+        InputError: no disc, field of view or geometry.
+    """
+    place = _place_of(eye)
+    pieces, count = ndimage.label(eye.planes[plane], _TOUCHING)
+    centres = ndimage.center_of_mass(eye.planes[plane], pieces, range(1, count + 1))
+    found = [_quadrant(row - place.disc[0], (column - place.disc[1]) * place.temporal) for row, column in centres]
+    return np.bincount(np.array(found, np.int64), minlength=4)
+
+
+def _quadrant(y: float, x: float) -> int:
+    return 2 * int(y >= 0) + int(x >= 0)
+
+
+def _lacking(there: NDArray[np.int64], wanted: int) -> list[int]:
+    """The quadrants of the lesions that are to be added for each to have as many as wanted, in turn."""
+    return [quadrant for number in range(wanted) for quadrant in range(4) if there[quadrant] <= number]
+
+
+def _trials(proposed: Iterator[_Lesion], quadrant: int | None) -> Iterator[_Lesion]:
+    """The next proposals; in a quadrant, as many as lie in it among ten times as many."""
+    if quadrant is None:
+        return islice(proposed, _TRIALS)
+    inside = (
+        lesion
+        for lesion in islice(proposed, 10 * _TRIALS)
+        if min(abs(lesion.y), abs(lesion.x)) > _QUADRANTS_GAP and _quadrant(lesion.y, lesion.x) == quadrant
+    )
+    return islice(inside, _TRIALS)
+
+
+class _Place(NamedTuple):
+    """Where an eye lies in its picture; see `_Retina`."""
+
+    disc: tuple[float, float]
+    fovea: tuple[float, float]
+    temporal: int
+    pixels_per_dd: float
+
+
+def _place_of(eye: Eye) -> _Place:
     disc, fov, geometry = eye.planes.get("disc"), eye.planes.get("fov"), eye.geometry
     fovea_plane = eye.planes.get("fovea")
     is_placed = disc is not None and (disc.any() or (fovea_plane is not None and fovea_plane.any()))
@@ -148,6 +241,12 @@ def _retina_of(eye: Eye) -> _Retina:
             fovea = ((at_fovea[0] - centre[0]) / scale, (at_fovea[1] - centre[1]) * temporal / scale)
     elif at_fovea is not None:
         centre = (at_fovea[0] - fovea[0] * scale, at_fovea[1] - fovea[1] * scale * temporal)
+    return _Place((float(centre[0]), float(centre[1])), fovea, temporal, scale)
+
+
+def _retina_of(eye: Eye) -> _Retina:
+    place = _place_of(eye)
+    disc, fov, scale = eye.planes["disc"], eye.planes["fov"], place.pixels_per_dd
     taken = ndimage.distance_transform_edt(~disc) <= max(1.5, _DISC_GAP * scale)
     taken |= ~ndimage.binary_erosion(fov)
     known = [eye.planes[name] for name in ("vessels", "arteries", "veins") if name in eye.planes]
@@ -155,7 +254,7 @@ def _retina_of(eye: Eye) -> _Retina:
     core = ndimage.distance_transform_edt(vessels) > max(1.0, _LARGE_VESSEL / 2 * scale)
     large = vessels & (ndimage.distance_transform_edt(~core) <= _LARGE_VESSEL * scale) if core.any() else core
     away = ndimage.distance_transform_edt(~vessels) / scale if vessels.any() else np.zeros(eye.size)
-    return _Retina((float(centre[0]), float(centre[1])), fovea, temporal, scale, taken, large, away)
+    return _Retina(*place, taken, large, away)
 
 
 def _pixels(random: np.random.Generator, retina: _Retina, lesion: _Lesion) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -244,6 +343,14 @@ def _soft_exudates(random: np.random.Generator, retina: _Retina, _count: int) ->
         length = _size(random, 520, SOFT_EXUDATE_UM)
         across = _fibre_angle(y, x) + math.pi / 2
         yield _Lesion(y, x, length, length * random.uniform(0.55, 0.8), across, 0.18)
+
+
+_PLACES: Mapping[str, Callable[[np.random.Generator, _Retina, int], Iterator[_Lesion]]] = {
+    "soft_exudates": _soft_exudates,  # the largest first, while there is room
+    "haemorrhages": _haemorrhages,
+    "hard_exudates": _hard_exudates,
+    "microaneurysms": _microaneurysms,
+}
 
 
 def _around(

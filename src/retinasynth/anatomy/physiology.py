@@ -16,7 +16,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from pydantic import Field, ValidationError
 
+from retinasynth.anatomy.kinship import mixed
 from retinasynth.anatomy.landmarks import Aperture, Side
+from retinasynth.anatomy.retinopathy import SIGNS, WORST, haemorrhages_in_each_quadrant, nasal_reach, signs_of
 from retinasynth.errors import SettingError
 from retinasynth.eye.eye import LATERALITIES
 from retinasynth.settings import Centre, Laterality, Section, did_you_mean, explain
@@ -65,6 +67,22 @@ class Anatomy(Section):
     haemorrhages: int = Field(0, ge=0, le=150, description="dots, blots and flames")
     hard_exudates: int = Field(0, ge=0, le=300, description="deposits, in clusters and rings")
     soft_exudates: int = Field(0, ge=0, le=30, description="cotton wool spots")
+    retinopathy_grade: int | None = Field(
+        None,
+        ge=0,
+        le=WORST,
+        description="of diabetic retinopathy; it decides the lesions, beading and tufts that are not given",
+    )
+
+    @property
+    def nasal_reach(self) -> float:
+        """See `retinasynth.anatomy.retinopathy.nasal_reach`."""
+        return nasal_reach(self.centred_on, self.angle_deg, self.pointing_dd)
+
+    @property
+    def haemorrhages_in_quadrants(self) -> int:
+        """How many lie in each quadrant at least; 0 where that is left to chance, as in eyes without a grade."""
+        return haemorrhages_in_each_quadrant(self.haemorrhages, self.nasal_reach) if self.retinopathy_grade == 3 else 0
 
 
 _ADULT: dict[str, Distribution] = {
@@ -126,16 +144,23 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
 CORRELATIONS: dict[str, tuple[str, float]] = {"branches_per_area": ("vessel_density", 0.75)}
 
 
-def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapping[str, Any] | None = None) -> Anatomy:
+def draw_anatomy(
+    random: np.random.Generator,
+    preset: str = "adult",
+    given: Mapping[str, Any] | None = None,
+    person: np.random.Generator | None = None,
+) -> Anatomy:
     """The parameters of one more eye: those given, and the others drawn from the preset.
 
     Args:
         random: decides what is not given; it draws the same values whatever is given.
         preset: the population that the eye is drawn from; see `PRESETS`.
         given: values by name of parameter; numbers may be text, as on a command line.
+        person: decides, with `random`, what is not given, where both eyes of a person are drawn with one and the same
+            (`retinasynth.anatomy.kinship`).
 
     Raises:
-        SettingError: there is no such preset or parameter, or a value is impossible.
+        SettingError: there is no such preset or parameter, a value is impossible, or values contradict each other.
 
     Example:
         >>> eye = draw_anatomy(np.random.default_rng(1), given={"cup_to_disc": 0.7})
@@ -153,6 +178,8 @@ def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapp
     chances: dict[str, float] = {}
     for name, field in Anatomy.model_fields.items():
         chances[name] = random.normal()
+        if person is not None:
+            chances[name] = mixed(name, chances[name], person.normal())
         other, correlation = CORRELATIONS.get(name, (name, 0.0))
         chance = correlation * chances[other] + np.sqrt(1 - correlation**2) * chances[name]
         if name in distributions:
@@ -164,6 +191,10 @@ def draw_anatomy(random: np.random.Generator, preset: str = "adult", given: Mapp
     except ValidationError as error:
         known = list(Anatomy.model_fields)
         raise SettingError(explain(error, known), do="`retinasynth grow --parameters` lists all of them") from error
+    if anatomy.retinopathy_grade is not None:
+        chosen = {name: getattr(anatomy, name) for name in SIGNS if name in given}
+        signs = signs_of(anatomy.retinopathy_grade, chances, chosen, anatomy.nasal_reach)
+        anatomy = anatomy.model_copy(update=signs)
     narrowed = anatomy.artery_to_vein_ratio * (1 - anatomy.arteriolar_narrowing)
     return anatomy.model_copy(update={"artery_to_vein_ratio": narrowed})
 
@@ -214,7 +245,8 @@ def described() -> dict[str, tuple[str, str, list[str]]]:
     for name, field in Anatomy.model_fields.items():
         least, most = _range(field.metadata)
         allowed = f"{least:g} to {most:g}" if np.isfinite(least) else ", ".join(get_args(field.annotation))
-        given = "drawn" if field.is_required() else str(field.default)
+        default = "none given" if field.default is None else str(field.default)
+        given = "drawn" if field.is_required() else default
         usual = ["{:g} ± {:g}".format(*preset[name]) if name in preset else given for preset in PRESETS.values()]
         table[name] = (allowed, field.description or "how many", usual)
     return table

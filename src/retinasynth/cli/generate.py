@@ -54,6 +54,17 @@ def grow(
         str, typer.Option(help="Of the photographs: natural, or randomised far beyond for training segmenters.")
     ] = "natural",
     labels_only: Annotated[bool, typer.Option("--labels-only", help="No photographs.")] = False,
+    eyes_per_person: Annotated[
+        int, typer.Option(min=1, max=2, help="2: a left and a right eye of each person, which are alike.")
+    ] = 1,
+    visits: Annotated[int, typer.Option(min=1, max=9, help="Of each eye; between them it changes, see --until.")] = 1,
+    until: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="With --visits: a parameter at the last visit, such as cup_to_disc or retinopathy_grade. Repeatable.",
+        ),
+    ] = None,
     workers: Workers = None,
     parameters: Annotated[bool, typer.Option("--parameters", help="List the parameters and exit.")] = False,
     old_people: OldPreset = None,
@@ -69,9 +80,19 @@ def grow(
         raise InputError("--out is missing", expected="--out DIR, or --parameters")
     from retinasynth.data.grown import GrownSet, as_style, write_grown_set
 
-    chosen = GrownSet(seed, size, people, None if labels_only else as_style(style), assignments(anatomy or []))
+    chosen = GrownSet(
+        seed,
+        size,
+        people,
+        None if labels_only else as_style(style),
+        assignments(anatomy or []),
+        eyes_per_person,
+        visits,
+        assignments(until or [], "--until"),
+    )
     before = write_grown_set(out, count, chosen, workers=workers)
-    screen.print(f"{out}: {count} eyes{_there(before)}", soft_wrap=True, highlight=False)
+    often = f" at {visits} visits" if visits > 1 else ""
+    screen.print(f"{out}: {count} eyes{often}{_there(before)}", soft_wrap=True, highlight=False)
 
 
 def _list_parameters(people: str) -> None:

@@ -105,8 +105,8 @@ def refuse_beside_resume(others: Mapping[str, object]) -> None:
         )
 
 
-def assignments(texts: Sequence[str]) -> dict[str, str]:
-    """Parameters of grown eyes, each given as ``name=value``.
+def assignments(texts: Sequence[str], option: str = "--anatomy") -> dict[str, str]:
+    """Parameters of grown eyes, each given as ``name=value`` with an option.
 
     Raises:
         SettingError: one has no ``=``.
@@ -117,13 +117,13 @@ def assignments(texts: Sequence[str]) -> dict[str, str]:
     """
     for text in texts:
         if "=" not in text:
-            raise SettingError(f"--anatomy {text!r} has no '='", expected="name=value, for example cup_to_disc=0.7")
+            raise SettingError(f"{option} {text!r} has no '='", expected="name=value, for example cup_to_disc=0.7")
     return {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in texts)}
 
 
 # What the parameters are called on the command line that messages of the library name.
 _SAME = ("count", "cup", "data", "eyes", "features", "fov", "labels", "lesions", "measure", "name", "narrow", "out",
-         "port", "sheet", "space", "split", "style", "table", "window", "workers")  # fmt: skip
+         "port", "sheet", "space", "split", "style", "table", "until", "window", "workers")  # fmt: skip
 _FLAGS = {name: f"--{name}" for name in _SAME} | {
     "allow_leaks": "--allow-leaks",
     "counts": "--photographs",

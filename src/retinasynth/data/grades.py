@@ -15,9 +15,12 @@ from retinasynth.data.matching import EyeFiles, Found, plain
 from retinasynth.data.splits import HRF
 from retinasynth.data.told import Told, kind_of, read_told
 from retinasynth.eye.eye import LESIONS
+from retinasynth.files import write_text
 from retinasynth.images import stem_of
-from retinasynth.tables import TABLES
+from retinasynth.resuming import Line
+from retinasynth.tables import TABLES, table_text
 
+GRADES_FILE = "grades.csv"
 REFERABLE = 2  # and above: more than mild
 _WORKBOOK, _OTHER_WORKBOOKS = ".xlsx", (".xls", ".ods")
 _DEPTHS = ("*", "*/*", "*/*/*")  # of tables in a folder
@@ -94,6 +97,26 @@ def _with_told(files: EyeFiles, told: Told) -> EyeFiles:
         subject=told.subject if is_own and told.subject else files.subject,
         eye=told.eye if is_own and told.eye else files.eye,
     )
+
+
+def write_grades(path: Path, grades: Mapping[str, int | None]) -> None:
+    """Write a table of grades as `with_grades` reads it; none where no grade is known.
+
+    Args:
+        path: the file.
+        grades: by image; None where it is unknown.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    known = [(image, grade) for image, grade in grades.items() if grade is not None]
+    if known:
+        write_text(path, table_text(["image", "retinopathy_grade"], known))
+
+
+def grades_of(lines: Sequence[Line]) -> dict[str, int | None]:
+    """The grades of grown eyes by name, as the lines of their manifest have them; of those kept out there is none."""
+    return {line["name"]: line.get("parameters", {}).get("retinopathy_grade") for line in lines}
 
 
 def hides_lesions(files: EyeFiles, lesions: Sequence[str] = LESIONS) -> bool:

@@ -1,26 +1,32 @@
 """Sets of grown eyes on disk: labels, phantom photographs and a manifest; in parallel, and resumable (`resumable`).
 
-Every eye has its own seed, the first one's plus its number.
+Every eye has its own seed, the first one's plus its number. Where people have two eyes each, the person of a seed is
+half of it, rounded down. Grades of retinopathy and subjects are in tables beside the manifest, as data sets have them.
 """
 
 import functools
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import retinasynth
+from retinasynth.anatomy.follow_up import MOST_VISITS, Visit, follow_up
 from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.render.photograph import RENDERING, Style, metadata_of, phantom_photograph
 from retinasynth.checks import checked_seed, checked_workers, whole_number
 from retinasynth.data.find import find_eyes
+from retinasynth.data.grades import GRADES_FILE, grades_of, write_grades
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.sets import ResumableSet, remove_left_over
-from retinasynth.errors import SettingError
+from retinasynth.data.splits import SUBJECTS_FILE
+from retinasynth.errors import InterruptedRunError, SettingError
 from retinasynth.eye.biomarkers import measure_eye
 from retinasynth.eye.label_map import write_label_map
-from retinasynth.files import cache_folder
-from retinasynth.resuming import checksums
+from retinasynth.files import cache_folder, write_text
+from retinasynth.resuming import checksums, read_lines
+from retinasynth.tables import table_text
 
 ASKED = "growing.json"
 
@@ -35,6 +41,9 @@ class GrownSet:
         preset: the population that the eyes are drawn from.
         style: of the phantom photographs, or None for labels alone.
         parameters: of the anatomy, by name, that all eyes share.
+        eyes_per_person: 1, or 2: a left and a right eye, which are alike (`retinasynth.anatomy.kinship`).
+        visits: of each eye; 1, or more between which it changes (`retinasynth.anatomy.follow_up`).
+        until: parameters at the last visit, by name.
     """
 
     seed: int = 0
@@ -42,6 +51,16 @@ class GrownSet:
     preset: str = "adult"
     style: Style | None = "natural"
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    eyes_per_person: int = 1
+    visits: int = 1
+    until: Mapping[str, Any] = field(default_factory=dict)
+
+    def person_of(self, seed: int) -> int | None:
+        """Whose eye that of a seed is, where people have two each."""
+        return seed // 2 if self.eyes_per_person == 2 else None
+
+
+_LATER = {"eyes_per_person": 1, "visits": 1, "until": {}}  # what sets that were begun without it do not name
 
 
 def as_style(name: str) -> Style:
@@ -74,38 +93,101 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
         InterruptedRunError: the user stopped it; finished eyes are kept.
     """
     count, workers = whole_number(count, "count"), checked_workers(workers)
-    grown = replace(grown, seed=checked_seed(grown.seed))
+    grown = _checked(grown)
+    asked = {name: value for name, value in asdict(grown).items() if name not in _LATER or value != _LATER[name]}
+    asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asked}
+    write_one = functools.partial(_write_one, out, grown)
+    kept = ResumableSet(out, ASKED, asked, grown.seed, write_one, "grown eyes", "Growing", visits=grown.visits)
+    try:
+        before = kept.write(count * grown.visits, workers=workers)
+    except InterruptedRunError:
+        _write_tables(kept)
+        raise
+    _write_tables(kept)
+    return before // grown.visits
+
+
+def _checked(grown: GrownSet) -> GrownSet:
+    """With plain values ("0.70" becomes 0.7); what is impossible is refused."""
+    seed = checked_seed(grown.seed)
+    whole_number(grown.eyes_per_person, "eyes_per_person", most=2)
+    whole_number(grown.visits, "visits", most=MOST_VISITS)
+    if grown.eyes_per_person == 2 and "laterality" in grown.parameters:
+        raise SettingError(
+            "laterality is given beside eyes_per_person",
+            expected="one of them: a person has a left and a right eye",
+        )
     if grown.style is not None:
         as_style(grown.style)
-    grow(grown.seed, grown.size_px, people=grown.preset, **grown.parameters)  # refuses what is impossible
-    anatomy = anatomy_of(grown.seed, grown.preset, dict(grown.parameters)).model_dump()
-    grown = replace(grown, parameters={name: anatomy[name] for name in grown.parameters})  # "0.70" becomes 0.7
-    asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
-    write_one = functools.partial(_write_one, out, grown)
-    kept = ResumableSet(out, ASKED, asked, grown.seed, write_one, "grown eyes", "Growing")
-    return kept.write(count, workers=workers)
+    parameters, until, person = dict(grown.parameters), dict(grown.until), grown.person_of(seed)
+    if grown.visits > 1 or until:
+        follow_up(seed, grown.visits, until, grown.size_px, people=grown.preset, person=person, **parameters)
+    else:
+        grow(seed, grown.size_px, people=grown.preset, person=person, **parameters)
+    first, last = (anatomy_of(seed, grown.preset, given, person) for given in (parameters, parameters | until))
+    return replace(
+        grown,
+        seed=seed,
+        parameters={name: getattr(first, name) for name in parameters},
+        until={name: getattr(last, name) for name in until},
+    )
+
+
+def _write_tables(kept: ResumableSet) -> None:
+    lines, _ = read_lines(kept.manifest, {"name": str})
+    write_grades(kept.place(GRADES_FILE), grades_of(lines))
+    rows = [(line["name"], line["subject"], line["eye"]) for line in lines if "subject" in line]
+    if rows:
+        write_text(kept.place(SUBJECTS_FILE), table_text(["image", "subject", "eye"], rows))
 
 
 def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:
-    seed, parameters = grown.seed + number, dict(grown.parameters)
-    eye = grow(seed, grown.size_px, people=grown.preset, **parameters)
+    seed, parameters = grown.seed + number // grown.visits, dict(grown.parameters)
+    person = grown.person_of(seed)
+    if grown.visits == 1:
+        eye = grow(seed, grown.size_px, people=grown.preset, person=person, **parameters)
+        anatomy, whose = anatomy_of(seed, grown.preset, parameters, person), {}
+    else:
+        visit = _visits(json.dumps(asdict(grown)), seed)[number % grown.visits]
+        eye, anatomy, whose = visit.eye, visit.anatomy, {"visit": visit.number, "changed": dict(visit.changed)}
+    if grown.visits > 1 or person is not None:
+        subject = f"grown_{seed:06d}" if person is None else f"person_{person:06d}"
+        its_eye = subject if person is None else f"{subject}_{anatomy.laterality}"
+        whose = {"subject": subject, "eye": its_eye, **whose}
+        eye = replace(eye, name=its_eye if grown.visits == 1 else f"{its_eye}_{whose['visit']}")
     if grown.style is not None:
-        eye = replace(eye, photograph=phantom_photograph(eye, seed, grown.style))
+        eye = replace(eye, photograph=phantom_photograph(eye, seed, grown.style, person=person))
     remove_left_over(out, eye.name)
     write_label_map(out, eye, metadata_of(eye, seed))
     return {
         "name": eye.name,
         "seed": seed,
+        **whose,
         "preset": grown.preset,
         "style": grown.style,
         "size_px": grown.size_px,
         "retinasynth": retinasynth.__version__,
         "recipe": RECIPE,
         "licence_of_training_data": "none: procedural, from no photograph",
-        "parameters": anatomy_of(seed, grown.preset, parameters).model_dump(),
+        "parameters": anatomy.model_dump(),
         "biomarkers": asdict(measure_eye(eye)),
         "sha256": checksums(out, eye.name),
     }
+
+
+@functools.lru_cache(maxsize=1)
+def _visits(asked: str, seed: int) -> list[Visit]:
+    """All visits of an eye of a `GrownSet`, given as JSON; its visits are written one after another."""
+    grown = GrownSet(**json.loads(asked))
+    return follow_up(
+        seed,
+        grown.visits,
+        grown.until,
+        grown.size_px,
+        people=grown.preset,
+        person=grown.person_of(seed),
+        **grown.parameters,
+    )
 
 
 # What the set that segmenters learn from consists of: population, angle of view (degrees), what the camera is

@@ -39,6 +39,8 @@ class ResumableSet:
         doing: for the progress line: "Growing".
         shard: which of how many parts is written here, counted from 0; others are written elsewhere, at the same time
             or another. Part 1 of 3 has the eyes 1, 4, 7, ... and files of its own beside those of the others.
+        visits: of each eye. Then the numbers 0, 1, 2, ... are the visits of the first seed, those of the next and so
+            on, and a line has its ``visit`` too, counted from 1.
     """
 
     out: Path
@@ -49,11 +51,16 @@ class ResumableSet:
     kind: str
     doing: str
     shard: tuple[int, int] = (0, 1)
+    visits: int = 1
 
     @property
     def manifest(self) -> Path:
         """The file with a line for each eye of this part."""
-        return self.out / self._named(MANIFEST)
+        return self.place(MANIFEST)
+
+    def place(self, file: str) -> Path:
+        """Where a file about the eyes of this part is."""
+        return self.out / self._named(file)
 
     def _named(self, file: str) -> str:
         """A file's name, that of a part with its number."""
@@ -82,10 +89,11 @@ class ResumableSet:
 
     def _go_on(self, count: int, workers: int | None) -> int:
         _there.cache_clear()
-        lines = {line["seed"]: line for line in finished_eyes(self.out, self.manifest, {"seed": int}).values()}
+        keys = {"seed": int, **({"visit": int} if self.visits > 1 else {})}
+        lines = {self._number(line): line for line in finished_eyes(self.out, self.manifest, keys).values()}
         part, parts = self.shard
         wanted = range(part, count, parts)
-        missing = [number for number in wanted if self.first_seed + number not in lines]
+        missing = [number for number in wanted if number not in lines]
         finished = len(lines)
         processes = min(workers or os.cpu_count() or 1, max(len(missing), 1))
         try:
@@ -94,7 +102,7 @@ class ResumableSet:
             with progress(self.doing, len(wanted)) as advance, written as new_lines:
                 for done, line in enumerate(new_lines, start=len(wanted) - len(missing) + 1):
                     add_line(self.manifest, line)
-                    lines[line["seed"]] = line
+                    lines[self._number(line)] = line
                     advance(done, line["name"])
         except KeyboardInterrupt:
             raise InterruptedRunError(
@@ -106,8 +114,13 @@ class ResumableSet:
                 do="Run the same command again to go on, with fewer `workers`",
             ) from error
         if list(lines) != sorted(lines):  # eyes were made again
-            write_lines(self.manifest, [lines[seed] for seed in sorted(lines)])
+            write_lines(self.manifest, [lines[number] for number in sorted(lines)])
         return finished
+
+    def _number(self, line: Line) -> int:
+        visit: int = line["visit"] if self.visits > 1 else 1
+        number: int = (line["seed"] - self.first_seed) * self.visits + visit - 1
+        return number
 
     def _begin(self) -> None:
         """Write down what was asked for, or check that it is what was begun in the folder, by any part."""

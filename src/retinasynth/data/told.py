@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retinasynth.anatomy.retinopathy import WORST
 from retinasynth.data.matching import plain
 from retinasynth.data.workbooks import read_rows
 from retinasynth.errors import DataError
 from retinasynth.images import is_picture, stem_of
 from retinasynth.tables import TABLES, header_of, read_foreign_table
 
-WORST = 4
 Row = Mapping[str, str]  # cells by the plain name of their column
 
 _WORKBOOK = ".xlsx"

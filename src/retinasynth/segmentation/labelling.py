@@ -7,6 +7,7 @@ from pathlib import Path
 
 from retinasynth.checks import SIDES_PX, real_number, whole_number
 from retinasynth.data.find import find_eyes, photograph_of, read_eye
+from retinasynth.data.grades import GRADES_FILE, write_grades
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import Sketch, find_near_duplicates, sketch
 from retinasynth.data.overlays import PER_SHEET, sheet_of
@@ -33,7 +34,7 @@ from retinasynth.windows import Window
 
 ARTERIES = 1  # raise when they are told from veins in another way
 REJECT = "reject.txt"  # in which a person lists what is not to be learnt from
-REJECTED, GRADES, GRADE = "rejected.csv", "grades.csv", "retinopathy_grade"
+REJECTED = "rejected.csv"
 
 
 # --- A folder of photographs ---------------------------------------------------------------------------------------
@@ -202,10 +203,8 @@ def label_sets(
             advance(number + 1, name)
     _write_rejected(out, rejected)
     left_out = {name for name, _ in rejected}
-    named = [(f"{origin}-{files.name}", files.grade) for origin, files in sources]
-    graded = [(f"{name}.png", grade) for name, grade in named if grade is not None and name not in left_out]
-    if graded:
-        write_text(out / GRADES, table_text(["image", GRADE], graded))
+    named = {f"{origin}-{files.name}": files.grade for origin, files in sources}
+    write_grades(out / GRADES_FILE, {f"{name}.png": grade for name, grade in named.items() if name not in left_out})
     if len(rejected) == len(sources):
         raise DataError(
             f"None of the {len(sources)} photographs could be labelled; {out / REJECTED} says why",

@@ -34,7 +34,7 @@ from retinasynth.training.model_folder import fingerprint_of
 
 STUDY = "study.json"  # what was asked for
 SHOWN = ("generated", "asked for", "found")  # rows of tiles
-VIEW = {"centred_on": "disc", "angle_deg": 35.0}  # the disc is large, and zone B wholly in view
+VIEW: dict[str, Any] = {"centred_on": "disc", "angle_deg": 35.0}  # the disc is large, and zone B wholly in view
 SOURCES = {
     "label": "exact labels",
     "generated": "generated photographs",

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -155,6 +155,7 @@ def grown(asked: Asked) -> Eye:
         InputError: such an eye cannot be drawn at this size.
     """
     centre, angle = VIEWS[asked.view]
+    numbers: dict[str, Any] = {name: int(value) if name in LESIONS else value for name, value in asked.numbers}
     return grow(
         asked.seed,
         SIZE_PX,
@@ -162,7 +163,7 @@ def grown(asked: Asked) -> Eye:
         laterality=asked.laterality,
         centred_on=centre,
         angle_deg=angle,
-        **{name: int(value) if name in LESIONS else value for name, value in asked.numbers},
+        **numbers,
     )
 
 

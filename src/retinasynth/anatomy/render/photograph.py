@@ -65,7 +65,7 @@ def render_photograph(eye: Eye, seed: int, style: RenderingStyle | None = None) 
     return photograph
 
 
-def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural") -> Photograph:
+def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural", *, person: int | None = None) -> Photograph:
     """A procedural photograph of a label map, grown or real.
 
     Args:
@@ -73,6 +73,7 @@ def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural") -> Pho
         seed: decides camera, pigmentation, light and noise.
         style: ``"natural"`` as photographs are, or ``"randomised"``: colours, contrasts, blur and noise far beyond, so
             that a segmenter trained on them does not rely on any (domain randomisation; Tobin et al., IROS 2017).
+        person: decides pigmentation and camera instead of `seed`, for both eyes of a person.
 
     Returns:
         ``uint8 (height, width, 3)``, black outside the field of view.
@@ -84,8 +85,10 @@ def phantom_photograph(eye: Eye, seed: int = 0, style: Style = "natural") -> Pho
     if style not in get_args(Style):
         raise SettingError(f"style is {style!r}", expected=f"one of: {', '.join(get_args(Style))}")
     seed = checked_seed(seed)
-    wide = draw_wide_style(np.random.default_rng([seed, RENDERING])) if style == "randomised" else None
-    return render_photograph(eye, seed, wide)
+    of_style = seed if person is None else checked_seed(person, "person")
+    if style == "randomised":
+        return render_photograph(eye, seed, draw_wide_style(np.random.default_rng([of_style, RENDERING])))
+    return render_photograph(eye, seed, draw_style(stream(of_style, "style")))
 
 
 def metadata_of(eye: Eye, seed: int) -> dict[str, str]:
