@@ -22,6 +22,7 @@ from retinasynth.anatomy.lesions import draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy, people_of
 from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.errors import InputError
+from retinasynth.eye.atrophy import Atrophy
 from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
 from retinasynth.eye.eye import LESIONS, Eye
 from retinasynth.images import Mask
@@ -29,7 +30,17 @@ from retinasynth.images import Mask
 RECIPE = 5  # raise when the eyes of the same seeds change
 
 _STREAMS = 4  # stays when the recipe is raised, so that what did not change is drawn as before
-_OF_THE_DISC = {"cup_to_disc", "notch", "notch_side", "disc_size", "disc_ovality", "disc_torsion_deg"}
+_OF_THE_DISC = {
+    "cup_to_disc",
+    "notch",
+    "notch_side",
+    "disc_size",
+    "disc_ovality",
+    "disc_torsion_deg",
+    "peripapillary_atrophy",
+    "atrophy_extent_deg",
+    "atrophy_direction_deg",
+}
 _MARGIN_DD = 0.2  # vessels grow so far beyond the field of view
 _ZONE_B_DD = 1.25  # the middle of zone B, from the disc centre
 _DENSITY_TOLERANCE = 0.015
@@ -94,7 +105,7 @@ def grow(seed: int, size_px: int = 512, *, people: str | None = None, **paramete
     planes |= grow_vessels(seed, anatomy, marks, view, planes["fov"])
     if "vessel_density" in parameters:
         _refuse_other_density(anatomy, planes)
-    eye = Eye(f"grown_{seed:06d}", planes, geometry=view.geometry)
+    eye = Eye(f"grown_{seed:06d}", planes, geometry=replace(view.geometry, atrophy=_atrophy(anatomy, view)))
     lesions = draw_lesions(_stream(seed, "lesions"), eye, **{kind: getattr(anatomy, kind) for kind in LESIONS})
     return replace(eye, planes=planes | lesions)
 
@@ -107,6 +118,12 @@ def anatomy_of(seed: int, preset: str, parameters: dict[str, Any]) -> Anatomy:
 def _stream(seed: int, part: str) -> np.random.Generator:
     parts = ("anatomy", "landmarks", "vessels", "meander", "disease", "lesions")
     return np.random.default_rng([seed, _STREAMS, parts.index(part)])
+
+
+def _atrophy(anatomy: Anatomy, view: View) -> Atrophy:
+    """As the picture shows it: torsion of the eye turns it."""
+    turned = (anatomy.atrophy_direction_deg + view.torsion_deg + 180) % 360 - 180
+    return Atrophy(anatomy.peripapillary_atrophy, anatomy.atrophy_extent_deg, turned)
 
 
 def _refuse_hidden_disc(view: View, marks: Landmarks) -> None:
