@@ -118,14 +118,11 @@ def test_atrophy_is_a_pale_crescent_where_the_labels_say(laterality):
 
 def test_the_choroid_shows_where_atrophy_lays_it_bare():
     eye = grow(2, SIZE_PX, centred_on="disc", angle_deg=30, peripapillary_atrophy=0.5, atrophy_extent_deg=360)
-    photograph = render_photograph(eye, 2, CLEAR).astype(float)  # without tessellation: hidden elsewhere
-    crescent = ndimage.binary_erosion(eye.geometry.beta_zone(eye.planes["disc"]), iterations=4)
-    bare = ~ndimage.binary_dilation(eye.planes["vessels"], iterations=3)
-    around = ~ndimage.binary_dilation(crescent | eye.planes["disc"], iterations=25)
-    around &= ndimage.binary_erosion(eye.planes["fov"], iterations=8)
-    green = photograph[..., 1]
-    contrast = [green[part & bare].std() / green[part & bare].mean() for part in (crescent, around)]
-    assert contrast[0] > 1.5 * contrast[1]
+    seeds = [render_photograph(eye, seed, replace(CLEAR, grain=0)).astype(float)[..., 1] for seed in range(6)]
+    crescent = ndimage.binary_erosion(eye.geometry.beta_zone(eye.planes["disc"]), iterations=6)
+    inner = crescent & ~ndimage.binary_dilation(eye.planes["vessels"], iterations=3)
+    relative = np.array([green[inner] / green[inner].mean() for green in seeds])
+    assert relative.std(axis=0).mean() > 0.05  # each seed has choroidal vessels of its own, here without tessellation
 
 
 def test_unknown_atrophy_is_that_of_the_style(eye):
