@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,tracking,features,onnx,tune,studio]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,tracking,features,onnx,tune,studio,dicom]'
 	touch $@
 
 demo: $(VENV)/.ready  ## the whole way on embedded data: train, generate, evaluate; open demo/report.html afterwards

@@ -13,6 +13,7 @@ PRODUCTS = ("pix2pix", "styled", "segmentation", "enhancement")
 FLOORS = {
     **dict.fromkeys(("errors", "documents", "files", "images", "tables", "checks", "settings", "progress"), 0),
     **dict.fromkeys(("parallel", "resuming", "cache", "seeds", "intervals", "report", "decoding", "archives"), 0),
+    **dict.fromkeys(("pages", "depth", "windows", "dicom"), 0),
     "eye": 1,
     "anatomy": 2,
     "data": 3,

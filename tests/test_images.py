@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pictures import put_mask, put_photograph, tiny_mask, tiny_photograph
+from pictures import png_by_hand, png_chunk, put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth import decoding
 from retinasynth.decoding import read_size
 from retinasynth.errors import ImageError
@@ -38,6 +38,7 @@ from retinasynth.images import (
     write_mask,
     write_photograph,
 )
+from retinasynth.pages import is_file
 
 # --- Value ranges ---
 
@@ -234,9 +235,12 @@ def test_photographs_and_masks_survive_their_files(tmp_path: Path) -> None:
         assert (image.mode, image.getextrema()) == ("L", (0, 255))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".ppm", ".bmp"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".ppm", ".bmp", ".webp", ".jp2", ".j2k"])
 def test_every_lossless_format_is_read_exactly(suffix: str, tmp_path: Path) -> None:
-    path = saved(Image.fromarray(tiny_photograph(0)), tmp_path / f"p{suffix}")
+    options = {"lossless": True} if suffix == ".webp" else {}
+    path = saved(Image.fromarray(tiny_photograph(0)), tmp_path / f"p{suffix}", **options)
+    assert is_picture(path)
+    assert read_size(path) == (32, 32)
     np.testing.assert_array_equal(read_photograph(path), tiny_photograph(0))
 
 
@@ -245,8 +249,10 @@ def test_compressed_tiff_jpeg_and_gif_are_read(tmp_path: Path) -> None:
     lzw = saved(Image.fromarray(exact), tmp_path / "lzw.tif", compression="tiff_lzw")
     np.testing.assert_array_equal(read_photograph(lzw), exact)
     smooth = resize_photograph(tiny_photograph(0, 4, 4), (32, 32))
-    jpeg = read_photograph(saved(Image.fromarray(smooth), tmp_path / "p.jpg", quality=95))
-    assert 0 < np.abs(jpeg.astype(int) - smooth).mean() < 4
+    for name in ("p.jpg", "p.jfif", "P.JPEG", "p.webp"):
+        lossy = read_photograph(saved(Image.fromarray(smooth), tmp_path / name, quality=95))
+        assert 0 < np.abs(lossy.astype(int) - smooth).mean() < 4
+        assert is_picture(tmp_path / name)
     gif = saved(Image.fromarray(mask_as_photograph(tiny_mask(0))[..., 0]), tmp_path / "mask.gif")
     np.testing.assert_array_equal(read_mask(gif), tiny_mask(0))
 
@@ -333,6 +339,75 @@ def test_pictures_are_known_by_their_names(name: str, stem: str | None) -> None:
         assert stem_of(Path("folder") / name) == stem
 
 
+# --- Files of several pages ---
+
+
+def tiff_of(path: Path, *pages: NDArray[np.uint8], **options: object) -> Path:
+    first, *rest = (Image.fromarray(page) for page in pages)
+    return saved(first, path, save_all=True, append_images=rest, **options)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".gif", ".png", ".webp"])
+def test_several_pages_are_refused_unless_one_is_named(suffix: str, tmp_path: Path) -> None:
+    masks = [tiny_mask(seed) for seed in range(3)]
+    options = {"lossless": True} if suffix == ".webp" else {}
+    path = tiff_of(tmp_path / f"scan{suffix}", *(mask_as_photograph(mask) for mask in masks), **options)
+    several = rf"scan\{suffix} has several pages \(3 of 32 x 32 px\).*scan\{suffix}#1 to #3"
+    for read in (read_photograph, read_mask):
+        with pytest.raises(ImageError, match=several):
+            read(path)
+    assert read_size(path) == (32, 32)
+    for number, mask in enumerate(masks, start=1):
+        page = path.with_name(f"{path.name}#{number}")
+        np.testing.assert_array_equal(read_mask(page), mask)
+        np.testing.assert_array_equal(read_photograph(page), mask_as_photograph(mask))
+        assert stem_of(page) == f"scan-{number}"
+        assert is_file(page)
+    with pytest.raises(ImageError, match=rf"scan\{suffix} has 3 pages\. Expected: #1 to #3"):
+        read_photograph(path.with_name(f"{path.name}#4"))
+
+
+def test_pages_of_unlike_sizes_are_told_apart(tmp_path: Path) -> None:
+    path = tiff_of(tmp_path / "scan.tif", tiny_photograph(0, 32, 40), tiny_photograph(1, 20, 20))
+    with pytest.raises(ImageError, match=r"several pages \(1 of 40 x 32 px, 1 of 20 x 20 px\)"):
+        read_photograph(path)
+    np.testing.assert_array_equal(read_photograph(tmp_path / "scan.tif#2"), tiny_photograph(1, 20, 20))
+    assert read_size(tmp_path / "scan.tif#2") == (20, 20)
+
+
+def test_smaller_copies_are_no_pages_of_their_own(tmp_path: Path) -> None:
+    large, small = tiny_photograph(0, 60, 80), tiny_photograph(1, 10, 13)
+    for pages in ((large, small), (small, large), (small, tiny_photograph(2, 30, 40), large)):
+        path = tiff_of(tmp_path / "pyramid.tif", *pages)
+        np.testing.assert_array_equal(read_photograph(path), large)
+        assert read_size(path) == (60, 80)
+    marked = tmp_path / "marked.tif"  # its second page is of another shape, but said to be a reduced copy
+    rest = Image.fromarray(tiny_photograph(1, 10, 30))
+    rest.encoderinfo = {"tiffinfo": {254: 1}}
+    saved(Image.fromarray(large), marked, save_all=True, append_images=[rest])
+    np.testing.assert_array_equal(read_photograph(marked), large)
+
+
+def test_a_page_of_a_file_with_one(tmp_path: Path) -> None:
+    put_photograph(tmp_path / "p.png")
+    np.testing.assert_array_equal(read_photograph(tmp_path / "p.png#1"), tiny_photograph(0))
+    with pytest.raises(ImageError, match=r"p\.png has one page"):
+        read_photograph(tmp_path / "p.png#2")
+    with pytest.raises(ImageError, match=r"q\.png#2 does not exist"):
+        read_photograph(tmp_path / "q.png#2")
+    (tmp_path / "p.png#2").write_bytes((put_photograph(tmp_path / "other.png", seed=3)).read_bytes())
+    np.testing.assert_array_equal(read_photograph(tmp_path / "p.png#2"), tiny_photograph(3))  # a file of that name
+
+
+def test_the_larger_pictures_of_a_stereo_camera_are_pages(tmp_path: Path) -> None:
+    pair = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    path = tmp_path / "stereo.jpg"
+    pair[0].save(path, "MPO", save_all=True, append_images=pair[1:])
+    with pytest.raises(ImageError, match=r"stereo\.jpg has several pages \(2 of 32 x 32 px\)"):
+        read_photograph(path)
+    assert np.abs(read_photograph(tmp_path / "stereo.jpg#2").astype(int) - (0, 0, 255)).max() < 4
+
+
 # What the EXIF orientations ask for, so that the picture stands upright.
 ORIENTATIONS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     1: lambda stored: stored,
@@ -357,20 +432,6 @@ def test_exif_rotation_is_applied(orientation: int, tmp_path: Path) -> None:
 
 
 # --- Files: what is refused ---
-
-
-def png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def png_by_hand(path: Path, *, colour_type: int, values: NDArray[np.uint16]) -> Path:
-    """A 16-bit PNG of `values` (height, width, channels), with nothing but the chunks that the format demands."""
-    height, width, _ = values.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-    return path
 
 
 @pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
@@ -406,6 +467,20 @@ def test_deep_tiff_is_refused(tmp_path: Path) -> None:
         read_photograph(path)
 
 
+@pytest.mark.parametrize("suffix", [".jp2", ".j2k"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_deep_jpeg_2000_is_refused(suffix: str, channels: int, tmp_path: Path) -> None:
+    path = tmp_path / f"deep{suffix}"
+    grey = Image.fromarray(np.full((16, 16), 40_000, np.uint16))
+    saved(grey, path) if channels == 1 else saved(Image.fromarray(tiny_photograph(0)), path)
+    if channels == 3:  # Pillow writes no such file: 12 bits for each channel are put into the head of one of 8
+        content = path.read_bytes()
+        start = content.index(b"\xff\x4f\xff\x51") + 42
+        path.write_bytes(content[:start] + b"\x0b\x01\x01" * 3 + content[start + 9 :])
+    with pytest.raises(ImageError, match=rf"deep\{suffix} has more than 8 bits"):
+        read_photograph(path)
+
+
 @pytest.mark.parametrize("magic", ["P5", "P6"])
 def test_sixteen_bit_ppm_is_refused(magic: str, tmp_path: Path) -> None:
     values = np.arange(4 * (3 if magic == "P6" else 1), dtype=">u2")
@@ -434,6 +509,16 @@ def test_the_limit_is_of_the_number_of_pixels(tmp_path: Path, monkeypatch: pytes
     assert read_photograph(put_photograph(tmp_path / "p.png", height=40, width=30)).shape == (40, 30, 3)
     with pytest.raises(ImageError, match=r"q\.png claims to be 30 x 41 px"):
         read_photograph(put_photograph(tmp_path / "q.png", height=30, width=41))
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".jp2"])
+def test_fewer_pixels_are_read_where_decoders_need_more_memory(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 2 * 32 * 32)
+    assert read_photograph(put_photograph(tmp_path / f"p{suffix}")).shape == (32, 32, 3)
+    with pytest.raises(ImageError, match=rf"q\{suffix} claims to be 32 x 33 px"):
+        read_photograph(put_photograph(tmp_path / f"q{suffix}", width=33))
 
 
 def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -477,8 +562,8 @@ def test_a_packed_file_cut_short_is_refused(kept: float, tmp_path: Path) -> None
 
 
 def test_no_other_format_hides_behind_a_known_name(tmp_path: Path) -> None:
-    saved(Image.fromarray(tiny_photograph(0)), tmp_path / "p.webp")
-    (tmp_path / "p.webp").rename(tmp_path / "p.png")
+    saved(Image.fromarray(tiny_photograph(0)), tmp_path / "p.tga")
+    (tmp_path / "p.tga").rename(tmp_path / "p.png")
     (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n")
     for name in ("p.png", "script.png"):
         with pytest.raises(ImageError, match=rf"{name} is not a picture that can be read"):
@@ -492,7 +577,7 @@ def cut(path: Path, share: float) -> Path:
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.2])
-@pytest.mark.parametrize("name", ["p.png", "p.jpg", "p.tif", "p.bmp", "p.ppm"])
+@pytest.mark.parametrize("name", ["p.png", "p.jpg", "p.tif", "p.bmp", "p.ppm", "p.webp", "p.jp2", "p.j2k"])
 def test_a_file_cut_short_is_refused(name: str, share: float, tmp_path: Path) -> None:
     path = cut(put_photograph(tmp_path / name, height=64, width=64), share)
     with pytest.raises(ImageError, match=rf"{name} is (damaged or cut short .*Copy or download|not a picture)"):

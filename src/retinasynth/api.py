@@ -19,22 +19,25 @@ from retinasynth.eye.biomarkers import Biomarkers, measure_eye
 from retinasynth.generation import train as training
 from retinasynth.generator import mask_of
 from retinasynth.images import Mask
+from retinasynth.pages import is_file
 from retinasynth.studies.ablate import ablate as run_ablation
 from retinasynth.studies.ablation_results import Ablation
 from retinasynth.studies.space import Search, read_space
 from retinasynth.studies.table import Table
 from retinasynth.studies.tune import tune as run_search
 from retinasynth.studies.tuning_results import Tuning
+from retinasynth.windows import Window
 
 
-def inspect(data: Path | str, *, labels: str | None = None) -> Inspection:
+def inspect(data: Path | str, *, labels: str | None = None, window: Window | None = None) -> Inspection:
     """Say what is wrong with a data set; see `retinasynth.data.inspect.inspect_data`.
 
     Args:
         data: a data set in any known layout, or ``"phantom"``.
         labels: how label files that are not masks are coded, where that is not to be seen.
+        window: of photographs of more than 8 bits, the values that become black and white, or ``"auto"``.
     """
-    return inspect_data(Path(data), labels=labels)
+    return inspect_data(Path(data), labels=labels, window=window)
 
 
 def measure(eye: Eye | Mask | Path | str, *, labels: str | None = None) -> Biomarkers | dict[str, Biomarkers]:
@@ -52,7 +55,7 @@ def measure(eye: Eye | Mask | Path | str, *, labels: str | None = None) -> Bioma
     if isinstance(eye, Eye):
         return measure_eye(eye)
     measures = measure_path(Path(eye), labels=labels)
-    return next(iter(measures.values())) if Path(eye).is_file() else measures
+    return next(iter(measures.values())) if is_file(Path(eye)) else measures
 
 
 def stream(

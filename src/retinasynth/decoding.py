@@ -11,27 +11,37 @@ from typing import IO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from retinasynth import dicom
+from retinasynth.depth import GREY_MODES, eight_bit, is_deep
 from retinasynth.errors import ImageError
+from retinasynth.pages import file_and_page, turn_to_page
+from retinasynth.windows import Window
 
 PACKED = (".ppm.gz", ".pgm.gz")  # as STARE is published
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", *PACKED)
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".gif", ".webp", ".jp2", ".j2k", ".ppm", ".pgm", ".bmp"),
+    *PACKED,
+    *dicom.SUFFIXES,
+)
 MAX_PIXELS = 100_000_000  # six times a 4000 x 4000 photograph; a small file can claim to hold far more
 
 _HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
 # Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
-_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "PPM", "BMP")
-_DEEP_GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "WEBP", "JPEG2000", "PPM", "BMP")
+_HUNGRY_FORMATS = ("WEBP", "JPEG2000")  # whose decoders need some 20 bytes for a pixel: half as many are allowed
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, is_label: bool = False) -> Iterator[Image.Image]:
+def opened(path: Path, *, is_label: bool = False, window: Window | None = None) -> Iterator[Image.Image]:
     """The decoded picture of a file, turned as its EXIF tag says; every way to fail becomes an `ImageError`.
 
     Args:
-        path: the file.
+        path: the file, or a page of it (`retinasynth.pages`).
         is_label: accept grey values of 16 and 32 bits and floats too: those of labels are not shades.
+        window: what becomes black and white where it has more than 8 bits; without it such a file is refused.
     """
+    path, page = file_and_page(path)
     if not path.exists():
         raise ImageError(f"{path} does not exist")
     if path.is_dir():
@@ -39,13 +49,7 @@ def opened(path: Path, *, is_label: bool = False) -> Iterator[Image.Image]:
     try:
         with _bytes_of(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
-            image = Image.open(file, formats=_FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large(path, f"claims to be {image.height} x {image.width} px")
-            if not (is_label and image.mode in _DEEP_GREY_MODES):
-                _refuse_other_than_eight_bit(path, image)
-            image.load()
-            yield ImageOps.exif_transpose(image)
+            yield _decoded(path, file, page, window, is_label=is_label)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{path} is not a picture that can be read", expected=f"one of: {' '.join(SUFFIXES)}"
@@ -56,6 +60,34 @@ def opened(path: Path, *, is_label: bool = False) -> Iterator[Image.Image]:
         raise ImageError(
             f"{path} is damaged or cut short ({error})", do="Copy or download the file again, or remove it"
         ) from error
+
+
+def _decoded(path: Path, file: IO[bytes], page: int | None, window: Window | None, *, is_label: bool) -> Image.Image:
+    if dicom.is_dicom(file):
+        picture = dicom.dicom_picture(path, file, page, window=window, most_pixels=MAX_PIXELS)
+        if picture is None:
+            raise _deep(path, "DICOM without a window of its own")
+        return picture
+    image = _page_of(file, path, page)
+    most = MAX_PIXELS // 2 if image.format in _HUNGRY_FORMATS else MAX_PIXELS
+    if image.width * image.height > most:
+        raise _too_large(path, f"claims to be {image.height} x {image.width} px", most)
+    if not (is_label and image.mode in GREY_MODES):
+        if is_deep(image):
+            if window is None:
+                raise _deep(path, f"mode {image.mode}")
+            image = eight_bit(path, file, image, window, lambda: _page_of(file, path, page))
+        _refuse_other_modes(path, image)
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _page_of(file: IO[bytes], path: Path, page: int | None) -> Image.Image:
+    file.seek(0)
+    image = Image.open(file, formats=_FORMATS)
+    turn_to_page(image, path, page)
+    return image
 
 
 @contextlib.contextmanager
@@ -73,26 +105,24 @@ def _bytes_of(path: Path, *, only_head: bool = False) -> Iterator[IO[bytes]]:
     yield io.BytesIO(unpacked)
 
 
-def _too_large(path: Path, what: str) -> ImageError:
+def _too_large(path: Path, what: str, most: int | None = None) -> ImageError:
     return ImageError(
         f"{path} {what}",
-        expected=f"at most {MAX_PIXELS // 10**6} million pixels",
+        expected=f"at most {(most or MAX_PIXELS) // 10**6} million pixels",
         do="Remove the file if it is not a photograph, else reduce it first",
     )
 
 
-def _refuse_other_than_eight_bit(path: Path, image: Image.Image) -> None:
-    # Pillow opens 16-bit colour PNG as 8-bit RGB without a word; only the raw mode of its tiles tells.
-    # So does it with colour PPM, whose tiles tell the largest value instead; those of black and white have none.
-    tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
-    most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
-    is_deep = any(";16" in str(args) for _, args in tiles) or any(isinstance(one, int) and one > 255 for one in most)
-    if is_deep or image.mode.startswith("I") or image.mode == "F":
-        raise ImageError(
-            f"{path} has more than 8 bits per channel (mode {image.mode})",
-            expected="8 bits per channel",
-            do="Convert it first; how 16 bits are windowed to 8 is a choice that we do not make silently",
-        )
+def _deep(path: Path, kind: str) -> ImageError:
+    return ImageError(
+        f"{path} has more than 8 bits per channel ({kind})",
+        expected="8 bits per channel",
+        do="Convert it first, or say by `window` which values become black and white (LOW-HIGH, or auto): "
+        "`retinasynth data prepare EYES --window auto --out DATA` writes a set of 8 bits",
+    )
+
+
+def _refuse_other_modes(path: Path, image: Image.Image) -> None:
     if image.mode not in EIGHT_BIT_MODES:
         raise ImageError(
             f"{path} is stored in colour mode {image.mode}",
@@ -108,10 +138,13 @@ def read_size(path: Path) -> tuple[int, int]:
         ImageError: the file is missing or not a picture.
     """
     try:
-        path = Path(path)
+        path, page = file_and_page(Path(path))
         with _bytes_of(path, only_head=True) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that we do not read
+            if dicom.is_dicom(file):
+                return dicom.size_in(path, file)
             image = Image.open(file, formats=_FORMATS)
+            turn_to_page(image, path, page, refuse_several=False)
             return image.height, image.width
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
         raise ImageError(f"{path} cannot be opened as a picture ({error})") from error

@@ -25,7 +25,9 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from retinasynth.decoding import EIGHT_BIT_MODES, PACKED, SUFFIXES, opened
 from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
+from retinasynth.pages import without_page
 from retinasynth.settings import Resize
+from retinasynth.windows import Window
 
 Photograph = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -53,26 +55,35 @@ def stem_of(path: Path) -> str:
     Example:
         >>> stem_of(Path("labels-ah/im0001.ah.ppm.gz"))
         'im0001.ah'
+        >>> stem_of(Path("eye.tif#2"))
+        'eye-2'
     """
-    return Path(path.stem).stem if path.name.lower().endswith(PACKED) else path.stem
+    name, page = without_page(path.name)
+    stem = Path(Path(name).stem).stem if name.lower().endswith(PACKED) else Path(name).stem
+    return f"{stem}-{page}" if page else stem
 
 
-def read_photograph(path: Path) -> Photograph:
+def read_photograph(path: Path, *, window: Window | None = None) -> Photograph:
     """The photograph in a file.
 
     Greyscale is repeated in three channels, a palette looked up, transparency laid on black, EXIF rotation applied.
+
+    Args:
+        path: the file, or a page of one as ``FILE#2`` (`retinasynth.pages`).
+        window: what becomes black and white where it has more than 8 bits (`retinasynth.windows`).
 
     Returns:
         ``uint8 (height, width, 3)``.
 
     Raises:
-        ImageError: the file is missing, damaged, enormous, or stored in CMYK or with more than 8 bits.
+        ImageError: the file is missing, damaged, enormous, of several pages, stored in CMYK, or with more than 8 bits
+            where no window is given.
     """
-    with opened(Path(path)) as image:
+    with opened(Path(path), window=window) as image:
         if image.has_transparency_data:
             picture = image.convert("RGBA")
             return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))
-        return np.asarray(image.convert("RGB"))
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def read_mask(path: Path, *, allow_empty: bool = False) -> Mask:

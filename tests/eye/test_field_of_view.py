@@ -77,7 +77,7 @@ def test_a_lit_part_that_is_not_round_is_taken_as_it_is():
 def test_a_picture_with_next_to_nothing_lit_is_refused():
     photograph = np.zeros((7, 160, 3), np.uint8)
     photograph[3, 80] = 255
-    with pytest.raises(ImageError, match="Next to nothing in the picture is lit"):
+    with pytest.raises(ImageError, match="The picture is black, or next to nothing in it is lit"):
         find_field_of_view(photograph)
 
 

@@ -1,9 +1,12 @@
 """Small procedural pictures and data sets for the tests."""
 
+import struct
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from retinasynth.images import Mask, Photograph, write_mask, write_photograph
@@ -42,6 +45,21 @@ def _put(path: Path, picture: np.ndarray, write_png: Callable[[Path, np.ndarray]
         write_png(path, picture)
     else:
         Image.fromarray(picture).save(path)
+    return path
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file with its checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_by_hand(path: Path, *, colour_type: int, values: NDArray[np.uint16]) -> Path:
+    """A 16-bit PNG of `values` (height, width, channels), with nothing but the chunks that the format demands."""
+    height, width, _ = values.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
 
 

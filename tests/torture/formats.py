@@ -4,13 +4,17 @@ import gzip
 import io
 import re
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from pictures import tiny_mask, tiny_photograph
+from dicoms import put_dicom
+from pictures import png_by_hand, tiny_mask, tiny_photograph
 from torture.mutate import INTEGERS, Random, damaged, flip, pick, with_number
 
 _ORIENTATION = 0x0112
@@ -22,6 +26,42 @@ def _saved(picture: Image.Image, form: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def _written(put: Callable[[Path], Path]) -> bytes:
+    """What is written into a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        return put(Path(folder) / "picture").read_bytes()
+
+
+def _deep_ppm(values: NDArray[np.uint16]) -> bytes:
+    head = b"P6" if values.ndim == 3 else b"P5"
+    return head + b" %d %d 65535\n" % (values.shape[1], values.shape[0]) + values.astype(">u2").tobytes()
+
+
+def _dicoms(rgb: Image.Image, random: Random) -> list[Callable[[], bytes]]:
+    """One photograph in the ways in which DICOM stores it."""
+    colour, grey = np.asarray(rgb), np.asarray(rgb.convert("L"))
+    deep = grey.astype(np.uint16) * 16
+    window = {"WindowCenter": int(random.integers(4096)), "WindowWidth": int(random.integers(1, 4096))}
+    ramp = np.arange(256, dtype="<u2") * 257
+    palette = {
+        name: value
+        for one in ("Red", "Green", "Blue")
+        for name, value in (
+            (f"{one}PaletteColorLookupTableDescriptor", [256, 0, 16]),
+            (f"{one}PaletteColorLookupTableData", ramp.tobytes()),
+        )
+    }
+    made: list[Callable[[Path], Path]] = [
+        lambda path: put_dicom(path, colour, "RGB"),
+        lambda path: put_dicom(path, colour, "YBR_FULL_422", coded=[_saved(rgb, "JPEG")]),
+        lambda path: put_dicom(path, colour, "RGB", coded=[_saved(rgb, "JPEG2000", no_jp2=True)]),
+        lambda path: put_dicom(path, grey, "PALETTE COLOR", **palette),
+        lambda path: put_dicom(path, np.stack([grey, grey]), "MONOCHROME1", NumberOfFrames=2),
+        lambda path: put_dicom(path, deep, "MONOCHROME2", BitsStored=12, HighBit=11, **window),
+    ]
+    return [lambda put=put: _written(put) for put in made]
+
+
 def photographs(random: Random) -> list[tuple[str, Callable[[], bytes]]]:
     """Suffix and bytes of one photograph, in all the ways that a photograph is stored."""
     height, width = (int(random.integers(24, 80)) for _ in range(2))
@@ -31,12 +71,22 @@ def photographs(random: Random) -> list[tuple[str, Callable[[], bytes]]]:
     clear.putalpha(grey)
     exif = Image.Exif()
     exif[_ORIENTATION] = int(random.integers(0, 12))
-    deep = Image.fromarray((np.asarray(grey).astype(np.uint16) * 257).astype(np.uint16))
+    deep_grey, deep_rgb = (np.asarray(one).astype(np.uint16) * np.uint16(257) for one in (grey, rgb))
+    deep = Image.fromarray(deep_grey)
     return [
         (".png", lambda: _saved(rgb, "PNG", exif=exif)),
         (".png", lambda: _saved(clear, "PNG")),
         (".png", lambda: _saved(palette, "PNG", transparency=3)),
         (".png", lambda: _saved(deep, "PNG")),
+        (".png", lambda: _written(lambda path: png_by_hand(path, colour_type=2, values=deep_rgb))),
+        (".tif", lambda: _saved(deep, "TIFF", compression="tiff_lzw")),
+        (".pgm", lambda: _deep_ppm(deep_grey)),
+        (".ppm", lambda: _deep_ppm(deep_rgb)),
+        (".jp2", lambda: _saved(deep, "JPEG2000")),
+        (".jfif", lambda: _saved(rgb, "JPEG")),
+        (".jpg", lambda: _saved(rgb, "MPO", save_all=True, append_images=[grey.convert("RGB")])),
+        (".png", lambda: _saved(rgb, "PNG", save_all=True, append_images=[rgb.rotate(90)])),
+        *((".dcm", one) for one in _dicoms(rgb, random)),
         (".jpg", lambda: _saved(rgb, "JPEG", exif=exif)),
         (".jpg", lambda: _saved(rgb, "JPEG", progressive=True, quality=60)),
         (".jpeg", lambda: _saved(grey, "JPEG")),
@@ -49,6 +99,10 @@ def photographs(random: Random) -> list[tuple[str, Callable[[], bytes]]]:
         (".tif", lambda: _saved(rgb, "TIFF", save_all=True, append_images=[grey])),
         (".gif", lambda: _saved(rgb, "GIF")),
         (".gif", lambda: _saved(palette, "GIF", save_all=True, append_images=[palette.rotate(90)], transparency=2)),
+        (".webp", lambda: _saved(clear, "WEBP", lossless=True)),
+        (".webp", lambda: _saved(rgb, "WEBP", save_all=True, append_images=[rgb.rotate(90)])),
+        (".jp2", lambda: _saved(rgb, "JPEG2000")),
+        (".j2k", lambda: _saved(grey, "JPEG2000", no_jp2=True)),
         (".bmp", lambda: _saved(rgb, "BMP")),
         (".bmp", lambda: _saved(palette, "BMP")),
         (".ppm", lambda: _saved(rgb, "PPM")),
@@ -71,6 +125,10 @@ def masks(random: Random) -> list[tuple[str, Callable[[], bytes]]]:
         (".gif", lambda: _saved(grey, "GIF")),
         (".tif", lambda: _saved(grey.convert("1"), "TIFF", compression="group4")),
         (".tif", lambda: _saved(grey, "TIFF")),
+        (".tif", lambda: _saved(Image.fromarray(np.asarray(grey).astype(np.uint16) * np.uint16(257)), "TIFF")),
+        (".tif", lambda: _saved(Image.fromarray(np.asarray(grey) / np.float32(255)), "TIFF")),
+        (".webp", lambda: _saved(grey.convert("RGB"), "WEBP", lossless=True)),
+        (".dcm", lambda: _written(lambda path: put_dicom(path, np.asarray(grey), "MONOCHROME2"))),
         (".bmp", lambda: _saved(grey.convert("1"), "BMP")),
         (".jpg", lambda: _saved(grey.convert("RGB"), "JPEG", quality=95)),
         (".pgm", lambda: _saved(grey, "PPM")),
@@ -176,12 +234,36 @@ def _ppm(data: bytes, random: Random) -> bytes:
     return data[: found.start()] + odd + data[found.end() :]
 
 
+_TAGS = (
+    *((0x28, 0x02), (0x28, 0x04), (0x28, 0x08), (0x28, 0x10), (0x28, 0x11), (0x28, 0x100), (0x28, 0x101)),
+    *((0x28, 0x102), (0x28, 0x103), (0x28, 0x1050), (0x28, 0x1051), (0x28, 0x1101), (0x28, 0x1201), (0x7FE0, 0x10)),
+    *((0x10, 0x20), (0x02, 0x10), (0x02, 0x00)),
+)
+
+
+def _dicom(data: bytes, random: Random) -> bytes:
+    """Other numbers in the elements that tell how the pixels are stored: in their kind, length or value."""
+    starts = [data.find(struct.pack("<HH", *tag)) for tag in _TAGS]
+    places = [
+        (start + at, form)
+        for start in starts
+        if start >= 0
+        for at, form in ((0, "<H"), (2, "<H"), (4, "<H"), (6, "<H"), (8, "<H"), (8, "<H"), (8, "<I"))
+    ]
+    return _fields(data, random, places)
+
+
 _HEADS: dict[str, Callable[[bytes, Random], bytes]] = {
     ".png": _png,
     ".jpg": _jpeg,
     ".jpeg": _jpeg,
+    ".jfif": _jpeg,
+    ".dcm": _dicom,
     ".tif": _tiff,
     ".tiff": _tiff,
+    ".webp": lambda data, random: _fields(data, random, [(place, "<I") for place in range(4, 40)]),
+    ".jp2": lambda data, random: _fields(data, random, [(place, ">I") for place in range(12, 160)]),
+    ".j2k": lambda data, random: _fields(data, random, [(place, ">I") for place in range(4, 80)]),
     ".ppm": _ppm,
     ".pgm": _ppm,
     ".gif": lambda data, random: _fields(

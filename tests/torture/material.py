@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from PIL import Image
+
 from conftest import TINY
-from pictures import put_chasedb1, put_mask, put_photograph
+from dicoms import put_dicom
+from pictures import put_chasedb1, put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth.errors import RetinasynthError
 from torture.mutate import Random
 
@@ -65,6 +69,31 @@ def put_pairs(folder: Path) -> Path:
     return folder
 
 
+def put_coded(folder: Path) -> Path:
+    """A set with label files of two codes: numbered discs and cups, coloured arteries and veins."""
+    put_pairs(folder)
+    for number in range(EYES):
+        lines = tiny_mask(number, 40, 48)
+        is_left = np.arange(48) < 24
+        colours = np.stack([lines & is_left, lines & False, lines & ~is_left], axis=2)
+        rings = np.zeros((40, 48), np.uint8)
+        rings[10:30, 10:30], rings[15:25, 15:25] = 1, 2
+        for plane, picture in (("av", colours.astype(np.uint8) * np.uint8(255)), ("disc", rings)):
+            (folder / plane).mkdir(exist_ok=True)
+            Image.fromarray(picture).save(folder / plane / f"eye_{number}.png")
+    return folder
+
+
+def put_dicoms(folder: Path) -> Path:
+    """A set whose photographs are DICOM files of three people."""
+    put_pairs(folder)
+    for number in range(EYES):
+        (folder / "images" / f"eye_{number}.png").unlink()
+        person = {"PatientID": f"{1 + number // 2}", "ImageLaterality": "LR"[number % 2]}
+        put_dicom(folder / "images" / f"eye_{number}.dcm", tiny_photograph(number, 40, 48), "RGB", **person)
+    return folder
+
+
 def copied(source: Path, target: Path) -> Path:
     shutil.copytree(source, target, symlinks=True)
     return target
@@ -88,6 +117,8 @@ def _put_sets(base: Path) -> None:
 
     put_pairs(base / "pairs")
     put_chasedb1(base / "chase")
+    put_coded(base / "coded")
+    put_dicoms(base / "dicom")
     write_phantom_set(base / "eyes", train=4, test=2, size_px=64)
     write_phantom_set(base / "photos", train=2, test=1, size_px=160)
     for count in (3, 4):
@@ -118,13 +149,12 @@ def _put_runs(base: Path) -> None:
 
 def train_styled(eyes: Path, run: Path) -> None:
     """A generator that follows a style, of a few filters and steps."""
-    from retinasynth.generation.train import settings_of_preset
-    from retinasynth.pix2pix import train as trainer
+    from retinasynth.generation.train import settings_of_preset, train
 
     own = ("size_px", "mask_channels", "flip", "rotation_deg", "generator.dropout")
     shared = [setting for setting in TINY if not setting.startswith(own)]
     small = ["size_px=64", "data.planes=vessels,disc,cup", "discriminator.crop_px=32", "cup_variation=0"]
-    trainer.train(eyes, run, settings_of_preset("fundus-512").with_overrides([*shared, *small, "lesion_lending=0"]))
+    train(eyes, run, settings_of_preset("fundus-512").with_overrides([*shared, *small, "lesion_lending=0"]))
 
 
 def _put_results(base: Path) -> None:

@@ -12,6 +12,7 @@ from retinasynth.errors import RetinasynthError
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.images import Mask, Photograph, encoded, mask_as_photograph, read_mask, read_photograph
 from retinasynth.images import draw_panels as panels
+from retinasynth.windows import Window
 from torture.formats import masks, photographs, spoilt
 from torture.material import Kind, NonsenseError, copied, put_pairs, tried
 from torture.mutate import Random, damaged, pick
@@ -51,6 +52,10 @@ def _read_picture(_: Path, into: Path) -> bool:
     file = next(into.iterdir())
     size, picture = tried(lambda: read_size(file)), tried(lambda: read_photograph(file))
     tried(lambda: photograph_in(file))
+    tried(lambda: read_photograph(file.with_name(f"{file.name}#2")))
+    windows: tuple[Window, ...] = ("auto", (0, 4095))
+    for window in windows:
+        tried(lambda window=window: read_photograph(file, window=window))
     if picture is None:
         return False
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
@@ -99,7 +104,7 @@ _NAMES = (
 
 
 def _make_set(base: Path, into: Path, random: Random) -> None:
-    folder = copied(base / pick(random, ("eyes", "pairs", "pairs", "chase")), into / "set")
+    folder = copied(base / pick(random, ("eyes", "pairs", "pairs", "chase", "coded", "dicom")), into / "set")
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     for _ in range(int(random.integers(1, 3))):
         _spoil_set(folder, pick(random, files), pick(random, files), random)

@@ -14,9 +14,9 @@ from torture.kinds import Case, fault_of
 
 _HEAVY = (
     "api",
-    "applications.enhancement",
-    "applications.labelling",
-    "synthesis.sampling",
+    "enhancement.use",
+    "segmentation.labelling",
+    "generation.folder",
     "evaluation.subjects",
     "cli",
 )

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from retinasynth.cli.shell import Images, Labels, Masks, Seed, in_flags, needed_data, screen
+from retinasynth.cli.shell import Images, Labels, Masks, Seed, WindowText, in_flags, needed_data, screen, window_of
 
 _MOST_NAMED = 12  # diagnoses
 
@@ -30,6 +30,7 @@ def data_inspect(
     ] = None,
     images: Images = None,
     masks: Masks = None,
+    window: WindowText = None,
     labels: Labels = None,
     sheet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw overlays of up to 30 eyes, to look at.")
@@ -52,7 +53,8 @@ def data_inspect(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from retinasynth.data.inspect import inspect_data
 
-    found = inspect_data(needed_data(folder, images, masks, "DIR"), labels=labels, sheet=sheet, subjects=subjects)
+    data = needed_data(folder, images, masks, "DIR")
+    found = inspect_data(data, labels=labels, sheet=sheet, subjects=subjects, window=window_of(window))
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
         raise typer.Exit(0 if found.ok else 1)
@@ -122,14 +124,23 @@ def data_prepare(
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="One picture a pair: photograph left, mask right.")
     ] = False,
+    window: WindowText = None,
     labels: Labels = None,
     seed: Seed = 0,
 ) -> None:
     """Write a data set as square pictures in train/, test/ and perhaps val/, split by eye."""
     from retinasynth.data.prepare import prepare
 
-    data = needed_data(folder, images, masks, "DIR")
-    made = prepare(data, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed, labels=labels)
+    made = prepare(
+        needed_data(folder, images, masks, "DIR"),
+        out,
+        recipe=recipe.value,
+        size_px=size,
+        side_by_side=side_by_side,
+        seed=seed,
+        labels=labels,
+        window=window_of(window),
+    )
     sides = {"training": made.split("train"), "validation": made.split("val"), "test": made.split("test")}
     counts = [
         f"{len(files)} {what} files of {len({eye.eye for eye in files})} eyes"

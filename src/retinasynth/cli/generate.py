@@ -17,11 +17,13 @@ from retinasynth.cli.shell import (
     People,
     Seed,
     StyledModel,
+    WindowText,
     Workers,
     assignments,
     point_to,
     renamed,
     screen,
+    window_of,
 )
 from retinasynth.errors import InputError, SettingError
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from retinasynth.eye.camera import FieldChoice
     from retinasynth.generation.sets import SyntheticSet
     from retinasynth.generator import Size
+    from retinasynth.images import Photograph
 
 
 class Lesions(StrEnum):
@@ -138,6 +141,7 @@ def generate(
             "vessels, or a mask of it for all.",
         ),
     ] = "camera",
+    window: WindowText = None,
     seed: Seed = 0,
     old_people: OldPreset = None,
     old_anatomy: OldSet = None,
@@ -155,6 +159,10 @@ def generate(
             "--people, --anatomy, --min-structure and --workers grow eyes", expected="them beside --count N"
         )
     turned = parse_knobs(knobs or [])
+    if window is not None and count is not None:
+        raise InputError(
+            "--window is given beside --count", expected="it beside --masks or --random, with --style FILE"
+        )
     if count is not None:
         from retinasynth.generation.sets import SyntheticSet
 
@@ -175,23 +183,25 @@ def generate(
         return
     from retinasynth.generation import folder as bulk
     from retinasynth.generation.generator import load as load_generator
+    from retinasynth.pages import is_file
 
+    lent = style if window is None else _windowed_style(style, window)
     synthesizer = load_generator(model)
     if random is not None and data is not None:
         names = bulk.generate_panels(
-            synthesizer, data, out, count=random, seed=seed, style=style, knobs=turned, labels=labels
+            synthesizer, data, out, count=random, seed=seed, style=lent, knobs=turned, labels=labels
         )
         screen.print(f"{out}: {len(names)} panels ({', '.join(names)})", soft_wrap=True)
     elif masks is not None:
         side, field = parse_size(size), parse_fov(fov)
-        if masks.is_file() and out.suffix:
+        if is_file(masks) and out.suffix:
             bulk.generate_picture(
-                synthesizer, masks, out, seed=seed, size=side, style=style, knobs=turned, complete=complete, fov=field
+                synthesizer, masks, out, seed=seed, size=side, style=lent, knobs=turned, complete=complete, fov=field
             )
         else:
             eyes = bulk.find_masks(masks, synthesizer.needed_planes, welcome=synthesizer.welcome_planes, labels=labels)
             bulk.generate_set(
-                synthesizer, eyes, out, seed=seed, size=side, style=style, knobs=turned, complete=complete, fov=field
+                synthesizer, eyes, out, seed=seed, size=side, style=lent, knobs=turned, complete=complete, fov=field
             )
         screen.print(f"Done: {out}", soft_wrap=True)
 
@@ -234,6 +244,24 @@ def parse_size(text: str) -> "Size":
         raise SettingError(f"--size is {text!r}", expected="model, mask, or a number of pixels") from error
 
 
+def _windowed_style(style: str | None, window: str) -> "Photograph":
+    """The photograph of more than 8 bits that lends its style.
+
+    Raises:
+        InputError: the style is no photograph.
+    """
+    from retinasynth.images import read_photograph
+    from retinasynth.pages import is_file
+
+    if style is None or not is_file(Path(style)):
+        raise InputError(
+            "--window without a photograph",
+            expected="beside --masks or --random, --style FILE",
+            do="Of a folder, first write one of 8 bits: retinasynth data prepare DIR --window LOW-HIGH --out DATA",
+        )
+    return read_photograph(Path(style), window=window_of(window))
+
+
 def parse_fov(text: str) -> "FieldChoice":
     """Where the field of view comes from: ``camera``, ``found``, or the mask in a file.
 
@@ -242,12 +270,13 @@ def parse_fov(text: str) -> "FieldChoice":
         SettingError: there is no such file.
     """
     from retinasynth.images import read_mask
+    from retinasynth.pages import is_file
 
     if text == "camera":
         return "camera"
     if text == "found":
         return "found"
-    if not Path(text).is_file():
+    if not is_file(Path(text)):
         raise SettingError(f"--fov is {text!r}", expected="camera, found, or the file of a mask")
     return read_mask(Path(text))
 

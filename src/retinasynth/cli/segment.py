@@ -15,12 +15,14 @@ from retinasynth.cli.shell import (
     Resume,
     RunFolder,
     SettingsFile,
+    WindowText,
     chosen_data,
     coded,
     needed_data,
     point_to,
     refuse_beside_resume,
     screen,
+    window_of,
 )
 from retinasynth.errors import InputError
 
@@ -113,13 +115,14 @@ def segment_predict(
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
     model: _Segmenters = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Write these too, as grey pictures.")] = False,
+    window: WindowText = None,
 ) -> None:
     """Find label planes in photographs: masks, overlays to look at, and how far to trust them."""
     from retinasynth.segmentation.labelling import segment_folder
     from retinasynth.segmentation.use import USUAL, Segmenter
 
     models = [Segmenter.load(one) for one in model or USUAL]
-    rejected = segment_folder(models, path, out, probabilities=probabilities)
+    rejected = segment_folder(models, path, out, probabilities=probabilities, window=window_of(window))
     more = f"; {len(rejected)} could not be segmented, see {out / 'rejected.csv'}" if rejected else ""
     screen.print(f"Done: {out}{more}", soft_wrap=True, highlight=False)
 

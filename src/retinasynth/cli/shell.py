@@ -3,13 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.text import Text
 
 from retinasynth.errors import InputError, SettingError
 from retinasynth.progress import plain_console
+
+if TYPE_CHECKING:
+    from retinasynth.windows import Window
 
 screen = plain_console()
 complaints = plain_console(stderr=True)
@@ -28,6 +31,14 @@ Resume = Annotated[
 SettingsFile = Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 StyledModel = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
+WindowText = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="LOW-HIGH",
+        help="Of photographs of more than 8 bits: the values that become black and white, or auto.",
+    ),
+]
 Labels = Annotated[
     str | None,
     typer.Option(
@@ -112,7 +123,7 @@ def assignments(texts: Sequence[str]) -> dict[str, str]:
 
 # What the parameters are called on the command line that messages of the library name.
 _SAME = ("count", "cup", "data", "eyes", "features", "fov", "labels", "lesions", "measure", "name", "narrow", "out",
-         "port", "sheet", "space", "split", "style", "table", "workers")  # fmt: skip
+         "port", "sheet", "space", "split", "style", "table", "window", "workers")  # fmt: skip
 _FLAGS = {name: f"--{name}" for name in _SAME} | {
     "allow_leaks": "--allow-leaks",
     "counts": "--photographs",
@@ -129,6 +140,17 @@ def in_flags(message: str) -> str:
         ("--style is 'oil'", '--set epochs is not a number')
     """
     return re.sub(r"`(\w+)`", lambda found: _FLAGS.get(found[1], found[0]), message)
+
+
+def window_of(text: str | None) -> "Window | None":
+    """The window that a user gives, if any.
+
+    Raises:
+        SettingError: it is none.
+    """
+    from retinasynth.windows import parse_window
+
+    return None if text is None else parse_window(text)
 
 
 def coded(labels: str | None) -> list[str]:

@@ -9,12 +9,13 @@ import numpy as np
 
 from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
 from retinasynth.data.codes import codes_that_fit, found_in, read_planes, with_codes
+from retinasynth.data.doubts import warn_of_doubts
 from retinasynth.data.faults import faults_of, faults_of_centres
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
 from retinasynth.data.layouts.idrid import with_empty_lesions
 from retinasynth.data.layouts.plane_folders import find_pair
-from retinasynth.data.matching import EyeFiles, Found, Split, folders_in
+from retinasynth.data.matching import EyeFiles, Found, Split, folders_in, refuse_foreign_names
 from retinasynth.data.places import folders_of_pair, is_zip, pair, unpacked, zips_in
 from retinasynth.data.selection import Selection, read_selection
 from retinasynth.data.splits import SUBJECTS_FILE, with_subjects_and_split
@@ -24,6 +25,7 @@ from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
 from retinasynth.images import LabelValues, Mask, Photograph, mask_from_photograph, read_photograph, resize_mask
 from retinasynth.progress import warn
+from retinasynth.windows import Window
 
 log = logging.getLogger("retinasynth")
 
@@ -85,8 +87,8 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None 
         labels: how label files that are not masks are coded (`retinasynth.data.codes`), where that is not to be seen.
 
     Raises:
-        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner,
-            ``subjects.csv`` is wrong, or no file can be of the code `labels`.
+        DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner, a name
+            is not UTF-8, ``subjects.csv`` is wrong, or no file can be of the code `labels`.
     """
     folder = _existing(Path(folder))
     selection = read_selection(folder)
@@ -96,6 +98,7 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None 
         root, places, found = _looked_into(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror or error})", do="Check its permissions") from error
+    refuse_foreign_names(map(str, found.unpaired))
     if found.unpaired and not allow_unpaired:
         raise _has_unpaired(folder, root, found.unpaired)
     if not found.eyes:
@@ -173,7 +176,7 @@ def _selected(folder: Path, selection: Selection, labels: str | None) -> DataSet
     )
 
 
-def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
+def read_eye(files: EyeFiles, *, checked: bool = True, window: Window | None = None) -> Eye:
     """The eye in its files, decoded.
 
     A mask of another size than the photograph is resized to it by the nearest value when their shapes agree within
@@ -182,6 +185,7 @@ def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
     Args:
         files: of the eye.
         checked: refuse what cannot be true, rather than read it to be looked at.
+        window: of a photograph of more than 8 bits (`retinasynth.windows`).
 
     Raises:
         ImageError: a file is damaged, tiny or not of its code, the mask of the vessels or of the field of view is
@@ -192,7 +196,7 @@ def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
     """
     if files.side_by_side:
         return _read_side_by_side(files)
-    photograph = None if files.photograph is None else read_photograph(files.photograph)
+    photograph = None if files.photograph is None else read_photograph(files.photograph, window=window)
     size = None if photograph is None else (photograph.shape[0], photograph.shape[1])
     planes = read_planes(files, never_empty=_NEVER_EMPTY if checked else (), size=size)
     reference = files.photograph or next(iter(files.planes.values()), None)
@@ -213,11 +217,16 @@ def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
         if fault.is_certain:
             raise error
         warn(f"{error} Other files of its folder like it are not named.", kind=(path.parent, fault.kind))
+    warn_of_doubts(reference, photograph, fitted.get("disc"), fitted.get("fov"))
     return eye
 
 
-def photograph_of(files: EyeFiles) -> Photograph:
+def photograph_of(files: EyeFiles, *, window: Window | None = None) -> Photograph:
     """The photograph of an eye alone, ``uint8 (height, width, 3)``; its masks are not read.
+
+    Args:
+        files: of the eye.
+        window: as `read_eye` takes it.
 
     Raises:
         ImageError: the file is damaged.
@@ -225,8 +234,11 @@ def photograph_of(files: EyeFiles) -> Photograph:
     """
     if files.photograph is None:
         raise DataError(f"{files.name} has no photograph")
-    picture = read_photograph(files.photograph)
-    return halves(files, picture)[0] if files.side_by_side else picture
+    picture = read_photograph(files.photograph, window=window)
+    if files.side_by_side:
+        picture = halves(files, picture)[0]
+    warn_of_doubts(files.photograph, picture)
+    return picture
 
 
 def halves(files: EyeFiles, picture: Photograph) -> tuple[Photograph, Photograph]:
@@ -281,6 +293,7 @@ def _read_side_by_side(files: EyeFiles) -> Eye:
     if not mask.any():
         side = "left" if files.mask_is_left else "right"
         raise ImageError(f"{path}: the {side} half is all black", expected="the mask of the vessels there")
+    warn_of_doubts(path, photograph)
     return usable(Eye(files.name, {"vessels": mask}, photograph), path)
 
 

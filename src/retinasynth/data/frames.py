@@ -86,7 +86,7 @@ def _decode(files: Sequence[EyeFiles], size: int, planes: Sequence[str], folder:
         eye = read_eye(one.with_planes_alone(planes))
         if eye.photograph is None:
             raise DataError(f"{one.name} has no photograph")
-        field = find_field_of_view(eye.photograph)
+        field = find_field_of_view(eye.photograph, one.photograph)
         frame = frame_of(field)
         absent = np.zeros(field.shape, np.bool_)
         layers = [field, *(eye.planes.get(plane, absent) for plane in planes)]

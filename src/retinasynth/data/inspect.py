@@ -5,12 +5,12 @@ to 1.19 (in local standard deviations of the evened green channel); for masks of
 is at most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
-import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from retinasynth.data.codes import CODES, codes_that_fit, plane_in, read_values, shares_in
+from retinasynth.data.doubts import doubts_of, is_lit
 from retinasynth.data.faults import faults_of, faults_of_centres
 from retinasynth.data.find import DataSet, find_eyes, fit_mask, halves, mask_in_half
 from retinasynth.data.matching import EyeFiles, Split
@@ -40,6 +41,7 @@ from retinasynth.images import (
 )
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
+from retinasynth.windows import Window
 
 MIN_FIT = 0.4
 MAX_GREY = 0.001  # of the pixels of a mask
@@ -48,6 +50,7 @@ _FIT_MIN_PX = 128  # smaller photographs do not show their vessels
 _BINARY_SHARE = 0.95
 _VALUES_NAMED = 8  # of a folder of label files
 _ALL_BLACK = "black in all files"
+_OF_AN_EYE = ("unreadable", "swapped", "empty", "not_binary", "other_shape", "unusable", "faults", "doubts", "misfits")
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class Inspection:
         planes: of each folder of label files the ``folder``, its ``code`` (`retinasynth.data.codes`) with its
             ``meaning``, the ``planes`` that are read from it, how many ``files``, and the mean share of the pixels of
             each of the most frequent ``values`` or colours.
+        doubts: ``file``, ``kind`` and ``reason``: photographs that are very dark, or crops around the disc.
         misfits: ``name``, ``fit`` (see `MIN_FIT`) and ``fits_when``, the mirror image that would fit, if any.
         duplicates: groups of names on one side that show one retina but are not said to be one eye.
         leaks: the same retina, or a retina of the same person, on both sides of the split.
@@ -131,6 +135,7 @@ class Inspection:
     unusable: list[dict[str, str]] = field(default_factory=list)
     faults: list[dict[str, str]] = field(default_factory=list)
     planes: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[dict[str, str]] = field(default_factory=list)
     misfits: list[dict[str, str | float]] = field(default_factory=list)
     duplicates: list[list[str]] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
@@ -145,6 +150,7 @@ def inspect_data(
     labels: str | None = None,
     sheet: Path | None = None,
     subjects: Path | None = None,
+    window: Window | None = None,
     quiet: bool = False,
 ) -> Inspection:
     """Read every file of a data set and say what is wrong with it; never stops at a bad file.
@@ -154,6 +160,7 @@ def inspect_data(
         labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
         sheet: file to draw overlays of up to 30 eyes into, to look at.
         subjects: file to write a draft of ``subjects.csv`` to, which says which photographs are of one person.
+        window: of photographs of more than 8 bits (`retinasynth.windows`).
         quiet: show no progress.
 
     Returns:
@@ -175,7 +182,7 @@ def inspect_data(
     sketches: dict[str, Sketch] = {}
     folders: dict[Path, _LabelFolder] = {}
     with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
-        checked = pool.map(lambda files: _Checked(files, found.root), found.eyes)
+        checked = pool.map(lambda files: _Checked(files, found.root, window), found.eyes)
         for done, one in enumerate(checked, start=1):
             one.add_to(report, folders)
             if one.sketch is not None:
@@ -191,6 +198,9 @@ def inspect_data(
     report.sizes = dict(sorted(report.sizes.items(), key=lambda item: (-item[1], item[0])))
     if len(report.sizes) > 1:
         report.notes.append(f"The photographs have {len(report.sizes)} sizes; training resizes them all to a square.")
+    for kind in dict.fromkeys(one["kind"] for one in report.doubts):
+        of_kind = [one for one in report.doubts if one["kind"] == kind]
+        report.notes.append(f"{named(one['file'] for one in of_kind)}: {kind}; of the first, {of_kind[0]['reason']}")
     report.problems += _sentences(report)
     report.ok = not report.problems
     return report
@@ -254,7 +264,8 @@ def _relative(path: Path, folder: Path) -> str:
 class _Checked:
     """What the files of one eye show; made in a thread, added to the report in order."""
 
-    def __init__(self, files: EyeFiles, folder: Path) -> None:
+    def __init__(self, files: EyeFiles, folder: Path, window: Window | None) -> None:
+        self.window = window
         self.files = files
         self.folder = folder
         self.found = Inspection(str(folder))
@@ -279,7 +290,7 @@ class _Checked:
                 self.found.misfits.append({"name": files.name, "fit": round(fit, 3), "fits_when": fits_when})
 
     def add_to(self, report: Inspection, folders: dict[Path, "_LabelFolder"]) -> None:
-        for name in ("unreadable", "swapped", "empty", "not_binary", "other_shape", "unusable", "faults", "misfits"):
+        for name in _OF_AN_EYE:
             getattr(report, name).extend(getattr(self.found, name))
         report.sizes = dict(Counter(report.sizes) + Counter(self.found.sizes))
         for plane, path in self.files.planes.items():
@@ -292,7 +303,11 @@ class _Checked:
 
     def _read(self) -> tuple[Photograph | None, dict[Path, LabelValues]]:
         """The photograph and what is in each label file, as far as they can be read."""
-        photograph = self._try(read_photograph, self.files.photograph) if self.files.photograph else None
+        photograph = (
+            self._try(partial(read_photograph, window=self.window), self.files.photograph)
+            if self.files.photograph
+            else None
+        )
         if self.files.side_by_side:
             if photograph is None:
                 return None, {}
@@ -302,7 +317,7 @@ class _Checked:
         labels: dict[Path, LabelValues | None] = {}
         for plane, path in self.files.planes.items():
             if path not in labels:
-                labels[path] = self._try(functools.partial(self._values, plane, size), path)
+                labels[path] = self._try(partial(self._values, plane, size), path)
         return photograph, {path: values for path, values in labels.items() if values is not None}
 
     def _values(self, plane: str, size: tuple[int, int] | None, _path: Path) -> LabelValues:
@@ -343,6 +358,9 @@ class _Checked:
             usable(Eye(self.files.name, masks, photograph), source)
         except ImageError as error:
             self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
+        if photograph is not None and not is_lit(photograph):
+            file = _relative(self.files.photograph or source, self.folder)
+            self.found.unusable.append({"file": file, "reason": "it is black."})
         centres = {} if photograph is None else self.files.centres
         size = next(picture.shape[:2] for picture in (photograph, *masks.values()) if picture is not None)
         for fault in (*faults_of(masks, photograph), *faults_of_centres(centres, masks, size)):
@@ -350,6 +368,9 @@ class _Checked:
             reason = str(ImageError(fault.got, do=fault.do))
             one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}
             self.found.faults.append(one)
+        shown = _relative(self.files.photograph or next(iter(self.files.planes.values())), self.folder)
+        for doubt in doubts_of(photograph, masks.get("disc"), masks.get("fov")):
+            self.found.doubts.append({"file": shown, "kind": doubt.kind, "reason": f"it {doubt.got}. {doubt.do}."})
 
 
 def _folder_of(path: Path, files: EyeFiles) -> Path:

@@ -104,9 +104,7 @@ class EyeFiles:
     faults: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in (str(self.photograph), *map(str, self.planes.values()), self.name):
-            if name != printable(name):
-                raise DataError(f"{name} is not UTF-8", expected="names in UTF-8", do="Rename the file or folder")
+        refuse_foreign_names((str(self.photograph), *map(str, self.planes.values()), self.name))
 
     def has(self, planes: Sequence[str]) -> bool:
         """Whether all of these planes are known, if only to be empty."""
@@ -133,6 +131,17 @@ class Found:
     unpaired: list[Path]
     has_split: bool
     notes: tuple[str, ...] = ()
+
+
+def refuse_foreign_names(names: Iterable[str]) -> None:
+    """Refuse names that are not UTF-8.
+
+    Raises:
+        DataError: one is not.
+    """
+    for name in names:
+        if name != printable(name):
+            raise DataError(f"{name} is not UTF-8", expected="names in UTF-8", do="Rename the file or folder")
 
 
 def plain(name: str) -> str:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from retinasynth.data.doubts import warn_of_doubts
 from retinasynth.data.find import find_eyes
 from retinasynth.data.matching import EyeFiles, alone
 from retinasynth.data.places import is_data_set
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.images import Photograph, read_photograph, stem_of
+from retinasynth.windows import Window
 
 SMALLEST_PX = 160  # of the shorter side of a photograph in which anything can be found
 
@@ -30,8 +32,12 @@ def photographs_in(path: Path) -> list[EyeFiles]:
     return eyes
 
 
-def as_photograph(photograph: Photograph | Path | str) -> tuple[Photograph, str]:
+def as_photograph(photograph: Photograph | Path | str, *, window: Window | None = None) -> tuple[Photograph, str]:
     """What a user gives as a photograph, as ``uint8 (height, width, 3)``, and its name.
+
+    Args:
+        photograph: an array, or a file.
+        window: of a file of more than 8 bits (`retinasynth.windows`).
 
     Raises:
         ImageError: the picture is unreadable or too small.
@@ -39,7 +45,8 @@ def as_photograph(photograph: Photograph | Path | str) -> tuple[Photograph, str]
     """
     if isinstance(photograph, str | Path):
         path = Path(photograph)
-        picture, name = read_photograph(path), stem_of(path)
+        picture, name = read_photograph(path, window=window), stem_of(path)
+        warn_of_doubts(path, picture)
     else:
         picture, name = photograph, "photograph"
         if picture.ndim == 2:

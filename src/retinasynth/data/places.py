@@ -11,6 +11,7 @@ from retinasynth import archives
 from retinasynth.cache import fill_once
 from retinasynth.errors import DataError, InputError
 from retinasynth.files import cache_folder
+from retinasynth.pages import is_file
 
 BOUNDS = archives.Bounds(files=200_000, unpacked_bytes=100 * 10**9, file_bytes=2 * 10**9, growth=50)
 _SEPARATOR = "::"
@@ -60,7 +61,7 @@ def zips_in(folder: Path) -> list[Path]:
 
 def is_data_set(path: Path) -> bool:
     """Whether a path names a data set rather than a single picture, be it there or not."""
-    return not path.is_file() or is_zip(path)
+    return not is_file(path) or is_zip(path)
 
 
 def unpacked(archive: Path) -> Path:

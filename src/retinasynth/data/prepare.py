@@ -30,6 +30,7 @@ from retinasynth.images import (
     write_photograph,
 )
 from retinasynth.tables import table_text
+from retinasynth.windows import Window
 
 Recipe = Literal["plain", "kaggle"]
 
@@ -45,6 +46,7 @@ def prepare(
     side_by_side: bool = False,
     seed: int = 0,
     labels: str | None = None,
+    window: Window | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DataSet:
     """Write the eyes of `source` into `out` as square PNG pictures, with a ``subjects.csv``.
@@ -62,6 +64,7 @@ def prepare(
         side_by_side: one picture of size_px x 2 size_px, photograph left and vessels right; other planes are left out.
         seed: of the rotations; each also depends on the name of the eye, so adding eyes does not change the others.
         labels: how label files that are not masks are coded, where that is not to be seen (`find_eyes`).
+        window: of photographs of more than 8 bits (`retinasynth.windows`); they are written with 8.
         progress: called after each eye of `source` with the number done and the number of all.
 
     Returns:
@@ -82,7 +85,7 @@ def prepare(
     with fill_folder(out, what="the prepared set") as folder:
         rows = []
         for number, files in enumerate(eyes, start=1):
-            eye = _resized(read_eye(files), size_px)
+            eye = _resized(read_eye(files, window=window), size_px)
             versions = _four_versions(eye, seed) if recipe == "kaggle" and files.split == "train" else [(eye, "none")]
             for version, transformation in versions:
                 _write(folder / files.split, version, side_by_side=side_by_side)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from retinasynth.data.headers import with_people_of_headers
 from retinasynth.data.matching import (
     SPLIT_FOLDERS,
     EyeFiles,
@@ -45,7 +46,7 @@ def with_subjects_and_split(found: Found, table: Path | None) -> list[EyeFiles]:
     """
     found = _with_people(_with_distinct_names(_with_published_split(found)))
     split_known = {files.name for files in found.eyes} if found.has_split else set()
-    eyes = found.eyes
+    eyes = with_people_of_headers(found.eyes)
     if table is not None:
         rows = _read_subjects(table, found)
         eyes = [_with_row(files, rows.get(files.name, {})) for files in eyes]

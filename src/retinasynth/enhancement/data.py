@@ -105,7 +105,7 @@ def _decode(files: Sequence[EyeFiles], data: EnhancementData, folder: Path) -> N
                 do="Leave it out, or set a smaller crop_px",
             )
         np.save(folder / f"{at}.npy", photograph)
-        field = find_field_of_view(photograph)
+        field = find_field_of_view(photograph, one.photograph)
         np.save(folder / f"{at}.inside.npy", np.argwhere(field[_CELL_PX // 2 :: _CELL_PX, _CELL_PX // 2 :: _CELL_PX]))
         digest.update(one.name.encode() + photograph.tobytes())
     (folder / "fingerprint").write_text(digest.hexdigest(), encoding="utf-8")

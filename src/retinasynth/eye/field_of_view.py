@@ -28,7 +28,7 @@ class Circle(NamedTuple):
     radius: float
 
 
-def find_field_of_view(photograph: Photograph) -> Mask:
+def find_field_of_view(photograph: Photograph, name: object = "The picture") -> Mask:
     """The part of a photograph that shows the eye.
 
     The dark border is told from the retina by brightness; a circle is fitted to the rim, so that a dark vignette does
@@ -37,6 +37,7 @@ def find_field_of_view(photograph: Photograph) -> Mask:
 
     Args:
         photograph: ``uint8 (height, width, 3)``.
+        name: its file, for messages.
 
     Returns:
         ``bool (height, width)``.
@@ -58,10 +59,10 @@ def find_field_of_view(photograph: Photograph) -> Mask:
     noise_px = max(working.shape) / WORKING_SIZE_PX
     brightness = ndimage.gaussian_filter(working.max(axis=2).astype(np.float64), noise_px)
     if brightness.max() < 16 or (np.ptp(brightness) < 4 and brightness.max() < 40):
-        raise ImageError("The picture is black", expected="a fundus photograph")
+        raise ImageError(f"{name} is black", expected="a fundus photograph")
     found = resize_mask(_find(brightness), (height, width))
     if not found.any():
-        raise ImageError("Next to nothing in the picture is lit", expected="a fundus photograph")
+        raise ImageError(f"{name} is black, or next to nothing in it is lit", expected="a fundus photograph")
     return found
 
 

@@ -17,6 +17,7 @@ from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
 from retinasynth.files import MANIFEST, new_folder, output_folder, sha256_of
 from retinasynth.generator import Generator, Size
+from retinasynth.pages import is_file
 from retinasynth.progress import progress
 from retinasynth.resuming import add_line
 
@@ -38,10 +39,11 @@ def find_masks(
         DataError: there is nothing there, or nothing with these planes.
     """
     path = Path(path)
-    if not path.exists() and not folders_of_pair(path):
+    is_single = is_file(path) and not is_zip(path)
+    if not (is_single or path.exists() or folders_of_pair(path)):
         raise DataError(f"{path} does not exist", expected="a mask file, a folder of masks, or a data set")
-    if len(planes) == 1 and path.exists() and not is_zip(path):
-        found = [path] if path.is_file() else sorted(file for file in path.iterdir() if images.is_picture(file))
+    if len(planes) == 1 and (is_single or path.is_dir()):
+        found = [path] if is_single else sorted(file for file in path.iterdir() if images.is_picture(file))
         if found:
             eyes = [_mask_file(file, name, planes[0]) for file, name in zip(found, names_of_masks(found), strict=True)]
             return [eye.with_planes_alone([*planes, *welcome]) for eye in with_codes(_distinct(eyes), labels)]

@@ -27,6 +27,7 @@ from retinasynth.eye.label_map import write_label_map
 from retinasynth.files import sha256_of
 from retinasynth.generation.generator import load as load_generator
 from retinasynth.generator import Generator
+from retinasynth.pages import file_and_page
 from retinasynth.parallel import one_thread
 from retinasynth.resuming import Line, checksums
 from retinasynth.seeds import mixed_seed
@@ -129,12 +130,13 @@ def write_synthetic_set(
     anatomy = anatomy_of(wanted.seed, wanted.preset, parameters).model_dump()
     wanted = replace(wanted, size_px=size, parameters={name: anatomy[name] for name in wanted.parameters})
     model.generate(eye, style=wanted.style, knobs=wanted.knobs)
+    style, _ = file_and_page(Path(wanted.style))
     asked = {
         "retinasynth": retinasynth.__version__,
         "recipe": RECIPE,
         **asdict(wanted),
         "model": weights,
-        **({"style photograph": sha256_of(Path(wanted.style))} if Path(wanted.style).is_file() else {}),
+        **({"style photograph": sha256_of(style)} if style.is_file() else {}),
     }
     write_one = functools.partial(_write_one, Path(out), wanted, weights)
     kept = ResumableSet(Path(out), ASKED, asked, wanted.seed, write_one, "generated eyes", "Generating", shard)

@@ -29,6 +29,7 @@ from retinasynth.progress import progress
 from retinasynth.resuming import CHECKSUMS, add_line, begun_folder, checksums
 from retinasynth.segmentation.use import Segmentation, Segmenter, segment
 from retinasynth.tables import table_text
+from retinasynth.windows import Window
 
 ARTERIES = 1  # raise when they are told from veins in another way
 REJECT = "reject.txt"  # in which a person lists what is not to be learnt from
@@ -38,7 +39,14 @@ REJECTED, GRADES, GRADE = "rejected.csv", "grades.csv", "retinopathy_grade"
 # --- A folder of photographs ---------------------------------------------------------------------------------------
 
 
-def segment_folder(models: Sequence[Segmenter], path: Path, out: Path, *, probabilities: bool = False) -> list[str]:
+def segment_folder(
+    models: Sequence[Segmenter],
+    path: Path,
+    out: Path,
+    *,
+    probabilities: bool = False,
+    window: Window | None = None,
+) -> list[str]:
     """Segment photographs and write their planes, overlays and a table of confidence.
 
     Writes ``PLANE/NAME.png``, ``overlays/NAME.png``, ``found.csv`` and on demand ``probabilities/PLANE/NAME.png`` (8
@@ -49,6 +57,7 @@ def segment_folder(models: Sequence[Segmenter], path: Path, out: Path, *, probab
         path: what `photographs_in` takes.
         out: a new or empty folder.
         probabilities: write these as well.
+        window: of photographs of more than 8 bits (`retinasynth.windows`).
 
     Returns:
         Names of the photographs that were rejected.
@@ -65,7 +74,7 @@ def segment_folder(models: Sequence[Segmenter], path: Path, out: Path, *, probab
     with progress("Segmenting", len(eyes), quiet=len(eyes) == 1) as advance:
         for number, files in enumerate(eyes, start=1):
             try:
-                found = segment(photograph_of(files), models=models)
+                found = segment(photograph_of(files, window=window), models=models)
             except ImageError as error:
                 if len(eyes) == 1:
                     raise

@@ -15,6 +15,7 @@ from retinasynth.segmentation.fundus import why_no_fundus
 from retinasynth.segmentation.model import SegmenterModel, load_segmenter
 from retinasynth.segmentation.predict import Probability, found_planes, predict, promised_dice, why_no_disc
 from retinasynth.training.bundled import SEGMENTERS, model_folder
+from retinasynth.windows import Window
 
 USUAL = ("vessels", "disc-cup")  # what `segment` looks for
 
@@ -69,12 +70,18 @@ class Segmenter:
         return segment(photograph, models=[self])
 
 
-def segment(photograph: Photograph | Path | str, *, models: Sequence[Segmenter | Path | str] = USUAL) -> Segmentation:
+def segment(
+    photograph: Photograph | Path | str,
+    *,
+    models: Sequence[Segmenter | Path | str] = USUAL,
+    window: Window | None = None,
+) -> Segmentation:
     """What is in a fundus photograph: vessels, disc and cup, or what other segmenters find.
 
     Args:
         photograph: ``uint8 (height, width, 3)`` or ``(height, width)``, or a file.
         models: segmenters, or what `Segmenter.load` takes.
+        window: of a file of more than 8 bits, the values that become black and white; ``"auto"`` takes them from it.
 
     Returns:
         The eye with its planes, their probabilities, and how far to trust them.
@@ -88,7 +95,7 @@ def segment(photograph: Photograph | Path | str, *, models: Sequence[Segmenter |
 
         rs.segment("eye.jpg").eye.planes["cup"]
     """
-    picture, name = as_photograph(photograph)
+    picture, name = as_photograph(photograph, window=window)
     loaded = [model if isinstance(model, Segmenter) else Segmenter.load(model) for model in models]
     planes: dict[str, Mask] = {}
     probabilities: dict[str, Probability] = {}

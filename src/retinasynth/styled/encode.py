@@ -16,6 +16,7 @@ from retinasynth.eye.field_of_view import field_around, find_field_of_view
 from retinasynth.eye.frame import Frame, faces_left, frame_of, into_frame, out_of_frame
 from retinasynth.eye.style import NUMBERS, Numbers, Style, StyleChoice, drawn_style
 from retinasynth.images import Mask, Photograph, read_photograph, signed_from_photograph
+from retinasynth.pages import is_file
 from retinasynth.seeds import mixed_seed
 
 ALONE = "vessels"  # what a bare mask holds
@@ -168,12 +169,13 @@ def wanted_style(choice: StyleChoice, styles: Numbers, size_px: int, seed: int) 
     if choice == "sampled":
         drawn = drawn_style(styles, np.random.default_rng(mixed_seed([seed, _OF_STYLE])))
         return Wanted(drawn, is_of_right_discs=True)
-    if not Path(choice).is_file():
+    if not is_file(Path(choice)):
         raise InputError(
             f"There is no style {str(choice)!r}",
             expected="sampled, expected, the file of a photograph, or a folder of photographs",
         )
-    return wanted_style(read_photograph(Path(choice)), styles, size_px, seed)
+    photograph = read_photograph(Path(choice))
+    return Wanted(style_of(photograph, size_px, choice), cameras=cameras_of([photograph], fewest=1))
 
 
 def usual_style(photographs: Sequence[Photograph], discs: Sequence[Mask | None], size_px: int) -> Wanted:
@@ -200,18 +202,19 @@ def usual_style(photographs: Sequence[Photograph], discs: Sequence[Mask | None],
     )
 
 
-def style_of(photograph: Photograph, size_px: int = 512) -> Style:
+def style_of(photograph: Photograph, size_px: int = 512, name: object = "The picture") -> Style:
     """The style of a photograph of any camera and size.
 
     Args:
         photograph: ``uint8 (height, width, 3)``.
         size_px: of the generator that will follow it: what is finer than its pixels does not count.
+        name: its file, for messages.
 
     Raises:
         ImageError: it is black.
     """
     size_px = whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
-    field = find_field_of_view(photograph)
+    field = find_field_of_view(photograph, name)
     frame = frame_of(field)
     covered = into_frame(field.astype(np.uint8) * np.uint8(255), frame, size_px)
     return Style.of(into_frame(photograph, frame, size_px), covered)

@@ -1,0 +1,61 @@
+"""Windows: which values of a photograph with more than 8 bits become black and white. Nobody can know but its owner."""
+
+import math
+import re
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retinasynth.errors import SettingError
+
+Window = tuple[float, float] | Literal["auto"]  # the values that become black and white; auto takes them from the file
+
+_NUMBER = r"-?\d+(?:\.\d*)?(?:e-?\d+)?"
+_RANGE = re.compile(rf"\s*({_NUMBER})\s*(?:-|:|\.\.)\s*({_NUMBER})\s*", re.IGNORECASE)
+_AUTO_PERCENT = (0.1, 99.9)  # what is darker or brighter is noise and reflections
+_MOST_SAMPLED = 10**6  # values
+
+
+def parse_window(text: str) -> Window:
+    """A window as the user writes it.
+
+    Raises:
+        SettingError: it is none.
+
+    Example:
+        >>> parse_window("0-4095"), parse_window("auto")
+        ((0.0, 4095.0), 'auto')
+    """
+    if text.strip().lower() == "auto":
+        return "auto"
+    match = _RANGE.fullmatch(text)
+    low, high = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise SettingError(
+            f"`window` is {text!r}",
+            expected="LOW-HIGH, such as 0-4095: the values that become black and white; or auto",
+        )
+    return low, high
+
+
+def limits_of(values: NDArray[Any], window: Window) -> tuple[float, float]:
+    """The values that become black and white; ``auto`` takes all but the darkest and brightest thousandth."""
+    if window != "auto":
+        return window
+    flat = values.ravel()
+    low, high = np.percentile(flat[:: max(1, flat.size // _MOST_SAMPLED)], _AUTO_PERCENT)
+    return (float(low), float(high)) if low < high else (float(flat.min()), float(flat.max()))
+
+
+def windowed(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uint8]:
+    """Numbers as 8-bit values of the same shape: linear between the limits, black below and white above.
+
+    Example:
+        >>> windowed(np.array([0, 100, 150, 200, 999]), (100, 200)).tolist()
+        [0, 0, 128, 255, 255]
+    """
+    low, high = limits
+    scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    picture: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return picture
