@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import numpy as np
@@ -155,6 +156,45 @@ def test_presets_differ_as_people_do():
     assert mean["hypertensive"]["focal_narrowing"] > 0.1 == 0.1 + mean["adult"]["focal_narrowing"]
     assert mean["diabetic"]["microaneurysms"] > 8
     assert {one.laterality for one in drawn["adult"]} == {"left", "right"}
+
+
+@functools.cache
+def people(preset):
+    return [draw_anatomy(np.random.default_rng([seed, 9]), preset) for seed in range(2000)]
+
+
+def drawn_of(preset, name):
+    return np.array([getattr(one, name) for one in people(preset)])
+
+
+def test_cups_are_as_large_as_experts_draw_them():
+    healthy, glaucoma = (drawn_of(preset, "cup_to_disc") for preset in ("adult", "glaucomatous"))
+    assert (healthy.mean(), healthy.std()) == pytest.approx((0.558, 0.102), abs=0.007)
+    assert (glaucoma.mean(), glaucoma.std()) == pytest.approx((0.645, 0.094), abs=0.007)
+    skewness = [(((cups - cups.mean()) / cups.std()) ** 3).mean() for cups in (healthy, glaucoma)]
+    assert abs(skewness[0]) < 0.15
+    assert 0.6 < skewness[1] < 1.1
+    # Of different people: one seed draws one chance for both.
+    assert (healthy[:1000, np.newaxis] < glaucoma[1000:]).mean() == pytest.approx(0.739, abs=0.03)
+
+
+def test_discs_are_as_tilted_and_large_as_in_populations():
+    ovality, size, atrophy, cups = (
+        drawn_of("adult", name) for name in ("disc_ovality", "disc_size", "peripapillary_atrophy", "cup_to_disc")
+    )
+    assert np.median(ovality) == pytest.approx(0.91, abs=0.008)
+    assert (ovality < 0.8).mean() == pytest.approx(0.016, abs=0.01)
+    assert (1.8 * size.mean(), 1.8 * size.std()) == pytest.approx((1.8, 0.2), abs=0.02)
+    assert np.polyfit(1.8 * size, cups, 1)[0] == pytest.approx(0.27, abs=0.04)
+    assert (atrophy > 0).mean() == pytest.approx(0.2, abs=0.03)
+    assert (drawn_of("glaucomatous", "peripapillary_atrophy") > 0).mean() > 0.5
+    assert (atrophy[ovality < 0.8] > 0).mean() > 0.45
+
+
+def test_new_parameters_leave_the_older_ones_as_they_were():
+    old = anatomy_of(5, "adult", {})
+    drawn_by_earlier_recipes = ("right", pytest.approx(0.089911669116), pytest.approx(0.281460184972))
+    assert (old.laterality, old.vessel_density, old.vessel_free_macula) == drawn_by_earlier_recipes
 
 
 def test_presets_name_parameters_that_exist():

@@ -166,14 +166,15 @@ def test_the_cup_of_the_strangest_disc_lies_inside():
         ]
         marks = Landmarks(
             cup_to_disc=random.uniform(0.05, 0.95),
-            tilt_deg=random.uniform(-45, 45),
-            disc_width=random.uniform(0.6, 1.2),
+            disc_size=random.uniform(0.5, 1.6),
+            disc_ovality=random.uniform(0.6, 1),
+            disc_torsion_deg=random.uniform(-45, 45),
             disc_waves=waves[0],
             cup_waves=waves[1],
             cup_widening=random.uniform(0, 1),
         )
         assert lies_inside(marks.cup_outline(), marks.disc_outline())
-        assert np.ptp(marks.cup_outline()[:, 1]) == pytest.approx(marks.cup_to_disc, rel=1e-5)
+        assert np.ptp(marks.cup_outline()[:, 1]) == pytest.approx(marks.cup_to_disc * marks.disc_size, rel=1e-5)
 
 
 @settings(deadline=None)
@@ -206,6 +207,32 @@ def test_a_notch_thins_the_rim_where_it_is_and_nowhere_else():
     assert superior.notch_angle_deg < -40 < 40 < drawn(5, cup_to_disc=0.7, notch=0.8).notch_angle_deg
 
 
+@pytest.mark.parametrize("ovality", [0.62, 0.75, 0.95])
+@pytest.mark.parametrize("torsion_deg", [-45, -20, 0, 30])
+def test_a_disc_is_as_oval_and_leaning_as_asked(ovality, torsion_deg):
+    marks = Landmarks(0.5, disc_size=1.2, disc_ovality=ovality, disc_torsion_deg=torsion_deg)
+    disc = marks.disc_outline()
+    diameters = 2 * np.hypot(*disc.T)
+    assert np.ptp(disc[:, 1]) == pytest.approx(1.2)
+    assert diameters.min() / diameters.max() == pytest.approx(ovality, abs=0.003)
+    x, y = disc[np.argmax(diameters)] * -np.sign(disc[np.argmax(diameters)][1])  # the upper end
+    assert math.degrees(math.atan2(x, -y)) == pytest.approx(torsion_deg, abs=2.1)
+
+
+def test_a_larger_disc_is_the_same_disc_magnified():
+    usual = drawn(6, cup_to_disc=0.6, notch=0.4)
+    large = drawn(6, cup_to_disc=0.6, notch=0.4, disc_size=1.3)
+    assert np.allclose(large.disc_outline(), 1.3 * usual.disc_outline())
+    assert np.allclose(large.cup_outline(), 1.3 * usual.cup_outline())
+    assert dataclasses.replace(large, disc_size=1.0) == usual  # and the fovea stays where it is
+
+
+def test_a_given_shape_leaves_the_rest_of_the_draw():
+    plain, given_shape = drawn(6, cup_to_disc=0.6), drawn(6, cup_to_disc=0.6, disc_ovality=0.7, disc_torsion_deg=-30)
+    shape = {"disc_ovality": plain.disc_ovality, "disc_torsion_deg": plain.disc_torsion_deg}
+    assert dataclasses.replace(given_shape, **shape) == plain
+
+
 def test_a_cup_of_zero_is_none():
     marks = drawn(1, cup_to_disc=0, notch=1)
     planes = marks.planes(View(128, "left", "disc", 45))
@@ -222,7 +249,7 @@ def test_a_seed_is_an_eye_and_eyes_differ():
     assert (distances.mean(), depths.mean()) == pytest.approx((2.5, 0.35), abs=0.03)
     assert 0.06 < distances.std() < 0.14
     assert 0.03 < depths.std() < 0.09
-    widths = [eye.disc_width for eye in eyes]
+    widths = [eye.disc_ovality for eye in eyes]
     assert np.mean(widths) == pytest.approx(0.91, abs=0.02)
     radii = [eye.foveal_avascular_zone_radius for eye in eyes]
     assert np.mean(radii) == pytest.approx(0.16, abs=0.02)
@@ -292,7 +319,14 @@ def test_the_fovea_is_a_small_circle_or_outside_the_view():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"disc_width": 2}, {"inferior_share": 0.4}, {"notch_angle_deg": 120}, {"cup_waves": ((0.2, 1.0), (0.2, 0.0))}],
+    [
+        {"disc_ovality": 0.5},
+        {"disc_size": 2},
+        {"disc_torsion_deg": 50},
+        {"inferior_share": 0.4},
+        {"notch_angle_deg": 120},
+        {"cup_waves": ((0.2, 1.0), (0.2, 0.0))},
+    ],
 )
 def test_landmarks_refuse_what_would_break_the_rim(wrong):
     with pytest.raises(SettingError, match=next(iter(wrong))):

@@ -100,6 +100,39 @@ def test_wide_vessels_have_more_contrast_than_thin_ones():
     assert 0.8 * row[128] < row[176] < 0.97 * row[128]
 
 
+@pytest.mark.parametrize("laterality", ["left", "right"])
+def test_atrophy_is_a_pale_crescent_where_the_labels_say(laterality):
+    asked = {"laterality": laterality, "centred_on": "disc", "angle_deg": 30, "smaller_trunks": 0}
+    eye = grow(2, SIZE_PX, **asked, peripapillary_atrophy=0.3, disc_ovality=0.7, disc_torsion_deg=30)
+    unaffected = replace(eye, geometry=replace(eye.geometry, atrophy=replace(eye.geometry.atrophy, width_dd=0.0)))
+    bare = ~ndimage.binary_dilation(eye.planes["vessels"], iterations=2)
+    photographs = [render_photograph(one, 2, replace(CLEAR, atrophy_dd=0.2)).astype(float) for one in (eye, unaffected)]
+    crescent = eye.geometry.beta_zone(eye.planes["disc"])
+    inner = ndimage.binary_erosion(crescent, iterations=2) & bare
+    pale, plain = (levels(photograph, inner) for photograph in photographs)
+    assert pale[1] > 1.25 * plain[1]
+    assert pale[2] > 1.25 * plain[2]
+    beyond = ~ndimage.binary_dilation(crescent, iterations=8) & eye.planes["fov"]
+    assert np.abs(photographs[0] - photographs[1])[beyond].mean() < 1
+
+
+def test_the_choroid_shows_where_atrophy_lays_it_bare():
+    eye = grow(2, SIZE_PX, centred_on="disc", angle_deg=30, peripapillary_atrophy=0.5, atrophy_extent_deg=360)
+    seeds = [render_photograph(eye, seed, replace(CLEAR, grain=0)).astype(float)[..., 1] for seed in range(6)]
+    crescent = ndimage.binary_erosion(eye.geometry.beta_zone(eye.planes["disc"]), iterations=6)
+    inner = crescent & ~ndimage.binary_dilation(eye.planes["vessels"], iterations=3)
+    relative = np.array([green[inner] / green[inner].mean() for green in seeds])
+    assert relative.std(axis=0).mean() > 0.05  # each seed has choroidal vessels of its own, here without tessellation
+
+
+def test_unknown_atrophy_is_that_of_the_style(eye):
+    unknown = replace(eye, geometry=replace(eye.geometry, atrophy=None))
+    plain, wide = (render_photograph(unknown, 2, replace(CLEAR, atrophy_dd=width)) for width in (0, 0.3))
+    assert np.abs(plain.astype(float) - wide).max() > 20
+    told = [render_photograph(eye, 2, replace(CLEAR, atrophy_dd=width)) for width in (0, 0.3)]
+    assert np.array_equal(*told)
+
+
 def test_disc_cup_and_fovea(eye):
     photograph = render_photograph(eye, 2, CLEAR).astype(float)
     bare = ~ndimage.binary_dilation(eye.planes["vessels"], iterations=2)

@@ -24,12 +24,25 @@ from retinasynth.anatomy.physiology import Anatomy, draw_anatomy, people_of
 from retinasynth.anatomy.retinopathy import refuse_hidden_grade
 from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.errors import InputError
+from retinasynth.eye.atrophy import Atrophy
 from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
 from retinasynth.eye.eye import LATERALITIES, LESIONS, Eye
 from retinasynth.images import Mask
 
-RECIPE = 4  # raise when the eyes of the same seeds change
+RECIPE = 5  # raise when the eyes of the same seeds change
 
+_STREAMS = 4  # stays when the recipe is raised, so that what did not change is drawn as before
+_OF_THE_DISC = {
+    "cup_to_disc",
+    "notch",
+    "notch_side",
+    "disc_size",
+    "disc_ovality",
+    "disc_torsion_deg",
+    "peripapillary_atrophy",
+    "atrophy_extent_deg",
+    "atrophy_direction_deg",
+}
 _MARGIN_DD = 0.2  # vessels grow so far beyond the field of view
 _ZONE_B_DD = 1.25  # the middle of zone B, from the disc centre
 _DENSITY_TOLERANCE = 0.015
@@ -89,13 +102,13 @@ def grow(
         offset=(float(x), float(y)),
         torsion_deg=float(np.clip(random.normal(0, 2), -5, 5)),
     )
-    if {"cup_to_disc", "notch", "notch_side"} & parameters.keys():
+    if _OF_THE_DISC & parameters.keys():
         _refuse_hidden_disc(view, marks)
     planes = marks.planes(view)
     planes |= grow_vessels(seed, anatomy, marks, view, planes["fov"])
     if "vessel_density" in parameters:
         _refuse_other_density(anatomy, planes)
-    eye = Eye(f"grown_{seed:06d}", planes, geometry=view.geometry)
+    eye = Eye(f"grown_{seed:06d}", planes, geometry=replace(view.geometry, atrophy=_atrophy(anatomy, view)))
     counts = {kind: getattr(anatomy, kind) for kind in LESIONS}
     lesions = draw_lesions(_stream(seed, "lesions"), eye, **counts, in_each_quadrant=anatomy.haemorrhages_in_quadrants)
     eye = replace(eye, planes=planes | lesions)
@@ -120,12 +133,21 @@ def _landmarks(random: np.random.Generator, anatomy: Anatomy) -> Landmarks:
         notch=anatomy.notch,
         notch_side=anatomy.notch_side,
         fovea=(anatomy.disc_fovea_distance, float(random.uniform(0.22, 0.48))),
+        disc_size=anatomy.disc_size,
+        disc_ovality=anatomy.disc_ovality,
+        disc_torsion_deg=anatomy.disc_torsion_deg,
     )
 
 
 def _stream(seed: int, part: str) -> np.random.Generator:
     parts = ("anatomy", "landmarks", "vessels", "meander", "disease", "lesions", "person", "person's landmarks")
-    return np.random.default_rng([seed, RECIPE, parts.index(part)])
+    return np.random.default_rng([seed, _STREAMS, parts.index(part)])
+
+
+def _atrophy(anatomy: Anatomy, view: View) -> Atrophy:
+    """As the picture shows it: torsion of the eye turns it."""
+    turned = (anatomy.atrophy_direction_deg + view.torsion_deg + 180) % 360 - 180
+    return Atrophy(anatomy.peripapillary_atrophy, anatomy.atrophy_extent_deg, turned)
 
 
 def _refuse_hidden_disc(view: View, marks: Landmarks) -> None:

@@ -1,6 +1,9 @@
 """Where things are in an eye, before its vessels: the camera's view, the disc with its cup, the fovea.
 
-All lengths are in disc diameters (DD), the vertical diameter of the disc: 1.8 mm of retina, 6.2 degrees of the eye.
+All lengths are in disc diameters (DD), the usual vertical diameter of a disc: 1.8 mm of retina, 6.2 degrees of the eye.
+A disc of another size is larger or smaller than one DD; the retina around it stays where it is, so that the fovea of a
+large disc is as many mm away as that of a small one, and fewer of its own diameters.
+
 The *retinal frame* has its origin at the centre of the disc, x toward the fovea (temporal) and y down (inferior). In a
 picture of a left eye x runs to the right; that of a right eye is mirrored.
 
@@ -149,12 +152,13 @@ class Landmarks:
     a notch breaks it.
 
     Attributes:
-        cup_to_disc: vertical diameter of the cup in DD, 0 to 0.95; 0 means no cup.
+        cup_to_disc: vertical diameter of the cup over that of the disc, 0 to 0.95; 0 means no cup.
         notch: how far a focal thinning takes away the rim, 0 (none) to 1 (nearly to the disc's edge). The height of the
             cup is kept, so the rest of the cup is smaller; where that alone does not make room, the notch is shallower.
         notch_angle_deg: where, from the temporal horizontal; above 0 inferior, below 0 superior.
-        disc_width: horizontal diameter of the disc in DD.
-        tilt_deg: of the disc's long axis, -45 to 45.
+        disc_size: vertical diameter of the disc in DD, 0.5 to 1.6.
+        disc_ovality: shortest over longest diameter of the disc, 0.6 to 1.
+        disc_torsion_deg: lean of its long axis, -45 to 45; above 0 its upper end leans temporally.
         disc_waves: irregularity of the disc: amplitude (share of the radius) and phase (radians) of the waves with
             2, 3, ... periods around it; amplitudes of at most 0.3 in all.
         cup_waves: irregularity of the cup, on top of the disc's own; fades as the rim gets thin.
@@ -171,8 +175,9 @@ class Landmarks:
     cup_to_disc: float
     notch: float = 0.0
     notch_angle_deg: float = 58.0
-    disc_width: float = 0.9
-    tilt_deg: float = 0.0
+    disc_size: float = 1.0
+    disc_ovality: float = 0.9
+    disc_torsion_deg: float = 0.0
     disc_waves: tuple[tuple[float, float], ...] = ()
     cup_waves: tuple[tuple[float, float], ...] = ()
     cup_widening: float = 0.3
@@ -185,8 +190,9 @@ class Landmarks:
         _check("cup_to_disc", self.cup_to_disc, 0, 0.95)
         _check("notch", self.notch, 0, 1)
         _check("notch_angle_deg", self.notch_angle_deg, -90, 90)
-        _check("disc_width", self.disc_width, 0.6, 1.2)
-        _check("tilt_deg", self.tilt_deg, -45, 45)
+        _check("disc_size", self.disc_size, 0.5, 1.6)
+        _check("disc_ovality", self.disc_ovality, 0.6, 1)
+        _check("disc_torsion_deg", self.disc_torsion_deg, -45, 45)
         _check("disc_waves", sum(abs(amplitude) for amplitude, _ in self.disc_waves), 0, 0.3)
         _check("cup_waves", sum(abs(amplitude) for amplitude, _ in self.cup_waves), 0, 0.3)
         _check("cup_widening", self.cup_widening, 0, 1)
@@ -196,33 +202,20 @@ class Landmarks:
             _check("fovea", value, -10, 10)
         _check("foveal_avascular_zone_radius", self.foveal_avascular_zone_radius, 0, 1)
 
+    @property
+    def disc_width(self) -> float:
+        """Horizontal over vertical diameter of the disc: that of its leaning ellipse."""
+        turn = math.radians(self.disc_torsion_deg)
+        across, along = self.disc_ovality * math.cos(turn), self.disc_ovality * math.sin(turn)
+        return math.hypot(across, math.sin(turn)) / math.hypot(along, math.cos(turn))
+
     def disc_outline(self) -> Points:
-        """The closed outline of the disc, ``(n, 2)``, x and y in DD; from -0.5 to 0.5 along y."""
-        angles = _angles()
-        ellipse = np.stack([self.disc_width * np.cos(angles), np.sin(angles)], axis=1)
-        irregular = ellipse * _waves(self.disc_waves, angles)[:, np.newaxis]
-        cosine, sine = math.cos(math.radians(self.tilt_deg)), math.sin(math.radians(self.tilt_deg))
-        tilted = irregular @ np.array([[cosine, sine], [-sine, cosine]])
-        return _in_box(tilted, (-self.disc_width / 2, self.disc_width / 2), (-0.5, 0.5))
+        """The closed outline of the disc, ``(n, 2)``, x and y in DD; as far above y = 0 as below."""
+        return self.disc_size * self._shape_of_disc()
 
     def cup_outline(self) -> Points:
         """The closed outline of the cup, ``(n, 2)``, x and y in DD, strictly inside the disc; ``(0, 2)`` of no cup."""
-        if self.cup_to_disc == 0:
-            return np.empty((0, 2))
-        disc, ratio = self.disc_outline(), self.cup_to_disc
-        if self.notch == 0:
-            return self._even_cup(disc, ratio)
-        smallest = self._even_cup(disc, _SMALLEST_BASE * ratio)
-        if _height(self._notched(disc, smallest, self.notch)) >= ratio:
-            notch = _solve(lambda notch: _height(self._notched(disc, smallest, notch)), ratio, 0.0, self.notch)
-            return self._notched(disc, smallest, notch)
-        base = _solve(
-            lambda base: _height(self._notched(disc, self._even_cup(disc, base), self.notch)),
-            wanted=ratio,
-            low=_SMALLEST_BASE * ratio,
-            high=ratio,
-        )
-        return self._notched(disc, self._even_cup(disc, base), self.notch)
+        return self.disc_size * self._shape_of_cup()
 
     def planes(self, view: View) -> dict[str, Mask]:
         """The masks disc, cup, fovea (a small filled circle) and fov as a camera sees them.
@@ -236,6 +229,34 @@ class Landmarks:
         outlines = {"disc": self.disc_outline(), "cup": self.cup_outline(), "fovea": fovea}
         planes = {name: _filled(view.to_pixels(outline), fov.shape) & fov for name, outline in outlines.items()}
         return planes | {"fov": fov}
+
+    def _shape_of_disc(self) -> Points:
+        """The outline of the disc, were it 1 high."""
+        angles = _angles()
+        ellipse = np.stack([self.disc_ovality * np.cos(angles), np.sin(angles)], axis=1)
+        irregular = ellipse * _waves(self.disc_waves, angles)[:, np.newaxis]
+        cosine, sine = math.cos(math.radians(self.disc_torsion_deg)), math.sin(math.radians(self.disc_torsion_deg))
+        turned = irregular @ np.array([[cosine, sine], [-sine, cosine]])
+        return _in_box(turned, (-self.disc_width / 2, self.disc_width / 2), (-0.5, 0.5))
+
+    def _shape_of_cup(self) -> Points:
+        """The outline of the cup in that disc."""
+        if self.cup_to_disc == 0:
+            return np.empty((0, 2))
+        disc, ratio = self._shape_of_disc(), self.cup_to_disc
+        if self.notch == 0:
+            return self._even_cup(disc, ratio)
+        smallest = self._even_cup(disc, _SMALLEST_BASE * ratio)
+        if _height(self._notched(disc, smallest, self.notch)) >= ratio:
+            notch = _solve(lambda notch: _height(self._notched(disc, smallest, notch)), ratio, 0.0, self.notch)
+            return self._notched(disc, smallest, notch)
+        base = _solve(
+            lambda base: _height(self._notched(disc, self._even_cup(disc, base), self.notch)),
+            wanted=ratio,
+            low=_SMALLEST_BASE * ratio,
+            high=ratio,
+        )
+        return self._notched(disc, self._even_cup(disc, base), self.notch)
 
     def _even_cup(self, disc: Points, ratio: float) -> Points:
         """A cup of this height without notch, its points on the rays from the disc's centre to those of the disc."""
@@ -268,15 +289,21 @@ def draw_landmarks(
     notch: float = 0.0,
     notch_side: Side = "inferior",
     fovea: tuple[float, float] | None = None,
+    disc_size: float = 1.0,
+    disc_ovality: float | None = None,
+    disc_torsion_deg: float | None = None,
 ) -> Landmarks:
     """The landmarks of one more eye, with natural variation.
 
     Args:
-        random: decides what is not given.
+        random: decides what is not given; it draws the same values whatever is given.
         cup_to_disc: vertical ratio, 0 (no cup) to 0.95; kept exactly.
         notch: depth of a focal thinning of the rim (glaucoma), 0 (none) to 1.
         notch_side: at which temporal pole of the disc.
         fovea: its place, x and y in DD; drawn around `USUAL_FOVEA` when not given.
+        disc_size: vertical diameter of the disc in DD.
+        disc_ovality: shortest over longest diameter of the disc.
+        disc_torsion_deg: lean of its long axis.
 
     Raises:
         SettingError: a value outside its range, or an unknown side.
@@ -289,12 +316,15 @@ def draw_landmarks(
     _check_name("notch_side", notch_side, get_args(Side))
     below = 1 if notch_side == "inferior" else -1
     drawn = (float(np.clip(random.normal(2.5, 0.1), 2.2, 2.8)), float(np.clip(random.normal(0.35, 0.06), 0.15, 0.55)))
+    notch_angle_deg = below * float(random.uniform(46, 68))
+    ovality, torsion_deg = np.clip(random.normal(0.91, 0.03), 0.82, 0.99), np.clip(random.normal(0, 7), -15, 15)
     return Landmarks(
         cup_to_disc=cup_to_disc,
         notch=notch,
-        notch_angle_deg=below * float(random.uniform(46, 68)),
-        disc_width=float(np.clip(random.normal(0.91, 0.03), 0.82, 0.99)),
-        tilt_deg=float(np.clip(random.normal(0, 7), -15, 15)),
+        notch_angle_deg=notch_angle_deg,
+        disc_size=disc_size,
+        disc_ovality=float(ovality) if disc_ovality is None else disc_ovality,
+        disc_torsion_deg=float(torsion_deg) if disc_torsion_deg is None else disc_torsion_deg,
         disc_waves=_draw_waves(random, 0.016),
         cup_waves=_draw_waves(random, 0.05),
         cup_widening=float(random.uniform(0.2, 0.4)),

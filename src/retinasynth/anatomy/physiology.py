@@ -6,12 +6,25 @@ values whether or not others are given, so that changing one parameter changes o
 Where the usual values come from: CRAE, CRVE and their ratio, and how they change with age and
 blood pressure: Knudtson et al., Curr Eye Res 27, 2003; Hubbard et al., Ophthalmology 106, 1999; Leung et al., Invest
 Ophthalmol Vis Sci 44, 2003. Exponents of Murray's law in retinas: Riva et al., Invest Ophthalmol Vis Sci 26, 1985.
-Cup-to-disc ratio: Jonas et al., Invest Ophthalmol Vis Sci 29, 1988.
+
+Vertical cup-to-disc ratio, as experts drew it on photographs: ORIGA (Zhang et al., IEEE EMBC 2010), whose table has
+.558 +- .102 in healthy eyes and .645 +- .094 in glaucoma with a long upper tail, and separates the two with an AUC of
+.74 only. Planimetry of stereo photographs reads lower: .43 in adults (Blue Mountains Eye Study: Healey et al., Aust N Z
+J Ophthalmol 25 Suppl 1, 1997), .40 in children of six (Samarawickrama et al., Br J Ophthalmol, doi bjo.2010.197426);
+children are placed below adults by that proportion. It rises by .27 for each mm of the disc's height (Healey).
+Size of the disc: 1.81 mm high in children of six (Samarawickrama), 1.88 by 1.77 mm in adults (Quigley et al., Arch
+Ophthalmol 108, 1990), with a standard deviation of .2 mm. Ovality: median .91 in young adults without myopia, .89 with
+it (Marsh-Tootle et al., Invest Ophthalmol Vis Sci 58, 2017); tilted discs in 1.6 % of people, two thirds of them with a
+beta zone (Blue Mountains: Vongphanit et al., Am J Ophthalmol 133, 2002); torsion in 8.7 % (Samarawickrama). Beta zone
+of peripapillary atrophy: in 20 % of adults, .46 mm2 large, most often temporal, then inferotemporal, more with age
+(Beijing Eye Study: Wang et al., Eye 22, 2008), and in 20 % of children (Samarawickrama); larger and more frequent in
+glaucoma (Jonas and Naumann, Invest Ophthalmol Vis Sci 30, 1989).
 """
 
+import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -23,7 +36,24 @@ from retinasynth.errors import SettingError
 from retinasynth.eye.eye import LATERALITIES
 from retinasynth.settings import Centre, Laterality, Section, did_you_mean, explain
 
-Distribution = tuple[float, float]  # mean and standard deviation; cut off where the parameter's range ends
+
+class Skewed(NamedTuple):
+    """A distribution with one long tail: a shifted log-normal one.
+
+    Attributes:
+        mean: of the parameter.
+        spread: its standard deviation.
+        tail: standard deviation of the logarithm. A skewness of about three times that, toward large values above 0,
+            toward small ones below.
+    """
+
+    mean: float
+    spread: float
+    tail: float
+
+
+# Mean and standard deviation; both are cut off where the parameter's range ends.
+Distribution = tuple[float, float] | Skewed
 Preset = Literal["adult", "child", "elderly", "hypertensive", "glaucomatous", "diabetic"]
 
 
@@ -41,7 +71,9 @@ class Anatomy(Section):
     cup_to_disc: float = Field(ge=0, le=0.95, description="vertical cup-to-disc ratio; 0 is no cup")
     notch: float = Field(0.0, ge=0, le=1, description="depth of a focal thinning of the rim; 1 is down to the edge")
     notch_side: Side = Field("inferior", description="at which temporal pole of the disc the rim is thinned")
-    disc_fovea_distance: float = Field(ge=2.1, le=3.0, description="centre to centre, disc diameters")
+    disc_fovea_distance: float = Field(
+        ge=2.1, le=3.0, description="centre to centre, disc diameters of 1.8 mm, whatever the size of this disc"
+    )
 
     vessel_density: float = Field(ge=0.03, le=0.16, description="vessels' share of the field of view")
     artery_to_vein_ratio: float = Field(
@@ -67,6 +99,21 @@ class Anatomy(Section):
     haemorrhages: int = Field(0, ge=0, le=150, description="dots, blots and flames")
     hard_exudates: int = Field(0, ge=0, le=300, description="deposits, in clusters and rings")
     soft_exudates: int = Field(0, ge=0, le=30, description="cotton wool spots")
+    # A parameter more is drawn here, so that each seed goes on drawing the same values for those above.
+    disc_size: float = Field(ge=0.7, le=1.4, description="height of the disc, disc diameters of 1.8 mm")
+    disc_ovality: float = Field(
+        ge=0.6, le=1.0, description="shortest over longest diameter of the disc; tilted discs have less than 0.8"
+    )
+    disc_torsion_deg: float = Field(
+        ge=-45, le=45, description="lean of the disc's long axis, degrees; above 0 its upper end leans temporally"
+    )
+    peripapillary_atrophy: float = Field(
+        0.0, ge=0, le=0.6, description="width of the crescent of atrophy (beta zone) beside the disc, disc diameters"
+    )
+    atrophy_extent_deg: float = Field(ge=40, le=360, description="how much of the disc's edge it follows, degrees")
+    atrophy_direction_deg: float = Field(
+        ge=-180, le=180, description="where it is widest, degrees from the temporal horizontal; above 0 inferior"
+    )
     retinopathy_grade: int | None = Field(
         None,
         ge=0,
@@ -86,7 +133,7 @@ class Anatomy(Section):
 
 
 _ADULT: dict[str, Distribution] = {
-    "cup_to_disc": (0.40, 0.13),
+    "cup_to_disc": (0.558, 0.102),
     "disc_fovea_distance": (2.5, 0.1),
     "vessel_density": (0.088, 0.012),
     "artery_to_vein_ratio": (0.70, 0.05),
@@ -95,6 +142,12 @@ _ADULT: dict[str, Distribution] = {
     "branches_per_area": (2.6, 0.7),
     "smaller_trunks": (8, 2),
     "vessel_free_macula": (0.36, 0.06),
+    "disc_size": (1.0, 0.11),
+    "disc_ovality": Skewed(0.91, 0.04, tail=-0.3),
+    "disc_torsion_deg": (0, 8.5),
+    "peripapillary_atrophy": (-0.2, 0.23),  # cut off at 0: none in four of five
+    "atrophy_extent_deg": (150, 45),
+    "atrophy_direction_deg": (18, 22),
 }
 
 PRESETS: dict[Preset, dict[str, Distribution]] = {
@@ -102,7 +155,7 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
     # As CHASE_DB1 shows children: wide, many and winding vessels.
     "child": _ADULT
     | {
-        "cup_to_disc": (0.36, 0.12),
+        "cup_to_disc": (0.52, 0.11),
         "vessel_density": (0.101, 0.013),
         "artery_to_vein_ratio": (0.76, 0.06),
         "smaller_trunks": (6, 2),
@@ -110,9 +163,10 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
     },
     "elderly": _ADULT
     | {
-        "cup_to_disc": (0.46, 0.14),
+        "cup_to_disc": (0.578, 0.102),
         "vessel_density": (0.076, 0.011),
         "artery_to_vein_ratio": (0.66, 0.05),
+        "peripapillary_atrophy": (-0.12, 0.22),
     },
     "hypertensive": _ADULT
     | {
@@ -123,11 +177,13 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
         "haemorrhages": (2, 2),
         "soft_exudates": (1, 1),
     },
-    # Advanced enough to be seen: large cups, often deepest at one pole (Jonas et al., Surv. Ophthalmol. 43, 1999).
+    # As in a clinic: many cups that healthy eyes have too, some large ones; often deepest at one pole (Jonas et al.,
+    # Surv. Ophthalmol. 43, 1999).
     "glaucomatous": _ADULT
     | {
-        "cup_to_disc": (0.72, 0.1),
+        "cup_to_disc": Skewed(0.645, 0.094, tail=0.3),
         "notch": (0.25, 0.25),
+        "peripapillary_atrophy": (0.04, 0.16),
     },
     "diabetic": _ADULT
     | {
@@ -140,8 +196,11 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
     },
 }
 
-# Retinas with more vessel have more branches, not wider ones alone; as in CHASE_DB1.
-CORRELATIONS: dict[str, tuple[str, float]] = {"branches_per_area": ("vessel_density", 0.75)}
+CORRELATIONS: dict[str, tuple[str, float]] = {
+    "branches_per_area": ("vessel_density", 0.75),  # more vessel is more branches, not wider ones alone; CHASE_DB1
+    "disc_size": ("cup_to_disc", 0.5),  # large discs have large cups
+    "peripapillary_atrophy": ("disc_ovality", -0.4),  # a crescent lies where a tilted disc is drawn away
+}
 
 
 def draw_anatomy(
@@ -183,8 +242,9 @@ def draw_anatomy(
         other, correlation = CORRELATIONS.get(name, (name, 0.0))
         chance = correlation * chances[other] + np.sqrt(1 - correlation**2) * chances[name]
         if name in distributions:
-            mean, spread = distributions[name]
-            value = float(np.clip(mean + spread * np.clip(chance, -2.5, 2.5), *_range(field.metadata)))
+            value = float(
+                np.clip(_value(distributions[name], float(np.clip(chance, -2.5, 2.5))), *_range(field.metadata))
+            )
             drawn[name] = round(value) if field.annotation is int else value
     try:
         anatomy = Anatomy.model_validate(drawn | dict(given))
@@ -197,6 +257,17 @@ def draw_anatomy(
         anatomy = anatomy.model_copy(update=signs)
     narrowed = anatomy.artery_to_vein_ratio * (1 - anatomy.arteriolar_narrowing)
     return anatomy.model_copy(update={"artery_to_vein_ratio": narrowed})
+
+
+def _value(distribution: Distribution, chance: float) -> float:
+    """What a distribution has where the standard normal one has `chance`."""
+    mean, spread = distribution[:2]
+    if isinstance(distribution, Skewed):
+        # (exp(tail z) - its mean) / its standard deviation, for a tail of either sign rising with z
+        variance = distribution.tail**2
+        chance = math.exp(distribution.tail * chance) - math.exp(variance / 2)
+        chance /= math.copysign(math.sqrt(math.exp(variance) * math.expm1(variance)), distribution.tail)
+    return mean + spread * chance
 
 
 def preset_of(name: str) -> Preset:
@@ -247,6 +318,11 @@ def described() -> dict[str, tuple[str, str, list[str]]]:
         allowed = f"{least:g} to {most:g}" if np.isfinite(least) else ", ".join(get_args(field.annotation))
         default = "none given" if field.default is None else str(field.default)
         given = "drawn" if field.is_required() else default
-        usual = ["{:g} ± {:g}".format(*preset[name]) if name in preset else given for preset in PRESETS.values()]
+        usual = [_in_words(preset[name]) if name in preset else given for preset in PRESETS.values()]
         table[name] = (allowed, field.description or "how many", usual)
     return table
+
+
+def _in_words(distribution: Distribution) -> str:
+    words = "{:g} ± {:g}".format(*distribution[:2])
+    return f"{words}, skewed" if isinstance(distribution, Skewed) else words

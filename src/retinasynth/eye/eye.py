@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from retinasynth.errors import ImageError, InputError
+from retinasynth.eye.atrophy import Atrophy, beta_zone
 from retinasynth.images import Mask, Photograph
 from retinasynth.settings import Centre, Laterality, Plane
 
@@ -26,10 +27,12 @@ class Geometry:
     """How an eye lies in its picture.
 
     Attributes:
-        pixels_per_disc_diameter: vertical diameter of the disc, in pixels of the picture; about 1.8 mm of retina.
+        pixels_per_disc_diameter: the usual vertical diameter of a disc, 1.8 mm of retina, in pixels of the picture; a
+            disc may be larger or smaller.
         laterality: which eye; the fovea lies to the left of the disc in pictures of right eyes.
         centred_on: what the camera was pointed at.
         angle_deg: angle of view, across the whole circle of the field of view.
+        atrophy: the crescent of atrophy beside the disc; None where that is unknown.
 
     Raises:
         InputError: a length or an angle that no camera has.
@@ -39,6 +42,7 @@ class Geometry:
     laterality: Laterality
     centred_on: Centre
     angle_deg: float
+    atrophy: Atrophy | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.pixels_per_disc_diameter < math.inf:
@@ -50,6 +54,12 @@ class Geometry:
                 raise InputError(f"The geometry says {value!r}", expected=f"one of: {', '.join(known)}")
         if not 0 < self.angle_deg <= 200:
             raise InputError(f"The angle of view is {self.angle_deg} degrees", expected="above 0, at most 200")
+
+    def beta_zone(self, disc: Mask) -> Mask | None:
+        """The crescent of atrophy as a mask beside this disc, ``bool (height, width)``; None where it is unknown."""
+        if self.atrophy is None:
+            return None
+        return beta_zone(self.atrophy, disc, self.pixels_per_disc_diameter, 1 if self.laterality == "left" else -1)
 
 
 @dataclass(frozen=True)

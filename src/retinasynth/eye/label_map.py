@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def write_label_map(folder: Path, eye: Eye, metadata: Mapping[str, str] | None =
         "width": width,
         "planes": [plane for plane in PLANES if plane in eye.planes],
         "photograph": eye.photograph is not None,
-        "geometry": eye.geometry and dataclasses.asdict(eye.geometry),
+        "geometry": eye.geometry and _known(eye.geometry),
     }
     write_json(path, about)
 
@@ -141,6 +141,12 @@ def read_geometry(path: Path, reference: Path, size: tuple[int, int]) -> Geometr
     about = _read_about(path)
     _check_size(path, about, reference, size)
     return about.geometry
+
+
+def _known(geometry: Geometry) -> dict[str, Any]:
+    """Without the atrophy where that is unknown: release 0.1 reads no file that names it."""
+    fields = dataclasses.asdict(geometry)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _about_path(folder: Path, name: str) -> Path:

@@ -6,16 +6,23 @@ import numpy as np
 
 from retinasynth.anatomy.render.scene import Colour, Field, Scene, bounds, smooth_step, soft_mask
 from retinasynth.anatomy.render.style import RenderingStyle
+from retinasynth.eye.atrophy import bearings, from_edge
 from retinasynth.images import Mask
 
 # Light that comes back; 1 is white.
 DISC_RIM: Colour = (1.00, 0.44, 0.15)
 DISC_PALE: Colour = (1.12, 0.80, 0.34)
-BARE_CHOROID: Colour = (0.95, 0.52, 0.25)  # where the pigment epithelium is lost beside the disc
+BARE_CHOROID: Colour = (0.98, 0.47, 0.19)  # its vessels, where the pigment epithelium is lost beside the disc
+BARE_SCLERA: Colour = (1.10, 0.76, 0.40)  # between them
 
 
 def draw_disc(
-    picture: list[Field], scene: Scene, rough: Field, style: RenderingStyle, random: np.random.Generator
+    picture: list[Field],
+    scene: Scene,
+    rough: Field,
+    choroid: Field,
+    style: RenderingStyle,
+    random: np.random.Generator,
 ) -> None:
     """Draw the disc into the picture, in place: its rim is paler temporally.
 
@@ -23,12 +30,15 @@ def draw_disc(
         picture: light in red, green and blue.
         scene: with a disc in view.
         rough: the fine texture of the fundus.
+        choroid: its vessels, which show where atrophy lays them bare.
         style: of the eye.
         random: decides the tilt and how pale rim and cup are.
     """
     plane, scale = scene.planes["disc"], scene.pixels_per_dd
-    window = bounds(plane, math.ceil(0.5 * scale))
-    inside = soft_mask(plane[window], 0.018 * scale)
+    beside = scene.atrophy.width_dd if scene.atrophy is not None else style.atrophy_dd
+    window = bounds(plane, math.ceil(max(0.5, beside + 0.15) * scale))
+    plane, rough, choroid = plane[window], rough[window], choroid[window]
+    inside = soft_mask(plane, 0.018 * scale)
     rows, columns = scene.frame.axes[0][window[0]], scene.frame.axes[1][:, window[1]]
     cy, cx = scene.disc if scene.disc is not None else (0.0, 0.0)
     ys, xs = np.nonzero(plane)
@@ -39,12 +49,15 @@ def draw_disc(
 
     tilt = random.normal(0, 0.35)
     toward = (x * math.cos(tilt) + y * math.sin(tilt)) / (radius + 0.15)  # 1 temporally, -1 nasally
-    rough = rough[window]
-    border = (radius - 1) * rx  # in disc diameters
+    border = from_edge(plane) / np.float32(scale)  # in disc diameters
     halo = 0.22 * np.exp(-((np.maximum(border, 0) / 0.22) ** 2))
-    crescent_dd = style.atrophy_dd * np.clip(0.25 + 0.75 * toward, 0, 1)
-    crescent = smooth_step((crescent_dd - border) / (0.015 + 0.1 * crescent_dd)) * (style.atrophy_dd > 0)
-    crescent = crescent * np.clip(0.6 + 0.15 * rough, 0, 1) * np.minimum(crescent_dd / 0.04, 1)
+    if scene.atrophy is None:
+        crescent_dd = style.atrophy_dd * np.clip(0.25 + 0.75 * toward, 0, 1)
+    else:
+        crescent_dd = scene.atrophy.widths(bearings(plane, scene.temporal))
+    crescent = smooth_step((crescent_dd - border) / (0.015 + 0.1 * crescent_dd)) * (crescent_dd > 0)
+    crescent = crescent * np.clip(0.75 + 0.06 * rough, 0, 1) * np.minimum(crescent_dd / 0.04, 1)
+    vessels = smooth_step(6 * choroid)  # of the choroid, on the white of the sclera
     pigment = 0.25 * np.exp(-(((border - crescent_dd - 0.02) / 0.02) ** 2)) * np.clip(0.4 + 0.5 * rough, 0, 1.5)
     ring = 0.5 * np.exp(-(((border + 0.015) / 0.016) ** 2)) * np.clip(0.35 + 0.65 * toward, 0.05, 1)
 
@@ -65,7 +78,8 @@ def draw_disc(
     shade = 1 + 0.035 * rough - 0.12 * np.exp(-((border / 0.05) ** 2)) * (toward < 0)
     for channel, view in enumerate(views):
         fundus = view * np.exp((0.35, 0.6, 0.5)[channel] * halo - (0.7, 1.0, 0.8)[channel] * pigment)
-        fundus += crescent * (BARE_CHOROID[channel] * (1 + 0.06 * rough) - fundus)
+        bare = BARE_SCLERA[channel] + vessels * (BARE_CHOROID[channel] - BARE_SCLERA[channel])
+        fundus += crescent * (bare * (1 + 0.03 * rough) - fundus)
         rim, white = math.log(DISC_RIM[channel]), math.log(DISC_PALE[channel])
         disc = np.exp(rim + pale * (white - rim)) * shade
         view[...] = fundus + inside * (disc - fundus)

@@ -17,17 +17,17 @@ MACULA: Colour = (0.45, 1.0, 1.35)  # optical density for 1 in green
 _PATCHINESS = 0.15  # standard deviation of the pigmentation from place to place
 
 
-def background(scene: Scene, rough: Field, seed: int, style: RenderingStyle) -> list[Field]:
+def background(scene: Scene, rough: Field, choroid: Field, seed: int, style: RenderingStyle) -> list[Field]:
     """The light that comes back from an evenly lit retina, in red, green and blue; 1 is white.
 
     Args:
         scene: where disc and fovea are.
         rough: the fine texture, of standard deviation about 1.
-        seed: decides choroid, pigment and nerve fibres, each by a stream of its own.
+        choroid: its vessels, see `choroidal_vessels`.
+        seed: decides pigment and nerve fibres, each by a stream of its own.
         style: of the eye.
     """
     fine = style.grain * rough
-    choroid = style.tessellation * _choroid(scene, stream(seed, "choroid"))
     pigment = style.pigmentation + _PATCHINESS * scene.frame.enlarge(
         octave_noise(scene.frame.coarse(0.1), stream(seed, "pigment"), 1.8, 0.4, 0.6)
     )
@@ -37,7 +37,7 @@ def background(scene: Scene, rough: Field, seed: int, style: RenderingStyle) -> 
     for channel in range(3):
         fair, dark = FAIR[channel], DARK[channel]
         density = (0.75, 1.0, 1.1)[channel] * fine
-        density += (0.85, 0.75, 0.5)[channel] * choroid
+        density += (0.85, 0.75, 0.5)[channel] * style.tessellation * choroid
         density += (0.25, 1.0, 1.2)[channel] * sheen
         density -= MACULA[channel] * macula
         density += math.log(fair) + pigment * math.log(dark / fair)
@@ -45,7 +45,7 @@ def background(scene: Scene, rough: Field, seed: int, style: RenderingStyle) -> 
     return picture
 
 
-def _choroid(scene: Scene, random: np.random.Generator) -> Field:
+def choroidal_vessels(scene: Scene, random: np.random.Generator) -> Field:
     """Choroidal vessels, brighter than the pigment between them: winding bands, hidden under the macula."""
     coarse = scene.frame.coarse(0.035)
     y, x = coarse.axes

@@ -8,7 +8,7 @@ import numpy as np
 
 from retinasynth.anatomy.render.camera import expose
 from retinasynth.anatomy.render.disc import draw_disc
-from retinasynth.anatomy.render.fundus import background
+from retinasynth.anatomy.render.fundus import background, choroidal_vessels
 from retinasynth.anatomy.render.lesions import bleeding_layers, draw_hard_exudates, draw_soft_exudates
 from retinasynth.anatomy.render.noise import octave_noise
 from retinasynth.anatomy.render.scene import Colour, Field, Scene, bounds, scene_of, stream
@@ -21,7 +21,7 @@ from retinasynth.images import Photograph, through_jpeg
 
 Style = Literal["natural", "randomised"]
 
-RENDERING = 4  # raise when the photographs of the same eyes change
+RENDERING = 5  # raise when the photographs of the same eyes change
 
 
 def render_photograph(eye: Eye, seed: int, style: RenderingStyle | None = None) -> Photograph:
@@ -104,9 +104,10 @@ def metadata_of(eye: Eye, seed: int) -> dict[str, str]:
 def _fundus(scene: Scene, seed: int, style: RenderingStyle) -> list[Field]:
     """The light that comes back from an evenly lit eye, in red, green and blue; 1 is white."""
     rough = octave_noise(scene.frame, stream(seed, "grain"), 0.5, 0.004, 0.86)
-    picture = background(scene, rough, seed, style)
+    choroid = choroidal_vessels(scene, stream(seed, "choroid"))
+    picture = background(scene, rough, choroid, seed, style)
     if scene.disc is not None:
-        draw_disc(picture, scene, rough, style, stream(seed, "disc"))
+        draw_disc(picture, scene, rough, choroid, style, stream(seed, "disc"))
     draw_hard_exudates(picture, scene)
     _absorb(picture, scene, chain(vessel_layers(scene, style), bleeding_layers(scene, stream(seed, "lesions"))))
     draw_soft_exudates(picture, scene)

@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from retinasynth.checks import checked_seed
+from retinasynth.eye.atrophy import Atrophy
 from retinasynth.eye.eye import Eye
 from retinasynth.images import Mask
 
@@ -59,6 +60,7 @@ class Scene(NamedTuple):
         disc: centre of the disc; None where it is unknown or out of view.
         fovea: likewise.
         temporal: 1 where the temporal side is on the right, -1 where it is on the left.
+        atrophy: the crescent beside the disc; None where it is unknown.
     """
 
     frame: Frame
@@ -68,6 +70,7 @@ class Scene(NamedTuple):
     disc: tuple[float, float] | None
     fovea: tuple[float, float] | None
     temporal: int
+    atrophy: Atrophy | None
 
 
 def scene_of(eye: Eye, window: tuple[slice, slice], fov: Mask) -> Scene:
@@ -99,7 +102,7 @@ def scene_of(eye: Eye, window: tuple[slice, slice], fov: Mask) -> Scene:
             fovea = (0.0, 0.0)
     elif fovea is not None and disc is not None:
         temporal = 1 if fovea[1] > disc[1] else -1
-    return Scene(frame, planes, fov, scale, disc, fovea, temporal)
+    return Scene(frame, planes, fov, scale, disc, fovea, temporal, geometry.atrophy if geometry else None)
 
 
 def _centre(plane: Mask | None, scale: float) -> tuple[float, float] | None:

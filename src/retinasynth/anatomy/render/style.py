@@ -27,7 +27,8 @@ class RenderingStyle:
         artery_share: density of arteries over that of veins, 0.4 to 1; about 0.75.
         light_reflex: share of a wide artery's density that its central light reflex takes away, 0 to 0.9.
         disc_pallor: from 0, a pink disc, to 1, a white one.
-        atrophy_dd: width of the crescent of atrophy beside the disc, in disc diameters, 0 to 0.5.
+        atrophy_dd: width of the crescent of atrophy beside the disc, where the eye does not tell it, in disc diameters,
+            0 to 0.5.
         falloff: share of the light lost at the rim of the field of view, 0 to 0.9.
         unevenness: standard deviation of the slow illumination's density, 0 to 0.4.
         haze: strength of the pale crescent at the rim and of the veil over everything, 0 to 1.

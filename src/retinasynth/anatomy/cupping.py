@@ -1,0 +1,80 @@
+"""How vessels dip over the rim of the cup.
+
+On the rim vessels run on the surface of the disc; at the edge of the cup they dive to its floor and go on nasally of
+where they came from, since the large vessels keep to the nasal wall of a deep cup. Seen from the front they bend at the
+edge, by which a cup is told where its colour does not tell it (Jonas et al., Surv Ophthalmol 43, 1999).
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retinasynth.anatomy.landmarks import Landmarks, Points
+from retinasynth.checks import real_number
+
+_DEEP = 0.8  # cup-to-disc ratio from which a cup is as deep as any
+_SHIFT = 0.45  # of the way to the nasal edge that the middle of a deep cup shifts; below 0.5 no course turns back
+_SMOOTHED = (0.3, 0.1)  # how much of the way to the edge the bend takes: in a flat cup, in a deep one
+
+
+def usual_depth(cup_to_disc: float) -> float:
+    """How deep a cup usually is, 0 (flat) to 1: large cups are deep.
+
+    Args:
+        cup_to_disc: vertical ratio.
+    """
+    return min(1.0, cup_to_disc / _DEEP)
+
+
+def bent_over_cup(points: Points, marks: Landmarks, depth: float | None = None) -> Points:
+    """Courses of vessels, bent where they dip into the cup.
+
+    A point on the floor moves nasally, the farther from the edge the more, up to the middle of the disc; on the edge
+    and the rim nothing moves. So a vessel that comes straight over the rim has a kink at the edge, of at most about 40
+    degrees in a deep cup, and one that leaves it nasally has none. Ways stay apart: different points never become one.
+
+    Args:
+        points: of any vessels, ``(n, 2)``, x and y in DD; those on the disc at most .03 DD apart along a vessel, or the
+            bend is not seen.
+        marks: where disc and cup are.
+        depth: of the cup, with the steepness of its wall: 0 (flat; nothing moves) to 1. `usual_depth` when not given.
+
+    Returns:
+        ``(n, 2)``. Points outside the disc are the same to the last bit.
+
+    Raises:
+        SettingError: a depth outside its range.
+
+    Example:
+        >>> marks = Landmarks(cup_to_disc=0.7)
+        >>> upward = np.column_stack([np.zeros(3), [-0.05, -0.2, -0.6]])
+        >>> bent_over_cup(upward, marks).round(2).tolist()
+        [[-0.13, -0.05], [-0.09, -0.2], [0.0, -0.6]]
+    """
+    depth = real_number(usual_depth(marks.cup_to_disc) if depth is None else depth, "depth", least=0, most=1)
+    points = np.asarray(points, np.float64)
+    cup = marks.cup_outline()
+    if not len(cup) or depth == 0:
+        return points.copy()
+    bearings, distances = np.arctan2(points[:, 1], points[:, 0]), np.hypot(points[:, 0], points[:, 1])
+    to_cup, to_disc = (_reach(outline, bearings) for outline in (cup, marks.disc_outline()))
+    flat, deep = _SMOOTHED
+    # 1 - (distance / reach)^2 falls to `-smoothed` where the bend begins, which has to be on the rim.
+    smoothed = np.minimum(flat + depth * (deep - flat), 0.9 * ((to_disc / to_cup) ** 2 - 1))
+    within = _smooth_positive(1 - (distances / to_cup) ** 2, smoothed)
+    shift = _SHIFT * depth * float(_reach(cup, np.array([math.pi]))[0])
+    bent = points.copy()
+    bent[:, 0] -= shift * within
+    return bent
+
+
+def _reach(outline: Points, bearings: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far it is from the origin to a star-shaped outline, in these directions (radians)."""
+    around, radii = np.arctan2(outline[:, 1], outline[:, 0]), np.hypot(outline[:, 0], outline[:, 1])
+    return np.interp(bearings, around, radii, period=2 * math.pi)
+
+
+def _smooth_positive(values: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The positive part, whose corner at 0 is a parabola from -`width` to `width`."""
+    return np.where(values <= -width, 0.0, np.where(values >= width, values, (values + width) ** 2 / (4 * width)))
