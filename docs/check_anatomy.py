@@ -16,9 +16,9 @@ import functools
 import importlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,11 +34,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import retinasynth as rs
 from check_growth import MEASURES
 from retinasynth import images
 from retinasynth.anatomy.drawing import draw_vessels
+from retinasynth.anatomy.landmarks import Aperture
 from retinasynth.data.annotators import second_annotation
 from retinasynth.data.find import find_eyes, read_eye
+from retinasynth.data.matching import EyeFiles
 from retinasynth.evaluation.metrics import two_sample
 from retinasynth.evaluation.metrics.features import ImageNetFeatures
 from retinasynth.evaluation.metrics.subject_bootstrap import percentile_interval
@@ -46,7 +49,10 @@ from retinasynth.eye import Eye, Geometry
 from retinasynth.eye.biomarkers import height_of, measure_eye
 from retinasynth.eye.frame import Frame, into_frame
 from retinasynth.eye.skeleton import Graph, Segment, vessel_graph
+from retinasynth.generator import Generator
 from retinasynth.images import Mask
+from retinasynth.segmentation.predict import found_planes, predict
+from retinasynth.segmentation.use import Segmenter
 from retinasynth.settings import Centre
 
 Rows = NDArray[np.float64]
@@ -58,6 +64,7 @@ class View(NamedTuple):
     people: str
     centred_on: Centre
     angle_deg: float
+    aperture: Aperture = "round"
 
 
 class Window(NamedTuple):
@@ -72,12 +79,16 @@ VIEWS = {
     "chasedb1": View("child", "disc", 30),
     "chasedb1_second": View("child", "disc", 30),  # the second annotator
     "les_av": View("adult", "disc", 30),
+    "hrf": View("adult", "macula", 45, "cut"),
+    "idrid": View("adult", "macula", 50, "cut"),
+    "idrid_grading": View("adult", "macula", 50, "cut"),
 }
 WINDOWS = {"disc": Window(0, 0, 2.1), "macula": Window(1.9, 0, 3.0)}
 READINGS = ("as drawn", "courses alone", "nine measures")
 
 _CANVAS_PX = 640
 _GROWN_PX = 768
+_PHOTOGRAPH_FIELD_PX = 502  # its breadth in generated photographs, to which real ones are reduced
 _COVERED = 90  # of 255: pixels of the canvas that are vessel; lines one pixel wide in the original stay whole
 _LENGTH_PER_DD2 = 2.2  # of the courses that are kept, widest first
 _COURSE_DD = 0.04  # the one calibre that they are drawn with
@@ -85,6 +96,7 @@ _BLUR = 6 / 512  # of the window
 _BRIGHTER = 2.5  # so that what was blurred is seen
 _LIMIT_DD = (0.008, 0.3)  # the calibre of which half is seen: median of people and spread of its logarithm
 _STEEPNESS = 4.0
+_SWOLLEN = 1.3  # times the calibre of its segment: wider is where a vessel meets another
 _STOPS_SHORT_DD = 0.05  # how long before its end a vessel of that calibre is left
 _EDGE = (0.04, 0.05)  # how unsteady the width is, and over which length (DD)
 _WOBBLE_DD = (0.003, 0.08)  # how unsteady the course is, and over which length
@@ -140,13 +152,41 @@ def framed(eye: Eye, person: str, scale: float) -> Framed:
     return Framed(person, vessels, seen, float(np.percentile(drawn, 5)) / px_per_dd(window))
 
 
-def drawn_eyes(name: str, folder: Path) -> list[Framed]:
+class RealSet(NamedTuple):
+    """Real masks of one camera.
+
+    Attributes:
+        name: in `VIEWS`.
+        is_drawn: by people; else a segmenter found them in photographs.
+        masks: the masks.
+    """
+
+    name: str
+    is_drawn: bool
+    masks: list[Framed]
+
+    @property
+    def view(self) -> View:
+        """How eyes are grown for it."""
+        return VIEWS[self.name]
+
+
+@functools.lru_cache
+def marked_discs(camera: str) -> dict[str, dict[str, str]]:
+    """The discs of ``CAMERA_discs.csv`` by image; empty where there is no such file."""
+    path = Path(__file__).with_name(f"{camera}_discs.csv")
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8") as file:
+        return {row["image"]: row for row in csv.DictReader(file)}
+
+
+def drawn_set(name: str, folder: Path) -> RealSet:
     """The masks of a set that people drew, with discs from ``NAME_discs.csv``; all at the scale of the median disc."""
     camera = name.removesuffix("_second")
-    with Path(__file__).with_name(f"{camera}_discs.csv").open(encoding="utf-8") as file:
-        discs = {row["image"]: row for row in csv.DictReader(file)}
+    discs = marked_discs(camera)
     scale = float(np.median([float(row["vertical_diameter_px"]) for row in discs.values()]))
-    found = []
+    masks = []
     for files in find_eyes(folder).eyes:
         eye, disc = read_eye(files), discs[files.name]
         rows, columns = np.ogrid[: eye.size[0], : eye.size[1]]
@@ -156,37 +196,103 @@ def drawn_eyes(name: str, folder: Path) -> list[Framed]:
         other = second_annotation(files) if name != camera else None
         if other:
             planes["vessels"] = images.read_mask(other)
-        side = disc.get("eye") or ("left" if files.name.endswith("L") else "right")
         person = f"{camera}/{files.name.rstrip('LR')}"
-        view = VIEWS[name]
-        geometry = Geometry(scale, "left" if side == "left" else "right", view.centred_on, view.angle_deg)
-        found.append(framed(Eye(files.name, planes, geometry=geometry), person, scale))
-    return found
+        masks.append(framed(with_geometry(Eye(files.name, planes), name, scale), person, scale))
+    return RealSet(name, True, masks)
+
+
+def with_geometry(eye: Eye, name: str, scale: float) -> Eye:
+    """The eye of a set with what is known of its view; its side is marked, named, or told by the side of the disc."""
+    camera, image = name.removesuffix("_second"), eye.name.removeprefix(f"{name}-")
+    marked = marked_discs(camera).get(image, {}).get("eye", "") or {"L": "left", "R": "right"}.get(image[-1], "")
+    disc, field = (ndimage.center_of_mass(eye.planes[plane])[1] for plane in ("disc", "fov"))
+    is_left = marked == "left" if marked else disc < field
+    view = VIEWS[name]
+    return replace(eye, geometry=Geometry(scale, "left" if is_left else "right", view.centred_on, view.angle_deg))
+
+
+# --- Masks that the bundled segmenter finds ---------------------------------------------------------------------------
+
+
+def found_set(name: str, folder: Path, count: int, pool: ProcessPoolExecutor) -> RealSet:
+    """Some of the eyes of a set in a folder of labels, with the vessels that are found in their reduced photographs.
+
+    They are reduced to the size of generated photographs, since fewer vessels are found in small ones.
+    """
+    eyes = find_eyes(folder, allow_unpaired=True).eyes
+    eyes = tuple(files for files in eyes if files.name.startswith(f"{name}-")) or eyes
+    order = np.random.default_rng(0).permutation(len(eyes))[:count]
+    found = list(pool.map(_found_in_real, [eyes[number] for number in order]))
+    scale = float(np.median([height_of(eye.planes["disc"]) for eye in found]))
+    people = [f"{name}/{eye.name.rstrip('LR')}" for eye in found]
+    masks = [framed(with_geometry(eye, name, scale), who, scale) for eye, who in zip(found, people, strict=True)]
+    return RealSet(name, False, masks)
+
+
+def _found_in_real(files: EyeFiles) -> Eye:
+    eye = read_eye(files)
+    if eye.photograph is None:
+        raise ValueError(f"{files.name} has no photograph")
+    by = _PHOTOGRAPH_FIELD_PX / np.ptp(np.flatnonzero(eye.planes["fov"].any(axis=0)))
+    size = round(eye.size[0] * by), round(eye.size[1] * by)
+    planes = {plane: images.resize_mask(eye.planes[plane], size) for plane in ("disc", "fov")}
+    return with_found_vessels(Eye(eye.name, planes, images.resize_photograph(eye.photograph, size)))
+
+
+def with_found_vessels(eye: Eye) -> Eye:
+    """The eye with the vessels that the bundled segmenter finds in its photograph, and without the photograph."""
+    if eye.photograph is None:
+        raise ValueError(f"{eye.name} has no photograph")
+    model = _segmenter().model
+    looked = predict(model, eye.photograph, flips=((),), field=eye.planes["fov"])
+    vessels = found_planes(model, looked)["vessels"]
+    return replace(eye, planes={**eye.planes, "vessels": vessels}, photograph=None)
+
+
+@functools.lru_cache
+def _segmenter() -> Segmenter:
+    torch.set_num_threads(1)
+    return Segmenter.load("vessels")
+
+
+@functools.lru_cache
+def _generator() -> Generator:
+    torch.set_num_threads(1)
+    return rs.load("fundus-512")
 
 
 # --- Grown masks ------------------------------------------------------------------------------------------------------
 
-Grow = Callable[..., Eye]
+
+def grown_eye(source: str, seed: int, view: View, size_px: int = _GROWN_PX) -> Eye:
+    """A grown eye as the camera of a set would show it.
+
+    Args:
+        source: ``MODULE:FUNCTION`` with a function that takes (seed, size_px, people=, centred_on=, angle_deg=,
+            aperture=), or a folder of label maps, of which `seed` is the number and which have a size already.
+        seed: of the eye.
+        view: of the camera.
+        size_px: height and width.
+    """
+    if not Path(source).is_dir():
+        module, _, function = source.partition(":")
+        eye: Eye = getattr(importlib.import_module(module), function)(seed, size_px, **view._asdict())
+        return eye
+    eye = read_eye(grown_files(source)[seed])
+    if eye.geometry is None or eye.geometry.centred_on != view.centred_on:
+        raise ValueError(f"{source}: {eye.name} is not centred on the {view.centred_on}")
+    return eye
 
 
 @functools.lru_cache
-def growth(named: str) -> Grow:
-    """The function ``MODULE:FUNCTION``, which takes (seed, size_px, people=, centred_on=, angle_deg=)."""
-    module, _, function = named.partition(":")
-    found: Grow = getattr(importlib.import_module(module), function)
-    return found
+def grown_files(folder: str) -> tuple[EyeFiles, ...]:
+    """The label maps in a folder."""
+    return find_eyes(Path(folder)).eyes
 
 
-def grown_eye(named: str, seed: int, view: View, size_px: int = _GROWN_PX) -> Eye:
-    """A grown eye as the camera of a set would show it."""
-    return growth(named)(seed, size_px, **view._asdict())
-
-
-def grown_scale(named: str, view: View) -> float:
+def grown_scale(source: str, seeds: Sequence[int], view: View, size_px: int) -> float:
     """Pixels to the disc diameter of grown eyes: the median height of discs, as of real sets."""
-    small = _GROWN_PX // 3
-    heights = [height_of(grown_eye(named, seed, view, small).planes["disc"]) for seed in range(15)]
-    return float(np.median(heights)) * _GROWN_PX / small
+    return float(np.median([height_of(grown_eye(source, seed, view, size_px).planes["disc"]) for seed in seeds[:15]]))
 
 
 def as_people_draw(eye: Eye, scale: float, pen_dd: float, random: np.random.Generator) -> Eye:
@@ -210,14 +316,16 @@ def as_people_draw(eye: Eye, scale: float, pen_dd: float, random: np.random.Gene
         kept = _drawn_stretch(segment, graph, inside, limit, scale, random)
         if kept.stop - kept.start > 1:
             width = 1 + _unsteady(random, segment, _EDGE[0], _EDGE[1] * scale)
-            calibres = np.maximum(segment.calibres * width, pen_dd * scale)[kept]
+            calibres = np.minimum(segment.calibres, _SWOLLEN * segment.calibre) * width
             aside = [_unsteady(random, segment, _WOBBLE_DD[0] * scale, _WOBBLE_DD[1] * scale) for _ in range(2)]
-            path = (segment.path + np.stack(aside, axis=1))[kept, ::-1] + 0.5
+            path = segment.path + np.stack(aside, axis=1)
+            path[[0, -1]] = graph.nodes[list(segment.nodes)]  # so that vessels meet
+            path, calibres = path[kept, ::-1] + 0.5, np.maximum(calibres, pen_dd * scale)[kept]
             starts.append(path[:-1])
             ends.append(path[1:])
             radii.append((calibres[:-1] + calibres[1:]) / 4)
     drawn = draw_vessels(np.concatenate(starts), np.concatenate(ends), np.concatenate(radii), eye.size[0])
-    return Eye(eye.name, {**eye.planes, "vessels": drawn & eye.planes["fov"]}, geometry=eye.geometry)
+    return replace(eye, planes={**eye.planes, "vessels": drawn & eye.planes["fov"]})
 
 
 def _drawn_stretch(
@@ -264,7 +372,7 @@ def _network() -> ImageNetFeatures:
     return ImageNetFeatures()
 
 
-def seen(mask: Framed, other: Framed, window: Window) -> Seen:
+def seen(window: Window, mask: Framed, other: Framed) -> Seen:
     """All readings of a mask, cut to what it and another one show."""
     inside, scale = mask.field & other.field, px_per_dd(window)
     vessels = np.where(inside, mask.vessels, 0).astype(np.uint8)
@@ -310,39 +418,54 @@ def measures(vessels: Mask, inside: Mask, window: Window) -> Rows:
 class Compared(NamedTuple):
     """A real set and the grown eyes that were cut and drawn like it; of the latter, the first half is learnt from."""
 
-    name: str
+    of: RealSet
     real: list[Seen]
     grown: list[Seen]
 
-    def people(self) -> set[str]:
-        """Whose eyes are in the real set."""
-        return {one.person for one in self.real}
+    @property
+    def name(self) -> str:
+        """What it is called in the tables."""
+        return f"{self.of.name} ({'drawn' if self.of.is_drawn else 'found'})"
+
+    def teaches(self, other: "Compared") -> bool:
+        """Whether a classifier that is asked about another set may learn from this one."""
+        alike = self.of.is_drawn == other.of.is_drawn and self.of.view.centred_on == other.of.view.centred_on
+        return alike and not {one.person for one in self.real} & {one.person for one in other.real}
 
 
-def _grown_seen(job: tuple[str, int, View, Framed, float]) -> tuple[Framed, Seen]:
-    """A grown eye drawn with the pen of a real one, uncut, and as it is seen when cut to what that one shows."""
-    named, seed, view, partner, scale = job
-    eye = as_people_draw(grown_eye(named, seed, view), scale, partner.pen_dd, np.random.default_rng(seed))
-    mask = framed(eye, str(seed), scale)
-    return mask, seen(mask, partner, WINDOWS[view.centred_on])
+class Growing(NamedTuple):
+    """A grown eye to be made, and the pen to draw it with; None for what is found in a photograph of it."""
+
+    source: str
+    seed: int
+    view: View
+    scale: float
+    pen_dd: float | None
 
 
-def _real_seen(job: tuple[Framed, Framed, View]) -> Seen:
-    """A real eye as it is seen when cut to what a grown one shows."""
-    mask, partner, view = job
-    return seen(mask, partner, WINDOWS[view.centred_on])
+def _grown(job: Growing) -> Framed:
+    if job.pen_dd is None:
+        eye = grown_eye(job.source, job.seed, job.view, _generator().config.size_px)
+        eye = with_found_vessels(replace(eye, photograph=_generator().generate(eye, seed=job.seed)))
+    else:
+        eye = grown_eye(job.source, job.seed, job.view)
+        eye = as_people_draw(eye, job.scale, job.pen_dd, np.random.default_rng(job.seed))
+    return framed(eye, str(job.seed), job.scale)
 
 
-def compared(name: str, real: list[Framed], named: str, seeds: Sequence[int], pool: ProcessPoolExecutor) -> Compared:
+def compared(one: RealSet, source: str, seeds: Sequence[int], pool: ProcessPoolExecutor) -> Compared:
     """A real set and as many grown eyes as there are seeds, each beside a real eye drawn by chance."""
-    view, random = VIEWS[name], np.random.default_rng(0)
-    scale = grown_scale(named, view)
-    partners = random.integers(len(real), size=len(seeds))
-    jobs = [(named, seed, view, real[one], scale) for seed, one in zip(seeds, partners, strict=True)]
-    grown = list(pool.map(_grown_seen, jobs, chunksize=4))
-    others = random.integers(len(grown), size=len(real))
-    pairs = [(one, grown[other][0], view) for one, other in zip(real, others, strict=True)]
-    return Compared(name, list(pool.map(_real_seen, pairs, chunksize=4)), [one for _, one in grown])
+    random = np.random.default_rng(0)
+    size_px = _GROWN_PX if one.is_drawn else _generator().config.size_px
+    scale = grown_scale(source, seeds, one.view, size_px)
+    partners = [one.masks[number] for number in random.integers(len(one.masks), size=len(seeds))]
+    pens = [partner.pen_dd if one.is_drawn else None for partner in partners]
+    jobs = [Growing(source, seed, one.view, scale, pen) for seed, pen in zip(seeds, pens, strict=True)]
+    grown = list(pool.map(_grown, jobs, chunksize=2))
+    others = [grown[number] for number in random.integers(len(grown), size=len(one.masks))]
+    window = WINDOWS[one.view.centred_on]
+    real_seen = pool.map(functools.partial(seen, window), one.masks, others, chunksize=4)
+    return Compared(one, list(real_seen), list(pool.map(functools.partial(seen, window), grown, partners, chunksize=4)))
 
 
 def rows_of(masks: Sequence[Seen], reading: int) -> Rows:
@@ -412,7 +535,7 @@ def results_of(sets: Sequence[Compared]) -> dict[str, Any]:
     found: dict[str, Any] = {"left out": {}, "told apart": {}, "measures": {}}
     for number, reading in enumerate(READINGS):
         for one in sets:
-            others = [other for other in sets if not other.people() & one.people()]
+            others = [other for other in sets if other.teaches(one)]
             if others:
                 found["left out"][f"{one.name}, {reading}"] = left_out(one, others, number)
             pairs = {f"grown from {one.name}": (one.real, one.grown), f"halves of {one.name}": halves_of(one.real)}
@@ -474,23 +597,36 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--drawn", action="append", default=[], metavar="NAME=FOLDER", help="masks that people drew")
+    parser.add_argument("--found", action="append", default=[], metavar="NAME=LABELS", help="photographs with labels")
     parser.add_argument("--grown", type=int, default=150, help="how many eyes to grow beside each set")
+    parser.add_argument("--photographs", type=int, default=60, help="real and generated ones to look for vessels in")
     parser.add_argument("--grow", default="retinasynth.anatomy.grow:grow", metavar="MODULE:FUNCTION")
+    parser.add_argument("--grown-masks", metavar="FOLDER", help="label maps to take instead of growing eyes")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
-    seeds = np.random.default_rng(1).choice(1_000_000, arguments.grown, replace=False).tolist()
-    sets = []
+    source = arguments.grown_masks or arguments.grow
+    most = len(grown_files(source)) if arguments.grown_masks else 1_000_000
+    seeds = np.random.default_rng(1).permutation(most)[: arguments.grown].tolist()
     with ProcessPoolExecutor(arguments.workers) as pool:
-        for name, _, folder in (text.partition("=") for text in arguments.drawn):
-            sets.append(compared(name, drawn_eyes(name, Path(folder)), arguments.grow, seeds, pool))
+        real = [drawn_set(name, Path(folder)) for name, folder in map(_named, arguments.drawn)]
+        real += [found_set(*_named(text), arguments.photographs, pool) for text in arguments.found]
+        sets = [compared(one, source, seeds if one.is_drawn else seeds[: arguments.photographs], pool) for one in real]
     found = results_of(sets)
     show(found, Console(width=130))
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if arguments.sheet:
         write_sheet(arguments.sheet, sets)
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """A set and its folder."""
+    name, _, folder = text.partition("=")
+    if name not in VIEWS or not folder:
+        raise SystemExit(f"{text!r} is not NAME=FOLDER with one of: {', '.join(VIEWS)}")
+    return name, Path(folder)
 
 
 if __name__ == "__main__":
