@@ -295,13 +295,15 @@ def show(found: dict[str, Any], console: Console) -> None:
 
 
 def write_sheet(path: Path, sets: Sequence[Compared]) -> None:
-    """Of each set four real masks above four grown ones, as they are compared."""
+    """Of each set four real masks above four grown ones, as they are compared, and where vessels are in all of them."""
     rows = []
     for one in sets:
         for masks in (one.real, one.grown):
-            shown = [np.repeat(mask.picture[..., None], 3, axis=2) for mask in masks[:: len(masks) // 4][:4]]
-            rows.append([images.square_photograph(picture, 320) for picture in shown])
-    images.write_photograph(path, images.draw_panels(rows, [""] * 4))
+            shown = [mask.picture for mask in masks[:: len(masks) // 4][:4]]
+            mean = ndimage.gaussian_filter(np.mean([mask.picture for mask in masks], axis=0), _BLUR * CANVAS_PX)
+            shown.append(np.minimum(mean * 3, 255).astype(np.uint8))
+            rows.append([images.square_photograph(np.repeat(mask[..., None], 3, axis=2), 320) for mask in shown])
+    images.write_photograph(path, images.draw_panels(rows, [""] * 5))
 
 
 def main() -> None:
@@ -311,10 +313,10 @@ def main() -> None:
     parser.add_argument("--found", action="append", default=[], metavar="NAME=LABELS", help="photographs with labels")
     parser.add_argument("--grown", type=int, default=150, help="how many eyes to grow beside each set")
     parser.add_argument("--photographs", type=int, default=60, help="real and generated ones to look for vessels in")
-    parser.add_argument("--grow", default="retinasynth.anatomy.grow:grow", metavar="MODULE:FUNCTION")
+    parser.add_argument("--grow", default="retinasynth.anatomy.grow:grow", metavar="MODULE:FUNCTION", help="growth")
     parser.add_argument("--grown-masks", metavar="FOLDER", help="label maps to take instead of growing eyes")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--json", type=Path, help="write all figures")
+    parser.add_argument("--sheet", type=Path, help="write a picture of some masks of each set")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     source = arguments.grown_masks or arguments.grow
