@@ -12,7 +12,7 @@ PRODUCTS = ("pix2pix", "styled", "segmentation", "enhancement")
 # The floors of the house: a module imports only from its own floor or from one below it.
 FLOORS = {
     **dict.fromkeys(("errors", "documents", "files", "images", "tables", "checks", "settings", "progress"), 0),
-    **dict.fromkeys(("parallel", "resuming", "cache", "seeds", "intervals", "report", "decoding"), 0),
+    **dict.fromkeys(("parallel", "resuming", "cache", "seeds", "intervals", "report", "decoding", "archives"), 0),
     "eye": 1,
     "anatomy": 2,
     "data": 3,

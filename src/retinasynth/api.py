@@ -207,7 +207,7 @@ def tune(
         out: a new or empty folder, or that of the same search, which is gone on with.
         trials: how many; the first is the settings that the search starts from.
         measure: that of `evaluate` to improve, such as ``"vessels"`` or ``"mse"``.
-        folds: parts that the subjects are divided into.
+        folds: parts that the subjects are divided into, where the set has no validation eyes.
         preset: settings to start from.
         config: a YAML file of settings instead of a preset.
         overrides: settings changed in all trials, each ``"name=value"``.

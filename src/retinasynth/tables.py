@@ -6,6 +6,7 @@ begins with apostrophes and then one of these gets one more, so that every text 
 ones too, stay numbers.
 """
 
+import codecs
 import csv
 import io
 import re
@@ -15,6 +16,9 @@ from pathlib import Path
 from retinasynth.errors import DataError
 
 _RUN = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # the last four: the same characters in full width
+TABLES = (".csv", ".tsv")
+_MOST_BYTES = 100_000_000  # of a table, a hundred times what those of published sets have
+_MOST_HEADER = 10_000  # bytes of a first line
 _NUMBER = re.compile(r"[+-](?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|nan)", re.IGNORECASE | re.ASCII)
 
 
@@ -43,6 +47,51 @@ def read_table(path: Path) -> Iterator[list[str]]:
             yield from ([_unguarded(cell) for cell in row] for row in csv.reader(lines) if row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read ({error})", expected="comma-separated text in UTF-8") from error
+
+
+def read_foreign_table(path: Path) -> Iterator[list[str]]:
+    """The lines of a table that a spreadsheet or another program wrote, as `read_table` has them.
+
+    Commas, semicolons or tabs lie between the cells, whichever the first line has most of. The text is UTF-8, UTF-16
+    with a byte order mark or, where it is not valid UTF-8, CP1252, as Excel writes it on Windows.
+
+    Raises:
+        DataError: it is missing, too large or no text.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(f"{path} has {path.stat().st_size / 1e6:.0f} MB", expected="a table of a data set")
+        text = _decoded(path.read_bytes())
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+        yield from ([_unguarded(cell) for cell in row] for row in lines if row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{path} cannot be read ({error})", expected="text with commas, semicolons or tabs between cells"
+        ) from error
+
+
+def header_of(path: Path) -> list[str]:
+    """The cells of the first line of a table; nothing where the file cannot be read, or is no text."""
+    try:
+        with path.open("rb") as file:
+            text = _decoded(file.read(_MOST_HEADER), errors="replace")
+        return next(csv.reader([text.lstrip("\r\n").partition("\n")[0].rstrip("\r")], delimiter=_delimiter(text)), [])
+    except (OSError, csv.Error):
+        return []
+
+
+def _decoded(content: bytes, errors: str = "strict") -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors)
+
+
+def _delimiter(text: str) -> str:
+    first = text.lstrip("\r\n").partition("\n")[0]
+    return max(",;\t", key=first.count)
 
 
 def _line(cells: Sequence[object]) -> str:

@@ -119,6 +119,31 @@ def test_the_main_job_from_a_set_as_published(tmp_path, monkeypatch, capfd):
     assert "1.0000" in said.out
 
 
+def test_two_folders_serve_every_command_that_takes_pairs(tmp_path, monkeypatch, capfd):
+    for seed, name in enumerate("abcde"):
+        put_photograph(tmp_path / "camera" / f"{name}.png", seed, 64, 64)
+        put_mask(tmp_path / "drawn" / f"{name}_mask.png", seed, 64, 64)
+    monkeypatch.chdir(tmp_path)
+    both = ("--images", "camera", "--masks", "drawn")
+    tiny = ["size_px=32", "generator.depth=3", "generator.filters=2", "discriminator.filters=2", "epochs=1"]
+    does(monkeypatch, capfd, "train", *both, "--out", "run", *(word for one in tiny for word in ("--set", one)))
+    monkeypatch.chdir("/")  # the run knows its data from anywhere
+    does(monkeypatch, capfd, "train", "--resume", tmp_path / "run", "--set", "epochs=2")
+    monkeypatch.chdir(tmp_path)
+    does(monkeypatch, capfd, "evaluate", "--model", "run", *both, "--out", "evaluation", "--pairs-only")
+    does(monkeypatch, capfd, "data", "prepare", *both, "--out", "data", "--size", 64)
+    does(monkeypatch, capfd, "data", "nnunet", *both, "--out", "Dataset001_eyes")
+    does(monkeypatch, capfd, "overlay", *both, "--out", "overlays")
+    assert "5 pairs" in does(monkeypatch, capfd, "data", "inspect", "camera::drawn").out
+    for words, message in (
+        (("--images", "camera"), "--images is given alone"),
+        (("--masks", "drawn"), "--masks is given alone"),
+        (("data", *both), "DIR, --images and --masks are given together"),
+        ((), "DIR is missing"),
+    ):
+        assert message in fails(monkeypatch, capfd, "data", "inspect", *words)
+
+
 def test_settings_are_shown_and_printed_as_a_file(tmp_path):
     shown = run("settings", "--preset", "demo", "--yaml", "--set", "epochs=3").stdout
     (tmp_path / "mine.yaml").write_text(shown)

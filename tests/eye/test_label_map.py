@@ -283,6 +283,14 @@ def test_a_line_stands_out_on_white_too():
     assert picture[105, 90] == pytest.approx([255] * 3)
 
 
+def test_a_marked_middle_is_drawn_like_a_fovea():
+    rows, columns = np.mgrid[:200, :200]
+    fov = np.ones((200, 200), np.bool_)
+    drawn = overlay(Eye("a", {"fov": fov, "fovea": (rows - 120) ** 2 + (columns - 70) ** 2 <= 36}))
+    marked = overlay(Eye("a", {"fov": fov}, centres={"fovea": (70, 120)}))
+    np.testing.assert_array_equal(marked, drawn)
+
+
 def test_the_fovea_is_a_cross_in_its_middle():
     rows, columns = np.mgrid[:200, :200]
     picture = overlay(Eye("a", {"fovea": (rows - 120) ** 2 + (columns - 70) ** 2 <= 36})).astype(int)

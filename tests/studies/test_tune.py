@@ -162,6 +162,24 @@ def test_test_eyes_are_never_read(phantoms, space, tmp_path):
         assert not {one.subject for one in found.split("train")} & {one.subject for one in found.split("test")}
 
 
+def test_trials_are_evaluated_on_the_validation_eyes_of_a_set(phantoms, space, tmp_path):
+    shutil.copytree(phantoms, tmp_path / "set")
+    moved = sorted(path.name for path in (tmp_path / "set" / "train" / "images").iterdir())[:1]
+    for folder in list((tmp_path / "set" / "train").iterdir()):
+        for path in [path for path in folder.iterdir() if path.stem == Path(moved[0]).stem]:
+            (tmp_path / "set" / "val" / folder.name).mkdir(parents=True, exist_ok=True)
+            path.rename(tmp_path / "set" / "val" / folder.name / path.name)
+    made = tune(tmp_path / "set", space, tmp_path / "out", trials=1)
+    held_out = {files.name for files in find_eyes(tmp_path / "set").split("val")}
+    assert held_out == {Path(name).stem for name in moved}
+    assert made.trials[0].pictures.keys() == held_out
+    (fold,) = (tmp_path / "out" / "folds").iterdir()
+    found = find_eyes(fold)
+    assert {files.name for files in found.split("test")} == held_out
+    assert len(found.split("train")) == len(find_eyes(tmp_path / "set").split("train"))
+    assert made.about["Folds"] == "none: the 1 validation pictures were held out; test eyes were not used"
+
+
 # --- Whole searches ----------------------------------------------------------------------------------------------
 
 

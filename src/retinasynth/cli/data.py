@@ -9,7 +9,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from retinasynth.cli.shell import Labels, Seed, in_flags, screen
+from retinasynth.cli.shell import Images, Labels, Masks, Seed, in_flags, needed_data, screen
+
+_MOST_NAMED = 12  # diagnoses
 
 app = typer.Typer(help="Look at data sets and prepare them.", no_args_is_help=True)
 
@@ -23,7 +25,11 @@ class RecipeName(StrEnum):
 
 @app.command("inspect")
 def data_inspect(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A data set in any known layout, or `phantom`.")
+    ] = None,
+    images: Images = None,
+    masks: Masks = None,
     labels: Labels = None,
     sheet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw overlays of up to 30 eyes, to look at.")
@@ -46,7 +52,7 @@ def data_inspect(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from retinasynth.data.inspect import inspect_data
 
-    found = inspect_data(folder, labels=labels, sheet=sheet, subjects=subjects)
+    found = inspect_data(needed_data(folder, images, masks, "DIR"), labels=labels, sheet=sheet, subjects=subjects)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
         raise typer.Exit(0 if found.ok else 1)
@@ -56,6 +62,12 @@ def data_inspect(
         for split, counts in found.split.items():
             table.add_row(split, str(counts["files"]), str(counts["eyes"]))
         screen.print(table)
+    for what, by_split in (("Grades of retinopathy", found.grades), ("Diagnoses", found.diagnoses)):
+        for split, counts in by_split.items():
+            listed = [f"{name} ({count})" for name, count in list(counts.items())[:_MOST_NAMED]]
+            more = f" and {len(counts) - _MOST_NAMED} more" if len(counts) > _MOST_NAMED else ""
+            known = f"of {sum(counts.values())} of {found.split[split]['files']} files"
+            screen.print(f"{what}, {split}, {known}: {', '.join(listed)}{more}", highlight=False, soft_wrap=True)
     if found.sizes:
         sizes = [f"{size} ({count})" for size, count in found.sizes.items()]
         more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""
@@ -78,8 +90,12 @@ def data_inspect(
 
 @app.command("nnunet")
 def data_nnunet(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout, or a synthetic set.")],
     out: Annotated[Path, typer.Option(metavar="DatasetNNN_NAME", help="A new or empty folder.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A data set in any known layout, or a synthetic set.")
+    ] = None,
+    images: Images = None,
+    masks: Masks = None,
     planes: Annotated[
         str, typer.Option(help="Label planes with commas between: class 1, 2, ...; where several lie, the last wins.")
     ] = "vessels",
@@ -88,14 +104,17 @@ def data_nnunet(
     """Write a data set as nnU-Net v2 reads it."""
     from retinasynth.data.export import write_nnunet
 
-    training, test = write_nnunet(folder, out, [plane.strip() for plane in planes.split(",")], labels=labels)
+    data = needed_data(folder, images, masks, "DIR")
+    training, test = write_nnunet(data, out, [plane.strip() for plane in planes.split(",")], labels=labels)
     screen.print(f"{out}: {training} training eyes, {test} test eyes", soft_wrap=True, highlight=False)
 
 
 @app.command("prepare")
 def data_prepare(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set in any known layout.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="A data set in any known layout.")] = None,
+    images: Images = None,
+    masks: Masks = None,
     size: Annotated[int, typer.Option(metavar="PX", help="Height and width of the pictures.")] = 512,
     recipe: Annotated[
         RecipeName, typer.Option(help="plain: one file an eye. kaggle: four of each training eye, 20 become 80.")
@@ -109,7 +128,8 @@ def data_prepare(
     """Write a data set as square pictures in train/, test/ and perhaps val/, split by eye."""
     from retinasynth.data.prepare import prepare
 
-    made = prepare(folder, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed, labels=labels)
+    data = needed_data(folder, images, masks, "DIR")
+    made = prepare(data, out, recipe=recipe.value, size_px=size, side_by_side=side_by_side, seed=seed, labels=labels)
     sides = {"training": made.split("train"), "validation": made.split("val"), "test": made.split("test")}
     counts = [
         f"{len(files)} {what} files of {len({eye.eye for eye in files})} eyes"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from retinasynth.cli.shell import Labels, Seed, point_to, screen
+from retinasynth.cli.shell import Images, Labels, Masks, Seed, chosen_data, needed_data, point_to, screen
 from retinasynth.errors import InputError, SettingError
 
 if TYPE_CHECKING:
@@ -21,9 +21,13 @@ def evaluate(
     fake: Annotated[
         Path | None, typer.Option(metavar="DIR", help="... and generated ones, of the same names or of none of them.")
     ] = None,
+    images: Images = None,
     masks: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="With --fake: the masks or label maps they were made from."),
+        typer.Option(
+            metavar="DIR",
+            help="With --fake: the masks or label maps they were made from. With --images: those of these.",
+        ),
     ] = None,
     against: Annotated[
         Path | None, typer.Option(help="With --model: another model, compared picture by picture.")
@@ -69,6 +73,8 @@ def evaluate(
     from retinasynth.evaluation.results import MEASURE_NAMES, UNITS, figure_text
     from retinasynth.evaluation.subjects import evaluate_folders, evaluate_model
 
+    if images is not None:
+        data, masks = chosen_data(data, images, masks), None
     if model and data and not (real or fake or masks or train):
         result = evaluate_model(
             model,
@@ -97,7 +103,10 @@ def evaluate(
             labels=labels,
         )
     else:
-        raise InputError("Nothing, or too much, to evaluate", expected="--model with --data, or --real with --fake")
+        raise InputError(
+            "Nothing, or too much, to evaluate",
+            expected="--model with --data, or --real with --fake; --images and --masks may be given for --data",
+        )
     answers = {"model": result.measures, **result.baselines}
     table = Table("mean (95 % interval)", *answers)
     for name in result.measures:
@@ -152,8 +161,12 @@ def measure(
 
 
 def overlay(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A mask file, a folder of label maps, or a data set.")],
     out: Annotated[Path, typer.Option(help="A new folder, or NAME.png for a single eye.")],
+    path: Annotated[
+        Path | None, typer.Argument(metavar="PATH", help="A mask file, a folder of label maps, or a data set.")
+    ] = None,
+    images: Images = None,
+    masks: Masks = None,
     opacity: Annotated[float, typer.Option(help="Of the filled areas, 0 to 1.")] = 0.8,
     legend: Annotated[bool, typer.Option(help="Add a strip that names the colours.")] = True,
     labels: Labels = None,
@@ -161,5 +174,5 @@ def overlay(
     """Draw labels in colours over their photographs, or over a dark ground where there are none."""
     from retinasynth.data.overlays import write_overlays
 
-    count = write_overlays(path, out, opacity=opacity, legend=legend, labels=labels)
+    count = write_overlays(needed_data(path, images, masks, "PATH"), out, opacity=opacity, legend=legend, labels=labels)
     screen.print(f"{out}: {count} overlay{'s' if count > 1 else ''}", soft_wrap=True)

@@ -8,12 +8,16 @@ import typer
 from rich.table import Table
 
 from retinasynth.cli.shell import (
+    Images,
     Labels,
+    Masks,
     Overrides,
     Resume,
     RunFolder,
     SettingsFile,
+    chosen_data,
     coded,
+    needed_data,
     point_to,
     refuse_beside_resume,
     screen,
@@ -60,6 +64,8 @@ def segment_train(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Photographs with label planes. Repeatable; without any, grown eyes alone."),
     ] = None,
+    images: Images = None,
+    masks: Masks = None,
     target: Annotated[Target | None, typer.Option(help="What to find (default: vessels).")] = None,
     out: RunFolder = None,
     resume: Resume = None,
@@ -72,6 +78,8 @@ def segment_train(
     from retinasynth.segmentation import train as segmentation
     from retinasynth.segmentation.settings import SegmenterSettings
 
+    named = chosen_data(None, images, masks)
+    data = [*(data or []), *([] if named is None else [named])]
     if resume is not None:
         refuse_beside_resume(
             {
@@ -95,7 +103,7 @@ def segment_train(
             if config
             else SegmenterSettings.from_preset(preset or of_target).with_overrides(changes if not preset else [])
         )
-        run = segmentation.train(data or [], out, settings.with_overrides([*coded(labels), *(overrides or [])]))
+        run = segmentation.train(data, out, settings.with_overrides([*coded(labels), *(overrides or [])]))
     point_to("Done. The model is in", run / "model")
 
 
@@ -148,15 +156,19 @@ class Side(StrEnum):
 @app.command("evaluate")
 def segment_evaluate(
     model: Annotated[str, typer.Option(help="A run folder, a model folder, or vessels, disc-cup or judge.")],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="Photographs in which annotators drew what it finds.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder for figures and panels.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Photographs in which annotators drew what it finds.")
+    ] = None,
+    images: Images = None,
+    masks: Masks = None,
     split: Annotated[Side, typer.Option(help="Which eyes.")] = Side.test,
     labels: Labels = None,
 ) -> None:
     """Compare a segmenter with annotations: per picture, with intervals, beside the second annotator."""
     from retinasynth.evaluation.segmentation import evaluate_segmenter
 
-    result = evaluate_segmenter(model, data, out, split=split.value, labels=labels)
+    result = evaluate_segmenter(model, needed_data(data, images, masks), out, split=split.value, labels=labels)
     for plane, pictures in result.pictures.items():
         second = result.second_annotator(plane)
         columns = ["model: mean (95 % interval)", *(["second observer"] if second else [])]

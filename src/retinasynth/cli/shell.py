@@ -36,6 +36,13 @@ Labels = Annotated[
         "disc-cup-255, refuge, artery-vein, artery-vein-index, experts or binary.",
     ),
 ]
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", metavar="DIR", help="Instead of a data set: any folder of photographs ..."),
+]
+Masks = Annotated[
+    Path | None, typer.Option("--masks", metavar="DIR", help="... and any folder of their masks, paired by name.")
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")]
 People = Annotated[
     str | None,
@@ -127,6 +134,44 @@ def in_flags(message: str) -> str:
 def coded(labels: str | None) -> list[str]:
     """The setting that keeps the code of label files with a run."""
     return [] if labels is None else [f"data.labels={labels}"]
+
+
+def chosen_data(data: Path | None, images: Path | None, masks: Path | None, flag: str = "--data") -> Path | None:
+    """The data set that is named by itself or by its two folders; None where neither is.
+
+    Args:
+        data: the data set.
+        images: its folder of photographs.
+        masks: its folder of masks.
+        flag: how the data set is named itself.
+
+    Raises:
+        InputError: it is named twice, or by one folder alone.
+    """
+    if images is None and masks is None:
+        return data
+    if data is not None or images is None or masks is None:
+        raise InputError(
+            f"{flag}, --images and --masks are given together"
+            if data is not None
+            else f"{'--images' if masks is None else '--masks'} is given alone",
+            expected=f"--images DIR with --masks DIR, or {flag}",
+        )
+    from retinasynth.data.places import pair
+
+    return pair(images, masks)
+
+
+def needed_data(data: Path | None, images: Path | None, masks: Path | None, flag: str = "--data") -> Path:
+    """The same, of a command that cannot do without.
+
+    Raises:
+        InputError: none is named, or as `chosen_data`.
+    """
+    chosen = chosen_data(data, images, masks, flag)
+    if chosen is None:
+        raise InputError(f"{flag} is missing", expected=f"{flag}, or --images DIR with --masks DIR")
+    return chosen
 
 
 def point_to(what: str, path: Path) -> None:

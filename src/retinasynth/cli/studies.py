@@ -9,6 +9,8 @@ from rich.table import Column, Table
 
 from retinasynth.cli.shell import (
     Anatomy,
+    Images,
+    Masks,
     OldGrown,
     Overrides,
     People,
@@ -16,6 +18,8 @@ from retinasynth.cli.shell import (
     StyledModel,
     Workers,
     assignments,
+    chosen_data,
+    needed_data,
     point_to,
     renamed,
     screen,
@@ -35,6 +39,8 @@ def ablate(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A data set with a test split; `phantom` for the embedded one.")
     ] = None,
+    images: Images = None,
+    masks: Masks = None,
     out: Annotated[Path | None, typer.Option(help="A new folder, or that of the same ablation to go on with.")] = None,
     table: Annotated[str, typer.Option(help="source (the published ablation), or a YAML file of rows.")] = "source",
     preset: Annotated[str | None, typer.Option(help="Settings to start from instead of the table's.")] = None,
@@ -48,6 +54,7 @@ def ablate(
 
         typer.echo(Rows.named(table).to_yaml(), nl=False)
         return
+    data = chosen_data(data, images, masks)
     if data is None or out is None:
         raise InputError("--data or --out is missing", expected="--data DIR --out DIR, or --yaml")
     from retinasynth import api
@@ -61,11 +68,17 @@ def ablate(
 
 
 def tune(
-    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set; its test eyes are not looked at.")],
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same search to go on with.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A data set; its test eyes are not looked at.")
+    ] = None,
+    images: Images = None,
+    masks: Masks = None,
     trials: Annotated[int, typer.Option(min=1, help="The first is the start; run again with more to go on.")] = 20,
     measure: Annotated[str, typer.Option(help="mse, ssim, psnr, fov_ssim, fov_psnr, vessels ...")] = "fov_ssim",
-    folds: Annotated[int, typer.Option(min=2, help="Folds that the training subjects are divided into.")] = 3,
+    folds: Annotated[
+        int, typer.Option(min=2, help="Folds that the training subjects are divided into; a set with val/ has one.")
+    ] = 3,
     preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
     config: Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")] = None,
     overrides: Overrides = None,
@@ -74,13 +87,13 @@ def tune(
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Give up trials worse than the median after a fold.")] = False,
 ) -> None:
-    """Search better settings by cross-validation over the training eyes (extra: tune). Run again to go on."""
+    """Search better settings by cross-validation, or on validation eyes (extra: tune). Run again to go on."""
     if preset and config:
         raise InputError("--preset and --config are given together", expected="one of them")
     from retinasynth import api
 
     result = api.tune(
-        data,
+        needed_data(data, images, masks),
         out,
         trials=trials,
         measure=measure,
@@ -131,8 +144,10 @@ def vascular(
 
 
 def utility(
-    data: Annotated[Path, typer.Option(metavar="DIR", help="A data set with vessels and a test split.")],
     out: StudyFolder,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="A data set with vessels and a test split.")] = None,
+    images: Images = None,
+    masks: Masks = None,
     eyes: Annotated[
         list[str] | None,
         typer.Option(metavar="N", help="Real training eyes, or `all`. Repeatable (1, 5, all)."),
@@ -154,7 +169,7 @@ def utility(
 
     anatomy = renamed("--anatomy", anatomy, "--grown", old_anatomy)
     result = study.utility(
-        data,
+        needed_data(data, images, masks),
         out,
         eyes=eyes or study.EYES,
         seeds=seeds or (study.QUICK_SEEDS if quick else study.SEEDS),

@@ -7,11 +7,14 @@ import typer
 from rich.table import Table
 
 from retinasynth.cli.shell import (
+    Images,
     Labels,
+    Masks,
     Overrides,
     Resume,
     RunFolder,
     SettingsFile,
+    chosen_data,
     coded,
     point_to,
     refuse_beside_resume,
@@ -24,6 +27,8 @@ def train(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Pairs of mask and photograph; `phantom` for the embedded ones.")
     ] = None,
+    images: Images = None,
+    masks: Masks = None,
     out: RunFolder = None,
     resume: Resume = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from (default: source).")] = None,
@@ -34,12 +39,16 @@ def train(
     """Train a model on pairs of vessel mask and photograph."""
     from retinasynth.generation import train as training
 
+    data = chosen_data(data, images, masks)
     if resume is not None:
         refuse_beside_resume({"--data": data, "--out": out, "--preset": preset, "--config": config, "--labels": labels})
         run = training.resume(resume, overrides or [])
     else:
         if data is None or out is None:
-            raise InputError("--data or --out is missing", expected="--data DIR --out RUN, or --resume RUN")
+            raise InputError(
+                "--data or --out is missing",
+                expected="--data DIR --out RUN, or --resume RUN; --images and --masks may be given for --data",
+            )
         if preset and config:
             raise InputError("--preset and --config are given together", expected="one of them")
         start = training.settings_from_file(config) if config else training.settings_of_preset(preset or "source")

@@ -33,9 +33,9 @@ class Batch(NamedTuple):
 
 def stamp_of(eye: EyeFiles, planes: Sequence[str]) -> list[str | int]:
     """What changes when the files of an eye do: their places, sizes and times."""
-    stamp: list[str | int] = [eye.name, eye.side_by_side, *eye.empty_planes]
+    stamp: list[str | int] = [eye.name, "mask left" if eye.mask_is_left else eye.side_by_side, *eye.empty_planes]
     stamp += [f"{plane}: {code}" for plane, code in eye.codes.items() if plane in planes]
-    for path in (eye.photograph, *eye.with_planes_alone(planes).planes.values()):
+    for path in (eye.photograph, eye.outlined_on, *eye.with_planes_alone(planes).planes.values()):
         if path is not None:
             status = path.stat()
             stamp += [str(path.resolve()), status.st_size, status.st_mtime_ns]

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth.data.matching import ARTERIES_AND_VEINS, EyeFiles
+from retinasynth.data.outlines import outlined
 from retinasynth.decoding import read_size
 from retinasynth.errors import DataError, ImageError
-from retinasynth.images import LabelValues, Mask, mask_from_labels, read_labels
+from retinasynth.images import LabelValues, Mask, mask_from_labels, read_labels, read_photograph
 
 Level = int | tuple[int, int, int]  # a grey value or a colour
 
@@ -34,12 +35,14 @@ class Code:
         levels: the planes of each grey value or colour; every pixel counts as the nearest one. Empty where the file
             holds the plane that its folder is named after.
         tolerance: how far from a level a pixel may be before it speaks against the code; 0 for numbers.
+        is_outline: the file holds points and no pixels; only the layout of a published set says so.
     """
 
     name: str
     meaning: str
     levels: Mapping[Level, tuple[str, ...]]
     tolerance: int = 0
+    is_outline: bool = False
 
     @property
     def planes(self) -> tuple[str, ...]:
@@ -79,8 +82,11 @@ CODES = {
             {0: (), 1: _ARTERY, 2: _VEIN, 3: _CROSSING},
         ),
         Code("experts", "the share of several experts in even steps; half of them decide", {}),
+        Code("outline", "the points of an outline, x and y in every line", {}, is_outline=True),
+        Code("outline-row-column", "the points of an outline, row and column in every line", {}, is_outline=True),
     )
 }
+SAID = tuple(name for name, code in CODES.items() if not code.is_outline)  # what `labels` takes
 _DISC = ("disc", "cup")
 _SHOWN_BY_MOST = ("disc", "cup", "arteries", "veins")  # where no eye of a set has any, it was not drawn
 _SOLID = 0.3  # of the pixels of a value lie in blocks of 2 x 2; along smoothed edges hardly any do
@@ -105,12 +111,15 @@ _NAMED = {
 # --- One file ----------------------------------------------------------------------------------------------------
 
 
-def read_planes(files: EyeFiles, *, never_empty: Iterable[str] = ()) -> dict[str, Mask]:
+def read_planes(
+    files: EyeFiles, *, never_empty: Iterable[str] = (), size: tuple[int, int] | None = None
+) -> dict[str, Mask]:
     """The masks of an eye as they lie in its files, each of its own size.
 
     Args:
         files: not side by side.
         never_empty: planes whose files are refused when nothing is in them; without any, nothing empty is.
+        size: height and width of its photograph, where that was read.
 
     Raises:
         ImageError: a file cannot be read, is empty where it must not be, or does not follow its code.
@@ -123,7 +132,7 @@ def read_planes(files: EyeFiles, *, never_empty: Iterable[str] = ()) -> dict[str
     planes = {}
     for plane, path in files.planes.items():
         if path not in values:
-            values[path] = read_labels(path)
+            values[path] = read_values(files, plane, size)
         planes[plane] = plane_in(values[path], path, plane, files.codes.get(plane, ""))
         if plane in never_empty and not planes[plane].any():
             raise ImageError(
@@ -134,6 +143,28 @@ def read_planes(files: EyeFiles, *, never_empty: Iterable[str] = ()) -> dict[str
                 do="Check the file, or remove the pair",
             )
     return planes
+
+
+def read_values(files: EyeFiles, plane: str, size: tuple[int, int] | None = None) -> LabelValues:
+    """What the file of a plane holds, as `read_labels` has it; what lies within an outline is 1.
+
+    Args:
+        files: of the eye.
+        plane: one that has a file.
+        size: height and width of the photograph, where that was read.
+
+    Raises:
+        ImageError: the file, or the picture of an outline, cannot be read.
+    """
+    path, code = files.planes[plane], files.codes.get(plane, "")
+    if not (code and CODES[code].is_outline):
+        return read_labels(path)
+    if size is None:
+        if files.outlined_on is None:
+            raise ImageError(f"{path} is an outline", expected="the photograph that it was drawn on")
+        height, width, _ = read_photograph(files.outlined_on).shape
+        size = (height, width)
+    return outlined(path, size, is_row_first=code == "outline-row-column").astype(np.uint8)
 
 
 def plane_in(values: LabelValues, path: Path, plane: str, code: str) -> Mask:
@@ -148,7 +179,7 @@ def plane_in(values: LabelValues, path: Path, plane: str, code: str) -> Mask:
     Raises:
         ImageError: the file does not follow the code.
     """
-    if code == "binary":
+    if code == "binary" or (code and CODES[code].is_outline):
         return mask_from_labels(values, path, allow_empty=True)
     if code == "":
         if codes_that_fit(values) or plane == ARTERIES_AND_VEINS:
@@ -384,7 +415,7 @@ def _solid_share(mask: Mask) -> float:
 def with_codes(eyes: Sequence[EyeFiles], labels: str | None = None) -> list[EyeFiles]:
     """The eyes with the code of each label file, and with all planes that the files give.
 
-    A plane that has a folder of its own is taken from there.
+    A plane that has a folder of its own is taken from there. Where a layout says the code, it also says the planes.
 
     Args:
         eyes: as a layout found them.
@@ -393,13 +424,14 @@ def with_codes(eyes: Sequence[EyeFiles], labels: str | None = None) -> list[EyeF
     Raises:
         DataError: there is no such code, or no file of the set can be of it.
     """
-    if labels is not None and labels not in CODES:
-        raise DataError(f"`labels` is {labels!r}", expected=f"one of: {', '.join(CODES)}")
+    if labels is not None and labels not in SAID:
+        raise DataError(f"`labels` is {labels!r}", expected=f"one of: {', '.join(SAID)}")
     groups: dict[tuple[str, Path], list[Path]] = {}
     for files in eyes:
         if not files.side_by_side:
             for plane, path in files.planes.items():
-                groups.setdefault((plane, path.parent), []).append(path)
+                if plane not in files.codes:
+                    groups.setdefault((plane, path.parent), []).append(path)
     codes = _said(groups, labels) if labels else {}
     for (plane, folder), paths in groups.items():
         if (plane, folder) not in codes:
@@ -464,12 +496,12 @@ def _coded(files: EyeFiles, codes: Mapping[tuple[str, Path], str]) -> EyeFiles:
     own: dict[str, str] = {}
     more: dict[str, tuple[Path, str]] = {}
     for plane, path in files.planes.items():
-        code = codes[plane, path.parent]
+        code = files.codes.get(plane) or codes[plane, path.parent]
         gives = CODES[code].planes if code else ()
         if plane in gives or not gives:
             planes[plane] = path
             own |= {plane: code} if code else {}
-        for other in gives:
+        for other in gives if plane not in files.codes else ():
             more.setdefault(other, (path, code))
     for plane, (path, code) in more.items():
         if plane not in planes:

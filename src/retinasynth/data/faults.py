@@ -61,6 +61,36 @@ def faults_of(planes: Mapping[str, Mask], photograph: Photograph | None = None) 
         yield from _arteries_and_veins(planes, planes["vessels"])
 
 
+def faults_of_centres(
+    centres: Mapping[str, tuple[float, float]], planes: Mapping[str, Mask], size: tuple[int, int]
+) -> Iterator[Fault]:
+    """What cannot be true of the marked middles of disc and fovea.
+
+    Args:
+        centres: x and y by plane, in pixels.
+        planes: masks by plane, ``bool (height, width)``.
+        size: height and width of the picture.
+    """
+    height, width = size
+    for plane, (x, y) in centres.items():
+        if not (0 <= x < width and 0 <= y < height):
+            got = f"the middle of the {plane} is said to be at x {x:g}, y {y:g}, in a picture of {width} x {height} px"
+            do = "Check that the picture has the size that it was published at, or remove the table"
+            yield Fault(plane, f"{plane} outside the picture", got, do)
+        elif plane == "disc" and plane in planes and not _is_near(planes["disc"], x, y):
+            got = f"the middle of the disc is said to be at x {x:g}, y {y:g}, where its mask has none"
+            yield Fault(plane, "disc elsewhere than marked", got, "Check that both are of one eye")
+
+
+def _is_near(mask: Mask, x: float, y: float) -> bool:
+    """Whether a point lies within the box around a mask, or that is empty."""
+    found = ndimage.find_objects(mask.astype(np.uint8))
+    if not found:
+        return True
+    rows, columns = found[0]
+    return bool(rows.start <= y < rows.stop and columns.start <= x < columns.stop)
+
+
 def _disc_and_cup(disc: Mask, cup: Mask | None) -> Iterator[Fault]:
     outside = 0.0 if cup is None else _share(cup & ~disc, cup)
     if cup is not None and outside > _MOST_CUP_OUTSIDE:

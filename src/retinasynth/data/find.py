@@ -2,31 +2,34 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from retinasynth.anatomy.render.phantom import PHANTOM, phantom_folder
-from retinasynth.data.codes import read_planes, with_codes
-from retinasynth.data.faults import faults_of
+from retinasynth.data.codes import codes_that_fit, found_in, read_planes, with_codes
+from retinasynth.data.faults import faults_of, faults_of_centres
 from retinasynth.data.grades import with_grades
 from retinasynth.data.layouts import LAYOUTS
 from retinasynth.data.layouts.idrid import with_empty_lesions
+from retinasynth.data.layouts.plane_folders import find_pair
 from retinasynth.data.matching import EyeFiles, Found, Split, folders_in
+from retinasynth.data.places import folders_of_pair, is_zip, pair, unpacked, zips_in
 from retinasynth.data.selection import Selection, read_selection
 from retinasynth.data.splits import SUBJECTS_FILE, with_subjects_and_split
 from retinasynth.decoding import SUFFIXES
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.label_map import read_geometry
-from retinasynth.images import Mask, Photograph, mask_from_photograph, read_photograph, resize_mask
+from retinasynth.images import LabelValues, Mask, Photograph, mask_from_photograph, read_photograph, resize_mask
 from retinasynth.progress import warn
 
 log = logging.getLogger("retinasynth")
 
 _NEVER_EMPTY = ("vessels", "fov")  # an eye without them does not exist: an empty file is a mistake
 _ASPECT_TOLERANCE = 0.02
+_MOST_LOOKED_INTO = 40  # folders, to say which one is a set
 _WRAPPINGS = 3  # folders with nothing but one folder that may lie around a set, as left by unpacking
 
 
@@ -35,17 +38,23 @@ class DataSet:
     """The eyes in a folder.
 
     Attributes:
-        folder: where they are.
+        folder: where they are: a folder, a zip, or two folders (`retinasynth.data.places.pair`).
         layout: which layout was recognised: ``"kaggle"``, ``"idrid"``, ``"chasedb1"``, ``"drive"``, ``"hrf"``,
-            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"`` or ``"photographs"``.
+            ``"planes"``, ``"fives"``, ``"two folders"``, ``"stare"``, ``"side by side"``, ``"A/B"``, ``"photographs"``,
+            ``"classes"``, or one of the published sets ``"refuge"``, ``"papila"``, ``"origa"``, ``"g1020"``,
+            ``"drishti"``, ``"rite"``, ``"les-av"``, ``"hrf-av"``, ``"fundus-avseg"`` and ``"maples-dr"``.
         eyes: sorted by name.
         unpaired: files left out because their partner is missing.
+        root: the folder below which all files lie: `folder`, or where a zip was unpacked.
+        notes: how it was read, where that is not plain, in sentences.
     """
 
     folder: Path
     layout: str
     eyes: tuple[EyeFiles, ...]
     unpaired: tuple[Path, ...] = ()
+    root: Path = field(kw_only=True)
+    notes: tuple[str, ...] = ()
 
     def split(self, split: Split) -> tuple[EyeFiles, ...]:
         """The eyes on one side of the split."""
@@ -79,31 +88,67 @@ def find_eyes(folder: Path, *, allow_unpaired: bool = False, labels: str | None 
         DataError: there is no such folder, its layout is not recognised, nothing matches, a file has no partner,
             ``subjects.csv`` is wrong, or no file can be of the code `labels`.
     """
-    folder = Path(folder)
-    if folder == Path(PHANTOM) and not folder.exists():
-        folder = phantom_folder()
-    if not folder.exists():
-        raise DataError(f"{folder} does not exist", expected="a folder of pictures", do="Check the path")
-    if not folder.is_dir():
-        raise DataError(f"{folder} is a file", expected="a folder of pictures", do="Name the folder that holds it")
+    folder = _existing(Path(folder))
     selection = read_selection(folder)
     if selection is not None:
         return _selected(folder, selection, labels)
     try:
-        recognised = _recognised(folder)
+        root, places, found = _looked_into(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror or error})", do="Check its permissions") from error
-    if recognised is None:
-        raise _nothing_found(folder)
-    place, found = recognised
     if found.unpaired and not allow_unpaired:
-        raise _has_unpaired(folder, found.unpaired)
+        raise _has_unpaired(folder, root, found.unpaired)
     if not found.eyes:
         raise DataError(f"{folder}: no photograph has a mask", expected="pairs of a photograph and a mask")
-    tables = (table for table in (folder / SUBJECTS_FILE, place / SUBJECTS_FILE) if table.is_file())
+    places = tuple(place for place in places if place.is_dir())  # a zip is none
+    tables = (table for place in places if (table := place / SUBJECTS_FILE).is_file())
     found = replace(found, eyes=with_codes(found.eyes, labels))
-    eyes = with_subjects_and_split(with_grades(with_empty_lesions(found), place), next(tables, None))
-    return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), tuple(found.unpaired))
+    found = with_grades(with_empty_lesions(found), places)
+    eyes = with_subjects_and_split(found, next(tables, None))
+    eyes = sorted(eyes, key=lambda files: files.name)
+    return DataSet(folder, found.layout, tuple(eyes), tuple(found.unpaired), root=root, notes=found.notes)
+
+
+def _existing(folder: Path) -> Path:
+    """A data set that is there, both folders of a pair as absolute paths.
+
+    Raises:
+        DataError: it is missing, or neither a folder nor a zip.
+    """
+    if folder == Path(PHANTOM) and not folder.exists():
+        return phantom_folder()
+    both = folders_of_pair(folder)
+    for one in both or (folder,):
+        if not one.exists():
+            raise DataError(f"{one} does not exist", expected="a folder of pictures", do="Check the path")
+        if not one.is_dir() and (both or not is_zip(one)):
+            raise DataError(
+                f"{one} is a file",
+                expected="a folder of pictures" if both else "a folder of pictures, or a zip of one",
+                do="Name the folder that holds it",
+            )
+    return folder if both is None else pair(*(one.resolve() for one in both))
+
+
+def _looked_into(folder: Path) -> tuple[Path, tuple[Path, ...], Found]:
+    """The folder below which all lies, the folders that may have tables, the outer one first, and what was found.
+
+    Raises:
+        DataError: nothing was, or a zip cannot be unpacked.
+    """
+    both = folders_of_pair(folder)
+    if both is not None:
+        return both[0].parent, both, find_pair(*both)
+    inner = folder
+    root = unpacked(folder) if is_zip(folder) else folder
+    place, found = _recognised(root)
+    zips = [] if found or folders_in(place) else zips_in(place)
+    if len(zips) == 1:
+        inner, root = zips[0], unpacked(zips[0])
+        place, found = _recognised(root)
+    if found is None:
+        raise _nothing_found(inner, place)
+    return root, tuple(dict.fromkeys((folder, root, place))), found
 
 
 def _selected(folder: Path, selection: Selection, labels: str | None) -> DataSet:
@@ -123,7 +168,9 @@ def _selected(folder: Path, selection: Selection, labels: str | None) -> DataSet
             f"{folder} selects an eye twice, or one subject on both sides", expected="no subject on both sides"
         )
     eyes = [replace(known[name], split=split) for split, names in sides.items() for name in names]
-    return DataSet(folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)))
+    return DataSet(
+        folder, found.layout, tuple(sorted(eyes, key=lambda files: files.name)), root=found.root, notes=found.notes
+    )
 
 
 def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
@@ -146,7 +193,8 @@ def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
     if files.side_by_side:
         return _read_side_by_side(files)
     photograph = None if files.photograph is None else read_photograph(files.photograph)
-    planes = read_planes(files, never_empty=_NEVER_EMPTY if checked else ())
+    size = None if photograph is None else (photograph.shape[0], photograph.shape[1])
+    planes = read_planes(files, never_empty=_NEVER_EMPTY if checked else (), size=size)
     reference = files.photograph or next(iter(files.planes.values()), None)
     if reference is None:
         raise DataError(f"{files.name} has neither a photograph nor a mask")
@@ -155,12 +203,12 @@ def read_eye(files: EyeFiles, *, checked: bool = True) -> Eye:
     empty = {plane: np.zeros((height, width), np.bool_) for plane in files.empty_planes}
     geometry = None if files.geometry is None else read_geometry(files.geometry, reference, (height, width))
     source = files.planes["vessels"] if "vessels" in fitted else reference
-    eye = Eye(files.name, fitted | empty, photograph, geometry)
+    eye = Eye(files.name, fitted | empty, photograph, geometry, files.centres if photograph is not None else {})
     if not checked:
         return eye
     usable(eye, source)
-    for fault in faults_of(fitted, photograph):
-        path = files.planes[fault.plane]
+    for fault in (*faults_of(fitted, photograph), *faults_of_centres(eye.centres, fitted, eye.size)):
+        path = files.planes.get(fault.plane, reference)
         error = ImageError(f"{path}: {fault.got}", do=fault.do)
         if fault.is_certain:
             raise error
@@ -178,7 +226,14 @@ def photograph_of(files: EyeFiles) -> Photograph:
     if files.photograph is None:
         raise DataError(f"{files.name} has no photograph")
     picture = read_photograph(files.photograph)
-    return picture[:, : picture.shape[1] // 2] if files.side_by_side else picture
+    return halves(files, picture)[0] if files.side_by_side else picture
+
+
+def halves(files: EyeFiles, picture: Photograph) -> tuple[Photograph, Photograph]:
+    """The photograph and the mask in a picture that holds them side by side."""
+    half = picture.shape[1] // 2
+    left, right = picture[:, :half], picture[:, half:]
+    return (right, left) if files.mask_is_left else (left, right)
 
 
 def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> Mask:
@@ -197,45 +252,84 @@ def fit_mask(mask: Mask, path: Path, reference: Path, size: tuple[int, int]) -> 
     return resize_mask(mask, size)
 
 
+def mask_in_half(files: EyeFiles, drawn: LabelValues) -> Mask:
+    """The vessels in the half of a picture that is their mask.
+
+    Raises:
+        ImageError: it holds more than one plane.
+    """
+    codes = codes_that_fit(drawn)
+    if codes:
+        raise ImageError(
+            f"{files.photograph}: the half beside the photograph is no mask of vessels: it has {found_in(drawn)}",
+            expected=f"two values, not {' or '.join(codes)}",
+            do="Cut the halves into two folders, and name them as PHOTOGRAPHS::LABELS",
+        )
+    return mask_from_photograph(drawn)
+
+
 def _read_side_by_side(files: EyeFiles) -> Eye:
     path = files.planes["vessels"]
     picture = read_photograph(path)
     width = picture.shape[1]
     if width % 2:
         raise DataError(
-            f"{path} is {width} px wide", expected="an even width: photograph left, mask right, of equal size"
+            f"{path} is {width} px wide", expected="an even width: photograph and mask side by side, of equal size"
         )
-    mask = mask_from_photograph(picture[:, width // 2 :])
+    photograph, drawn = halves(files, picture)
+    mask = mask_in_half(files, drawn)
     if not mask.any():
-        raise ImageError(f"{path}: the right half is all black", expected="the mask of the vessels there")
-    return usable(Eye(files.name, {"vessels": mask}, picture[:, : width // 2]), path)
+        side = "left" if files.mask_is_left else "right"
+        raise ImageError(f"{path}: the {side} half is all black", expected="the mask of the vessels there")
+    return usable(Eye(files.name, {"vessels": mask}, photograph), path)
 
 
-def _recognised(folder: Path) -> tuple[Path, Found] | None:
+def _recognised(folder: Path) -> tuple[Path, Found | None]:
     """What a layout made of the folder, or of the only one in it where unpacking left one in another; and of which."""
     for _ in range(_WRAPPINGS + 1):
         found = next((found for look in LAYOUTS if (found := look(folder)) is not None), None)
-        if found is not None:
-            return folder, found
         inside = [path for path in folders_in(folder).values() if path.name != "__MACOSX"]
-        if len(inside) != 1:
-            return None
+        if found is not None or len(inside) != 1:
+            return folder, found
         folder = inside[0]
-    return None
+    return folder, None
 
 
-def _nothing_found(folder: Path) -> DataError:
-    below = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+def _nothing_found(named: Path, place: Path) -> DataError:
+    """What to say where no layout fits: which folders or zips in it could be meant."""
+    folders = [path for path in folders_in(place).values() if path.name != "__MACOSX"]
+    sets = [path for path in folders[:_MOST_LOOKED_INTO] if _is_labelled_set(path)]
+    if sets:
+        names = ", ".join(path.name for path in sets[:8])
+        return DataError(
+            f"{named} holds several folders, of which {names} {'is a data set' if len(sets) == 1 else 'are data sets'}",
+            expected="one data set",
+            do=f"Name {sets[0]}{'' if len(sets) == 1 else ', or another'}",
+        )
+    below = ", ".join(sorted(path.name for path in folders)[:8])
+    zips = ", ".join(path.name for path in zips_in(place)[:8])
     return DataError(
-        f"{folder} holds no pictures in a known layout"
-        + (f"; its folders are: {', '.join(below[:8])}" if below else " and no folders"),
+        f"{named} holds no pictures in a known layout"
+        + (f"; its folders are: {below}" if below else " and no folders")
+        + (f"; its zips are: {zips}" if zips else ""),
         expected=f"pictures ({' '.join(SUFFIXES)}), images/ beside vessels/ or masks/, or these under train/ and test/",
-        do="Name the folder that holds the photographs and the masks",
+        do="Name one of the zips, or unpack them"
+        if zips
+        else "Name the folder that holds the photographs and the masks, or the folders of both as PHOTOGRAPHS::MASKS",
     )
 
 
-def _has_unpaired(folder: Path, unpaired: Sequence[Path]) -> DataError:
-    named = ", ".join(str(path.relative_to(folder)) for path in unpaired[:5])
+def _is_labelled_set(folder: Path) -> bool:
+    """Whether a folder holds pairs or label maps in a known layout."""
+    try:
+        _, found = _recognised(folder)
+    except DataError:
+        return False
+    return found is not None and any(files.planes for files in found.eyes)
+
+
+def _has_unpaired(folder: Path, root: Path, unpaired: Sequence[Path]) -> DataError:
+    named = ", ".join(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in unpaired[:5])
     more = f" and {len(unpaired) - 5} more" if len(unpaired) > 5 else ""
     return DataError(
         f"{folder}: {len(unpaired)} file(s) without partner: {named}{more}",

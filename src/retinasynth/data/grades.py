@@ -6,75 +6,94 @@ eye of grade 0 has no lesion of any kind, so all lesion planes that nobody drew 
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from retinasynth.data.matching import EyeFiles, Found, plain
 from retinasynth.data.splits import HRF
-from retinasynth.errors import DataError
+from retinasynth.data.told import Told, kind_of, read_told
 from retinasynth.eye.eye import LESIONS
 from retinasynth.images import stem_of
-from retinasynth.tables import read_table
+from retinasynth.tables import TABLES
 
-WORST = 4
 REFERABLE = 2  # and above: more than mild
-_IMAGE, _GRADE = ("image", "imagename"), "retinopathygrade"
-_MOST_HEADER = 10_000  # bytes of a first line
+_WORKBOOK, _OTHER_WORKBOOKS = ".xlsx", (".xls", ".ods")
+_DEPTHS = ("*", "*/*", "*/*/*")  # of tables in a folder
 
 
-def with_grades(found: Found, place: Path) -> Found:
-    """The eyes with their grades, where a table in the folder has them, or HRF calls them healthy.
+def with_grades(found: Found, places: Sequence[Path]) -> Found:
+    """The eyes with the grades, diagnoses and subjects that tables in some folders tell, and HRF's healthy group.
 
-    A table is a file of comma-separated text, up to two folders down, with the columns image (or "Image name") and
-    retinopathy grade, as IDRiD has it. Where train and test use the same names, its file or folder tells which it is
-    for.
+    Tables (`retinasynth.data.told`) may lie up to two folders down. Where train and test use the same names, the file
+    or folder of a table tells which it is for. Of several folders the last one that tells a grade decides; what a
+    layout knows itself stays.
 
     Raises:
-        DataError: a grade is not a whole number from 0 to 4.
+        DataError: a grade in a table such as IDRiD's is not a whole number from 0 to 4.
     """
-    grades: dict[tuple[str, str], int] = {}
-    for depth in ("*.csv", "*/*.csv", "*/*/*.csv"):
-        for table in sorted(place.glob(depth)):
-            if _has_grades(table):
-                grades |= _read(table, plain(str(table.relative_to(place))))
-    eyes = [replace(files, grade=_grade_of(files, grades)) for files in found.eyes]
-    return replace(found, eyes=[_without_lesions(files) if files.grade == 0 else files for files in eyes])
+    told: dict[tuple[str, str], Told] = {}
+    notes: list[str] = []
+    files = {path: place for place in places for path in _files_in(place)}
+    for table, place in files.items():
+        kind = kind_of(table)
+        if kind is not None:
+            own, note = read_told(table, kind)
+            side = _side_of(plain(str(table.relative_to(place))))
+            told |= {(side, unicodedata.normalize("NFC", image)): one for image, one in own.items()}
+            notes += [note] if note else []
+    names = Counter(_stem_of(eye) for eye in found.eyes)
+    eyes = [_with_told(eye, _told_of(eye, told, found, names[_stem_of(eye)])) for eye in found.eyes]
+    if not any(eye.grade is not None or eye.diagnosis for eye in eyes):
+        books = [path.name for path in files if path.suffix.lower() in _OTHER_WORKBOOKS]
+        if books:
+            notes.append(f"{', '.join(books[:3])}: such workbooks are not read; save grades and diagnoses as CSV")
+    eyes = [_without_lesions(eye) if eye.grade == 0 else eye for eye in eyes]
+    return replace(found, eyes=eyes, notes=(*found.notes, *notes))
 
 
-def _has_grades(table: Path) -> bool:
-    """Whether the first line names the columns; what else lies in a set may be in any encoding, or no text at all."""
-    if table.name.startswith(".") or not table.is_file():
-        return False
-    with table.open("rb") as lines:
-        first = lines.readline(_MOST_HEADER).decode("utf-8-sig", errors="replace")
-    return _GRADE in (plain(cell.strip(' "\r\n')) for cell in first.split(","))
+def _files_in(place: Path) -> list[Path]:
+    """Tables and workbooks in a folder and up to two folders down, without hidden ones and locks of open ones."""
+    suffixes = (*TABLES, _WORKBOOK, *_OTHER_WORKBOOKS)
+    return [
+        path
+        for depth in _DEPTHS
+        for path in sorted(place.glob(f"{depth}.*"))
+        if path.suffix.lower() in suffixes and path.name[0] not in ".~" and path.is_file()
+    ]
 
 
-def _read(table: Path, name: str) -> dict[tuple[str, str], int]:
-    """Grades by side ("train", "test" or "" for either) and image; nothing where it is another kind of table."""
-    rows = read_table(table)
-    header = [plain(cell) for cell in next(rows, [])]
-    place = next((header.index(key) for key in _IMAGE if key in header), None)
-    if place is None or _GRADE not in header:
-        return {}
-    try:
-        cells = [(row[place].strip(), row[header.index(_GRADE)].strip()) for row in rows if any(row)]
-    except IndexError as error:
-        raise DataError(
-            f"{table} cannot be read: a row is incomplete", expected="an image and its grade in every row"
-        ) from error
-    side = "train" if "train" in name else "test" if "test" in name else ""
-    for image, grade in cells:
-        if grade not in map(str, range(WORST + 1)):
-            raise DataError(f"{table}: image {image} has the grade {grade!r}", expected=f"0 to {WORST}")
-    return {(side, unicodedata.normalize("NFC", Path(image).stem)): int(grade) for image, grade in cells}
+def _side_of(place: str) -> str:
+    words = {"train": "train", "test": "test", "valid": "val", "evaluation": "val"}
+    return next((side for word, side in words.items() if word in place), "")
 
 
-def _grade_of(files: EyeFiles, grades: dict[tuple[str, str], int]) -> int | None:
-    stem = unicodedata.normalize("NFC", stem_of(files.photograph) if files.photograph else files.name)
-    is_healthy = HRF.fullmatch(stem) and stem.endswith("_h")
-    return grades.get((files.split, stem), grades.get(("", stem), 0 if is_healthy else None))
+def _stem_of(files: EyeFiles) -> str:
+    return unicodedata.normalize("NFC", stem_of(files.photograph) if files.photograph else files.name)
+
+
+def _told_of(files: EyeFiles, told: Mapping[tuple[str, str], Told], found: Found, count: int) -> Told:
+    """What the tables tell of an eye: that for its side, that for any, or the only one where no side is known."""
+    stem = _stem_of(files)
+    own = told.get((files.split, stem)) or told.get(("", stem))
+    if own is None and count == 1 and not (found.has_split and stem.isdigit()):
+        others = [one for side in ("train", "val", "test") if (one := told.get((side, stem)))]
+        own = others[0] if len(others) == 1 else None
+    if own is None:
+        own = Told(grade=0 if HRF.fullmatch(stem) and stem.endswith("_h") else None)
+    return own
+
+
+def _with_told(files: EyeFiles, told: Told) -> EyeFiles:
+    is_own = files.subject == files.eye == files.name
+    return replace(
+        files,
+        grade=told.grade if files.grade is None else files.grade,
+        diagnosis=files.diagnosis or told.diagnosis,
+        subject=told.subject if is_own and told.subject else files.subject,
+        eye=told.eye if is_own and told.eye else files.eye,
+    )
 
 
 def hides_lesions(files: EyeFiles, lesions: Sequence[str] = LESIONS) -> bool:

@@ -5,6 +5,7 @@ to 1.19 (in local standard deviations of the evened green channel); for masks of
 is at most .15, and .35 for masks shifted by one hundredth of the width.
 """
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from retinasynth.data.codes import CODES, codes_that_fit, plane_in, shares_in
-from retinasynth.data.faults import faults_of
-from retinasynth.data.find import DataSet, find_eyes, fit_mask
+from retinasynth.data.codes import CODES, codes_that_fit, plane_in, read_values, shares_in
+from retinasynth.data.faults import faults_of, faults_of_centres
+from retinasynth.data.find import DataSet, find_eyes, fit_mask, halves, mask_in_half
 from retinasynth.data.matching import EyeFiles, Split
 from retinasynth.data.near_duplicates import NearDuplicates, Sketch, evened, find_near_duplicates, sketch
 from retinasynth.data.overlays import write_sheet
@@ -32,11 +33,10 @@ from retinasynth.images import (
     Mask,
     Photograph,
     brightest,
-    mask_from_photograph,
-    read_labels,
     read_photograph,
     resize_mask,
     resize_photograph,
+    stem_of,
 )
 from retinasynth.parallel import THREADS
 from retinasynth.progress import progress
@@ -90,6 +90,8 @@ class Inspection:
         layout: how it was read; empty when it could not be.
         pairs: photographs with a vessel mask.
         split: for train and test, and val where there is one, the number of ``files`` and of ``eyes``.
+        grades: for each side the number of files by grade of retinopathy, where any is known.
+        diagnoses: likewise by diagnosis.
         people: how many persons the eyes are of, as far as that is known.
         people_with_both_eyes: how many of these are there with more than one eye.
         sizes: number of photographs by ``"WIDTHxHEIGHT"``.
@@ -115,6 +117,8 @@ class Inspection:
     layout: str = ""
     pairs: int = 0
     split: dict[str, dict[str, int]] = field(default_factory=dict)
+    grades: dict[str, dict[str, int]] = field(default_factory=dict)
+    diagnoses: dict[str, dict[str, int]] = field(default_factory=dict)
     people: int = 0
     people_with_both_eyes: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
@@ -171,7 +175,7 @@ def inspect_data(
     sketches: dict[str, Sketch] = {}
     folders: dict[Path, _LabelFolder] = {}
     with progress("Reading", len(found.eyes), quiet=quiet) as advance, ThreadPoolExecutor(THREADS) as pool:
-        checked = pool.map(lambda files: _Checked(files, found.folder), found.eyes)
+        checked = pool.map(lambda files: _Checked(files, found.root), found.eyes)
         for done, one in enumerate(checked, start=1):
             one.add_to(report, folders)
             if one.sketch is not None:
@@ -181,7 +185,7 @@ def inspect_data(
     with progress("Comparing", len(eyes), quiet=quiet) as advance:
         pairs = find_near_duplicates([sketches[files.name] for files in eyes], lambda done: advance(done, ""))
     _add_near_duplicates(report, eyes, pairs)
-    report.planes = [one.as_row(_relative(path, found.folder)) for path, one in sorted(folders.items())]
+    report.planes = [one.as_row(_relative(path, found.root)) for path, one in sorted(folders.items())]
     if sheet is not None:
         write_sheet(found.eyes, sheet)
     report.sizes = dict(sorted(report.sizes.items(), key=lambda item: (-item[1], item[0])))
@@ -201,8 +205,17 @@ def _count(report: Inspection, found: DataSet) -> None:
         if split == "val" and not side:
             continue
         report.split[split] = {"files": len(side), "eyes": len({files.eye for files in side})}
-    report.unpaired = [_relative(path, found.folder) for path in found.unpaired]
+        grades = Counter(str(files.grade) for files in side if files.grade is not None)
+        diagnoses = Counter(files.diagnosis for files in side if files.diagnosis)
+        report.grades |= {split: dict(sorted(grades.items()))} if grades else {}
+        report.diagnoses |= {split: dict(diagnoses.most_common())} if diagnoses else {}
+    report.unpaired = [_relative(path, found.root) for path in found.unpaired]
+    report.notes += found.notes
     _count_people(report, found.eyes)
+    marked = Counter(plane for files in found.eyes for plane in files.centres)
+    if marked:
+        of = " and ".join(f"the {plane} of {count}" for plane, count in marked.items())
+        report.notes.append(f"The middle of {of} eyes is marked.")
     said = {plane: fault for files in found.eyes for plane, fault in files.faults.items()}
     for plane, fault in said.items():
         report.faults.append({"file": plane, "plane": plane, "kind": _ALL_BLACK, "reason": fault})
@@ -271,7 +284,9 @@ class _Checked:
         report.sizes = dict(Counter(report.sizes) + Counter(self.found.sizes))
         for plane, path in self.files.planes.items():
             if path in self.shares:
-                folder = folders.setdefault(path.parent, _LabelFolder(self.files.codes.get(plane) or "binary"))
+                folder = folders.setdefault(
+                    _folder_of(path, self.files), _LabelFolder(self.files.codes.get(plane) or "binary")
+                )
                 folder.planes.setdefault(plane)
                 folder.shares[path] = self.shares[path]
 
@@ -279,11 +294,19 @@ class _Checked:
         """The photograph and what is in each label file, as far as they can be read."""
         photograph = self._try(read_photograph, self.files.photograph) if self.files.photograph else None
         if self.files.side_by_side:
-            half = 0 if photograph is None else photograph.shape[1] // 2
-            path = self.files.planes["vessels"]
-            return (None, {}) if photograph is None else (photograph[:, :half], {path: photograph[:, half:]})
-        labels = {path: self._try(read_labels, path) for path in dict.fromkeys(self.files.planes.values())}
+            if photograph is None:
+                return None, {}
+            photograph, drawn = halves(self.files, photograph)
+            return photograph, {self.files.planes["vessels"]: drawn}
+        size = None if photograph is None else (photograph.shape[0], photograph.shape[1])
+        labels: dict[Path, LabelValues | None] = {}
+        for plane, path in self.files.planes.items():
+            if path not in labels:
+                labels[path] = self._try(functools.partial(self._values, plane, size), path)
         return photograph, {path: values for path, values in labels.items() if values is not None}
+
+    def _values(self, plane: str, size: tuple[int, int] | None, _path: Path) -> LabelValues:
+        return read_values(self.files, plane, size)
 
     def _try(self, read: Callable[[Path], NDArray[Any]], path: Path) -> NDArray[Any] | None:
         try:
@@ -298,7 +321,7 @@ class _Checked:
         name = _relative(path, self.folder)
         grey = _grey_share(values) if code in ("", "binary") else 0.0
         try:
-            mask = mask_from_photograph(values) if self.files.side_by_side else plane_in(values, path, plane, code)
+            mask = mask_in_half(self.files, values) if self.files.side_by_side else plane_in(values, path, plane, code)
         except ImageError as error:
             if name not in (one["file"] for one in self.found.unreadable):
                 self.found.unreadable.append({"file": name, "reason": str(error)})
@@ -320,11 +343,19 @@ class _Checked:
             usable(Eye(self.files.name, masks, photograph), source)
         except ImageError as error:
             self.found.unusable.append({"file": _relative(source, self.folder), "reason": str(error)})
-        for fault in faults_of(masks, photograph):
-            path = _relative(self.files.planes[fault.plane], self.folder)
+        centres = {} if photograph is None else self.files.centres
+        size = next(picture.shape[:2] for picture in (photograph, *masks.values()) if picture is not None)
+        for fault in (*faults_of(masks, photograph), *faults_of_centres(centres, masks, size)):
+            path = _relative(self.files.planes.get(fault.plane, source), self.folder)
             reason = str(ImageError(fault.got, do=fault.do))
             one = {"file": path, "plane": fault.plane, "kind": fault.kind, "reason": reason}
             self.found.faults.append(one)
+
+
+def _folder_of(path: Path, files: EyeFiles) -> Path:
+    """The folder of a label file, with ``*`` for one that is named after its eye."""
+    eye = "" if files.photograph is None else stem_of(files.photograph)
+    return Path(*("*" if part == eye else part for part in path.parent.parts))
 
 
 @dataclass

@@ -21,8 +21,8 @@ Split = Literal["train", "val", "test"]
 # keep the field of view in `mask` beside the vessels in `1st_manual` or `manual1`.
 SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training", "trainingset"),
-    "val": ("val", "valid", "validation", "validationset"),
-    "test": ("test", "testing", "testingset"),
+    "val": ("val", "valid", "validation", "validationset", "evaluationset"),
+    "test": ("test", "testing", "testingset", "testset"),
 }
 PHOTOGRAPH_FOLDERS = (
     *("images", "image", "photographs", "photograph", "photos", "photo"),
@@ -71,11 +71,15 @@ class EyeFiles:
         subject: shared by both eyes of a person where the layout tells, else `eye`.
         split: the side it is on.
         empty_planes: what this eye has none of though there is no file to say so (a lesion in IDRiD).
-        side_by_side: one file holds the photograph in its left half and the vessels in its right half; then
-            `photograph` and ``planes["vessels"]`` are that file.
+        side_by_side: one file holds the photograph in one half and the vessels in the other; then `photograph` and
+            ``planes["vessels"]`` are that file.
+        mask_is_left: of these, which half is the mask.
         geometry: file that says how the eye lies in its picture (`retinasynth.eye.label_map`), or None.
         grade: of diabetic retinopathy, 0 (none) to 4 (`retinasynth.data.grades`); None where it is unknown.
+        diagnosis: in the words of the set, such as "glaucoma" or "healthy"; None where it says none.
         codes: names in `retinasynth.data.codes.CODES` by plane; the files of all others are masks.
+        outlined_on: the photograph that outlines among the files were drawn on, also where `photograph` is left out.
+        centres: x and y of the middle of the disc and the fovea in pixels of the photograph, where the set says them.
         faults: what is wrong with a plane in all files of the set, in a sentence; who reads it is told.
 
     Raises:
@@ -90,9 +94,13 @@ class EyeFiles:
     split: Split
     empty_planes: tuple[str, ...] = ()
     side_by_side: bool = False
+    mask_is_left: bool = False
     geometry: Path | None = None
     grade: int | None = None
+    diagnosis: str | None = None
     codes: Mapping[str, str] = field(default_factory=dict)
+    outlined_on: Path | None = None
+    centres: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -117,13 +125,14 @@ class EyeFiles:
 class Found:
     """What a layout made of a folder; names and splits are still provisional.
 
-    Where `has_split` is False, the `split` of the eyes means nothing yet.
+    Where `has_split` is False, the `split` of the eyes means nothing yet; `notes` are sentences on how it was read.
     """
 
     layout: str
     eyes: list[EyeFiles]
     unpaired: list[Path]
     has_split: bool
+    notes: tuple[str, ...] = ()
 
 
 def plain(name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from retinasynth.data.codes import with_codes
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
+from retinasynth.data.places import is_data_set
 from retinasynth.errors import DataError, InputError, OutputError
 from retinasynth.eye.label_map import overlay
 from retinasynth.files import explaining_write_errors, new_folder
@@ -104,9 +105,9 @@ def labelled_eyes(path: Path, labels: str | None = None) -> list[EyeFiles]:
         DataError: there is none.
     """
     eyes = (
-        with_codes([_vessels_in(path)], labels)
-        if path.is_file()
-        else [eye for eye in find_eyes(path, labels=labels).eyes if eye.planes]
+        [eye for eye in find_eyes(path, labels=labels).eyes if eye.planes]
+        if is_data_set(path)
+        else with_codes([_vessels_in(path)], labels)
     )
     if not eyes:
         raise DataError(f"No eye in {path} has labels", expected="a mask file, a folder of label maps, or a data set")

@@ -6,6 +6,7 @@ import numpy as np
 
 from retinasynth.data.find import find_eyes
 from retinasynth.data.matching import EyeFiles, alone
+from retinasynth.data.places import is_data_set
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.images import Photograph, read_photograph, stem_of
 
@@ -21,7 +22,7 @@ def photographs_in(path: Path) -> list[EyeFiles]:
         DataError: there is nothing there, or what `find_eyes` refuses.
     """
     path = Path(path)
-    if path.is_file():
+    if not is_data_set(path):
         return [alone(path, "train")]
     eyes = [files for files in find_eyes(path).eyes if files.photograph]
     if not eyes:

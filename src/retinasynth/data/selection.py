@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retinasynth.data.places import folders_of_pair
 from retinasynth.errors import DataError
 from retinasynth.files import cache_folder, write_json, write_text
 
@@ -68,7 +69,8 @@ def read_selection(folder: Path) -> Selection | None:
             raise ValueError(f"it does not hold {', '.join(sorted(KEYS))} alone")  # noqa: TRY301 - explained below
         sides = [_names(values[side]) for side in ("train", "test")]
         of = (path.parent / values["of"]).resolve()
-        is_known = of.is_relative_to(path.parent.resolve()) or _mark(path).is_file()
+        places = folders_of_pair(of) or (of,)
+        is_known = all(one.resolve().is_relative_to(path.parent.resolve()) for one in places) or _mark(path).is_file()
         is_selection = is_known and (of / FILE).is_file()
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # of which one is too deeply nested
         raise DataError(

@@ -4,16 +4,25 @@ import hashlib
 import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.matching import SPLIT_FOLDERS, EyeFiles, Found, Split, refuse_same_names, split_named
+from retinasynth.data.matching import (
+    SPLIT_FOLDERS,
+    EyeFiles,
+    Found,
+    Split,
+    plain_spelling,
+    refuse_same_names,
+    split_named,
+)
 from retinasynth.data.people import Fellow, told_by_names
 from retinasynth.errors import DataError, OutputError
 from retinasynth.files import write_text
 from retinasynth.images import stem_of
-from retinasynth.tables import read_table, table_text
+from retinasynth.tables import read_foreign_table, table_text
 
 SUBJECTS_FILE = "subjects.csv"
 SUBJECTS_COLUMNS = ("image", "subject", "eye", "split", "transformation")
@@ -72,8 +81,10 @@ def _with_distinct_names(found: Found) -> Found:
     eyes = found.eyes
     if len({files.name.lower() for files in eyes}) < len(eyes):
         eyes = [_renamed(files, f"{files.split}_{files.name}") for files in eyes]
+    names = Counter((files.split, plain_spelling(files.name)) for files in eyes)
     for side in SPLIT_FOLDERS:
-        refuse_same_names(files.photograph for files in eyes if files.split == side and files.photograph is not None)
+        same = [files for files in eyes if files.split == side and names[side, plain_spelling(files.name)] > 1]
+        refuse_same_names(files.photograph for files in same if files.photograph is not None)
     return replace(found, eyes=eyes)
 
 
@@ -117,7 +128,7 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     Raises:
         DataError: a column is missing or unknown, a row is incomplete, or an image is unknown, ambiguous or repeated.
     """
-    first, *rows = ([_composed(cell) for cell in line] for line in list(read_table(path)) or [[]])
+    first, *rows = ([_composed(cell) for cell in line] for line in list(read_foreign_table(path)) or [[]])
     header = [cell.strip() for cell in first]
     columns_are_known = set(header) <= set(SUBJECTS_COLUMNS) and len(set(header)) == len(header)
     if not (columns_are_known and {"image", "subject"} <= set(header)):

@@ -66,7 +66,7 @@ class Biomarkers:
     artery_to_vein_ratio: float | None = _column("", "of the two equivalents")
     cup_to_disc_vertical: float | None = _column("", "height of the cup over height of the disc")
     cup_to_disc_area: float | None = _column("", "area of the cup over area of the disc")
-    disc_fovea_distance_dd: float | None = _column("DD", "from centroid to centroid")
+    disc_fovea_distance_dd: float | None = _column("DD", "from centre to centre")
 
 
 class Column(NamedTuple):
@@ -329,8 +329,14 @@ def _of_disc(eye: Eye, scene: _Scene) -> dict[str, float | None]:
     if cup is not None:
         found["cup_to_disc_vertical"] = height_of(cup) / height_of(disc)
         found["cup_to_disc_area"] = float(cup.sum() / disc.sum())
-    if fovea is not None and fovea.any() and not (fovea & ~ndimage.binary_erosion(scene.fov)).any():
-        distance = math.dist(ndimage.center_of_mass(fovea), scene.centre)
+    middle = None
+    if fovea is not None and fovea.any():
+        if not (fovea & ~ndimage.binary_erosion(scene.fov)).any():
+            middle = ndimage.center_of_mass(fovea)
+    elif "fovea" in eye.centres:
+        middle = eye.centres["fovea"][::-1]
+    if middle is not None:
+        distance = math.dist(middle, scene.centre)
         found["disc_fovea_distance_dd"] = distance / (scene.pixels_per_dd or height_of(disc))
     return found
 

@@ -62,6 +62,8 @@ class Eye:
             unknown; an empty one says that the eye has none of it.
         photograph: ``uint8 (height, width, 3)`` of the same size, or None.
         geometry: how it lies in the picture, or None where that is unknown.
+        centres: x and y, in pixels, of the middle of the disc and the fovea where somebody marked them; their planes
+            may be unknown all the same.
 
     Raises:
         InputError: a plane has an unknown name, or the sizes differ.
@@ -71,6 +73,7 @@ class Eye:
     planes: Mapping[str, Mask] = field(repr=False)
     photograph: Photograph | None = field(default=None, repr=False)
     geometry: Geometry | None = None
+    centres: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.planes) - set(PLANES))

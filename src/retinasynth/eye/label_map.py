@@ -269,8 +269,8 @@ def _unknown_planes(eye: Eye, planes: Sequence[str]) -> InputError:
 def overlay(eye: Eye, *, opacity: float = 0.8, legend: bool = False) -> Photograph:
     """The labels in colours, over the photograph where there is one, else over a dark ground.
 
-    Vessels and lesions are filled, disc and cup and the field of view outlined, the fovea is a cross. Arteries are red,
-    veins blue, vessels of which that is not known cyan.
+    Vessels and lesions are filled, disc and cup and the field of view outlined, the fovea is a cross, and so is a disc
+    of which the middle alone is marked. Arteries are red, veins blue, vessels of which that is not known cyan.
 
     Args:
         eye: with any planes.
@@ -295,8 +295,8 @@ def overlay(eye: Eye, *, opacity: float = 0.8, legend: bool = False) -> Photogra
     picture[filled] += opacity * (colours - picture)[filled]
     width_px = max(1.5, min(eye.size) / 280)
     for plane, colour in _LINES.items():
-        if plane in eye.planes and eye.planes[plane].any():
-            distance = _from_cross(eye.planes[plane]) if plane == "fovea" else _from_border(eye.planes[plane])
+        distance = _from_line(eye, plane)
+        if distance is not None:
             # A dark halo keeps a line visible on the bright disc.
             _draw(picture, (0, 0, 0), 0.45 * np.clip(width_px + 0.5 - distance, 0, 1))
             _draw(picture, colour, np.clip(width_px / 2 + 0.5 - distance, 0, 1))
@@ -315,6 +315,17 @@ def _draw(picture: NDArray[np.float32], colour: tuple[int, int, int], cover: NDA
     picture += cover[..., np.newaxis].astype(np.float32) * (np.array(colour, np.float32) - picture)
 
 
+def _from_line(eye: Eye, plane: str) -> NDArray[np.float64] | None:
+    """How far each pixel's centre is from what is drawn of a plane, in pixels; None where nothing is."""
+    if plane in eye.planes and eye.planes[plane].any():
+        mask = eye.planes[plane]
+        return _from_cross(mask.shape, *np.argwhere(mask).mean(axis=0)) if plane == "fovea" else _from_border(mask)
+    if plane in eye.centres and plane not in eye.planes:
+        column, row = eye.centres[plane]
+        return _from_cross(eye.size, row, column)
+    return None
+
+
 def _from_border(mask: Mask) -> NDArray[np.float64]:
     """How far each pixel's centre is from the border of a mask, in pixels; the picture's edge is none."""
     inside, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
@@ -322,12 +333,11 @@ def _from_border(mask: Mask) -> NDArray[np.float64]:
     return distance
 
 
-def _from_cross(mask: Mask) -> NDArray[np.float64]:
-    """How far each pixel's centre is from an upright cross in the middle of a mask, in pixels."""
-    row, column = np.argwhere(mask).mean(axis=0)
-    arm = min(mask.shape) / 50
-    down = np.abs(np.arange(mask.shape[0]) - row)[:, np.newaxis]
-    aside = np.abs(np.arange(mask.shape[1]) - column)[np.newaxis, :]
+def _from_cross(size: tuple[int, int], row: float, column: float) -> NDArray[np.float64]:
+    """How far each pixel's centre is from an upright cross, in pixels."""
+    arm = min(size) / 50
+    down = np.abs(np.arange(size[0]) - row)[:, np.newaxis]
+    aside = np.abs(np.arange(size[1]) - column)[np.newaxis, :]
     distance: NDArray[np.float64] = np.minimum(
         np.hypot(down, np.maximum(aside - arm, 0)), np.hypot(aside, np.maximum(down - arm, 0))
     )

@@ -11,6 +11,7 @@ from retinasynth.checks import checked_seed, whole_number
 from retinasynth.data.codes import with_codes
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles, names_of_masks
+from retinasynth.data.places import folders_of_pair, is_zip
 from retinasynth.errors import DataError, OutputError
 from retinasynth.eye.camera import FieldChoice
 from retinasynth.eye.style import NO_KNOBS, StyleChoice
@@ -37,9 +38,9 @@ def find_masks(
         DataError: there is nothing there, or nothing with these planes.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.exists() and not folders_of_pair(path):
         raise DataError(f"{path} does not exist", expected="a mask file, a folder of masks, or a data set")
-    if len(planes) == 1:
+    if len(planes) == 1 and path.exists() and not is_zip(path):
         found = [path] if path.is_file() else sorted(file for file in path.iterdir() if images.is_picture(file))
         if found:
             eyes = [_mask_file(file, name, planes[0]) for file, name in zip(found, names_of_masks(found), strict=True)]

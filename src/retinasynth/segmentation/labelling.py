@@ -11,6 +11,7 @@ from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import Sketch, find_near_duplicates, sketch
 from retinasynth.data.overlays import PER_SHEET, sheet_of
 from retinasynth.data.photographs import photographs_in
+from retinasynth.data.places import name_of
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
 from retinasynth.eye.arteries_veins import tell_arteries
@@ -157,7 +158,7 @@ def label_sets(
     """
     size_px = whole_number(size_px, "size_px", least=SIDES_PX[0], most=SIDES_PX[1])
     least_confidence = real_number(least_confidence, "least_confidence", least=0, most=1)
-    sources = [(Path(folder).name, files) for folder in data for files in photographs_in(Path(folder))]
+    sources = [(name_of(Path(folder)), files) for folder in data for files in photographs_in(Path(folder))]
     if all_learn:
         sources = [(origin, replace(files, split="train")) for origin, files in sources]
     _refuse_one_name_for_two(sources)

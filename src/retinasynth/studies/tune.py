@@ -1,12 +1,15 @@
-"""A search for better settings, by cross-validation over the training eyes; test eyes are never used.
+"""A search for better settings, by cross-validation over the training eyes, or on validation eyes of the set's own.
+
+Test eyes are never used.
 
     retinasynth tune --data EYES --out TUNING --preset lean --trials 30
     retinasynth train --config TUNING/best.yaml --data EYES --out RUN         # then evaluate RUN on the test eyes
 
 Run again, it goes on where it stopped. The first trial is the settings that the search starts from. Every trial is
 one run for each fold, with as many pictures seen; its value is the mean of the measure over all training eyes, each
-evaluated by the run that did not see any eye of that subject. What a trial tries follows from the trials before it, the
-seed and its number, so that a search that was stopped equals an undisturbed one.
+evaluated by the run that did not see any eye of that subject. Of a set with validation eyes these are the only fold:
+every run learns from all training eyes, and is evaluated on them. What a trial tries follows from the trials before
+it, the seed and its number, so that a search that was stopped equals an undisturbed one.
 """
 
 import functools
@@ -61,17 +64,18 @@ def tune(
     folds: int = 3,
     prune: bool = False,
 ) -> Tuning:
-    """Search settings by cross-validation over the subjects of the training split.
+    """Search settings by cross-validation over the subjects of the training split, or on the set's validation eyes.
 
     Args:
-        data: a data set; its training split is used alone.
+        data: a data set; its test eyes are not used. Eyes for validation that have all planes are what trials are
+            evaluated on.
         out: a new or empty folder, or that of the same search to go on with; then `trials` may be higher.
         base: settings to start from.
         overrides: settings changed in all trials, each ``name=value``; those of the built-in space are not searched.
         space: what to search instead of `retinasynth.studies.space.SPACE`.
         trials: how many; the first is `base` itself.
         measure: that of `retinasynth evaluate` to improve.
-        folds: that the subjects are dealt into; each is held out once.
+        folds: that the subjects are dealt into, where the set has no validation eyes; each is held out once.
         prune: give a trial up after a fold when it is worse by then than the median of the others.
 
     Raises:
@@ -91,21 +95,23 @@ def tune(
     chosen = searched(base, space, overrides)
     found = find_eyes(data)
     files = found.split("train")
-    dealt = deal(files, folds)
+    validation = [one for one in found.split("val") if one.photograph and one.has(base.needed_planes)]
+    dealt = [sorted(one.name for one in validation)] if validation else deal(files, folds)
+    used = (*files, *validation)
     plan = {
         "settings": decisive(base),
         "space": {name: search.model_dump(mode="json") for name, search in chosen.items()},
         "measure": measure,
-        "number of folds": folds,
+        "number of folds": len(dealt),
         "prune": prune,
         "data": {
-            "training pairs": load_pairs(files, SIZE_PX, planes=base.needed_planes).fingerprint,
+            "training pairs": load_pairs(used, SIZE_PX, planes=base.needed_planes).fingerprint,
             "folds": hashlib.sha256(json.dumps(dealt).encode()).hexdigest(),
         },
         "trials": trials,
     }
     with begun_study(out, plan, may_grow="trials", what="a search"):
-        selections = _write_folds(out, found.folder, dealt)
+        selections = _write_folds(out, found.folder, [one.name for one in used], dealt)
         for selection in map(find_eyes, selections):  # before anything is trained
             refuse_leaks(selection.split("train"), selection.split("test"))
         study = _Study(optuna, base, chosen, measure, selections, out, prune)
@@ -122,7 +128,9 @@ def tune(
                     trial = study.run(number, done)
                 write_json(_folder(out, number) / "trial.json", trial.to_json())
             done.append(trial)
-        made = summarise(found, files, base, chosen, measure, folds, done, importances=study.importances(done))
+        made = summarise(
+            found, files, validation, base, chosen, measure, folds, done, importances=study.importances(done)
+        )
         study.write_journal(done)
         write_json(out / "tuning.json", made.to_json())
         if made.best is not None:
@@ -189,9 +197,8 @@ def deal(files: Sequence[EyeFiles], folds: int) -> list[list[str]]:
     return [sorted(held_out) for held_out in dealt]
 
 
-def _write_folds(out: Path, data: Path, dealt: Sequence[Sequence[str]]) -> list[Path]:
+def _write_folds(out: Path, data: Path, everybody: Sequence[str], dealt: Sequence[Sequence[str]]) -> list[Path]:
     """Each fold as a data set whose test eyes are its own."""
-    everybody = [name for held_out in dealt for name in held_out]
     return [
         write_selection(
             (out / "folds" / f"fold-{number}").resolve(),

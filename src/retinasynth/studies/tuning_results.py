@@ -17,9 +17,10 @@ from retinasynth.studies.table import settings_text
 State = Literal["finished", "pruned", "diverged", "impossible"]
 
 CONVENTIONS = {
-    "value": "mean of the measure over all training eyes, each judged by the run that saw no eye of that person",
-    "folds": "the people of the training split, dealt by a hash of their names into parts of about one size; test eyes "
-    "are not used",
+    "value": "mean of the measure over all eyes that were held out, each judged by the run that saw no eye of that "
+    "person",
+    "folds": "the people of the training split, dealt by a hash of their names into parts of about one size, or the "
+    "validation eyes of the set; test eyes are not used",
     "budget": "every run of a fold sees as many pictures, as near as whole epochs come; a larger batch therefore makes "
     "fewer steps",
     "interval": "95 % percentile bootstrap over eyes. It knows nothing of other seeds, and of a best trial nothing of "
@@ -114,6 +115,7 @@ class Tuning:
 def summarise(
     found: DataSet,
     files: Sequence[EyeFiles],
+    validation: Sequence[EyeFiles],
     base: GeneratorSettings,
     space: Mapping[str, Search],
     measure: str,
@@ -126,6 +128,7 @@ def summarise(
     Args:
         found: the data set.
         files: its training eyes.
+        validation: its validation eyes, where these were held out instead of folds.
         base: settings that the search started from.
         space: what was searched.
         measure: that was improved.
@@ -134,7 +137,7 @@ def summarise(
         importances: of the settings.
     """
     best = best_of(trials, measure)
-    eye_of = {one.name: one.eye for one in files}
+    eye_of = {one.name: one.eye for one in (*files, *validation)}
     start = trials[0] if trials[0].state == "finished" else None
     names = sorted(best.pictures) if best else []
     groups = [eye_of[name] for name in names]
@@ -143,9 +146,10 @@ def summarise(
         ours, theirs = ([trial.pictures[name] for name in names] for trial in (best, start))
         difference = bootstrap_difference(ours, theirs, groups=groups)
     subjects, eyes = len({one.subject for one in files}), len(set(eye_of.values()))
+    held_out = f"none: the {len(validation)} validation pictures were held out" if validation else f"{folds}, by person"
     about = {
         "Data": f"{found.folder.name}: {len(files)} training pictures of {eyes} eyes of {subjects} people",
-        "Folds": f"{folds}, by person; test eyes were not used",
+        "Folds": f"{held_out}; test eyes were not used",
         "Start": settings_text(base),
         "Budget": f"as many pictures seen as the start sees, which with all training eyes is "
         f"{pictures_seen(base, files):,}",

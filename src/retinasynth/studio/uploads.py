@@ -3,20 +3,15 @@
 Errors name files without their folders, so that nobody learns where the studio keeps them.
 """
 
-import io
 import re
-import shutil
-import stat
-import struct
-import zipfile
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from retinasynth import archives
 from retinasynth.data import selection
 from retinasynth.decoding import SUFFIXES, read_size
-from retinasynth.errors import ImageError, InputError, OutputError, RetinasynthError
-from retinasynth.files import FULL_DISK
+from retinasynth.errors import ImageError, InputError
 from retinasynth.images import (
     Mask,
     Photograph,
@@ -34,12 +29,8 @@ MAX_FILES = 2000  # in a zip
 MAX_UNPACKED_BYTES = 10**9
 LONGEST_PX = 1024  # a side of what is kept of an uploaded picture
 
-_LISTING_BYTES = 400 * MAX_FILES  # what a zip with so many files needs to list them
 _A_THIRD = 85  # of 255: so much of a pixel must be vessel for a reduced mask to keep it
 _ALSO_KEPT = (".json", ".jsonl", ".csv")
-_END, _END_BYTES, _FAR_END, _FAR_END_BYTES = b"PK\x05\x06", 22, b"PK\x06\x07", 20
-_LONGEST_NAME_BYTES = 255  # of a file or folder, on all usual file systems
-_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without bound: 50 bytes to 100 MB
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
@@ -139,22 +130,8 @@ def unpack(archive: Path, into: Path) -> Path:
         ImageError: a picture in it is too large, or is none.
         OutputError: the disk is full.
     """
-    try:
-        _refuse_long_listing(archive)
-        with zipfile.ZipFile(archive) as opened:
-            _unpack(opened, archive.name, into)
-    except RetinasynthError:
-        raise
-    except Exception as error:  # of a damaged zip, zipfile and the libraries below it raise about anything
-        if isinstance(error, OSError) and error.errno in FULL_DISK:
-            raise OutputError(
-                f"{archive.name} cannot be unpacked: the disk of the studio is full", do="Try again in half an hour"
-            ) from error
-        is_locked = "encrypted" in str(error)
-        raise InputError(
-            f"{archive.name} {'is locked by a password' if is_locked else 'is not a zip that can be read'}",
-            expected="a zip, neither damaged nor locked",
-        ) from error
+    bounds = archives.Bounds(MAX_FILES, MAX_UNPACKED_BYTES, MAX_PICTURE_BYTES)
+    archives.unpack(archive, into, bounds, lambda place: _is_wanted(place, archive.name))
     pictures = [file for file in into.rglob("*") if is_picture(file)]
     if not pictures:
         raise InputError(f"{archive.name} holds no pictures", expected="a zip of a data set, or of photographs")
@@ -163,76 +140,14 @@ def unpack(archive: Path, into: Path) -> Path:
     return _data_set_in(into)
 
 
-def _refuse_long_listing(archive: Path) -> None:
-    """Raise where the list of files alone would fill the memory: zipfile reads it whole, whatever it counts."""
-    with archive.open("rb") as file:
-        file.seek(0, io.SEEK_END)
-        file.seek(max(0, file.tell() - _END_BYTES - _FAR_END_BYTES - 0xFFFF))
-        tail = file.read()
-    end = tail.rfind(_END)
-    if end < 0 or len(tail) < end + _END_BYTES:
-        raise zipfile.BadZipFile
-    (listing_bytes,) = struct.unpack("<L", tail[end + 12 : end + 16])
-    if listing_bytes > _LISTING_BYTES or tail[max(0, end - _FAR_END_BYTES) : end].startswith(_FAR_END):
-        raise InputError(f"{archive.name} lists too many files", expected=f"at most {MAX_FILES}")
-
-
-def _unpack(opened: zipfile.ZipFile, name: str, into: Path) -> None:
-    members = [member for member in opened.infolist() if not member.is_dir()]
-    if len(members) > MAX_FILES:
-        raise InputError(f"{name} holds {len(members)} files", expected=f"at most {MAX_FILES}")
-    total = sum(member.file_size for member in members)
-    if total > MAX_UNPACKED_BYTES:
+def _is_wanted(place: PurePosixPath, archive: str) -> bool:
+    if place.name.casefold() == selection.FILE:
         raise InputError(
-            f"{name} unpacks to {total / 1e9:.1f} GB", expected=f"at most {MAX_UNPACKED_BYTES / 1e9:.0f} GB"
+            f"{archive} holds a {selection.FILE}, which chooses eyes of another folder",
+            expected="a zip that holds its photographs itself",
+            do="Zip the data set that it chooses from",
         )
-    places = [(_place(member, name), member) for member in members]
-    into.mkdir(parents=True, exist_ok=True)
-    for place, member in places:
-        file = into / place
-        if any(part.startswith((".", "__MACOSX")) for part in place.parts) or not _is_wanted(file):
-            continue
-        if place.name.casefold() == selection.FILE:
-            raise InputError(
-                f"{name} holds a {selection.FILE}, which chooses eyes of another folder",
-                expected="a zip that holds its photographs itself",
-                do="Zip the data set that it chooses from",
-            )
-        if file.exists():
-            raise InputError(f"{name} holds {place} twice", expected="each file once")
-        if member.file_size > MAX_PICTURE_BYTES:
-            raise InputError(
-                f"{place} in {name} has {member.file_size / 1e6:.0f} MB",
-                expected=f"at most {MAX_PICTURE_BYTES / 1e6:.0f} MB",
-            )
-        if member.compress_type not in _PACKINGS:
-            raise InputError(
-                f"{place} in {name} is packed in an unusual way",
-                expected="deflated files, as most programs write them",
-                do="Zip the folder anew, without special settings",
-            )
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with opened.open(member) as packed, file.open("xb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)  # ends at the size that was claimed
-
-
-def _place(member: zipfile.ZipInfo, name: str) -> PurePosixPath:
-    """Where a file of a zip belongs, relative to it; refused where that could be anywhere else."""
-    place = PurePosixPath(member.filename)
-    is_link = stat.S_ISLNK(member.external_attr >> 16)
-    is_odd = not place.parts or "\\" in member.filename or ":" in member.filename or not member.filename.isprintable()
-    is_long = len(str(place)) > 200 or any(len(part.encode()) > _LONGEST_NAME_BYTES for part in place.parts)
-    if is_link or is_odd or is_long or place.is_absolute() or ".." in place.parts:
-        raise InputError(
-            f"{name} holds a file that points out of its folder, or has an impossible name",
-            expected="plain files in plain folders",
-            do="Zip the folder anew",
-        )
-    return place
-
-
-def _is_wanted(file: Path) -> bool:
-    return is_picture(file) or file.suffix.lower() in _ALSO_KEPT
+    return is_picture(Path(place)) or place.suffix.lower() in _ALSO_KEPT
 
 
 def _data_set_in(folder: Path) -> Path:

@@ -1,0 +1,108 @@
+"""Tables that published sets come with: comma-separated text, or workbooks of a spreadsheet (``.xlsx``).
+
+A workbook is a zip of XML (ECMA-376); of it, the cells of the first sheet are read as text, and nothing else.
+"""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from retinasynth.data.matching import plain
+from retinasynth.errors import DataError
+from retinasynth.tables import read_table
+
+_MOST_BYTES = 20_000_000  # of a part, unpacked
+_MOST_COLUMNS = 1000
+_SHEET = re.compile(r"xl/worksheets/sheet(\d+)\.xml")
+_STRINGS = "xl/sharedStrings.xml"
+_DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, IndexError, RecursionError)
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """The rows of a table as text, an empty cell as an empty text; of a workbook, those of its first sheet.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if path.suffix.lower() != ".xlsx":
+        return list(read_table(path))
+    try:
+        with zipfile.ZipFile(path) as book:
+            sheets = sorted((int(match[1]), name) for name in book.namelist() if (match := _SHEET.fullmatch(name)))
+            if not sheets:
+                raise DataError(
+                    f"{path} has no sheet", expected="a workbook with a table", do="Save it anew, or as CSV"
+                )
+            strings = []
+            if _STRINGS in book.namelist():
+                strings = [_text_in(entry) for entry in _part(book, _STRINGS, path) if _tag(entry) == "si"]
+            sheet = _part(book, sheets[0][1], path)
+        return [_row(row, strings) for row in sheet.iter() if _tag(row) == "row"]
+    except (*_DAMAGE, ET.ParseError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error})", expected="a workbook", do="Save it anew, as CSV, or remove it"
+        ) from error
+
+
+def read_records(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table under its first one, by the plain names of the columns (`retinasynth.data.matching.plain`).
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    header, *rows = read_rows(path) or [[]]
+    names = [plain(cell.strip()) for cell in header]
+    for row in rows:
+        yield dict(zip(names, (cell.strip() for cell in row), strict=False))
+
+
+def _part(book: zipfile.ZipFile, name: str, path: Path) -> ET.Element:
+    with book.open(name) as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise DataError(f"{path} unpacks to more than {_MOST_BYTES // 10**6} MB", expected="a table of a data set")
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:  # workbooks have none, and entities can unpack without end
+        raise DataError(f"{path} declares entities", expected="a workbook as spreadsheets save it", do="Save it anew")
+    return ET.fromstring(content)  # noqa: S314 - bounded, and without entities
+
+
+def _tag(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _text_in(element: ET.Element) -> str:
+    """The text of a cell or shared string; not how it is pronounced (``rPh``)."""
+    if _tag(element) == "rPh":
+        return ""
+    own = (element.text or "") if _tag(element) == "t" else ""
+    return own + "".join(map(_text_in, element))
+
+
+def _row(row: ET.Element, strings: list[str]) -> list[str]:
+    cells: list[str] = []
+    for cell in row:
+        if _tag(cell) != "c":
+            continue
+        column = _column(cell.get("r", "")) if cell.get("r") else len(cells)
+        cells += [""] * (column + 1 - len(cells))
+        cells[column] = _value(cell, strings)
+    return cells
+
+
+def _column(reference: str) -> int:
+    number = 0
+    for letter in reference.rstrip("0123456789"):
+        number = 26 * number + ord(letter) - ord("A") + 1 if number <= _MOST_COLUMNS else number
+    if not 1 <= number <= _MOST_COLUMNS:
+        raise ValueError(f"a cell is at {reference[:10]!r}")
+    return number - 1
+
+
+def _value(cell: ET.Element, strings: list[str]) -> str:
+    if cell.get("t") == "inlineStr":
+        return _text_in(cell)
+    value = next((part.text or "" for part in cell if _tag(part) == "v"), "")
+    return strings[int(value)] if cell.get("t") == "s" and value else value
