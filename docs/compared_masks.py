@@ -275,16 +275,18 @@ def as_people_draw(eye: Eye, scale: float, pen_dd: float, random: np.random.Gene
     the pen; its width and its course are a little unsteady.
 
     Args:
-        eye: with exact vessels.
+        eye: with exact vessels; where arteries and veins are known, each tree is drawn by itself.
         scale: pixels to the DD.
         pen_dd: least calibre.
         random: decides.
     """
-    graph = vessel_graph(eye.planes["vessels"] & eye.planes["fov"])
+    trees = [eye.planes[name] for name in ("arteries", "veins") if name in eye.planes] or [eye.planes["vessels"]]
+    graphs = [vessel_graph(tree & eye.planes["fov"]) for tree in trees]
+    pieces = [(graph, segment) for graph in graphs for segment in graph.segments]
     inside = ndimage.distance_transform_edt(np.pad(eye.planes["fov"], 1))[1:-1, 1:-1]
     limit = _LIMIT_DD[0] * float(np.exp(_LIMIT_DD[1] * random.normal())) * scale
     starts, ends, radii = [], [], []
-    for segment in graph.segments:
+    for graph, segment in pieces:
         kept = _drawn_stretch(segment, graph, inside, limit, scale, random)
         if kept.stop - kept.start > 1:
             width = 1 + _unsteady(random, segment, _EDGE[0], _EDGE[1] * scale)
