@@ -1,0 +1,145 @@
+"""The courses of vessels, as they are traced in photographs and as eyes are grown from them.
+
+All lengths are in disc diameters, in the retinal frame of `retinasynth.anatomy.landmarks`: origin at the disc centre, x
+toward the fovea, y down.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Numbers, Points
+
+HUB = 0.8  # the courses are those of one person within this distance from the disc's centre, and mixed beyond it
+
+_HEADING_NODES = 5  # along which the direction of a course is taken
+_WAVES = 6
+_WAVELENGTHS = (1.5, 4.0)
+
+
+class Course(NamedTuple):
+    """A vessel from where it leaves its parent to where it is no longer seen.
+
+    Attributes:
+        points: nodes about `STEP` apart, ``(n, 2)``; the first lies on the parent.
+        calibres: at the nodes, ``(n,)``.
+        parent: number of the course that it leaves, -1 for none.
+        leaves_at: the node of the parent.
+        kind: `ARTERY` or `VEIN`.
+        goes_on: it leaves the view there, rather than ending.
+        origin: number of the person, while an atlas is made.
+    """
+
+    points: Points
+    calibres: Numbers
+    parent: int
+    leaves_at: int
+    kind: int
+    goes_on: bool
+    origin: int = 0
+
+    def heading(self, node: int) -> float:
+        """The direction at a node, radians."""
+        first, last = max(0, min(node, len(self.points) - 1 - _HEADING_NODES)), node + _HEADING_NODES
+        x, y = self.points[min(last, len(self.points) - 1)] - self.points[first]
+        return math.atan2(y, x)
+
+    @property
+    def distances(self) -> Numbers:
+        """Of the nodes from the disc's centre."""
+        return np.hypot(self.points[:, 0], self.points[:, 1])
+
+
+Courses = list[Course]  # of one eye, each after its parent
+
+
+def daughters_of(courses: Sequence[Course]) -> dict[int, list[int]]:
+    """The numbers of the courses that leave each course, those without a parent under -1."""
+    daughters: dict[int, list[int]] = defaultdict(list)
+    for number, course in enumerate(courses):
+        daughters[course.parent].append(number)
+    return daughters
+
+
+def beyond(courses: Sequence[Course], daughters: dict[int, list[int]], number: int, node: int) -> list[int]:
+    """The courses that leave a course beyond a node of it, with all that leaves them; each after its parent."""
+    found = [one for one in daughters.get(number, ()) if courses[one].leaves_at > node]
+    for one in found:
+        found += daughters.get(one, ())
+    return found
+
+
+def without(courses: Sequence[Course], gone: set[int]) -> tuple[Courses, dict[int, int]]:
+    """The courses that are left, and their new numbers. Who loses a parent has to be gone, too."""
+    numbers = {old: new for new, old in enumerate(one for one in range(len(courses)) if one not in gone)}
+    kept = [courses[old]._replace(parent=numbers.get(courses[old].parent, -1)) for old in numbers]
+    return kept, numbers
+
+
+def moments(courses: Sequence[Course], daughters: dict[int, list[int]]) -> list[Numbers]:
+    """What lies beyond each node of each course: ``(n, 4)``; length, and its integrals of x, y and squared distance."""
+    found = [
+        STEP * np.column_stack([np.ones(len(one.points)), one.points, (one.points**2).sum(axis=1)]) for one in courses
+    ]
+    for number in reversed(range(len(courses))):
+        for one in daughters.get(number, ()):
+            found[number][min(courses[one].leaves_at, len(found[number]) - 1)] += found[one][0]
+        found[number] = np.cumsum(found[number][::-1], axis=0)[::-1]
+    return found
+
+
+def cut(courses: Sequence[Course], lasts: Sequence[int], *, shortest: int) -> Courses:
+    """The courses up to their last nodes, those shorter than `shortest` nodes left out, with all that leaves there."""
+    kept: Courses = []
+    numbers: dict[int, int] = {}
+    for number, (course, last) in enumerate(zip(courses, lasts, strict=True)):
+        is_lost = course.parent >= 0 and (
+            course.parent not in numbers or course.leaves_at >= len(kept[numbers[course.parent]].points)
+        )
+        if is_lost or last + 1 < shortest:
+            continue
+        numbers[number] = len(kept)
+        kept.append(
+            course._replace(
+                points=course.points[: last + 1],
+                calibres=course.calibres[: last + 1],
+                parent=numbers.get(course.parent, -1),
+                goes_on=course.goes_on and last + 1 >= len(course.points),
+            )
+        )
+    return kept
+
+
+def warped(random: np.random.Generator, courses: Sequence[Course], *, amount: float, turn_deg: float) -> Courses:
+    """The courses in a retina that is turned a little and drawn out or together here and there, smoothly."""
+    angle, scale = math.radians(random.normal(0, turn_deg)), math.exp(random.normal(0, amount))
+    turn = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    bearings = random.uniform(0, 2 * math.pi, _WAVES)
+    vectors = np.stack([np.cos(bearings), np.sin(bearings)]) * (2 * math.pi / random.uniform(*_WAVELENGTHS, _WAVES))
+    phases, shifts = random.uniform(0, 2 * math.pi, _WAVES), random.normal(0, amount, (_WAVES, 2))
+
+    def moved(points: Points) -> Points:
+        shifted: Points = points @ turn + np.sin(points @ vectors + phases) @ shifts
+        return shifted
+
+    return [course._replace(points=moved(course.points)) for course in courses]
+
+
+def resampled(points: Points, values: Numbers) -> tuple[Points, Numbers, NDArray[np.float64]]:
+    """A course with nodes `STEP` apart, with values at its nodes; and how far along each old node lies."""
+    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    at = np.linspace(0, along[-1], max(2, round(along[-1] / STEP) + 1))
+    new = np.column_stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)])
+    return new, np.interp(at, along, values), along
+
+
+def of_kind(courses: Sequence[Course], kind: int) -> list[int]:
+    """The numbers of the arteries or of the veins."""
+    return [number for number, course in enumerate(courses) if course.kind == kind]
+
+
+KINDS = (ARTERY, VEIN)
