@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Branch, Numbers, Points, Territory, calibres, tangents
 from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.filling import grow_trees
+from retinasynth.anatomy.atlas.growing import grow_trees
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy, people_of
@@ -138,6 +138,7 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
         territory,
         smaller_trunks=anatomy.smaller_trunks,
         branches=round(anatomy.branches_per_area * math.pi * radius**2),
+        exponent=anatomy.murray_exponent,
     )
     arteries, veins = (_Vessels.of(branches, anatomy.murray_exponent) for branches in trees)
     random = _stream(seed, "meander")

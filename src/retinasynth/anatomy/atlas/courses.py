@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Numbers, Points
 
@@ -18,6 +19,9 @@ HUB = 0.8  # the courses are those of one person within this distance from the d
 
 _HEADING_NODES = 5  # along which the direction of a course is taken
 _WAVES = 6
+_MOST_TURN = math.radians(20)
+_SMOOTHINGS = 40
+_JOINS_WITHIN_DD = 0.4
 _WAVELENGTHS = (1.5, 4.0)
 
 
@@ -127,6 +131,34 @@ def warped(random: np.random.Generator, courses: Sequence[Course], *, amount: fl
         return shifted
 
     return [course._replace(points=moved(course.points)) for course in courses]
+
+
+def smoothed(courses: Sequence[Course]) -> Courses:
+    """The courses without kinks, each beginning on its parent."""
+    found: Courses = []
+    for course in courses:
+        points = _without_kinks(course.points)
+        if course.parent >= 0:
+            shift = found[course.parent].points[min(course.leaves_at, len(found[course.parent].points) - 1)] - points[0]
+            fading = np.maximum(1 - np.arange(len(points)) * STEP / _JOINS_WITHIN_DD, 0)
+            points = points + fading[:, np.newaxis] * shift
+        found.append(course._replace(points=points))
+    return found
+
+
+def _without_kinks(points: Points) -> Points:
+    """A course that nowhere turns by more than `_MOST_TURN` from one node to the next; its ends stay."""
+    for _ in range(_SMOOTHINGS):
+        steps = np.diff(points, axis=0)
+        cross = steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]
+        turns = np.abs(np.arctan2(cross, (steps[:-1] * steps[1:]).sum(axis=1)))
+        if len(turns) == 0 or turns.max() <= _MOST_TURN:
+            break
+        weight = ndimage.maximum_filter1d(turns > _MOST_TURN, 5).astype(float)[:, np.newaxis]
+        middle = 0.25 * points[:-2] + 0.5 * points[1:-1] + 0.25 * points[2:]
+        points = points.copy()
+        points[1:-1] += weight * (middle - points[1:-1])
+    return points
 
 
 def resampled(points: Points, values: Numbers) -> tuple[Points, Numbers, NDArray[np.float64]]:

@@ -26,6 +26,7 @@ _MOST_TURN = 0.9  # of what is grafted, radians
 _SCALE_VARIES = 0.04
 _MOST_CHANGE = 0.25  # of the length that was there before an exchange, as a logarithm
 _TRIED, _NEAREST = 8, 40
+_BEGINNING = 5  # the numbers of a row that describe where and how a vessel runs, before those of what lies beyond
 
 
 class Place(NamedTuple):
@@ -55,6 +56,7 @@ class Library:
                         self._places.setdefault(key, []).append(Place(eye, number, node))
                         rows.setdefault(key, []).append(_described(course, node, beyond_nodes[number][node]))
         self._trees = {key: KDTree(np.array(found)) for key, found in rows.items()}
+        self._beginnings = {key: KDTree(np.array(found)[:, :_BEGINNING]) for key, found in rows.items() if not key[1]}
 
     def like(self, course: Course, node: int, beyond_node: Numbers) -> tuple[list[Place], Numbers]:
         """The places most alike a place on a vessel, and how unlike they are."""
@@ -65,12 +67,47 @@ class Library:
         there = np.isfinite(unlike)
         return [self._places[key][one] for one in found[there]], unlike[there]
 
-    def graft(self, random: np.random.Generator, place: Place, onto: Points, heading: float) -> Courses | None:
+    def continuing(
+        self, kind: int, point: Points, heading: float, calibre: float, rotations: Numbers
+    ) -> list[tuple[Place, float]]:
+        """Places as which a vessel may go on, and how unlike they are, also at other bearings from the disc.
+
+        Args:
+            kind: of vessel.
+            point: at which it ends.
+            heading: there, radians.
+            calibre: there.
+            rotations: by which angles around the disc the place may be elsewhere; farther ones count less.
+        """
+        key = kind, False
+        found: list[tuple[Place, float]] = []
+        if key not in self._beginnings:
+            return found
+        for rotation in rotations.tolist():
+            cosine, sine = math.cos(rotation), math.sin(rotation)
+            there = np.array([cosine * point[0] - sine * point[1], sine * point[0] + cosine * point[1]])
+            row = _beginning(there, heading + rotation, calibre)
+            unlike, numbers = self._beginnings[key].query(row, k=6)
+            found += [
+                (self._places[key][one], float(apart) + 1.5 * abs(rotation))
+                for apart, one in zip(unlike, numbers, strict=True)
+                if np.isfinite(apart)
+            ]
+        return sorted(found, key=lambda one: one[1])[:_TRIED]
+
+    def side_places(self, random: np.random.Generator, count: int) -> list[Place]:
+        """Some places where a vessel leaves another."""
+        places = [place for (_, is_side), some in self._places.items() if is_side for place in some]
+        return [places[one] for one in random.choice(len(places), min(count, len(places)), replace=False)]
+
+    def graft(
+        self, random: np.random.Generator, place: Place, onto: Points, heading: float, *, most_turn: float = _MOST_TURN
+    ) -> Courses | None:
         """What lies beyond a place, moved and turned to go on from a point; None where it would turn too much."""
         courses, daughters = self.eyes[place.eye], self.daughters[place.eye]
         first = courses[place.course]
         angle = (heading - first.heading(place.node) + math.pi) % (2 * math.pi) - math.pi
-        if abs(angle) > _MOST_TURN:
+        if abs(angle) > most_turn:
             return None
         scale = 1 + random.normal(0, _SCALE_VARIES)
         turn = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
@@ -87,18 +124,18 @@ class Library:
 
 def _described(course: Course, node: int, beyond_node: Numbers) -> Numbers:
     """A row of numbers whose differences say how unlike two places are."""
-    heading, (x, y) = course.heading(node), course.points[node]
+    x, y = course.points[node]
     calibre = float(np.median(course.calibres[node : node + 5]))
     length = max(float(beyond_node[0]), STEP)
     along, down, squares = beyond_node[1:] / length
     spread = math.sqrt(max(squares - along**2 - down**2, 0))
-    return np.array([
-        x / 0.3, y / 0.3,
-        1.5 * math.cos(heading), 1.5 * math.sin(heading),
-        2.0 * math.log(max(calibre, 0.02)),
-        1.2 * math.log(length),
-        (along - x) / 0.35, (down - y) / 0.35, spread / 0.35,
-    ])  # fmt: skip
+    rest = [1.2 * math.log(length), (along - x) / 0.35, (down - y) / 0.35, spread / 0.35]
+    return np.concatenate([_beginning(course.points[node], course.heading(node), calibre), rest])
+
+
+def _beginning(point: Points, heading: float, calibre: float) -> Numbers:
+    x, y = point / 0.3
+    return np.array([x, y, 1.5 * math.cos(heading), 1.5 * math.sin(heading), 2.0 * math.log(max(calibre, 0.02))])
 
 
 class Occupied:
