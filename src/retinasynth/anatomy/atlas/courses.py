@@ -17,7 +17,7 @@ from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Numbers, Points
 
 HUB = 0.8  # the courses are those of one person within this distance from the disc's centre, and mixed beyond it
 
-_HEADING_NODES = 5  # along which the direction of a course is taken
+HEADING_NODES = 5  # along which the direction of a course is taken
 _WAVES = 6
 _MOST_TURN = math.radians(20)
 _SMOOTHINGS = 40
@@ -48,7 +48,7 @@ class Course(NamedTuple):
 
     def heading(self, node: int) -> float:
         """The direction at a node, radians."""
-        first, last = max(0, min(node, len(self.points) - 1 - _HEADING_NODES)), node + _HEADING_NODES
+        first, last = max(0, min(node, len(self.points) - 1 - HEADING_NODES)), node + HEADING_NODES
         x, y = self.points[min(last, len(self.points) - 1)] - self.points[first]
         return math.atan2(y, x)
 
@@ -82,18 +82,6 @@ def without(courses: Sequence[Course], gone: set[int]) -> tuple[Courses, dict[in
     numbers = {old: new for new, old in enumerate(one for one in range(len(courses)) if one not in gone)}
     kept = [courses[old]._replace(parent=numbers.get(courses[old].parent, -1)) for old in numbers]
     return kept, numbers
-
-
-def moments(courses: Sequence[Course], daughters: dict[int, list[int]]) -> list[Numbers]:
-    """What lies beyond each node of each course: ``(n, 4)``; length, and its integrals of x, y and squared distance."""
-    found = [
-        STEP * np.column_stack([np.ones(len(one.points)), one.points, (one.points**2).sum(axis=1)]) for one in courses
-    ]
-    for number in reversed(range(len(courses))):
-        for one in daughters.get(number, ()):
-            found[number][min(courses[one].leaves_at, len(found[number]) - 1)] += found[one][0]
-        found[number] = np.cumsum(found[number][::-1], axis=0)[::-1]
-    return found
 
 
 def cut(courses: Sequence[Course], lasts: Sequence[int], *, shortest: int) -> Courses:

@@ -6,38 +6,35 @@ until there are as many as asked for.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from retinasynth.anatomy.atlas.courses import (
-    HUB,
-    KINDS,
-    Courses,
-    cut,
-    daughters_of,
-    smoothed,
-    warped,
-    without,
-)
-from retinasynth.anatomy.atlas.mixing import Occupied, fitted, joined, mixed
+from retinasynth.anatomy.atlas.courses import HUB, KINDS, Course, Courses, cut, daughters_of, smoothed, warped, without
+from retinasynth.anatomy.atlas.mixing import Library, Occupied, Place, fitted, joined, mixed_here_and_there
 from retinasynth.anatomy.atlas.store import Atlas, bundled_atlas
-from retinasynth.anatomy.branches import DISC_RIM, STEP, Branch, Points, Territory
+from retinasynth.anatomy.branches import ARTERY, DISC_RIM, STEP, VEIN, Branch, Points, Territory
+from retinasynth.anatomy.landmarks import USUAL_FOVEA
 
+_EYES_TRIED = 6
 _EXCHANGES = 10
-_STRETCH_DD = 1.2
-_WARP = 0.05
-_TURN_DEG = 3.0
-_USUAL_FOVEA = (2.5, 0.35)
-_SHORTEST = 4
-_TERMINAL_DD = 0.03  # calibre of the thinnest vessel that is seen
+_WARP, _TURN_DEG = 0.05, 3.0
+_SHORTEST = 4  # nodes of a vessel
+_TERMINAL_DD = 0.02  # calibre of the thinnest vessel that is seen
 _EXTENSIONS = 80
-_TRIED = 10
-_ROTATIONS = np.radians([0, 20, -20, 40, -40, 60, -60, 90, -90])
-_SPROUTS_TRIED = 1500
-_REACHES_PARENT = 0.3
+_ELSEWHERE = np.radians([0, 20, -20, 40, -40, 60, -60, 90, -90])  # around the disc, where a vessel may go on likewise
+_MOST_TURN = 2.0  # with that, radians
+_CUT_OFF = 2  # nodes at the edge of a view that tell no direction
+_ENDING = 8  # nodes along which the calibre of an end is taken
+_LEAST_ROOM_DD = 0.2  # between a place where a vessel leaves and the edge of the territory
+_PLACES_TRIED = 1500
+_TO_PARENT_DD = 0.3
 _LEAVING = math.radians(20), math.radians(100)
-_APART = 0.2
+_FIRST_NODE = 3  # of its parent at which a vessel leaves
+_LEAST_SPROUT, _LEAST_FREE = 7, 0.7  # nodes, and share of what it was
+_APART_DD = 0.2  # mean distance of the outer half of a sprout from all other vessels
 
 
 def grow_trees(
@@ -48,47 +45,58 @@ def grow_trees(
     Args:
         random: decides everything.
         territory: where tissue is.
-        smaller_trunks: vessels that leave the disc beside the eight of the arcades.
+        smaller_trunks: vessels that leave the disc beside the eight of the arcades; of a few eyes of the atlas that
+            with the nearest number is grown from.
         branches: how many branches there are beside the trunks, where there is room for so many.
         exponent: of Murray's law, by which calibres become numbers of terminals.
 
     Returns:
         The branches of arteries and of veins, each after its parent.
     """
-    atlas = bundled_atlas()
+    courses = grow_courses(random, territory, bundled_atlas(), smaller_trunks=smaller_trunks, branches=branches)
+    return _branches(courses, ARTERY, exponent), _branches(courses, VEIN, exponent)
+
+
+def grow_courses(
+    random: np.random.Generator, territory: Territory, atlas: Atlas, *, smaller_trunks: int, branches: int
+) -> Courses:
+    """The courses of both, grown from an atlas; arguments as those of `grow_trees`."""
     courses = _drawn(random, atlas, territory, 8 + smaller_trunks)
     courses = warped(random, courses, amount=_WARP, turn_deg=_TURN_DEG)
-    courses = mixed(random, courses, atlas.library, stretch_dd=_STRETCH_DD, most=_EXCHANGES)
+    courses = mixed_here_and_there(random, courses, atlas.library, _EXCHANGES)
     courses = [course._replace(points=_to_fovea(course.points, territory.fovea)) for course in courses]
-    courses = _extended(random, courses, atlas, territory)
-    courses = _within(courses, territory)
+    courses = _within(_extended(random, courses, atlas.library, territory), territory)
     courses = _thinned(random, courses, branches)
-    courses = _filled(random, courses, atlas, territory, branches)
-    courses = smoothed(courses)
-    return _branches(courses, 0, exponent), _branches(courses, 1, exponent)
+    courses = _filled(random, courses, atlas.library, territory, branches)
+    return smoothed(_within(courses, territory))
 
 
 def _drawn(random: np.random.Generator, atlas: Atlas, territory: Territory, trunks: int) -> Courses:
-    """An eye of the atlas: of those that show most of the territory, one with about as many trunks."""
-    shown = atlas.coverage(territory.centre, territory.reach)
-    chances = shown**6
-    few = random.choice(len(atlas.eyes), min(6, len(atlas.eyes)), replace=False, p=chances / chances.sum())
-    return atlas.eyes[min(few, key=lambda eye: abs(_trunks(atlas.eyes[eye].courses) - trunks))].courses
+    """An eye of the atlas: of a few that show much of the territory the one with about as many trunks."""
+    chances = atlas.coverage(territory.centre, territory.reach) ** 6
+    few = random.choice(len(chances), min(_EYES_TRIED, len(chances)), replace=False, p=chances / chances.sum())
+    return min((atlas.eyes[one].courses for one in few), key=lambda courses: abs(_trunks(courses) - trunks))
 
 
 def _trunks(courses: Courses) -> int:
     """How many vessels leave the hub."""
-    return sum(
-        bool(course.distances[-1] > HUB and (course.distances[0] < HUB))
-        for course in courses
-    )
+    return sum(bool(course.distances[0] < HUB < course.distances[-1]) for course in courses)
+
+
+def _is_branch(course: Course) -> bool:
+    return course.parent >= 0 and bool(course.distances[0] > HUB)
 
 
 def _to_fovea(points: Points, fovea: tuple[float, float]) -> Points:
     """Draw the temporal retina out or together, so that its fovea comes to lie where it should."""
-    share = np.clip(points[:, :1] / _USUAL_FOVEA[0], 0, 1) ** 1.5
-    moved: Points = points + share * (np.array(fovea) - _USUAL_FOVEA)
+    share = np.clip(points[:, :1] / USUAL_FOVEA[0], 0, 1) ** 1.5
+    moved: Points = points + share * np.subtract(fovea, USUAL_FOVEA)
     return moved
+
+
+def _depth(point: Points, territory: Territory) -> float:
+    """How far a point lies from the edge of the territory; below 0 outside."""
+    return territory.reach - math.hypot(*(point - territory.centre))
 
 
 def _within(courses: Courses, territory: Territory) -> Courses:
@@ -96,77 +104,61 @@ def _within(courses: Courses, territory: Territory) -> Courses:
     lasts = []
     for course in courses:
         points = course.points
-        out = np.hypot(*(points - territory.centre).T) > territory.reach
-        inside = np.flatnonzero(~out)
-        stop = np.hypot(*(points - territory.fovea).T) < territory.avascular
-        temporal = points[:, 0] > territory.fovea[0]
-        side = np.sign(points[:, 1] - territory.fovea[1])
-        stop[1:] |= temporal[1:] & (side[1:] != side[:-1])
+        inside = np.flatnonzero(np.hypot(*(points - territory.centre).T) <= territory.reach)
+        barred = np.hypot(*(points - territory.fovea).T) < territory.avascular
+        below = points[:, 1] > territory.fovea[1]
+        barred[1:] |= (points[1:, 0] > territory.fovea[0]) & (below[1:] != below[:-1])
         last = int(inside[-1]) if len(inside) else -1
-        if stop.any():
-            last = min(last, int(np.argmax(stop)) - 1)
-        lasts.append(last)
+        lasts.append(min(last, int(np.argmax(barred)) - 1) if barred.any() else last)
     return cut(courses, lasts, shortest=_SHORTEST)
 
 
-def _extended(random: np.random.Generator, courses: Courses, atlas: Atlas, territory: Territory) -> Courses:
-    """Vessels that left the view they were seen in go on, up to the edge of the territory."""
+# --- Where the eye of the atlas was not seen -------------------------------------------------------------------------
+
+
+def _extended(random: np.random.Generator, courses: Courses, library: Library, territory: Territory) -> Courses:
+    """Vessels that left the view they were seen in go on, up to the edge of the territory; nearest to the disc first."""
     for _ in range(_EXTENSIONS):
-        open_ends = [
+        ends = [
             (float(course.distances[-1]), number)
             for number, course in enumerate(courses)
-            if course.goes_on and _depth(course.points[-1], territory) > 3 * STEP
+            if course.goes_on and _depth(course.points[-1], territory) > _SHORTEST * STEP
         ]
-        if not open_ends:
+        if not ends:
             break
-        _, number = min(open_ends)
-        courses = _extended_at(random, courses, number, atlas, territory)
+        _, number = min(ends)
+        courses = _gone_on(random, courses, number, library, territory)
     return courses
 
 
-def _depth(point: Points, territory: Territory) -> float:
-    return territory.reach - math.hypot(*(point - territory.centre))
-
-
-def _extended_at(
-    random: np.random.Generator, courses: Courses, number: int, atlas: Atlas, territory: Territory
+def _gone_on(
+    random: np.random.Generator, courses: Courses, number: int, library: Library, territory: Territory
 ) -> Courses:
+    """The courses with one of them gone on from its end, or ended there where nothing fits."""
     course = courses[number]
-    end = len(course.points) - 1
-    node = max(end - 2, 1)  # the last bit of a course that was cut off has no sure direction
-    heading = course.heading(max(node - 5, 0))
+    node = max(len(course.points) - 1 - _CUT_OFF, 1)
+    onto, heading = course.points[node], course.heading(node)
     occupied = Occupied(courses, {number})
     occupied.mark(course.kind, course.points[: node + 1])
-    best = None
-    calibre = float(np.median(course.calibres[-8:]))
-    for place, unlike in atlas.library.continuing(course.kind, course.points[node], heading, calibre, _ROTATIONS):
-        grafted = atlas.library.graft(random, place, course.points[node], heading, most_turn=2.0)
-        if grafted is None:
-            continue
-        fitting = fitted(grafted, occupied, course.kind)
-        if not fitting:
-            continue
-        first = fitting[0]
-        reached = max(_depth(course.points[node], territory) - max(_depth(first.points[-1], territory), 0), 0)
-        score = reached / max(_depth(course.points[node], territory), STEP) - 0.15 * unlike + random.uniform(0, 0.3)
-        if best is None or score > best[0]:
-            best = score, fitting
+    best: tuple[float, Courses] | None = None
+    calibre = float(np.median(course.calibres[-_ENDING:]))
+    has_late_daughter = any(courses[one].leaves_at > node for one in daughters_of(courses).get(number, ()))
+    likely = [] if has_late_daughter else library.continuing(course.kind, onto, heading, calibre, _ELSEWHERE)
+    for place, unlike in likely:
+        grafted = library.graft(random, place, onto, heading, most_turn=_MOST_TURN)
+        fitting = [] if grafted is None else fitted(grafted, occupied, course.kind)
+        if fitting:
+            room = max(_depth(onto, territory), STEP)
+            used = 1 - max(_depth(fitting[0].points[-1], territory), 0) / room
+            score = used - 0.15 * unlike + random.uniform(0, 0.3)
+            if best is None or score > best[0]:
+                best = score, fitting
     if best is None:
         return [*courses[:number], course._replace(goes_on=False), *courses[number + 1 :]]
-    gone = {number}
-    daughters = [one for one in daughters_of(courses)[number] if courses[one].leaves_at > node]
-    if daughters:
-        return [*courses[:number], course._replace(goes_on=False), *courses[number + 1 :]]
-    # The others that hang on this course stay.
-    return _grown_on(courses, number, node, best[1])
+    return joined(courses, number, node, {number}, best[1])
 
 
-def _grown_on(courses: Courses, number: int, node: int, grafted: Courses) -> Courses:
-    return joined(courses, number, node, {number}, grafted)
-
-
-def _is_branch(course: "object") -> bool:
-    return course.parent >= 0 and course.distances[0] > HUB  # type: ignore[attr-defined]
+# --- As many branches as asked for -----------------------------------------------------------------------------------
 
 
 def _thinned(random: np.random.Generator, courses: Courses, branches: int) -> Courses:
@@ -177,84 +169,107 @@ def _thinned(random: np.random.Generator, courses: Courses, branches: int) -> Co
         surplus = sum(map(_is_branch, courses)) - branches
         if surplus <= 0 or not ends:
             return courses
-        sizes = np.array([
-            float(np.mean(courses[one].calibres)) * len(courses[one].points) * math.exp(random.normal(0, 0.5))
-            for one in ends
-        ])  # fmt: skip
-        chosen = np.argsort(sizes)[: max(1, min(surplus, len(ends) // 3))]
-        courses, _ = without(courses, {ends[int(one)] for one in chosen})
+        areas = np.array([float(courses[one].calibres.sum()) for one in ends]) * np.exp(
+            random.normal(0, 0.5, len(ends))
+        )
+        smallest = np.argsort(areas)[: max(1, min(surplus, len(ends) // 3))]
+        courses, _ = without(courses, {ends[one] for one in smallest.tolist()})
+
+
+class _Nodes(NamedTuple):
+    """All nodes of the vessels of a kind.
+
+    Attributes:
+        points: where they are.
+        owners: numbers of their courses.
+        places: which node of it.
+    """
+
+    points: Points
+    owners: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, courses: Courses, kind: int) -> "_Nodes":
+        chosen = [number for number, course in enumerate(courses) if course.kind == kind]
+        lengths = [len(courses[one].points) for one in chosen]
+        places = [np.arange(length) for length in lengths]
+        points = [courses[one].points for one in chosen]
+        return cls(np.concatenate([np.empty((0, 2)), *points]), np.repeat(chosen, lengths).astype(np.int64),
+                   np.concatenate([np.empty(0, np.int64), *places]))  # fmt: skip
 
 
 def _filled(
-    random: np.random.Generator, courses: Courses, atlas: Atlas, territory: Territory, branches: int
+    random: np.random.Generator, courses: Courses, library: Library, territory: Territory, branches: int
 ) -> Courses:
-    """With further branches where they leave in others and there is room, up to as many as asked for."""
+    """With further branches where they leave in other eyes and there is room, up to as many as asked for."""
     missing = branches - sum(map(_is_branch, courses))
     if missing <= 0:
         return courses
-    occupied = Occupied(courses)
-    library = atlas.library
-    nodes = {kind: _nodes(courses, kind) for kind in KINDS}
-    every = KDTree(np.concatenate([nodes[kind][0] for kind in KINDS]))
-    added: list[Points] = []
-    for place in library.side_places(random, _SPROUTS_TRIED):
+    nodes = [_Nodes.of(courses, kind) for kind in KINDS]
+    occupied, vessels = Occupied(courses), [KDTree(np.concatenate([one.points for one in nodes]))]
+    courses = list(courses)
+    for place in library.side_places(random, _PLACES_TRIED):
         if missing <= 0:
             break
-        branch = library.eyes[place.eye][place.course]
-        points, owners, at = nodes[branch.kind]
-        if _depth(branch.points[0], territory) < 0.2 or branch.distances[0] < HUB * 0.9:
+        kind = library.eyes[place.eye][place.course].kind
+        at = _parent_of(courses, nodes[kind], library.eyes[place.eye][place.course], territory)
+        if at is None:
             continue
-        near = int(np.argmin(((points - branch.points[0]) ** 2).sum(axis=1)))
-        if math.hypot(*(points[near] - branch.points[0])) > _REACHES_PARENT:
+        sprout = _sprout(random, library, place, courses[at[0]].points[at[1]], occupied)
+        if not sprout:
             continue
-        parent, node = int(owners[near]), int(at[near])
-        if node < 3 or math.hypot(*points[near]) < DISC_RIM + 0.1:
+        outer = sprout[0].points[len(sprout[0].points) // 2 :]
+        if min(float(np.mean(tree.query(outer)[0])) for tree in vessels) < _APART_DD:
             continue
-        leaving = abs((branch.heading(0) - courses[parent].heading(node) + math.pi) % (2 * math.pi) - math.pi)
-        if not _LEAVING[0] < leaving < _LEAVING[1]:
-            continue
-        grafted = library.graft(random, place, points[near], branch.heading(0))
-        fitting = [] if grafted is None else fitted(grafted, occupied, branch.kind)
-        if not fitting or len(fitting[0].points) < 0.7 * len(grafted[0].points) or len(fitting[0].points) < 7:
-            continue
-        middle = fitting[0].points[len(fitting[0].points) // 2 :]
-        apart = float(np.mean(every.query(middle)[0]))
-        if added:
-            apart = min(apart, float(np.mean(KDTree(np.concatenate(added)).query(middle)[0])))
-        if apart < _APART:
-            continue
-        # It hangs on its parent like any other.
         first = len(courses)
-        for one, part in enumerate(fitting):
-            courses.append(
-                part._replace(
-                    parent=parent if one == 0 else first + part.parent,
-                    leaves_at=node if one == 0 else part.leaves_at,
-                    kind=branch.kind,
-                )
-            )
-            occupied.mark(branch.kind, part.points)
-            added.append(part.points)
-        missing -= len(fitting)
-    return _within(courses, territory)
+        for part in sprout:
+            is_root = part.parent < 0
+            parent, leaves_at = at if is_root else (first + part.parent, part.leaves_at)
+            courses.append(part._replace(parent=parent, leaves_at=leaves_at))
+            occupied.mark(kind, part.points)
+        vessels.append(KDTree(np.concatenate([part.points for part in sprout])))
+        missing -= len(sprout)
+    return courses
 
 
-def _nodes(courses: Courses, kind: int) -> tuple[Points, np.ndarray, np.ndarray]:
-    chosen = [(number, course) for number, course in enumerate(courses) if course.kind == kind]
-    points = np.concatenate([course.points for _, course in chosen])
-    owners = np.concatenate([np.full(len(course.points), number) for number, course in chosen])
-    return points, owners, np.concatenate([np.arange(len(course.points)) for _, course in chosen])
+def _parent_of(courses: Courses, nodes: _Nodes, branch: Course, territory: Territory) -> tuple[int, int] | None:
+    """Course and node from which a branch may leave here as it left there, or None."""
+    begin = branch.points[0]
+    if _depth(begin, territory) < _LEAST_ROOM_DD or not len(nodes.points):
+        return None
+    distances = ((nodes.points - begin) ** 2).sum(axis=1)
+    near = int(np.argmin(distances))
+    number, node = int(nodes.owners[near]), int(nodes.places[near])
+    parent = courses[number]
+    leaving = abs((branch.heading(0) - parent.heading(node) + math.pi) % (2 * math.pi) - math.pi)
+    fits = (
+        distances[near] < _TO_PARENT_DD**2
+        and node >= _FIRST_NODE
+        and parent.distances[node] > DISC_RIM + 0.1
+        and _LEAVING[0] < leaving < _LEAVING[1]
+    )
+    return (number, node) if fits else None
+
+
+def _sprout(random: np.random.Generator, library: Library, place: Place, onto: Points, occupied: Occupied) -> Courses:
+    """A branch as it leaves there, moved to here, with what runs free of it; empty where too little does."""
+    branch = library.eyes[place.eye][place.course]
+    grafted = library.graft(random, place, onto, branch.heading(0))
+    fitting = [] if grafted is None else fitted(grafted, occupied, branch.kind)
+    if not fitting or len(fitting[0].points) < max(_LEAST_SPROUT, _LEAST_FREE * len(branch.points)):
+        return []
+    return fitting
 
 
 def _branches(courses: Courses, kind: int, exponent: float) -> list[Branch]:
+    """The courses of a kind as branches, their calibres kept in what is supplied beyond their ends."""
     chosen = [number for number, course in enumerate(courses) if course.kind == kind]
     numbers = {old: new for new, old in enumerate(chosen)}
-    return [
-        Branch(
-            courses[old].points,
-            numbers.get(courses[old].parent, -1),
-            min(courses[old].leaves_at, len(courses[courses[old].parent].points) - 1) if courses[old].parent >= 0 else 0,
-            max(0.1, (float(np.median(courses[old].calibres[-5:])) / _TERMINAL_DD) ** exponent),
-        )
-        for old in chosen
-    ]
+    found = []
+    for course in (courses[one] for one in chosen):
+        terminals = (float(np.median(course.calibres[-5:])) / _TERMINAL_DD) ** exponent
+        parent = numbers.get(course.parent, -1)
+        leaves_at = min(course.leaves_at, len(courses[course.parent].points) - 1) if parent >= 0 else 0
+        found.append(Branch(course.points, parent, leaves_at, max(0.1, terminals)))
+    return found

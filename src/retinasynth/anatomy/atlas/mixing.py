@@ -10,9 +10,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from retinasynth.anatomy.atlas.courses import HUB, Course, Courses, beyond, daughters_of, moments, without
+from retinasynth.anatomy.atlas.courses import (
+    HEADING_NODES,
+    HUB,
+    KINDS,
+    Course,
+    Courses,
+    beyond,
+    cut,
+    daughters_of,
+    without,
+)
 from retinasynth.anatomy.branches import STEP, Numbers, Points
 
 _EVERY = 6  # nodes of a course is a place of the library
@@ -21,11 +32,14 @@ _CELL = 0.05
 _HALF = 8.0  # of the grid
 _MARKED_FROM = 0.5  # the disc's centre: vessels of one kind meet within
 _PARTING = 3  # nodes after a branching that may still touch their parent
+_SHORTEST_MIXED = 10  # nodes of a course on which places are mixed
 _SHORTEST = 5  # nodes of a branch that is kept
 _MOST_TURN = 0.9  # of what is grafted, radians
 _SCALE_VARIES = 0.04
 _MOST_CHANGE = 0.25  # of the length that was there before an exchange, as a logarithm
 _TRIED, _NEAREST = 8, 40
+_OF_A_BEARING = 6
+_ELSEWHERE = 1.5  # how unlike a place is that lies a radian elsewhere around the disc
 _BEGINNING = 5  # the numbers of a row that describe where and how a vessel runs, before those of what lies beyond
 
 
@@ -38,34 +52,46 @@ class Place(NamedTuple):
 
 
 class Library:
-    """The places of many eyes, found by what runs there and what lies beyond."""
+    """The places of many eyes, found by what runs there and what lies beyond.
+
+    Attributes:
+        eyes: the courses of each.
+        daughters: of each eye, as `daughters_of` has them.
+    """
 
     def __init__(self, eyes: Sequence[Courses]) -> None:
         self.eyes = eyes
         self.daughters = [daughters_of(courses) for courses in eyes]
-        self._places: dict[tuple[int, bool], list[Place]] = {}
-        rows: dict[tuple[int, bool], list[Numbers]] = {}
-        for eye, courses in enumerate(eyes):
-            beyond_nodes = moments(courses, self.daughters[eye])
-            for number, course in enumerate(courses):
-                inner = course.distances < HUB * 0.95
-                nodes = [*([0] if course.parent >= 0 else []), *range(3, len(course.points) - _LEAST_BEYOND, _EVERY)]
-                for node in nodes:
-                    if not inner[node]:
-                        key = course.kind, node == 0
-                        self._places.setdefault(key, []).append(Place(eye, number, node))
-                        rows.setdefault(key, []).append(_described(course, node, beyond_nodes[number][node]))
-        self._trees = {key: KDTree(np.array(found)) for key, found in rows.items()}
-        self._beginnings = {key: KDTree(np.array(found)[:, :_BEGINNING]) for key, found in rows.items() if not key[1]}
+        flat = _Flat(eyes)
+        rows = flat.rows()
+        outside = np.hypot(*flat.points.T) > HUB * 0.95
+        is_side = (flat.node == 0) & flat.has_parent
+        is_along = (flat.node % _EVERY == _EVERY // 2) & (flat.node < flat.length - _LEAST_BEYOND)
+        self._flat = flat
+        self._numbers: dict[tuple[int, bool], NDArray[np.int64]] = {}
+        self._trees: dict[tuple[int, bool], KDTree] = {}
+        self._beginnings: dict[int, KDTree] = {}
+        for kind in KINDS:
+            for side, chosen in ((True, is_side), (False, is_along)):
+                numbers = np.flatnonzero(chosen & outside & (flat.kind == kind))
+                if len(numbers):
+                    self._numbers[kind, side] = numbers
+                    self._trees[kind, side] = KDTree(rows[numbers])
+            if (kind, False) in self._numbers:
+                self._beginnings[kind] = KDTree(rows[self._numbers[kind, False], :_BEGINNING])
 
     def like(self, course: Course, node: int, beyond_node: Numbers) -> tuple[list[Place], Numbers]:
         """The places most alike a place on a vessel, and how unlike they are."""
         key = course.kind, node == 0
         if key not in self._trees:
             return [], np.empty(0)
-        unlike, found = self._trees[key].query(_described(course, node, beyond_node), k=_NEAREST)
+        row = np.concatenate([
+            _beginnings(*(np.array([value]) for value in _running(course, node))),
+            _beyond(course.points[node][np.newaxis], beyond_node[np.newaxis]),
+        ], axis=1)[0]  # fmt: skip
+        unlike, found = self._trees[key].query(row, k=_NEAREST)
         there = np.isfinite(unlike)
-        return [self._places[key][one] for one in found[there]], unlike[there]
+        return [self._place(key, one) for one in found[there].tolist()], unlike[there]
 
     def continuing(
         self, kind: int, point: Points, heading: float, calibre: float, rotations: Numbers
@@ -79,26 +105,21 @@ class Library:
             calibre: there.
             rotations: by which angles around the disc the place may be elsewhere; farther ones count less.
         """
-        key = kind, False
-        found: list[tuple[Place, float]] = []
-        if key not in self._beginnings:
-            return found
-        for rotation in rotations.tolist():
-            cosine, sine = math.cos(rotation), math.sin(rotation)
-            there = np.array([cosine * point[0] - sine * point[1], sine * point[0] + cosine * point[1]])
-            row = _beginning(there, heading + rotation, calibre)
-            unlike, numbers = self._beginnings[key].query(row, k=6)
-            found += [
-                (self._places[key][one], float(apart) + 1.5 * abs(rotation))
-                for apart, one in zip(unlike, numbers, strict=True)
-                if np.isfinite(apart)
-            ]
-        return sorted(found, key=lambda one: one[1])[:_TRIED]
+        if kind not in self._beginnings:
+            return []
+        cosines, sines = np.cos(rotations), np.sin(rotations)
+        there = np.column_stack([cosines * point[0] - sines * point[1], sines * point[0] + cosines * point[1]])
+        rows = _beginnings(there, heading + rotations, np.full(len(rotations), calibre))
+        unlike, numbers = self._beginnings[kind].query(rows, k=_OF_A_BEARING)
+        unlike = (unlike + _ELSEWHERE * np.abs(rotations)[:, np.newaxis]).ravel()
+        order = [one for one in np.argsort(unlike, kind="stable")[:_TRIED].tolist() if np.isfinite(unlike[one])]
+        return [(self._place((kind, False), int(numbers.ravel()[one])), float(unlike[one])) for one in order]
 
     def side_places(self, random: np.random.Generator, count: int) -> list[Place]:
         """Some places where a vessel leaves another."""
-        places = [place for (_, is_side), some in self._places.items() if is_side for place in some]
-        return [places[one] for one in random.choice(len(places), min(count, len(places)), replace=False)]
+        numbers = [(key, one) for key, some in self._numbers.items() if key[1] for one in range(len(some))]
+        chosen = random.choice(len(numbers), min(count, len(numbers)), replace=False)
+        return [self._place(*numbers[one]) for one in chosen.tolist()]
 
     def graft(
         self, random: np.random.Generator, place: Place, onto: Points, heading: float, *, most_turn: float = _MOST_TURN
@@ -114,28 +135,85 @@ class Library:
         origin = first.points[place.node]
         numbers = {place.course: 0}
         grafted = [first._replace(points=first.points[place.node :], calibres=first.calibres[place.node :], parent=-1)]
-        for number in beyond(courses, daughters, place.course, place.node):
+        for number in beyond(courses, daughters, place.course, place.node if place.node else -1):
             course = courses[number]
             leaves_at = course.leaves_at - (place.node if course.parent == place.course else 0)
             numbers[number] = len(grafted)
             grafted.append(course._replace(parent=numbers[course.parent], leaves_at=leaves_at))
         return [course._replace(points=(course.points - origin) @ turn + onto) for course in grafted]
 
-
-def _described(course: Course, node: int, beyond_node: Numbers) -> Numbers:
-    """A row of numbers whose differences say how unlike two places are."""
-    x, y = course.points[node]
-    calibre = float(np.median(course.calibres[node : node + 5]))
-    length = max(float(beyond_node[0]), STEP)
-    along, down, squares = beyond_node[1:] / length
-    spread = math.sqrt(max(squares - along**2 - down**2, 0))
-    rest = [1.2 * math.log(length), (along - x) / 0.35, (down - y) / 0.35, spread / 0.35]
-    return np.concatenate([_beginning(course.points[node], course.heading(node), calibre), rest])
+    def _place(self, key: tuple[int, bool], number: int) -> Place:
+        at = self._numbers[key][number]
+        return Place(int(self._flat.eye[at]), int(self._flat.course[at]), int(self._flat.node[at]))
 
 
-def _beginning(point: Points, heading: float, calibre: float) -> Numbers:
-    x, y = point / 0.3
-    return np.array([x, y, 1.5 * math.cos(heading), 1.5 * math.sin(heading), 2.0 * math.log(max(calibre, 0.02))])
+class _Flat:
+    """All nodes of all courses of all eyes, one after another."""
+
+    def __init__(self, eyes: Sequence[Courses]) -> None:
+        courses = [course for one in eyes for course in one]
+        lengths = np.array([len(course.points) for course in courses], np.int64)
+        owner = np.repeat(np.arange(len(courses)), lengths)
+        self._starts = np.concatenate([[0], np.cumsum(lengths)])
+        firsts = np.concatenate([[0], np.cumsum([len(one) for one in eyes])])
+        self._eye_first = np.repeat(firsts[:-1], np.diff(firsts))  # of each course: the first course of its eye
+        parents = np.array([course.parent for course in courses], np.int64)
+        self._parents = np.where(parents >= 0, parents + self._eye_first, -1)
+        self._leaves_at = np.array([course.leaves_at for course in courses], np.int64)
+        self.points: Points = np.concatenate([course.points for course in courses])
+        self.calibres: Numbers = np.concatenate([course.calibres for course in courses])
+        self.node = np.arange(len(owner)) - self._starts[owner]
+        self.length = lengths[owner]
+        self.kind = np.array([course.kind for course in courses], np.int64)[owner]
+        self.has_parent = parents[owner] >= 0
+        self.course = owner - self._eye_first[owner]
+        self.eye = np.repeat(np.arange(len(eyes)), np.diff(firsts))[owner]
+        self._owner = owner
+
+    def rows(self) -> Numbers:
+        """Of each node the row of numbers by which places are compared."""
+        firsts, lasts = self._starts[self._owner], self._starts[self._owner + 1] - 1
+        here = np.arange(len(firsts))
+        begin = np.maximum(firsts, np.minimum(here, lasts - HEADING_NODES))
+        steps = self.points[np.minimum(here + HEADING_NODES, lasts)] - self.points[begin]
+        sums = np.concatenate([[0], np.cumsum(self.calibres)])
+        until = np.minimum(here + HEADING_NODES, lasts + 1)
+        calibres = (sums[until] - sums[here]) / (until - here)
+        headings = np.arctan2(steps[:, 1], steps[:, 0])
+        return np.concatenate([_beginnings(self.points, headings, calibres), _beyond(self.points, self._moments())], 1)
+
+    def _moments(self) -> Numbers:
+        """As `moments` has it."""
+        own = STEP * np.column_stack([np.ones(len(self.points)), self.points, (self.points**2).sum(axis=1)])
+        totals = np.add.reduceat(own, self._starts[:-1], axis=0)
+        for number in range(len(totals) - 1, -1, -1):  # daughters come after their parents
+            if self._parents[number] >= 0:
+                totals[self._parents[number]] += totals[number]
+        leaving = np.flatnonzero(self._parents >= 0)
+        parents = self._parents[leaving]
+        at = self._starts[parents] + np.minimum(self._leaves_at[leaving], np.diff(self._starts)[parents] - 1)
+        np.add.at(own, at, totals[leaving])
+        sums = np.cumsum(own[::-1], axis=0)[::-1]
+        after = np.concatenate([sums, np.zeros((1, 4))])[self._starts[self._owner + 1]]
+        return np.asarray(sums - after)
+
+
+def _running(course: Course, node: int) -> tuple[Points, float, float]:
+    return course.points[node], course.heading(node), float(np.mean(course.calibres[node : node + HEADING_NODES]))
+
+
+def _beginnings(points: Points, headings: Numbers, calibres: Numbers) -> Numbers:
+    """Where and how vessels run, so that differences say how unlike they are: ``(n, 5)``."""
+    around = 1.5 * np.column_stack([np.cos(headings), np.sin(headings)])
+    return np.column_stack([points / 0.3, around, 2.0 * np.log(np.maximum(calibres, 0.02))])
+
+
+def _beyond(points: Points, beyond_nodes: Numbers) -> Numbers:
+    """How much lies beyond, where and how far spread: ``(n, 4)``."""
+    lengths = np.maximum(beyond_nodes[:, :1], STEP)
+    middles, squares = beyond_nodes[:, 1:3] / lengths, beyond_nodes[:, 3:] / lengths
+    spread = np.sqrt(np.maximum(squares - (middles**2).sum(axis=1, keepdims=True), 0))
+    return np.concatenate([1.2 * np.log(lengths), (middles - points) / 0.35, spread / 0.35], axis=1)
 
 
 class Occupied:
@@ -164,7 +242,7 @@ class Occupied:
             met = met | (np.convolve(self._cells[1 - kind, rows, columns], np.ones(5), "same") >= 5)
         return len(points) if not met.any() else parting + int(np.argmax(met)) - 1
 
-    def _at(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
+    def _at(self, points: Points) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         cells = np.clip((points + _HALF) / _CELL, 0, self._cells.shape[1] - 2).astype(np.int64)
         return cells[:, 1], cells[:, 0]
 
@@ -217,27 +295,7 @@ def moments_of(courses: Courses, daughters: dict[int, list[int]], number: int, n
 
 def fitted(grafted: Courses, occupied: Occupied, kind: int) -> Courses:
     """The parts of what is grafted that run free."""
-    kept: Courses = []
-    numbers: dict[int, int] = {}
-    for number, course in enumerate(grafted):
-        is_lost = number > 0 and (
-            course.parent not in numbers or course.leaves_at >= len(kept[numbers[course.parent]].points)
-        )
-        nodes = 0 if is_lost else occupied.free(kind, course.points)
-        if nodes < _SHORTEST:
-            if number == 0:
-                return []
-            continue
-        numbers[number] = len(kept)
-        kept.append(
-            course._replace(
-                points=course.points[:nodes],
-                calibres=course.calibres[:nodes],
-                parent=numbers.get(course.parent, -1),
-                goes_on=course.goes_on and nodes == len(course.points),
-            )
-        )
-    return kept
+    return cut(grafted, [occupied.free(kind, course.points) - 1 for course in grafted], shortest=_SHORTEST)
 
 
 def joined(courses: Courses, number: int, node: int, gone: set[int], grafted: Courses) -> Courses:
@@ -264,9 +322,7 @@ def joined(courses: Courses, number: int, node: int, gone: set[int], grafted: Co
     return kept
 
 
-def mixed(
-    random: np.random.Generator, courses: Courses, library: Library, *, stretch_dd: float, most: int | None = None
-) -> Courses:
+def mixed(random: np.random.Generator, courses: Courses, library: Library, *, stretch_dd: float) -> Courses:
     """The courses of an eye, changed from the hub outward for those of others.
 
     Args:
@@ -274,12 +330,10 @@ def mixed(
         courses: of an eye.
         library: that the others are taken from.
         stretch_dd: about how long a stretch of one person is left.
-        most: exchanges; None takes as many as there are places.
     """
     every = round(stretch_dd / STEP)
     seen: set[tuple[float, float]] = set()
-    exchanges = 0
-    while most is None or exchanges < most:
+    while True:
         places = [
             (float(course.distances[node] + random.uniform(0, 0.4)), number, node)
             for number, course in enumerate(courses)
@@ -287,22 +341,30 @@ def mixed(
             if _spot(course.points[node]) not in seen
         ]
         if not places:
-            break
+            return courses
         _, number, node = min(places)
         seen.add(_spot(courses[number].points[node]))
-        changed = exchanged(random, courses, number, node, library)
-        if changed is not None:
-            courses = changed
-            exchanges += 1
+        courses = exchanged(random, courses, number, node, library) or courses
+
+
+def mixed_here_and_there(random: np.random.Generator, courses: Courses, library: Library, places: int) -> Courses:
+    """The courses of an eye, changed for those of others at some places that chance chooses."""
+    for _ in range(places):
+        lengths = np.array([len(course.points) for course in courses])
+        number = int(random.choice(len(courses), p=lengths / lengths.sum()))
+        nodes = _places_on(courses[number], 1)
+        if nodes:
+            courses = exchanged(random, courses, number, int(random.choice(nodes)), library) or courses
     return courses
 
 
 def _places_on(course: Course, every: int) -> list[int]:
     outside = np.flatnonzero(course.distances > HUB)
-    if len(course.points) < 10 or not len(outside):
+    if len(course.points) < _SHORTEST_MIXED or not len(outside):
         return []
     first = int(outside[0])
-    return [*([0] if course.parent >= 0 and first == 0 else []), *range(max(first, 1), len(course.points) - 12, every)]
+    beginning = [0] if course.parent >= 0 and first == 0 else []
+    return [*beginning, *range(max(first, 1), len(course.points) - _LEAST_BEYOND, every)]
 
 
 def _spot(point: Points) -> tuple[float, float]:

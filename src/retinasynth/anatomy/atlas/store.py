@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retinasynth.anatomy.atlas.courses import Course, Courses
 from retinasynth.anatomy.atlas.mixing import Library
-from retinasynth.anatomy.branches import Numbers, Points
+from retinasynth.anatomy.branches import Numbers
 
 _UNIT = 1 / 1000  # disc diameters
 _FILE = "atlas.npz"
@@ -85,30 +86,43 @@ def _halved(values: Numbers) -> Numbers:
     return values[::2] if len(values) % 2 else np.concatenate([values[::2], values[-1:]])
 
 
-def _doubled(values: Numbers) -> Numbers:
-    """Nodes between nodes, on the cubic through the four around (weights of the midpoint: -1, 9, 9, -1 of 16)."""
-    ends = np.concatenate([2 * values[:1] - values[1:2], values, 2 * values[-1:] - values[-2:-1]])
-    between = (9 * (ends[1:-2] + ends[2:-1]) - ends[:-3] - ends[3:]) / 16
-    doubled = np.empty((2 * len(values) - 1, *values.shape[1:]))
-    doubled[::2], doubled[1::2] = values, between
-    return doubled
+def _doubled(values: Numbers, firsts: NDArray[np.int64], ends: NDArray[np.int64]) -> Numbers:
+    """Nodes between nodes of each course, on the cubic through the four around (weights -1, 9, 9, -1 of 16).
+
+    Args:
+        values: at all nodes, ``(n, m)``.
+        firsts: first node of each course.
+        ends: the one after its last.
+    """
+    count = len(values)
+    before, after = np.concatenate([values[:1], values[:-1]]), np.concatenate([values[1:], values[-1:]])
+    before[firsts] = 2 * values[firsts] - values[np.minimum(firsts + 1, count - 1)]
+    after_next = np.concatenate([values[2:], values[-2:]]) if count > 1 else values
+    after_next[np.maximum(ends - 2, 0)] = 2 * values[ends - 1] - values[ends - 2]
+    between = (9 * (values + after) - before - after_next) / 16
+    doubled = np.stack([values, between], axis=1).reshape(2 * count, -1)
+    return np.delete(doubled, 2 * ends - 1, axis=0)  # nothing lies between two courses
 
 
 def _unpacked(arrays: dict[str, np.ndarray]) -> list[Mixed]:
-    lengths = arrays["lengths"].astype(np.int64)
-    nodes = np.concatenate([[0], np.cumsum(lengths)])
-    steps = np.concatenate([[0], np.cumsum(lengths - 1)])
-    courses: Courses = []
-    for number, length in enumerate(lengths.tolist()):
-        moved = arrays["steps"][steps[number] : steps[number] + length - 1].astype(np.int64)
-        points: Points = _UNIT * (arrays["starts"][number] + np.concatenate([[[0, 0]], np.cumsum(moved, axis=0)]))
-        calibres = _UNIT * arrays["calibres"][nodes[number] : nodes[number + 1]].astype(np.float64)
-        parent, leaves_at = int(arrays["parents"][number]), int(arrays["leaves_at"][number])
-        kind, goes_on = int(arrays["kinds"][number]), bool(arrays["goes_on"][number])
-        courses.append(Course(_doubled(points), _doubled(calibres), parent, leaves_at, kind, goes_on, number))
+    kept = arrays["lengths"].astype(np.int64)
+    ends = np.cumsum(kept)
+    firsts = ends - kept
+    places = np.zeros((ends[-1], 2), np.int64)
+    places[np.setdiff1d(np.arange(ends[-1]), firsts, assume_unique=True)] = arrays["steps"]
+    along = np.cumsum(places, axis=0)
+    along += np.repeat(arrays["starts"].astype(np.int64) - along[firsts], kept, axis=0)
+    points = _doubled(_UNIT * along, firsts, ends)
+    calibres = _doubled(_UNIT * arrays["calibres"].astype(np.float64)[:, np.newaxis], firsts, ends)[:, 0]
+    until = np.cumsum(2 * kept - 1).tolist()
+    columns = zip(*(arrays[name].tolist() for name in ("parents", "leaves_at", "kinds", "goes_on")), strict=True)
+    courses, begin = [], 0
+    for end, (parent, leaves_at, kind, goes_on) in zip(until, columns, strict=True):
+        courses.append(Course(points[begin:end], calibres[begin:end], parent, leaves_at, kind, goes_on))
+        begin = end
     eyes, first = [], 0
-    for eye, (count, (x, y, reach)) in enumerate(zip(arrays["counts"].tolist(), arrays["circles"].tolist(), strict=True)):
+    for eye, (count, circle) in enumerate(zip(arrays["counts"].tolist(), arrays["circles"].tolist(), strict=True)):
         of_eye = [course._replace(origin=eye) for course in courses[first : first + count]]
-        eyes.append(Mixed(of_eye, (x, y), reach))
+        eyes.append(Mixed(of_eye, (circle[0], circle[1]), circle[2]))
         first += count
     return eyes

@@ -29,6 +29,8 @@ _FROM_RIM, _FROM_AFAR = 0.4, 4.0  # what it costs to begin at a loose end beside
 _BESIDE_DISC = 1.0
 _AT_EDGE = 0.06  # a vessel that ends so near to the edge of the field goes on
 _ON = math.radians(75)  # what turns more does not go on, but branches off
+_BLUR_PX = 2.0  # by which what is thin looks wider than it is
+_THINNEST_PX = 0.7
 _LEAST_VOTE = 0.3
 _LEAST_VOTING_DD = 0.4
 _ASIDE = 0.35  # of its calibre: how far a stem of both kinds lies to either side for each
@@ -119,7 +121,8 @@ def _directed(
     for number, (node, before) in reached.items():
         segment = graph.segments[number]
         forward = segment.nodes[0] == node
-        calibres = (segment.calibres if forward else segment.calibres[::-1]) / scale
+        seen = segment.calibres if forward else segment.calibres[::-1]
+        calibres = np.sqrt(np.maximum(seen**2 - _BLUR_PX**2, _THINNEST_PX**2)) / scale
         end = segment.nodes[1] if forward else segment.nodes[0]
         third = max(1, len(calibres) // 3)
         row, column = np.clip(graph.nodes[end].astype(int), 0, np.array(inside.shape) - 1)
@@ -210,7 +213,7 @@ def _onward(pieces: Mapping[int, _Piece], number: int, following: list[int]) -> 
         angle = _angle(ending[0] - back, ahead - beginning[0])
         wide = min(pieces[other].calibres[0] / max(pieces[number].calibres[1], 1e-6), 1.2)
         cost = angle / math.radians(60) - 1.5 * wide
-        is_other_kind = pieces[number].vote * pieces[other].vote < -_LEAST_VOTE**2
+        is_other_kind = pieces[number].vote * pieces[other].vote < -(_LEAST_VOTE**2)
         if angle < _ON and not is_other_kind and (best is None or cost < best[0]):
             best = cost, other
     return None if best is None else best[1]
