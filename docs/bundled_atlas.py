@@ -21,26 +21,27 @@ from rich.console import Console
 from rich.progress import track
 from scipy import ndimage
 
-from retinasynth.anatomy import atlas
-from retinasynth.anatomy.atlas.courses import HUB, Course, Courses, without
+from retinasynth.anatomy.atlas.courses import HUB, Course, Courses, warped, without
 from retinasynth.anatomy.atlas.mixing import Library, mixed
-from retinasynth.anatomy.atlas.store import Atlas, Mixed, bundled_atlas, write_atlas
+from retinasynth.anatomy.atlas.store import Atlas, Mixed, atlas_file, bundled_atlas, write_atlas
 from retinasynth.anatomy.atlas.tracing import Traced, trace
 from retinasynth.anatomy.branches import STEP, Territory
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.eye import Eye
 from retinasynth.eye.field_of_view import find_field_of_view
 
-FOLDER = Path(atlas.__file__).parent
 LEAST_TOLD = 0.25  # of the vessels' area is known to be artery or vein
 LEAST_SHARE = 0.3  # of the length that either kind has, and that lies above or below the disc
 LEAST_ASIDE_DD = 0.6  # between disc and centre of the view: else it is not seen which eye it is
 SPARSEST = 20  # per cent of the eyes, those with the least vessel seen, are left out
+ON_DISC_DD = 0.35  # from its centre, where such vessels begin
 FARTHEST_BEGIN_DD = 1.1  # from the disc's centre; what begins farther out has lost its trunk
 STRETCH_DD = 1.0
+WARP, TURN_DEG = 0.05, 3.0
 MOST_OF_ONE = 0.4  # of the length beyond the hub may be one person's
 NEAR_DD = 0.06  # centre lines so near to each other are one
 CELL_DD = 0.03
+MOST_ALIKE = 95  # per cent of people are less like their nearest other than a mixed eye may be like a real one
 
 
 class Person(NamedTuple):
@@ -91,12 +92,22 @@ def which_eye(eye: Eye) -> bool | None:
 
 
 def rooted(courses: Courses) -> Courses:
-    """Without vessels that lost their trunk."""
+    """Without vessels that lost their trunk; those that begin beside the disc begin on it."""
     gone: set[int] = set()
+    found = list(courses)
     for number, course in enumerate(courses):
-        if course.parent in gone or (course.parent < 0 and course.distances[0] > FARTHEST_BEGIN_DD):
+        begin = float(course.distances[0])
+        if course.parent in gone or (course.parent < 0 and begin > FARTHEST_BEGIN_DD):
             gone.add(number)
-    return without(courses, gone)[0]
+        elif course.parent < 0 and begin > ON_DISC_DD:
+            steps = round((begin - ON_DISC_DD) / STEP)
+            before = np.linspace(ON_DISC_DD / begin, 1, steps, endpoint=False)[:, np.newaxis] * course.points[0]
+            found[number] = course._replace(
+                points=np.concatenate([before, course.points]),
+                calibres=np.concatenate([np.full(steps, course.calibres[0]), course.calibres]),
+            )
+            found = [one._replace(leaves_at=one.leaves_at + steps) if one.parent == number else one for one in found]
+    return without(found, gone)[0]
 
 
 def length_of(courses: Sequence[Course]) -> float:
@@ -179,20 +190,24 @@ def main() -> None:
                 break
         else:
             continue
-        eyes.append(Mixed(courses, person.traced.centre, person.traced.reach))
+        moved = warped(random, courses, amount=WARP, turn_deg=TURN_DEG)
+        eyes.append(Mixed(moved, person.traced.centre, person.traced.reach))
         shares.append(most_of_one(courses))
         origins.append(len({course.origin for course in courses}))
-    order = random.permutation(len(eyes))
-    write_atlas(FOLDER / "atlas.npz", [eyes[one] for one in order])
-    made = bundled_atlas()
     real = [person.traced.courses for person in people]
+    between_people = nearest(real, real, same=True)
+    alike = nearest([eye.courses for eye in eyes], real)
+    eyes = [eye for eye, share in zip(eyes, alike, strict=True) if share <= np.percentile(between_people, MOST_ALIKE)]
+    order = random.permutation(len(eyes))
+    write_atlas(atlas_file(), [eyes[one] for one in order])
+    made = bundled_atlas()
     figures = {
         "people": len(people),
         "mixed eyes": len(eyes),
-        "bytes": (FOLDER / "atlas.npz").stat().st_size,
+        "bytes": (atlas_file()).stat().st_size,
         "people in a mixed eye, median": float(np.median(origins)),
         "most of one person in a mixed eye, beyond the hub, median": round(float(np.median(shares)), 3),
-        "real, nearest other": quantiles(nearest(real, real, same=True)),
+        "real, nearest other": quantiles(between_people),
         "mixed, nearest real": quantiles(nearest([eye.courses for eye in made.eyes], real)),
         "grown, nearest real": quantiles(nearest(grown_courses(made, arguments.grown), real)),
     }

@@ -12,13 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Numbers, Points
 
+KINDS = (ARTERY, VEIN)
 HUB = 0.8  # the courses are those of one person within this distance from the disc's centre, and mixed beyond it
 
 HEADING_NODES = 5  # along which the direction of a course is taken
 _WAVES = 6
+_TANGLED_WITHIN = 0.65  # the disc's centre: vessels of one kind meet there
+_SHORTEST = 4  # nodes of a course
 _MOST_TURN = math.radians(20)
 _SMOOTHINGS = 40
 _JOINS_WITHIN_DD = 0.4
@@ -134,6 +138,49 @@ def smoothed(courses: Sequence[Course]) -> Courses:
     return found
 
 
+def untangled(courses: Sequence[Course]) -> Courses:
+    """The courses up to where they would cross a wider one of their own kind, or themselves, outside the disc.
+
+    Retinal arteries do not cross arteries, nor veins veins.
+    """
+    lasts = [len(course.points) - 1 for course in courses]
+    for kind in KINDS:
+        chosen = [number for number, course in enumerate(courses) if course.kind == kind]
+        pieces = [(number, node) for number in chosen for node in range(len(courses[number].points) - 1)]
+        if not pieces:
+            continue
+        starts = np.concatenate([courses[number].points[:-1] for number in chosen])
+        ends = np.concatenate([courses[number].points[1:] for number in chosen])
+        near = KDTree((starts + ends) / 2).query_pairs(2 * STEP, output_type="ndarray")
+        one, other = near[_crossing(starts, ends, near)].T
+        for first, second in zip(one.tolist(), other.tolist(), strict=True):
+            (number, node), (second_number, second_node) = pieces[first], pieces[second]
+            outside = math.hypot(*starts[first]) > _TANGLED_WITHIN
+            if outside and not _are_joined(courses, pieces[first], pieces[second]):
+                widths = courses[number].calibres[node], courses[second_number].calibres[second_node]
+                loser, place = (second_number, second_node) if widths[0] > widths[1] else (number, node)
+                lasts[loser] = min(lasts[loser], place)
+    return cut(courses, lasts, shortest=_SHORTEST)
+
+
+def _crossing(starts: Points, ends: Points, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pairs of straight pieces cross."""
+
+    def side(p: Points, q: Points, r: Points) -> Numbers:
+        return np.asarray((q[:, 0] - p[:, 0]) * (r[:, 1] - p[:, 1]) - (q[:, 1] - p[:, 1]) * (r[:, 0] - p[:, 0]))
+
+    a, b, c, d = starts[pairs[:, 0]], ends[pairs[:, 0]], starts[pairs[:, 1]], ends[pairs[:, 1]]
+    return np.asarray((side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0))
+
+
+def _are_joined(courses: Sequence[Course], one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two pieces lie where one of the courses has just left the other, or follow each other."""
+    for (number, node), (parent, place) in ((one, other), (other, one)):
+        if courses[number].parent == parent and node < 2 and abs(place - courses[number].leaves_at) <= 2:
+            return True
+    return one[0] == other[0] and abs(one[1] - other[1]) <= 1
+
+
 def _without_kinks(points: Points) -> Points:
     """A course that nowhere turns by more than `_MOST_TURN` from one node to the next; its ends stay."""
     for _ in range(_SMOOTHINGS):
@@ -155,11 +202,3 @@ def resampled(points: Points, values: Numbers) -> tuple[Points, Numbers, NDArray
     at = np.linspace(0, along[-1], max(2, round(along[-1] / STEP) + 1))
     new = np.column_stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)])
     return new, np.interp(at, along, values), along
-
-
-def of_kind(courses: Sequence[Course], kind: int) -> list[int]:
-    """The numbers of the arteries or of the veins."""
-    return [number for number, course in enumerate(courses) if course.kind == kind]
-
-
-KINDS = (ARTERY, VEIN)

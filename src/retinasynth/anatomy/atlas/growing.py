@@ -12,7 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from retinasynth.anatomy.atlas.courses import HUB, KINDS, Course, Courses, cut, daughters_of, smoothed, warped, without
+from retinasynth.anatomy.atlas.courses import (
+    HUB,
+    KINDS,
+    Course,
+    Courses,
+    cut,
+    daughters_of,
+    smoothed,
+    untangled,
+    warped,
+    without,
+)
 from retinasynth.anatomy.atlas.mixing import Library, Occupied, Place, fitted, joined, mixed_here_and_there
 from retinasynth.anatomy.atlas.store import Atlas, bundled_atlas
 from retinasynth.anatomy.branches import ARTERY, DISC_RIM, STEP, VEIN, Branch, Points, Territory
@@ -29,12 +40,13 @@ _MOST_TURN = 2.0  # with that, radians
 _CUT_OFF = 2  # nodes at the edge of a view that tell no direction
 _ENDING = 8  # nodes along which the calibre of an end is taken
 _LEAST_ROOM_DD = 0.2  # between a place where a vessel leaves and the edge of the territory
-_PLACES_TRIED = 1500
+_FILLINGS = 2
+_PLACES_TRIED = 2000
 _TO_PARENT_DD = 0.3
 _LEAVING = math.radians(20), math.radians(100)
 _FIRST_NODE = 3  # of its parent at which a vessel leaves
 _LEAST_SPROUT, _LEAST_FREE = 7, 0.7  # nodes, and share of what it was
-_APART_DD = 0.2  # mean distance of the outer half of a sprout from all other vessels
+_APART_DD = 0.17  # mean distance of the outer half of a sprout from all other vessels
 
 
 def grow_trees(
@@ -65,10 +77,12 @@ def grow_courses(
     courses = warped(random, courses, amount=_WARP, turn_deg=_TURN_DEG)
     courses = mixed_here_and_there(random, courses, atlas.library, _EXCHANGES)
     courses = [course._replace(points=_to_fovea(course.points, territory.fovea)) for course in courses]
-    courses = _within(_extended(random, courses, atlas.library, territory), territory)
+    courses = untangled(_within(_extended(random, courses, atlas.library, territory), territory))
     courses = _thinned(random, courses, branches)
-    courses = _filled(random, courses, atlas.library, territory, branches)
-    return smoothed(_within(courses, territory))
+    for _ in range(_FILLINGS):  # of what is added a little is cut off where it would cross others
+        courses = _filled(random, courses, atlas.library, territory, branches)
+        courses = untangled(smoothed(_within(courses, territory)))
+    return courses
 
 
 def _drawn(random: np.random.Generator, atlas: Atlas, territory: Territory, trunks: int) -> Courses:
@@ -117,7 +131,7 @@ def _within(courses: Courses, territory: Territory) -> Courses:
 
 
 def _extended(random: np.random.Generator, courses: Courses, library: Library, territory: Territory) -> Courses:
-    """Vessels that left the view they were seen in go on, up to the edge of the territory; nearest to the disc first."""
+    """Vessels that left the view they were seen in go on to the edge of the territory, those near the disc first."""
     for _ in range(_EXTENSIONS):
         ends = [
             (float(course.distances[-1]), number)
@@ -209,11 +223,11 @@ def _filled(
     nodes = [_Nodes.of(courses, kind) for kind in KINDS]
     occupied, vessels = Occupied(courses), [KDTree(np.concatenate([one.points for one in nodes]))]
     courses = list(courses)
-    for place in library.side_places(random, _PLACES_TRIED):
+    for place in library.side_places(random, territory.centre, territory.reach - _LEAST_ROOM_DD)[:_PLACES_TRIED]:
         if missing <= 0:
             break
         kind = library.eyes[place.eye][place.course].kind
-        at = _parent_of(courses, nodes[kind], library.eyes[place.eye][place.course], territory)
+        at = _parent_of(courses, nodes[kind], library.eyes[place.eye][place.course])
         if at is None:
             continue
         sprout = _sprout(random, library, place, courses[at[0]].points[at[1]], occupied)
@@ -233,10 +247,10 @@ def _filled(
     return courses
 
 
-def _parent_of(courses: Courses, nodes: _Nodes, branch: Course, territory: Territory) -> tuple[int, int] | None:
+def _parent_of(courses: Courses, nodes: _Nodes, branch: Course) -> tuple[int, int] | None:
     """Course and node from which a branch may leave here as it left there, or None."""
     begin = branch.points[0]
-    if _depth(begin, territory) < _LEAST_ROOM_DD or not len(nodes.points):
+    if not len(nodes.points):
         return None
     distances = ((nodes.points - begin) ** 2).sum(axis=1)
     near = int(np.argmin(distances))

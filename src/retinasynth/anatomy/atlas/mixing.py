@@ -91,7 +91,7 @@ class Library:
         ], axis=1)[0]  # fmt: skip
         unlike, found = self._trees[key].query(row, k=_NEAREST)
         there = np.isfinite(unlike)
-        return [self._place(key, one) for one in found[there].tolist()], unlike[there]
+        return [self._flat.place(number) for number in self._numbers[key][found[there]].tolist()], unlike[there]
 
     def continuing(
         self, kind: int, point: Points, heading: float, calibre: float, rotations: Numbers
@@ -113,13 +113,14 @@ class Library:
         unlike, numbers = self._beginnings[kind].query(rows, k=_OF_A_BEARING)
         unlike = (unlike + _ELSEWHERE * np.abs(rotations)[:, np.newaxis]).ravel()
         order = [one for one in np.argsort(unlike, kind="stable")[:_TRIED].tolist() if np.isfinite(unlike[one])]
-        return [(self._place((kind, False), int(numbers.ravel()[one])), float(unlike[one])) for one in order]
+        found = self._numbers[kind, False]
+        return [(self._flat.place(int(found[numbers.ravel()[one]])), float(unlike[one])) for one in order]
 
-    def side_places(self, random: np.random.Generator, count: int) -> list[Place]:
-        """Some places where a vessel leaves another."""
-        numbers = [(key, one) for key, some in self._numbers.items() if key[1] for one in range(len(some))]
-        chosen = random.choice(len(numbers), min(count, len(numbers)), replace=False)
-        return [self._place(*numbers[one]) for one in chosen.tolist()]
+    def side_places(self, random: np.random.Generator, centre: tuple[float, float], reach: float) -> list[Place]:
+        """The places in a circle where a vessel leaves another, in an order of chance."""
+        numbers = np.concatenate([some for (_, is_side), some in self._numbers.items() if is_side])
+        inside = numbers[np.hypot(*(self._flat.points[numbers] - centre).T) < reach]
+        return [self._flat.place(number) for number in random.permutation(inside).tolist()]
 
     def graft(
         self, random: np.random.Generator, place: Place, onto: Points, heading: float, *, most_turn: float = _MOST_TURN
@@ -141,10 +142,6 @@ class Library:
             numbers[number] = len(grafted)
             grafted.append(course._replace(parent=numbers[course.parent], leaves_at=leaves_at))
         return [course._replace(points=(course.points - origin) @ turn + onto) for course in grafted]
-
-    def _place(self, key: tuple[int, bool], number: int) -> Place:
-        at = self._numbers[key][number]
-        return Place(int(self._flat.eye[at]), int(self._flat.course[at]), int(self._flat.node[at]))
 
 
 class _Flat:
@@ -169,6 +166,10 @@ class _Flat:
         self.course = owner - self._eye_first[owner]
         self.eye = np.repeat(np.arange(len(eyes)), np.diff(firsts))[owner]
         self._owner = owner
+
+    def place(self, number: int) -> Place:
+        """Where a node is."""
+        return Place(int(self.eye[number]), int(self.course[number]), int(self.node[number]))
 
     def rows(self) -> Numbers:
         """Of each node the row of numbers by which places are compared."""

@@ -1,7 +1,6 @@
 """The atlas as it is kept: courses of eyes that were mixed of many people's, and the circle that each was seen in."""
 
 import functools
-import importlib.resources
 import io
 import math
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from retinasynth.anatomy.atlas.mixing import Library
 from retinasynth.anatomy.branches import Numbers
 
 _UNIT = 1 / 1000  # disc diameters
-_FILE = "atlas.npz"
 
 
 class Mixed(NamedTuple):
@@ -53,10 +51,19 @@ class Atlas:
         return np.array([eye.covers(centre, reach) for eye in self.eyes])
 
 
+def atlas_file() -> Path:
+    """The atlas of the package."""
+    return Path(__file__).with_name("atlas.npz")
+
+
 @functools.cache
 def bundled_atlas() -> Atlas:
-    """The atlas of the package."""
-    data = importlib.resources.files("retinasynth.anatomy.atlas").joinpath(_FILE).read_bytes()
+    """The atlas of the package, read once."""
+    return read_atlas(atlas_file().read_bytes())
+
+
+def read_atlas(data: bytes) -> Atlas:
+    """An atlas as `write_atlas` wrote it; no pickle is ever loaded."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return Atlas(_unpacked({name: arrays[name] for name in arrays.files}))
 

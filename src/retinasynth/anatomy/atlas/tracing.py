@@ -74,7 +74,8 @@ def trace(planes: Mapping[str, Mask], *, is_left: bool, origin: int = 0) -> Trac
     mirror = np.array([1 if is_left else -1, 1]) / scale
 
     def framed(places: Numbers) -> Points:
-        return (places[:, ::-1] + 0.5 - centre) * mirror
+        points: Points = (places[:, ::-1] + 0.5 - centre) * mirror
+        return points
 
     graph = vessel_graph(planes["vessels"] & field)
     pieces = _directed(graph, planes, [framed(one.path) for one in graph.segments], framed(graph.nodes), scale)
@@ -220,7 +221,7 @@ def _onward(pieces: Mapping[int, _Piece], number: int, following: list[int]) -> 
 
 
 def _with_kinds(courses: Courses, votes: Sequence[float]) -> Courses:
-    """Each vessel an artery or a vein: as its pixels vote, or as its parent, or as the next trunk at the disc is not."""
+    """Each vessel an artery or a vein: as its pixels vote, as its parent is, or as the next trunk is not."""
     kinds = {
         number: ARTERY if vote > 0 else VEIN
         for number, (course, vote) in enumerate(zip(courses, votes, strict=True))
