@@ -11,7 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from scipy import ndimage
 
-from retinasynth.anatomy.atlas.courses import HUB, Course, Courses, warped, without
+from retinasynth.anatomy.atlas.courses import HUB, Course, Courses, from_disc, warped, without
 from retinasynth.anatomy.atlas.mixing import Library, mixed
 from retinasynth.anatomy.atlas.store import Atlas, Mixed, atlas_file, bundled_atlas, write_atlas
 from retinasynth.anatomy.atlas.tracing import Traced, trace
@@ -34,7 +34,6 @@ LEAST_TOLD = 0.25  # of the vessels' area is known to be artery or vein
 LEAST_SHARE = 0.3  # of the length that either kind has, and that lies above or below the disc
 LEAST_ASIDE_DD = 0.6  # between disc and centre of the view: else it is not seen which eye it is
 SPARSEST = 20  # per cent of the eyes, those with the least vessel seen, are left out
-ON_DISC_DD = 0.35  # from its centre, where such vessels begin
 FARTHEST_BEGIN_DD = 1.1  # from the disc's centre; what begins farther out has lost its trunk
 STRETCH_DD = 1.0
 WARP, TURN_DEG = 0.05, 3.0
@@ -94,20 +93,10 @@ def which_eye(eye: Eye) -> bool | None:
 def rooted(courses: Courses) -> Courses:
     """Without vessels that lost their trunk; those that begin beside the disc begin on it."""
     gone: set[int] = set()
-    found = list(courses)
     for number, course in enumerate(courses):
-        begin = float(course.distances[0])
-        if course.parent in gone or (course.parent < 0 and begin > FARTHEST_BEGIN_DD):
+        if course.parent in gone or (course.parent < 0 and course.distances[0] > FARTHEST_BEGIN_DD):
             gone.add(number)
-        elif course.parent < 0 and begin > ON_DISC_DD:
-            steps = round((begin - ON_DISC_DD) / STEP)
-            before = np.linspace(ON_DISC_DD / begin, 1, steps, endpoint=False)[:, np.newaxis] * course.points[0]
-            found[number] = course._replace(
-                points=np.concatenate([before, course.points]),
-                calibres=np.concatenate([np.full(steps, course.calibres[0]), course.calibres]),
-            )
-            found = [one._replace(leaves_at=one.leaves_at + steps) if one.parent == number else one for one in found]
-    return without(found, gone)[0]
+    return from_disc(without(courses, gone)[0])
 
 
 def length_of(courses: Sequence[Course]) -> float:
@@ -201,7 +190,7 @@ def main() -> None:
     order = random.permutation(len(eyes))
     write_atlas(atlas_file(), [eyes[one] for one in order])
     made = bundled_atlas()
-    figures = {
+    figures: dict[str, object] = {
         "people": len(people),
         "mixed eyes": len(eyes),
         "bytes": (atlas_file()).stat().st_size,
@@ -212,6 +201,33 @@ def main() -> None:
         "grown, nearest real": quantiles(nearest(grown_courses(made, arguments.grown), real)),
     }
     console.print_json(json.dumps(figures))
+    atlas_file().with_name("README.md").write_text(card(figures), encoding="utf-8")
+
+
+def card(figures: Mapping[str, object]) -> str:
+    """What the atlas is, in words for its users."""
+    rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
+    return f"""# The atlas of courses
+
+Where arteries and veins run in people, for eyes to be grown from (`retinasynth.anatomy.atlas`). Made by
+`python docs/bundled_atlas.py CHASE_DB1 HRF IDRID IDRID_GRADING` with the bundled segmenters `vessels` and `disc-cup`.
+
+- **Learnt from** the training photographs of CHASE_DB1 (Kingston University, CC BY 4.0), HRF (Erlangen and Brno, CC BY
+  4.0) and IDRiD (CC BY 4.0), one of each retina, whose arteries and veins can be told by colour in a quarter of the
+  vessels' area or more. No test eye, and no photograph of LES-AV.
+- **Holds** mixed eyes alone: beyond 0.8 disc diameters from the disc's centre, stretches of about a disc diameter of
+  many people; nearer to it one person's courses, warped.
+- **Limits**: most of these people have diabetes or glaucoma, and most photographs are centred on the macula, so that
+  nasal courses beyond two disc diameters come from few; which vessels are arteries is told by a rule, and is wrong in
+  places; thin vessels that the segmenter misses are missing.
+
+| | |
+|---|---|
+{rows}
+
+The last three rows give median, 95th percentile and largest of how much an eye's vessels beyond the hub lie within
+{NEAR_DD} disc diameters of those of the most alike real eye, and the other way round (the smaller share).
+"""
 
 
 def quantiles(values: Sequence[float]) -> list[float]:

@@ -79,7 +79,7 @@ def test_an_exchange_keeps_about_as_much_vessel(eyes, library):
 def test_mixing_leaves_little_of_one_person(eyes, library):
     courses = mixed(np.random.default_rng(0), eyes[2], library, stretch_dd=1.0)
     assert is_in_order(courses)
-    beyond = {origin: 0 for origin in range(len(eyes))}
+    beyond = dict.fromkeys(range(len(eyes)), 0)
     for course in courses:
         beyond[course.origin] += int((course.distances > HUB).sum())
     assert sum(nodes > 0 for nodes in beyond.values()) >= 8

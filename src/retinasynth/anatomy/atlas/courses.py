@@ -21,6 +21,7 @@ HUB = 0.8  # the courses are those of one person within this distance from the d
 
 HEADING_NODES = 5  # along which the direction of a course is taken
 _WAVES = 6
+_ON_DISC_DD = 0.3  # from its centre
 _TANGLED_WITHIN = 0.65  # the disc's centre: vessels of one kind meet there
 _SHORTEST = 4  # nodes of a course
 _MOST_TURN = math.radians(20)
@@ -123,6 +124,21 @@ def warped(random: np.random.Generator, courses: Sequence[Course], *, amount: fl
         return shifted
 
     return [course._replace(points=moved(course.points)) for course in courses]
+
+
+def from_disc(courses: Sequence[Course]) -> Courses:
+    """The courses, those that begin beside the disc led onto it."""
+    found = list(courses)
+    for number, course in enumerate(courses):
+        begin = float(course.distances[0])
+        nodes = math.ceil((begin - _ON_DISC_DD) / STEP)
+        if course.parent >= 0 or nodes < 1:
+            continue
+        before = np.linspace(_ON_DISC_DD / begin, 1, nodes, endpoint=False)[:, np.newaxis] * course.points[0]
+        calibres = np.concatenate([np.full(nodes, course.calibres[0]), course.calibres])
+        found[number] = course._replace(points=np.concatenate([before, course.points]), calibres=calibres)
+        found = [one._replace(leaves_at=one.leaves_at + nodes) if one.parent == number else one for one in found]
+    return found
 
 
 def smoothed(courses: Sequence[Course]) -> Courses:

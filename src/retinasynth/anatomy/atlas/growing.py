@@ -19,6 +19,7 @@ from retinasynth.anatomy.atlas.courses import (
     Courses,
     cut,
     daughters_of,
+    from_disc,
     smoothed,
     untangled,
     warped,
@@ -75,7 +76,7 @@ def grow_courses(
     """The courses of both, grown from an atlas; arguments as those of `grow_trees`."""
     courses = _drawn(random, atlas, territory, 8 + smaller_trunks)
     courses = warped(random, courses, amount=_WARP, turn_deg=_TURN_DEG)
-    courses = mixed_here_and_there(random, courses, atlas.library, _EXCHANGES)
+    courses = mixed_here_and_there(random, from_disc(courses), atlas.library, _EXCHANGES)
     courses = [course._replace(points=_to_fovea(course.points, territory.fovea)) for course in courses]
     courses = untangled(_within(_extended(random, courses, atlas.library, territory), territory))
     courses = _thinned(random, courses, branches)

@@ -78,7 +78,7 @@ def write_atlas(path: Path, eyes: Sequence[Mixed]) -> None:
         circles=np.array([[*eye.centre, eye.reach] for eye in eyes], np.float32),
         counts=np.array([len(eye.courses) for eye in eyes], np.uint16),
         starts=np.array([points[0] for points in kept], np.int16),
-        steps=np.concatenate([np.diff(points, axis=0) for points in kept]).astype(np.int8),
+        steps=np.concatenate([np.diff(points, axis=0) for points in kept]),
         calibres=np.concatenate(calibres),
         lengths=np.array([len(points) for points in kept], np.uint16),
         parents=np.array([course.parent for course in courses], np.int16),
