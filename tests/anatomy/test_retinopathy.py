@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from retinasynth.anatomy import lesions
-from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
+from retinasynth.anatomy.grow import _STREAMS, anatomy_of, grow
 from retinasynth.anatomy.lesions import changed_lesions, draw_lesions, in_quadrants
 from retinasynth.anatomy.physiology import PRESETS, Anatomy
 from retinasynth.anatomy.retinopathy import DEFINITE_BEADING, SIGNS, grade_of, nasal_reach, refuse_hidden_grade
@@ -209,7 +209,7 @@ def test_lesions_of_a_seed_are_those_of_release_0_1(plain_eye):
 
 
 def test_one_chance_for_each_parameter_and_the_grade_last():
-    random = np.random.default_rng([5, RECIPE, 0])
+    random = np.random.default_rng([5, _STREAMS, 0])
     random.integers(2)
     chances = dict(zip(Anatomy.model_fields, random.normal(size=len(Anatomy.model_fields)), strict=True))
     drawn = anatomy_of(5, "adult", {})

@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.optimize import brentq
 
+from retinasynth.anatomy.atlas.growing import grow_trees
 from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Branch, Numbers, Points, Territory, calibres, tangents
+from retinasynth.anatomy.cupping import bent_over_cup
 from retinasynth.anatomy.disease import TUFT_RADIUS, beaded, narrowed_focally, tufts
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.filling import grow_trees
 from retinasynth.anatomy.kinship import alike
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import draw_lesions
@@ -52,6 +55,10 @@ _MEANDER_DD = (0.45, 1.2)  # wavelengths
 _TRUNK_MEANDER_DD = (0.7, 2.4)  # those of the wide vessels of the arcades, which wind more slowly
 _MEANDER_VARIES = 0.4  # standard deviation of the logarithm of how much one vessel winds
 _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
+_MOST_MEANDER_DD = 0.2
+_STRAIGHTENED_DD = 0.3
+_DISC_REACHES_DD = 0.85  # from its centre, with a piece of vessel
+_FINE = 3  # parts of a piece on the disc
 _SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
 
 
@@ -184,12 +191,14 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
         territory,
         smaller_trunks=anatomy.smaller_trunks,
         branches=round(anatomy.branches_per_area * math.pi * radius**2),
+        exponent=anatomy.murray_exponent,
     )
     arteries, veins = (_Vessels.of(branches, anatomy.murray_exponent) for branches in trees)
     random = _stream(seed, "meander")
     meanders = [_meander(random, branches) for branches in trees]
-    amplitude = _amplitude((arteries, veins), meanders, anatomy.tortuosity)
-    arteries, veins = arteries.moved(amplitude * meanders[ARTERY]), veins.moved(amplitude * meanders[VEIN])
+    straightenings = [_straightening(branches) for branches in trees]
+    shifts = _to_tortuosity((arteries, veins), meanders, straightenings, anatomy.tortuosity)
+    arteries, veins = arteries.moved(shifts[ARTERY]), veins.moved(shifts[VEIN])
     arteries = arteries.scaled(
         anatomy.artery_to_vein_ratio * veins.central_equivalent(VEIN) / arteries.central_equivalent(ARTERY)
     )
@@ -207,6 +216,7 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
         if abs(density / anatomy.vessel_density - 1) < _DENSITY_TOLERANCE:
             break
         scale *= anatomy.vessel_density / density
+    seen = [_draw(*_dipping(one.scaled(scale).pieces(), marks), view) & fov for one in (arteries, veins)]
     new = np.zeros_like(fov)
     for course in tufts(disease, veins.points, anatomy.neovascular_tufts):
         new |= _draw(course[:-1], course[1:], np.full(len(course) - 1, TUFT_RADIUS), view) & fov
@@ -273,39 +283,72 @@ class _Vessels(NamedTuple):
 
 
 def _meander(random: np.random.Generator, branches: Sequence[Branch]) -> Points:
-    """Shifts of all nodes of a tree by which its vessels wind from side to side; to be multiplied by an amplitude.
-
-    A branch starts where its parent has been shifted to, and soon winds on its own.
-    """
-    shifts: list[Points] = []
+    """Shifts of all nodes of a tree by which its vessels wind from side to side; to be multiplied by an amplitude."""
+    own = []
     for branch in branches:
         along = np.arange(len(branch.points)) * STEP
         lengths = random.uniform(*(_MEANDER_DD if branch.parent >= 0 else _TRUNK_MEANDER_DD), 3)
         waves = np.sin(2 * np.pi * (along[:, np.newaxis] / lengths + random.random(3))).sum(axis=1)
         aside = math.exp(random.normal(0, _MEANDER_VARIES)) * waves * np.minimum(along / _MEANDER_STARTS_DD, 1)
-        normal = tangents(branch.points)[:, ::-1] * (-1, 1)
+        own.append(aside[:, np.newaxis] * tangents(branch.points)[:, ::-1] * (-1, 1))
+    return _carried(branches, own)
+
+
+def _straightening(branches: Sequence[Branch]) -> Points:
+    """Shifts of all nodes by which vessels lose what they wind within `_STRAIGHTENED_DD`; their ends stay."""
+    own = []
+    for branch in branches:
+        ends = branch.points[[0, -1]]
+        share = np.linspace(0, 1, len(branch.points))[:, np.newaxis]
+        bow = branch.points - (1 - share) * ends[0] - share * ends[1]  # nothing at the ends, so mirrored with a sign
+        mirrored = np.concatenate([-bow[:0:-1], bow, -bow[-2::-1]])
+        smooth = ndimage.gaussian_filter1d(mirrored, _STRAIGHTENED_DD / STEP, axis=0)
+        own.append(smooth[len(bow) - 1 : 2 * len(bow) - 1] - bow)
+    return _carried(branches, own)
+
+
+def _carried(branches: Sequence[Branch], own: Sequence[Points]) -> Points:
+    """The shifts of all branches: each starts where its parent has been shifted to, and soon goes its own way."""
+    shifts: list[Points] = []
+    for branch, shift in zip(branches, own, strict=True):
         start = shifts[branch.parent][branch.leaves_at] if branch.parent >= 0 else np.zeros(2)
+        along = np.arange(len(branch.points)) * STEP
         fading = np.maximum(1 - along / (2 * _MEANDER_STARTS_DD), 0)
-        shifts.append(aside[:, np.newaxis] * normal + fading[:, np.newaxis] * start)
+        shifts.append(shift + fading[:, np.newaxis] * start)
     return np.concatenate(shifts)
 
 
-def _amplitude(vessels: Sequence[_Vessels], meanders: Sequence[Points], tortuosity: float) -> float:
-    """How strong the meander is for the mean of arc over chord to be as asked."""
+def _to_tortuosity(
+    vessels: Sequence[_Vessels], meanders: Sequence[Points], straightenings: Sequence[Points], tortuosity: float
+) -> list[Points]:
+    """The shifts by which the mean of arc over chord becomes what is asked, or comes near to it."""
 
-    def at(amplitude: float) -> float:
-        stretched = [one.moved(amplitude * shifts).stretched() for one, shifts in zip(vessels, meanders, strict=True)]
+    def at(shifts: Sequence[Points], amplitude: float) -> float:
+        stretched = [one.moved(amplitude * shift).stretched() for one, shift in zip(vessels, shifts, strict=True)]
         arcs, chords = np.concatenate(stretched, axis=1)
         counts = arcs > _SHORTEST_DD
         return float(np.average(arcs[counts] / chords[counts], weights=arcs[counts]))
 
-    straight, amplitude = at(0), 0.01
-    for _ in range(3):  # the excess over 1 grows about with the square of the amplitude
-        excess = max(at(amplitude) - straight, 1e-4)
-        amplitude *= math.sqrt(max(tortuosity - straight, 0) / excess)
-        if amplitude == 0:
-            break
-    return amplitude
+    natural = at(meanders, 0)
+    shifts, most = (meanders, _MOST_MEANDER_DD) if tortuosity > natural else (straightenings, 1.0)
+    if (at(shifts, most) - tortuosity) * (natural - tortuosity) >= 0:
+        return [most * shift for shift in shifts]
+    amplitude = brentq(lambda amplitude: at(shifts, amplitude) - tortuosity, 0, most, rtol=0.02, xtol=1e-4)
+    return [float(amplitude) * shift for shift in shifts]
+
+
+def _dipping(pieces: tuple[Points, Points, Numbers], marks: Landmarks) -> tuple[Points, Points, Numbers]:
+    """Straight pieces, those on the disc cut into shorter ones and bent where vessels dip into the cup."""
+    starts, ends, radii = pieces
+    on_disc = np.hypot(*starts.T) < _DISC_REACHES_DD
+    shares = np.arange(_FINE + 1)[:, np.newaxis, np.newaxis] / _FINE
+    cut = (1 - shares) * starts[on_disc] + shares * ends[on_disc]
+    bent = bent_over_cup(cut.reshape(-1, 2), marks).reshape(cut.shape)
+    return (
+        np.concatenate([starts[~on_disc], *bent[:-1]]),
+        np.concatenate([ends[~on_disc], *bent[1:]]),
+        np.concatenate([radii[~on_disc], np.tile(radii[on_disc], _FINE)]),
+    )
 
 
 def _draw(starts: Points, ends: Points, radii: Numbers, view: View) -> Mask:

@@ -33,7 +33,7 @@ def mixed(parameter: str, own: float, persons: float) -> float:
 
 
 def alike(own: Landmarks, persons: Landmarks) -> Landmarks:
-    """The landmarks of one eye of a person, who shares size, tilt and proportions; outlines and notch are its own.
+    """The landmarks of one eye of a person, who shares proportions; outlines and notch are its own.
 
     Args:
         own: drawn for this eye.

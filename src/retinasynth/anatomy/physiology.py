@@ -139,7 +139,7 @@ _ADULT: dict[str, Distribution] = {
     "artery_to_vein_ratio": (0.70, 0.05),
     "tortuosity": (1.06, 0.012),
     "murray_exponent": (2.7, 0.12),
-    "branches_per_area": (2.6, 0.7),
+    "branches_per_area": (1.8, 0.5),
     "smaller_trunks": (8, 2),
     "vessel_free_macula": (0.36, 0.06),
     "disc_size": (1.0, 0.11),
@@ -158,7 +158,8 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
         "cup_to_disc": (0.52, 0.11),
         "vessel_density": (0.101, 0.013),
         "artery_to_vein_ratio": (0.76, 0.06),
-        "smaller_trunks": (6, 2),
+        "branches_per_area": (2.9, 0.6),
+        "smaller_trunks": (10, 2),
         "murray_exponent": (2.8, 0.12),
     },
     "elderly": _ADULT
