@@ -39,7 +39,7 @@ def asked_for(seed: int) -> dict[str, Any]:
     centre, angles = (("disc", (30.0, 45.0, 60.0)), ("macula", (45.0, 50.0, 60.0)))[seed % 2]
     drawn = {name: float(random.uniform(*limits)) for name, limits in RANGES.items()}
     view = {"centred_on": centre, "angle_deg": float(random.choice(angles))}
-    return {"preset": list(PRESETS)[seed % len(PRESETS)], "focal_narrowing": 0, **view, **drawn}
+    return {"people": list(PRESETS)[seed % len(PRESETS)], "focal_narrowing": 0, **view, **drawn}
 
 
 def measured(seed: int, size_px: int) -> Biomarkers:

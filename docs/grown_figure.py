@@ -8,9 +8,9 @@ from retinasynth.eye.label_map import overlay
 
 EYES = (
     ("adult", 7, {}),
-    ("child", 5, {"preset": "child", "centred_on": "disc", "angle_deg": 35}),
+    ("child", 5, {"people": "child", "centred_on": "disc", "angle_deg": 35}),
     ("glaucoma", 12, {"centred_on": "disc", "angle_deg": 30, "cup_to_disc": 0.8, "notch": 0.7}),
-    ("diabetic retinopathy", 21, {"preset": "diabetic", "haemorrhages": 25, "hard_exudates": 70, "soft_exudates": 4}),
+    ("diabetic retinopathy", 21, {"people": "diabetic", "haemorrhages": 25, "hard_exudates": 70, "soft_exudates": 4}),
 )
 SIZE_PX = 640
 SHOWN_PX = 320
