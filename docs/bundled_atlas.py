@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from retinasynth.anatomy.atlas.courses import HUB, Course, Courses, from_disc, warped, without
 from retinasynth.anatomy.atlas.mixing import Library, mixed
 from retinasynth.anatomy.atlas.store import Atlas, Mixed, atlas_file, bundled_atlas, write_atlas
 from retinasynth.anatomy.atlas.tracing import Traced, trace
-from retinasynth.anatomy.branches import STEP, Territory
+from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Territory
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.eye import Eye
 from retinasynth.eye.field_of_view import find_field_of_view
@@ -33,7 +34,9 @@ from retinasynth.eye.field_of_view import find_field_of_view
 LEAST_TOLD = 0.25  # of the vessels' area is known to be artery or vein
 LEAST_SHARE = 0.3  # of the length that either kind has, and that lies above or below the disc
 LEAST_ASIDE_DD = 0.6  # between disc and centre of the view: else it is not seen which eye it is
-SPARSEST = 20  # per cent of the eyes, those with the least vessel seen, are left out
+MOST_SIDE_BY_SIDE_DD = 1.5  # of arteries that run where veins do
+BESIDE_DD, CROSSING_DD = 0.07, 0.4
+SPARSEST = 10  # per cent of the eyes, those with the least vessel seen, are left out
 FARTHEST_BEGIN_DD = 1.1  # from the disc's centre; what begins farther out has lost its trunk
 STRETCH_DD = 1.0
 WARP, TURN_DEG = 0.05, 3.0
@@ -74,7 +77,7 @@ def traced_eyes(labels: Path) -> list[Person]:
             field = find_field_of_view(eye.photograph)
         found = trace({**eye.planes, "fov": field}, is_left=is_left, origin=len(people))
         found = found._replace(courses=rooted(found.courses))
-        if is_balanced(found.courses):
+        if is_balanced(found.courses) and side_by_side(found.courses) < MOST_SIDE_BY_SIDE_DD:
             people.append(Person(files.name, found))
     richness = np.array([length_of(one.traced.courses) / one.traced.reach**2 for one in people])
     return [one for one, rich in zip(people, richness, strict=True) if rich > np.percentile(richness, SPARSEST)]
@@ -112,6 +115,19 @@ def is_balanced(courses: Courses) -> bool:
     heights = np.concatenate([course.points[:, 1] for course in courses])
     above = float((heights < -HUB).sum() / max((np.abs(heights) > HUB).sum(), 1))
     return all(LEAST_SHARE < share < 1 - LEAST_SHARE for share in (arteries, above))
+
+
+def side_by_side(courses: Courses) -> float:
+    """How long arteries run where veins do, beyond the hub, in disc diameters: two vessels that a mask has in one."""
+    veins = KDTree(np.concatenate([course.points for course in courses if course.kind == VEIN]))
+    nodes = 0
+    for course in courses:
+        if course.kind == ARTERY:
+            beside = (veins.query(course.points)[0] < BESIDE_DD) & (course.distances > HUB)
+            pieces, count = ndimage.label(beside)
+            lengths = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+            nodes += int(lengths[lengths * STEP > CROSSING_DD].sum())
+    return nodes * STEP
 
 
 def most_of_one(courses: Courses) -> float:

@@ -21,7 +21,7 @@ UM_PER_DD = 1800
 
 @pytest.fixture(scope="module")
 def eye():
-    return grow(1, SIZE_PX, laterality="left", pointing_dd=0.0)
+    return grow(1, SIZE_PX, laterality="left", pointing_dd=0.0, disc_fovea_distance=2.5)
 
 
 def draw(eye, seed=0, microaneurysms=0, haemorrhages=0, hard_exudates=0, soft_exudates=0):
@@ -147,9 +147,11 @@ def test_right_eyes_are_mirrored(eye, with_fovea):
     planes = {name: plane[:, ::-1] for name, plane in eye.planes.items()}
     shown = {name: plane for name, plane in planes.items() if with_fovea or name != "fovea"}
     geometry = Geometry(eye.geometry.pixels_per_disc_diameter, "right", "macula", 45)
-    drawn = draw(Eye("right", shown, geometry=geometry), 1, microaneurysms=40, hard_exudates=20)
-    whole = Eye("right", planes, geometry=geometry)
-    dots = np.array([from_centre(whole, "fovea", pixels) for pixels in each(drawn["microaneurysms"])])
+    eyes = [
+        draw(Eye("right", shown, geometry=geometry), seed, microaneurysms=40, hard_exudates=20) for seed in range(8)
+    ]
+    drawn, whole = eyes[1], Eye("right", planes, geometry=geometry)
+    dots = np.array([from_centre(whole, "fovea", pixels) for one in eyes for pixels in each(one["microaneurysms"])])
     assert 0.55 < (dots[:, 1] > 0).mean() < 0.95
     assert max(np.hypot(*from_centre(whole, "fovea", pixels)) for pixels in each(drawn["hard_exudates"])) < 2.6
 

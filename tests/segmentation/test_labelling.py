@@ -82,8 +82,8 @@ def test_arteries_and_veins_are_added_where_they_can_be_told(sets, tmp_path, mon
 
     monkeypatch.setattr(labelling, "tell_arteries", tell)
     shutil.copytree(sets[0], tmp_path / "eyes", ignore=shutil.ignore_patterns("arteries", "veins"))
-    arteries = np.zeros((256, 256), np.bool_)
-    arteries[100:104, 50:200] = True
+    vessels = read_mask(tmp_path / "eyes" / "train" / "vessels" / "phantom_051.png")
+    arteries = vessels & (np.arange(256) < 128)
     write_mask(tmp_path / "eyes" / "train" / "arteries" / "phantom_051.png", arteries)
     label_sets(MODELS, [tmp_path / "eyes"], tmp_path / "set", size_px=128)
     eyes = {one.name[-2:]: read_eye(one) for one in find_eyes(tmp_path / "set").eyes}

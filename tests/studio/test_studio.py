@@ -85,7 +85,8 @@ def test_sliders_start_where_the_seed_has_them_and_move_one_thing():
     after = {line.title: line for line in view_model.measures(wider, {})}
     assert float(after["Cup-to-disc ratio"].measured) == pytest.approx(0.8, abs=0.02)
     assert after["Cup-to-disc ratio"].asked == "-"
-    assert np.array_equal(eye.planes["vessels"], wider.planes["vessels"])
+    beyond = ~eye.planes["disc"]  # on the disc vessels bend where they dip into the cup
+    assert np.array_equal(eye.planes["vessels"] & beyond, wider.planes["vessels"] & beyond)
 
 
 @pytest.mark.parametrize("end", ["least", "most"])

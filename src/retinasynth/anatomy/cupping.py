@@ -15,6 +15,9 @@ from retinasynth.checks import real_number
 
 _DEEP = 0.8  # cup-to-disc ratio from which a cup is as deep as any
 _SHIFT = 0.45  # of the way to the nasal edge that the middle of a deep cup shifts; below 0.5 no course turns back
+_LEAST_FOLDED = 0.9  # of what would fold the floor of a ragged cup over itself
+_SHARES = np.linspace(0.02, 1, 50)
+_NEAR = 1e-3
 _SMOOTHED = (0.3, 0.1)  # how much of the way to the edge the bend takes: in a flat cup, in a deep one
 
 
@@ -57,16 +60,28 @@ def bent_over_cup(points: Points, marks: Landmarks, depth: float | None = None) 
     cup = marks.cup_outline()
     if not len(cup) or depth == 0:
         return points.copy()
+    shift = min(_SHIFT * depth * float(_reach(cup, np.array([math.pi]))[0]), _LEAST_FOLDED / _steepest(marks, depth))
+    bent = points.copy()
+    bent[:, 0] -= shift * _within(points, marks, depth)
+    return bent
+
+
+def _within(points: Points, marks: Landmarks, depth: float) -> NDArray[np.float64]:
+    """How deep in the cup points lie: 1 in its middle, 0 on the rim, from where it rises smoothly."""
     bearings, distances = np.arctan2(points[:, 1], points[:, 0]), np.hypot(points[:, 0], points[:, 1])
-    to_cup, to_disc = (_reach(outline, bearings) for outline in (cup, marks.disc_outline()))
+    to_cup, to_disc = (_reach(outline, bearings) for outline in (marks.cup_outline(), marks.disc_outline()))
     flat, deep = _SMOOTHED
     # 1 - (distance / reach)^2 falls to `-smoothed` where the bend begins, which has to be on the rim.
     smoothed = np.minimum(flat + depth * (deep - flat), 0.9 * ((to_disc / to_cup) ** 2 - 1))
-    within = _smooth_positive(1 - (distances / to_cup) ** 2, smoothed)
-    shift = _SHIFT * depth * float(_reach(cup, np.array([math.pi]))[0])
-    bent = points.copy()
-    bent[:, 0] -= shift * within
-    return bent
+    return _smooth_positive(1 - (distances / to_cup) ** 2, smoothed)
+
+
+def _steepest(marks: Landmarks, depth: float) -> float:
+    """How much that rises at most on the way toward temporal, for each DD."""
+    disc = marks.disc_outline()
+    points = (disc[:, np.newaxis] * _SHARES[:, np.newaxis]).reshape(-1, 2)
+    rises = (_within(points + np.array([_NEAR, 0]), marks, depth) - _within(points, marks, depth)) / _NEAR
+    return max(float(rises.max()), 1e-9)
 
 
 def _reach(outline: Points, bearings: NDArray[np.float64]) -> NDArray[np.float64]:

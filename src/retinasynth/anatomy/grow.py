@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import brentq
+from scipy.spatial import KDTree
 
 from retinasynth.anatomy.atlas.growing import grow_trees
 from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Branch, Numbers, Points, Territory, calibres, tangents
@@ -55,8 +56,9 @@ _MEANDER_DD = (0.45, 1.2)  # wavelengths
 _TRUNK_MEANDER_DD = (0.7, 2.4)  # those of the wide vessels of the arcades, which wind more slowly
 _MEANDER_VARIES = 0.4  # standard deviation of the logarithm of how much one vessel winds
 _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
-_MOST_MEANDER_DD = 0.2
+_MOST_MEANDER_DD = 0.6
 _STRAIGHTENED_DD = 0.3
+_UNNATURAL = 0.05  # tortuosity beyond the natural one from which nothing of that is kept
 _DISC_REACHES_DD = 0.85  # from its centre, with a piece of vessel
 _FINE = 3  # parts of a piece on the disc
 _SHORTEST_DD = 0.3  # of the vessels whose tortuosity counts
@@ -193,7 +195,10 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
         branches=round(anatomy.branches_per_area * math.pi * radius**2),
         exponent=anatomy.murray_exponent,
     )
-    arteries, veins = (_Vessels.of(branches, anatomy.murray_exponent) for branches in trees)
+    arteries, veins = (
+        _Vessels.of(branches, anatomy.murray_exponent, crossed)
+        for branches, crossed in zip(trees, _crossings(trees), strict=True)
+    )
     random = _stream(seed, "meander")
     meanders = [_meander(random, branches) for branches in trees]
     straightenings = [_straightening(branches) for branches in trees]
@@ -209,11 +214,11 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
     veins = veins._replace(radii=beaded(disease, veins.radii, veins.firsts, anatomy.venous_beading))
     # Calibres make the density; what vessels hide of each other, and the grid of pixels, is measured and made up for.
     area = sum(one.area_within(centre, radius) for one in (arteries, veins))
-    scale = anatomy.vessel_density * math.pi * radius**2 / area
-    for _ in range(_TRIALS):
+    scale = anatomy.vessel_density * math.pi * radius**2 / area if area else 0.0
+    for _ in range(_TRIALS if area else 1):  # a narrow view of the macula may show none
         seen = [_draw(*one.scaled(scale).pieces(), view) & fov for one in (arteries, veins)]
         density = (seen[ARTERY] | seen[VEIN]).sum() / fov.sum()
-        if abs(density / anatomy.vessel_density - 1) < _DENSITY_TOLERANCE:
+        if not density or abs(density / anatomy.vessel_density - 1) < _DENSITY_TOLERANCE:
             break
         scale *= anatomy.vessel_density / density
     seen = [_draw(*_dipping(one.scaled(scale).pieces(), marks), view) & fov for one in (arteries, veins)]
@@ -230,7 +235,7 @@ class _Vessels(NamedTuple):
         points: of all nodes, ``(n, 2)``.
         radii: in DD, ``(n,)``.
         firsts: number of the first node of each branch.
-        stretches: numbers of first and last node of each stretch between two branchings, ``(m, 2)``.
+        stretches: numbers of first and last node of each stretch between two branchings or crossings, ``(m, 2)``.
     """
 
     points: Points
@@ -239,12 +244,12 @@ class _Vessels(NamedTuple):
     stretches: NDArray[np.int64]
 
     @classmethod
-    def of(cls, branches: Sequence[Branch], exponent: float) -> "_Vessels":
+    def of(cls, branches: Sequence[Branch], exponent: float, crossed: NDArray[np.int64]) -> "_Vessels":
         lengths = np.array([len(branch.points) for branch in branches])
         firsts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         cuts = {(int(first), int(first + length - 1)) for first, length in zip(firsts, lengths, strict=True)}
         leaves = [int(firsts[branch.parent]) + branch.leaves_at for branch in branches if branch.parent >= 0]
-        ends = np.unique(np.concatenate([np.array(sorted(cuts)).ravel(), np.array(leaves, np.int64)]))
+        ends = np.unique(np.concatenate([np.array(sorted(cuts)).ravel(), np.array(leaves, np.int64), crossed]))
         same = np.searchsorted(firsts, ends, side="right")
         stretches = np.column_stack([ends[:-1], ends[1:]])[same[:-1] == same[1:]]
         radii = np.concatenate(calibres(list(branches), exponent)) / 2
@@ -269,10 +274,14 @@ class _Vessels(NamedTuple):
         return float((2 * radii * np.hypot(*(ends - starts).T))[inside].sum())
 
     def stretched(self) -> tuple[Numbers, Numbers]:
-        """Arc length and chord of each stretch between two branchings."""
-        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(self.points, axis=0).T))])
+        """Arc length and chord of each stretch between two branchings, as a mask shows them: a little smoothed."""
+        smooth = self.points.copy()
+        smooth[1:-1] = (self.points[:-2] + 2 * self.points[1:-1] + self.points[2:]) / 4
+        ends = self.stretches.ravel()
+        smooth[ends] = self.points[ends]
+        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(smooth, axis=0).T))])
         first, last = self.stretches.T
-        return along[last] - along[first], np.hypot(*(self.points[last] - self.points[first]).T)
+        return along[last] - along[first], np.hypot(*(smooth[last] - smooth[first]).T)
 
     def central_equivalent(self, kind: int) -> float:
         """CRAE of arteries or CRVE of veins, from the six widest in zone B (Knudtson, Curr Eye Res 27, 2003), in DD."""
@@ -280,6 +289,17 @@ class _Vessels(NamedTuple):
         passing = np.flatnonzero(far[1:] != far[:-1])
         passing = passing[~np.isin(passing + 1, self.firsts)]
         return knudtson(2 * self.radii[passing], ARTERIOLES if kind == ARTERY else VENULES)
+
+
+def _crossings(trees: Sequence[Sequence[Branch]]) -> list[NDArray[np.int64]]:
+    """The nodes of each tree at which its vessels begin to run over those of the other."""
+    points = [np.concatenate([branch.points for branch in branches]) for branches in trees]
+    found = []
+    for one, other in ((0, 1), (1, 0)):
+        apart, _ = KDTree(points[other]).query(points[one], distance_upper_bound=STEP)
+        is_over = apart < STEP * 0.6
+        found.append(np.flatnonzero(is_over[1:] & ~is_over[:-1]) + 1)
+    return found
 
 
 def _meander(random: np.random.Generator, branches: Sequence[Branch]) -> Points:
@@ -330,11 +350,21 @@ def _to_tortuosity(
         return float(np.average(arcs[counts] / chords[counts], weights=arcs[counts]))
 
     natural = at(meanders, 0)
-    shifts, most = (meanders, _MOST_MEANDER_DD) if tortuosity > natural else (straightenings, 1.0)
-    if (at(shifts, most) - tortuosity) * (natural - tortuosity) >= 0:
-        return [most * shift for shift in shifts]
-    amplitude = brentq(lambda amplitude: at(shifts, amplitude) - tortuosity, 0, most, rtol=0.02, xtol=1e-4)
-    return [float(amplitude) * shift for shift in shifts]
+    if tortuosity > natural:  # what is far from natural winds by the meander alone, evenly
+        share = min((tortuosity - natural) / _UNNATURAL, 1.0)
+        base, shifts, most = [share * shift for shift in straightenings], meanders, _MOST_MEANDER_DD
+    else:
+        base, shifts, most = [np.zeros_like(shift) for shift in straightenings], straightenings, 1.0
+
+    def missing(amplitude: float) -> float:
+        return at([one + amplitude * shift for one, shift in zip(base, shifts, strict=True)], 1.0) - tortuosity
+
+    low, high = missing(0.0), missing(most)
+    if low * high >= 0:
+        amplitude = 0.0 if abs(low) < abs(high) else most
+    else:
+        amplitude = float(brentq(missing, 0.0, most, rtol=0.01, xtol=1e-4))
+    return [one + amplitude * shift for one, shift in zip(base, shifts, strict=True)]
 
 
 def _dipping(pieces: tuple[Points, Points, Numbers], marks: Landmarks) -> tuple[Points, Points, Numbers]:

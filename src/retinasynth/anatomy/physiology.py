@@ -139,7 +139,7 @@ _ADULT: dict[str, Distribution] = {
     "artery_to_vein_ratio": (0.70, 0.05),
     "tortuosity": (1.06, 0.012),
     "murray_exponent": (2.7, 0.12),
-    "branches_per_area": (1.8, 0.5),
+    "branches_per_area": (2.2, 0.5),
     "smaller_trunks": (8, 2),
     "vessel_free_macula": (0.36, 0.06),
     "disc_size": (1.0, 0.11),

@@ -25,7 +25,7 @@ _ON_DISC_DD = 0.3  # from its centre
 _TANGLED_WITHIN = 0.65  # the disc's centre: vessels of one kind meet there
 _SHORTEST = 4  # nodes of a course
 _MOST_TURN = math.radians(20)
-_SMOOTHINGS = 40
+_SMOOTHINGS, _EVERYWHERE = 40, 3
 _JOINS_WITHIN_DD = 0.4
 _WAVELENGTHS = (1.5, 4.0)
 
@@ -198,14 +198,18 @@ def _are_joined(courses: Sequence[Course], one: tuple[int, int], other: tuple[in
 
 
 def _without_kinks(points: Points) -> Points:
-    """A course that nowhere turns by more than `_MOST_TURN` from one node to the next; its ends stay."""
-    for _ in range(_SMOOTHINGS):
+    """A course that is a little smoother all along, and nowhere turns by more than `_MOST_TURN` from node to node.
+
+    What is smoothed away all along is the grid of pixels that courses were traced on. The ends stay.
+    """
+    for number in range(_SMOOTHINGS):
         steps = np.diff(points, axis=0)
         cross = steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]
         turns = np.abs(np.arctan2(cross, (steps[:-1] * steps[1:]).sum(axis=1)))
-        if len(turns) == 0 or turns.max() <= _MOST_TURN:
+        everywhere = number < _EVERYWHERE
+        if len(turns) == 0 or not (everywhere or turns.max() > _MOST_TURN):
             break
-        weight = ndimage.maximum_filter1d(turns > _MOST_TURN, 5).astype(float)[:, np.newaxis]
+        weight = 1.0 if everywhere else ndimage.maximum_filter1d(turns > _MOST_TURN, 5).astype(float)[:, np.newaxis]
         middle = 0.25 * points[:-2] + 0.5 * points[1:-1] + 0.25 * points[2:]
         points = points.copy()
         points[1:-1] += weight * (middle - points[1:-1])

@@ -32,7 +32,8 @@ from retinasynth.anatomy.landmarks import USUAL_FOVEA
 
 _EYES_TRIED = 6
 _EXCHANGES = 10
-_WARP, _TURN_DEG = 0.05, 3.0
+_AROUND_DISC_DD = 1.0  # from its centre, vessels grow in every view
+_WARP, _TURN_DEG = 0.03, 4.0
 _SHORTEST = 4  # nodes of a vessel
 _TERMINAL_DD = 0.02  # calibre of the thinnest vessel that is seen
 _EXTENSIONS = 80
@@ -73,7 +74,13 @@ def grow_trees(
 def grow_courses(
     random: np.random.Generator, territory: Territory, atlas: Atlas, *, smaller_trunks: int, branches: int
 ) -> Courses:
-    """The courses of both, grown from an atlas; arguments as those of `grow_trees`."""
+    """The courses of both, grown from an atlas; arguments as those of `grow_trees`.
+
+    In a narrow view of the macula they grow as far as to the disc, where they come from.
+    """
+    reach = max(territory.reach, math.hypot(*territory.centre) + _AROUND_DISC_DD)
+    branches = round(branches * (reach / territory.reach) ** 2)
+    territory = territory._replace(reach=reach)
     courses = _drawn(random, atlas, territory, 8 + smaller_trunks)
     courses = warped(random, courses, amount=_WARP, turn_deg=_TURN_DEG)
     courses = mixed_here_and_there(random, from_disc(courses), atlas.library, _EXCHANGES)
@@ -88,7 +95,7 @@ def grow_courses(
 
 def _drawn(random: np.random.Generator, atlas: Atlas, territory: Territory, trunks: int) -> Courses:
     """An eye of the atlas: of a few that show much of the territory the one with about as many trunks."""
-    chances = atlas.coverage(territory.centre, territory.reach) ** 6
+    chances = atlas.coverage(territory.centre, territory.reach) ** 10
     few = random.choice(len(chances), min(_EYES_TRIED, len(chances)), replace=False, p=chances / chances.sum())
     return min((atlas.eyes[one].courses for one in few), key=lambda courses: abs(_trunks(courses) - trunks))
 

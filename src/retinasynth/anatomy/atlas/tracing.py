@@ -33,7 +33,7 @@ _BLUR_PX = 2.0  # by which what is thin looks wider than it is
 _THINNEST_PX = 0.7
 _LEAST_VOTE = 0.3
 _LEAST_VOTING_DD = 0.4
-_ASIDE = 0.35  # of its calibre: how far a stem of both kinds lies to either side for each
+_ASIDE = 0.5  # of its calibre: how far a stem of both kinds lies to either side for each
 
 
 class Traced(NamedTuple):
