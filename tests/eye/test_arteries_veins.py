@@ -23,7 +23,7 @@ Answers = list[tuple[Mask, Mask] | None]
 
 @pytest.fixture(scope="module")
 def eyes() -> list[Eye]:
-    return [grow(seed, 640, centred_on="disc", angle_deg=35, branches_per_area=0.6) for seed in EYES]
+    return [grow(seed, 640, centred_on="disc", angle_deg=35, branches_per_area=0.3) for seed in EYES]
 
 
 @pytest.fixture(scope="module")

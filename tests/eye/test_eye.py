@@ -163,7 +163,7 @@ def test_side_by_side_pictures_are_judged_as_well(tmp_path):
 
 @pytest.mark.parametrize("run", ["trained", "styled_run"])
 def test_arrays_and_eyes_are_judged_as_files_are(run, request):
-    eye, model = phantom_eye(3, 64), rs.load(request.getfixturevalue(run))
+    eye, model = phantom_eye(3, 128), rs.load(request.getfixturevalue(run))
     inverted = ~eye.planes["vessels"]
     for given in (inverted, Eye("a", {**eye.planes, "vessels": inverted}), np.ones((1, 1), np.bool_)):
         with pytest.raises(InputError, match=r"vessels cover|is 1 x 1 px"):

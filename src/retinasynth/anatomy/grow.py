@@ -58,6 +58,7 @@ _MEANDER_VARIES = 0.4  # standard deviation of the logarithm of how much one ves
 _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
 _MOST_MEANDER_DD = 0.6
 _STRAIGHTENED_DD = 0.3
+_MOST_AMPLIFIED = 0.7  # by which share vessels wind more than they do
 _UNNATURAL = 0.05  # tortuosity beyond the natural one from which nothing of that is kept
 _DISC_REACHES_DD = 0.85  # from its centre, with a piece of vessel
 _FINE = 3  # parts of a piece on the disc
@@ -350,11 +351,13 @@ def _to_tortuosity(
         return float(np.average(arcs[counts] / chords[counts], weights=arcs[counts]))
 
     natural = at(meanders, 0)
-    if tortuosity > natural:  # what is far from natural winds by the meander alone, evenly
-        share = min((tortuosity - natural) / _UNNATURAL, 1.0)
-        base, shifts, most = [share * shift for shift in straightenings], meanders, _MOST_MEANDER_DD
-    else:
-        base, shifts, most = [np.zeros_like(shift) for shift in straightenings], straightenings, 1.0
+    base = [np.zeros_like(shift) for shift in straightenings]
+    shifts, most = straightenings, 1.0
+    if tortuosity > natural:  # they wind more as they do
+        shifts, most = [-shift for shift in straightenings], _MOST_AMPLIFIED
+        if at(shifts, most) < tortuosity:  # what is far from natural winds by the meander alone, evenly
+            share = min((tortuosity - natural) / _UNNATURAL, 1.0)
+            base, shifts, most = [share * shift for shift in straightenings], meanders, _MOST_MEANDER_DD
 
     def missing(amplitude: float) -> float:
         return at([one + amplitude * shift for one, shift in zip(base, shifts, strict=True)], 1.0) - tortuosity

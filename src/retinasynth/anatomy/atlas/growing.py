@@ -35,6 +35,7 @@ _EXCHANGES = 10
 _AROUND_DISC_DD = 1.0  # from its centre, vessels grow in every view
 _WARP, _TURN_DEG = 0.03, 4.0
 _SHORTEST = 4  # nodes of a vessel
+_AT_EDGE_DD, _MOST_IN_TISSUE = 0.15, 2.5
 _TERMINAL_DD = 0.02  # calibre of the thinnest vessel that is seen
 _EXTENSIONS = 80
 _ELSEWHERE = np.radians([0, 20, -20, 40, -40, 60, -60, 90, -90])  # around the disc, where a vessel may go on likewise
@@ -68,7 +69,7 @@ def grow_trees(
         The branches of arteries and of veins, each after its parent.
     """
     courses = grow_courses(random, territory, bundled_atlas(), smaller_trunks=smaller_trunks, branches=branches)
-    return _branches(courses, ARTERY, exponent), _branches(courses, VEIN, exponent)
+    return _branches(courses, ARTERY, territory, exponent), _branches(courses, VEIN, territory, exponent)
 
 
 def grow_courses(
@@ -284,13 +285,15 @@ def _sprout(random: np.random.Generator, library: Library, place: Place, onto: P
     return fitting
 
 
-def _branches(courses: Courses, kind: int, exponent: float) -> list[Branch]:
+def _branches(courses: Courses, kind: int, territory: Territory, exponent: float) -> list[Branch]:
     """The courses of a kind as branches, their calibres kept in what is supplied beyond their ends."""
     chosen = [number for number, course in enumerate(courses) if course.kind == kind]
     numbers = {old: new for new, old in enumerate(chosen)}
     found = []
     for course in (courses[one] for one in chosen):
         terminals = (float(np.median(course.calibres[-5:])) / _TERMINAL_DD) ** exponent
+        if _depth(course.points[-1], territory) > _AT_EDGE_DD:  # it ends in the tissue, where vessels are thin
+            terminals = min(terminals, _MOST_IN_TISSUE)
         parent = numbers.get(course.parent, -1)
         leaves_at = min(course.leaves_at, len(courses[course.parent].points) - 1) if parent >= 0 else 0
         found.append(Branch(course.points, parent, leaves_at, max(0.1, terminals)))
