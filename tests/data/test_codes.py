@@ -34,7 +34,7 @@ def numbered(eye: Eye, *values: int) -> np.ndarray:
 
 def coloured(eye: Eye, crossing: tuple[int, int, int] = (0, 255, 0)) -> np.ndarray:
     arteries, veins, vessels = (eye.planes[plane] for plane in ("arteries", "veins", "vessels"))
-    picture = np.zeros((SIZE, SIZE, 3), np.uint8)
+    picture = np.zeros((*eye.size, 3), np.uint8)
     picture[vessels] = 255
     picture[arteries], picture[veins], picture[arteries & veins] = (255, 0, 0), (0, 0, 255), crossing
     return picture
@@ -118,7 +118,8 @@ def test_coloured_vessels_are_told_wherever_they_lie(folder: str, tmp_path: Path
     assert_planes(read(root), eyes, {"vessels", "arteries", "veins"})
 
 
-def test_coloured_vessels_in_jpeg(tmp_path: Path, eyes: dict[str, Eye]) -> None:
+def test_coloured_vessels_in_jpeg(tmp_path: Path) -> None:
+    eyes = {name: phantom_eye(seed, 3 * SIZE) for seed, name in enumerate("abc")}  # JPEG halves colours
     root = put(tmp_path / "set", eyes, "av", coloured, vessels=False, suffix=".jpg")
     for name, masks in read(root).items():
         for plane in ("vessels", "arteries", "veins"):
