@@ -217,6 +217,34 @@ def test_origa_is_read_with_its_sets_and_once(tmp_path: Path) -> None:
     assert_read(found, eyes, "disc", "cup")
 
 
+ORIGA_LIST = "Eye,Filename,ExpCDR,Set,Glaucoma\nOD,001.jpg,0.71,A,0\nOS,002.jpg,0.8,B,1\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ORIGA_LIST.replace(",", ";").encode(),
+        ORIGA_LIST.replace(",", "\t").encode("utf-16"),
+        ORIGA_LIST.replace("OS", "\u0152il").encode("cp1252"),
+    ],
+    ids=["semicolons", "tabs in UTF-16", "CP1252"],
+)
+def test_the_table_of_origa_may_have_been_saved_by_a_spreadsheet(content: bytes, tmp_path: Path) -> None:
+    write_tree(tmp_path, ["001", "002"], {"Images/*.jpg": "photograph", "Masks/*.png": "disc-cup"})
+    (tmp_path / "OrigaList.csv").write_bytes(content)
+    found = find_eyes(tmp_path)
+    assert (names(found, "train"), names(found, "test")) == (["001"], ["002"])
+    assert told(found) == {"001": "no glaucoma", "002": "glaucoma"}
+
+
+@pytest.mark.parametrize("text", ["", "Eye,Filename,Glaucoma\nOD,001.jpg,0\n", "Image,Set\n001.jpg,A\n"])
+def test_a_table_of_origa_that_does_not_say_the_sets_is_refused(text: str, tmp_path: Path) -> None:
+    write_tree(tmp_path, ["001", "002"], {"Images/*.jpg": "photograph", "Masks/*.png": "disc-cup"})
+    (tmp_path / "OrigaList.csv").write_text(text)
+    with pytest.raises(DataError, match=r"OrigaList\.csv has the columns .*Filename and Set"):
+        find_eyes(tmp_path)
+
+
 def test_g1020_has_a_cup_where_one_was_drawn(tmp_path: Path) -> None:
     both = {"Images/*.jpg": "photograph", "Masks/*.png": "disc-cup", "Images/*.json": "annotation"}
     bare = both | {"Masks/*.png": "disc without cup", "Images/*.json": "annotation without cup"}

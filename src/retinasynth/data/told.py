@@ -13,7 +13,7 @@ from retinasynth.data.matching import plain
 from retinasynth.data.workbooks import read_rows
 from retinasynth.errors import DataError
 from retinasynth.images import is_picture, stem_of
-from retinasynth.tables import TABLES, header_of, read_foreign_table
+from retinasynth.tables import TABLES, header_of
 
 Row = Mapping[str, str]  # cells by the plain name of their column
 
@@ -109,7 +109,7 @@ def read_told(table: Path, kind: Kind) -> tuple[dict[str, Told], str]:
 
 def _rows_told(table: Path, kind: Kind) -> dict[str, Told]:
     is_workbook = table.suffix.lower() == _WORKBOOK
-    first, *rows = (read_rows(table) if is_workbook else list(read_foreign_table(table))) or [[]]
+    first, *rows = read_rows(table) or [[]]
     header = [plain(cell) for cell in first]
     told: dict[str, Told] = {}
     for written in rows:

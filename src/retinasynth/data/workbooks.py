@@ -6,13 +6,13 @@ A workbook is a zip of XML (ECMA-376); of it, the cells of the first sheet are r
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from retinasynth.data.matching import plain
 from retinasynth.errors import DataError
-from retinasynth.tables import read_table
+from retinasynth.tables import read_foreign_table
 
 _MOST_BYTES = 20_000_000  # of a part, unpacked
 _MOST_COLUMNS = 1000
@@ -28,7 +28,7 @@ def read_rows(path: Path) -> list[list[str]]:
         DataError: it cannot be read.
     """
     if path.suffix.lower() != ".xlsx":
-        return list(read_table(path))
+        return list(read_foreign_table(path))
     try:
         with zipfile.ZipFile(path) as book:
             sheets = sorted((int(match[1]), name) for name in book.namelist() if (match := _SHEET.fullmatch(name)))
@@ -47,14 +47,24 @@ def read_rows(path: Path) -> list[list[str]]:
         ) from error
 
 
-def read_records(path: Path) -> Iterator[dict[str, str]]:
+def read_records(path: Path, needed: Sequence[str] = ()) -> Iterator[dict[str, str]]:
     """The rows of a table under its first one, by the plain names of the columns (`retinasynth.data.matching.plain`).
 
+    Args:
+        path: the table.
+        needed: columns without which it does not say what it is read for, in any spelling.
+
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or lacks a column that is needed.
     """
     header, *rows = read_rows(path) or [[]]
     names = [plain(cell.strip()) for cell in header]
+    if not {plain(column) for column in needed} <= set(names):
+        raise DataError(
+            f"{path} has the columns {', '.join(header)[:200] or '(none)'}",
+            expected=f"{' and '.join(needed)} among them",
+            do="Put the table back as it was published",
+        )
     for row in rows:
         yield dict(zip(names, (cell.strip() for cell in row), strict=False))
 

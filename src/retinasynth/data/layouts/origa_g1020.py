@@ -16,6 +16,7 @@ _G1020 = Tree(
     (Kind(("Masks",), r"(?P<eye>image_\d+)\.png", "disc"),),
 )
 _DIAGNOSES = {"1": "glaucoma", "0": "no glaucoma"}
+_ORIGA_COLUMNS = ("Filename", "Set")  # without the set, the published split would be lost without a word
 _SETS: dict[str, Split] = {"A": "train", "B": "test"}
 _HEAD_BYTES = 400_000  # of an annotation: its shapes stand before a copy of the photograph
 
@@ -28,13 +29,13 @@ def find_origa(folder: Path) -> Found | None:
     and parts of the same eyes, and are not read.
 
     Raises:
-        DataError: the table cannot be read.
+        DataError: the table cannot be read, or does not say the set of each photograph.
     """
     tables = tables_in(folder, ("",), "OrigaList")
     found = found_in_tree(_ORIGA, folder) if tables else None
     if found is None:
         return None
-    rows = {Path(row.get("filename", "")).stem: row for table in tables for row in read_records(table)}
+    rows = {Path(row.get("filename", "")).stem: row for table in tables for row in read_records(table, _ORIGA_COLUMNS)}
     sides = {name: _SETS.get(row.get("set", "").upper()) for name, row in rows.items()}
     has_split = all(sides.get(files.name) for files in found.eyes)
     eyes = [
