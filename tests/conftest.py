@@ -1,10 +1,13 @@
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from retinasynth.pix2pix.settings import Settings
 from retinasynth.styled.settings import Settings as StyledSettings
@@ -28,6 +31,20 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("phantoms") / "set"
     write_phantom_set(folder, train=4, test=2, size_px=64)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def coded(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`phantoms` as somebody else would have them, whose vessels are maps of 0, 1 and 2: ``artery-vein-index``."""
+    folder = tmp_path_factory.mktemp("coded") / "set"
+    for side in ("train", "test"):
+        shutil.copytree(phantoms / side / "images", folder / side / "images")
+        (folder / side / "vessels").mkdir()
+        for path in sorted((phantoms / side / "vessels").iterdir()):
+            values = (np.array(Image.open(path).convert("L")) > 127).astype(np.uint8)
+            values[: len(values) // 2] *= 2
+            Image.fromarray(values).save(folder / side / "vessels" / path.name)
     return folder
 
 

@@ -23,7 +23,7 @@ from retinasynth import cli
 from retinasynth.anatomy.render.phantom import write_phantom_set
 from retinasynth.data.find import find_eyes
 from retinasynth.data.selection import write_selection
-from retinasynth.errors import DataError, InputError, InterruptedRunError, OutputError, SettingError
+from retinasynth.errors import DataError, ImageError, InputError, InterruptedRunError, OutputError, SettingError
 from retinasynth.generation.train import settings_of_preset
 from retinasynth.intervals import bootstrap_difference
 from retinasynth.pix2pix import train as trainer
@@ -450,6 +450,15 @@ def test_a_set_without_test_eyes_is_refused_before_anything_is_trained(phantoms,
     with pytest.raises(DataError, match="has no test eyes"):
         ablate(alone, rows, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_code_of_the_labels_reaches_every_run(coded, rows, tmp_path):
+    made = rs.ablate(
+        coded, tmp_path / "out", table=rows, overrides=[*SETTINGS, "data.labels=artery-vein-index"], seeds=1
+    )
+    assert [(row.steps, row.diverged) for row in made.rows] == [(8, {}), (8, {})]
+    with pytest.raises(ImageError, match="is not binary"):
+        ablate(coded, rows, tmp_path / "without", seeds=1)
 
 
 def test_test_eyes_that_are_in_training_are_refused_before_training(rows, tmp_path):

@@ -180,6 +180,11 @@ def test_trials_are_evaluated_on_the_validation_eyes_of_a_set(phantoms, space, t
     assert made.about["Folds"] == "none: the 1 validation pictures were held out; test eyes were not used"
 
 
+def test_the_code_of_the_labels_reaches_every_fold(coded, space, tmp_path):
+    made = tune(coded, space, tmp_path / "out", "data.labels=artery-vein-index", trials=1)
+    assert made.trials[0].pictures.keys() == {files.name for files in find_eyes(coded).split("train")}
+
+
 # --- Whole searches ----------------------------------------------------------------------------------------------
 
 

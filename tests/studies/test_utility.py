@@ -114,6 +114,12 @@ def test_a_study_that_was_stopped_goes_on_and_finds_the_same(done, phantoms, sty
     assert again.to_json() == made.to_json()
 
 
+def test_the_code_of_the_labels_is_said_of_real_eyes_and_not_of_grown_ones(coded, styled_run, tmp_path):
+    chosen = [*TINY, "data.labels=artery-vein-index"]
+    made = utility(coded, tmp_path, eyes=["all"], seeds=1, synthetic=2, generator=str(styled_run), overrides=chosen)
+    assert len({point.arm for point in made.points}) == 6
+
+
 def test_a_run_goes_on_from_its_checkpoint(phantoms, tmp_path, monkeypatch):
     test_files = find_eyes(phantoms).split("test")
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *TINY])

@@ -419,7 +419,8 @@ def with_codes(eyes: Sequence[EyeFiles], labels: str | None = None) -> list[EyeF
 
     Args:
         eyes: as a layout found them.
-        labels: the code of the files that are not masks, where the user says it; `CODES` has their names.
+        labels: the code of the files that are not masks, where the user says it; `CODES` has their names. It is not
+            said of our own sets, which lie beside others in a training.
 
     Raises:
         DataError: there is no such code, or no file of the set can be of it.
@@ -427,12 +428,15 @@ def with_codes(eyes: Sequence[EyeFiles], labels: str | None = None) -> list[EyeF
     if labels is not None and labels not in SAID:
         raise DataError(f"`labels` is {labels!r}", expected=f"one of: {', '.join(SAID)}")
     groups: dict[tuple[str, Path], list[Path]] = {}
+    own = set[tuple[str, Path]]()  # folders of our own sets, which are masks, also beside sets of another code
     for files in eyes:
         if not files.side_by_side:
             for plane, path in files.planes.items():
                 if plane not in files.codes:
                     groups.setdefault((plane, path.parent), []).append(path)
-    codes = _said(groups, labels) if labels else {}
+                    own |= {(plane, path.parent)} if files.geometry else set()
+    foreign = {key: paths for key, paths in groups.items() if key not in own}
+    codes = _said(foreign, labels) if labels and (foreign or not groups) else {}
     for (plane, folder), paths in groups.items():
         if (plane, folder) not in codes:
             codes[plane, folder] = _seen(plane, paths)

@@ -56,9 +56,9 @@ def ablate(
         InterruptedRunError: the user stopped it; the same call goes on.
     """
     seeds = whole_number(seeds, "seeds", most=MOST_SEEDS)
-    found = find_eyes(data)
     chosen = table.settings(preset, overrides)
     base = next(iter(chosen.values()))
+    found = find_eyes(data, labels=base.data.labels or None)
     train_files, test_files = found.split("train"), test_eyes(found)
     refuse_leaks(train_files, test_files)
     budget = pictures_seen(base, train_files)

@@ -27,7 +27,7 @@ PLAN = "plan.json"
 DIVERGED = "diverged.json"
 _FINGERPRINT = 64  # digits, which say nothing to a reader
 # What belongs to a whole experiment, so that no run of it may have its own.
-OF_ALL_RUNS = ("data.folder", "training.seed", "training.epochs", "training.devices")
+OF_ALL_RUNS = ("data.folder", "data.labels", "training.seed", "training.epochs", "training.devices")
 
 
 # --- Budgets -----------------------------------------------------------------------------------------------------
@@ -200,7 +200,14 @@ def train_and_evaluate(data: Path, run: Path, evaluation: Path, settings: Genera
         write_json(run / DIVERGED, {"why": error.got})
         return error.got
     with fill_folder(evaluation, what="an evaluation") as temporary:
-        evaluate_model(run, data, temporary, sets=settings.evaluated_as_set, style=settings.evaluated_style)
+        evaluate_model(
+            run,
+            data,
+            temporary,
+            sets=settings.evaluated_as_set,
+            style=settings.evaluated_style,
+            labels=settings.data.labels or None,
+        )
     return ""
 
 

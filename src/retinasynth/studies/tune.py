@@ -93,7 +93,8 @@ def tune(
     trials, folds = whole_number(trials, "trials"), whole_number(folds, "folds", least=2)
     base = base.with_overrides([*overrides, "data.folder="])
     chosen = searched(base, space, overrides)
-    found = find_eyes(data)
+    labels = base.data.labels or None
+    found = find_eyes(data, labels=labels)
     files = found.split("train")
     validation = [one for one in found.split("val") if one.photograph and one.has(base.needed_planes)]
     dealt = [sorted(one.name for one in validation)] if validation else deal(files, folds)
@@ -112,8 +113,9 @@ def tune(
     }
     with begun_study(out, plan, may_grow="trials", what="a search"):
         selections = _write_folds(out, found.folder, [one.name for one in used], dealt)
-        for selection in map(find_eyes, selections):  # before anything is trained
-            refuse_leaks(selection.split("train"), selection.split("test"))
+        for selection in selections:  # before anything is trained
+            fold = find_eyes(selection, labels=labels)
+            refuse_leaks(fold.split("train"), fold.split("test"))
         study = _Study(optuna, base, chosen, measure, selections, out, prune)
         done: list[Trial] = []
         begin = stages("Trial", trials)
@@ -281,7 +283,8 @@ class _Study:
     ) -> tuple[str, dict[str, float]]:
         """Why the run of a fold diverged, or the measure of each of its pictures."""
         folder = _folder(self.out, number) / f"fold-{fold}"
-        settings = settings_of(self.base, params, find_eyes(selection).split("train"))
+        learnt_from = find_eyes(selection, labels=self.base.data.labels or None).split("train")
+        settings = settings_of(self.base, params, learnt_from)
         run, evaluation = folder / "run", folder / "evaluation"
         why = train_and_evaluate(selection, run, evaluation, settings)
         drop_weights(run)

@@ -119,9 +119,9 @@ def utility(
     """
     seeds, synthetic = whole_number(seeds, "seeds", most=MOST_SEEDS), whole_number(synthetic, "synthetic")
     workers = whole_number(workers, "workers", most=MOST_WORKERS)
-    found = find_eyes(data)
     base = SegmenterSettings.from_preset("vessels").with_overrides([*BUDGET, *overrides])
-    training = labelled(str(data), base.data.planes)
+    found = find_eyes(data, labels=base.data.labels or None)
+    training = labelled(str(data), base.data.planes, base.data.labels)
     test_files = [files for files in test_eyes(found) if files.photograph and files.has(["vessels"])]
     counts = arms.counts_of(
         eyes, len(training), name="eyes", least=1, where=found.folder, what="training eyes with vessels"
