@@ -1,16 +1,19 @@
 """Label files as people bring them: each is read as what it is, or refused with the codes that it may be of."""
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from retinasynth.anatomy.render.phantom import phantom_eye
+from retinasynth.cli.shell import Labels
 from retinasynth.data.batches import stamp_of
-from retinasynth.data.codes import CODES, codes_that_fit, found_in
+from retinasynth.data.codes import CODES, SAID, codes_that_fit, found_in
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.inspect import inspect_data
 from retinasynth.data.measure import measure_path
@@ -237,6 +240,11 @@ def test_a_mistaken_code_is_explained(tmp_path: Path, eyes: dict[str, Eye]) -> N
         find_eyes(root, labels="drishti")
     with pytest.raises(DataError, match=r"No folder has label files of the code disc-cup; .*a\.png has 0 .*3"):
         find_eyes(root, labels="disc-cup")
+
+
+def test_the_help_of_the_commands_names_every_code() -> None:
+    words = re.findall(r"[a-z]+(?:-[a-z0-9]+)*", get_args(Labels)[1].help)
+    assert [name for name in SAID if name not in words] == []
 
 
 def test_a_code_that_is_said_leaves_masks_alone(tmp_path: Path, eyes: dict[str, Eye]) -> None:

@@ -43,8 +43,8 @@ Labels = Annotated[
     str | None,
     typer.Option(
         metavar="CODE",
-        help="How label files that are not masks are coded, where that is not to be seen: disc-cup (0, 1, 2), "
-        "disc-cup-255, refuge, artery-vein, artery-vein-index, experts or binary.",
+        help="How label files that are not masks are coded, where that is not to be seen: disc-cup (1 rim, 2 cup), "
+        "cup-rim (1 cup, 2 rim), disc-cup-255, refuge, artery-vein, artery-vein-index, experts or binary.",
     ),
 ]
 Images = Annotated[
