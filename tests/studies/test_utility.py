@@ -114,7 +114,7 @@ def test_a_study_that_was_stopped_goes_on_and_finds_the_same(done, phantoms, sty
     assert again.to_json() == made.to_json()
 
 
-def test_the_code_of_the_labels_is_said_of_real_eyes_and_not_of_grown_ones(coded, styled_run, tmp_path):
+def test_the_code_of_labels_is_not_said_of_grown_eyes(coded, styled_run, tmp_path):
     chosen = [*TINY, "data.labels=artery-vein-index"]
     made = utility(coded, tmp_path, eyes=["all"], seeds=1, synthetic=2, generator=str(styled_run), overrides=chosen)
     assert len({point.arm for point in made.points}) == 6
