@@ -301,6 +301,18 @@ def test_other_files_are_ignored(tmp_path: Path) -> None:
     assert [files.name for files in find_eyes(tmp_path).eyes] == ["a"]
 
 
+def test_links_are_followed_and_those_that_lead_nowhere_ignored(tmp_path: Path) -> None:
+    put_pairs(tmp_path / "elsewhere", "images", "masks", ["a", "b"])
+    for folder in ("images", "masks"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        (tmp_path / "set" / folder / "a.png").symlink_to(tmp_path / "elsewhere" / folder / "a.png")
+        (tmp_path / "set" / folder / "lost.png").symlink_to("nowhere")
+    (tmp_path / "set" / "around").symlink_to("around")
+    (tmp_path / "set" / "vessels").symlink_to(tmp_path / "set" / "masks")
+    found = find_eyes(tmp_path / "set")
+    assert [(files.name, files.planes["vessels"].parent.name) for files in found.eyes] == [("a", "vessels")]
+
+
 # --- Splits and subjects ---
 
 

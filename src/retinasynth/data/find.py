@@ -301,9 +301,11 @@ def _recognised(folder: Path) -> tuple[Path, Found | None]:
     """What a layout made of the folder, or of the only one in it where unpacking left one in another; and of which."""
     for _ in range(_WRAPPINGS + 1):
         found = next((found for look in LAYOUTS if (found := look(folder)) is not None), None)
-        inside = [path for path in folders_in(folder).values() if path.name != "__MACOSX"]
-        if found is not None or len(inside) != 1:
+        if found is not None:
             return folder, found
+        inside = [path for path in folders_in(folder).values() if path.name != "__MACOSX"]
+        if len(inside) != 1:
+            break
         folder = inside[0]
     return folder, None
 

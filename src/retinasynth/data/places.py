@@ -56,7 +56,7 @@ def is_zip(path: Path) -> bool:
 
 def zips_in(folder: Path) -> list[Path]:
     """The zips in a folder, sorted; hidden ones are left out."""
-    return [path for path in sorted(folder.iterdir()) if is_zip(path) and path.name[0] != "."]
+    return sorted(path for path in folder.iterdir() if is_zip(path) and path.name[0] != ".")
 
 
 def is_data_set(path: Path) -> bool:

@@ -5,7 +5,6 @@ begins with ``?`` may be left out, as where an archive was unpacked into a folde
 what a folder or file says: ``eye`` is shared by the files of an eye, ``split`` and ``diagnosis`` are sides and words.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from retinasynth.data.matching import (
     EyeFiles,
     Found,
     alone,
+    names_in,
     plain_spelling,
     refuse_same_names,
     split_named,
@@ -163,9 +163,7 @@ def places_in(folder: Path, place: str) -> Iterator[tuple[Path, dict[str, str]]]
 
 def _matching(folder: Path, pattern: str, *, are_folders: bool = False) -> Iterator[tuple[Path, re.Match[str]]]:
     """The files or folders in a folder whose names match, in order."""
-    with os.scandir(folder) as entries:  # makes no path of each of thousands of photographs
-        names = sorted(entry.name for entry in entries if (entry.is_dir() if are_folders else entry.is_file()))
-    for name in names:
+    for name in names_in(folder, are_folders=are_folders):
         match = re.fullmatch(pattern, name, re.IGNORECASE)
         if match:
             yield folder / name, match
