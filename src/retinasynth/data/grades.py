@@ -14,6 +14,7 @@ from pathlib import Path
 from retinasynth.data.matching import EyeFiles, Found, plain
 from retinasynth.data.splits import HRF
 from retinasynth.data.told import Told, kind_of, read_told
+from retinasynth.data.workbooks import WORKBOOK
 from retinasynth.eye.eye import LESIONS
 from retinasynth.files import write_text
 from retinasynth.images import stem_of
@@ -22,7 +23,7 @@ from retinasynth.tables import TABLES, table_text
 
 GRADES_FILE = "grades.csv"
 REFERABLE = 2  # and above: more than mild
-_WORKBOOK, _OTHER_WORKBOOKS = ".xlsx", (".xls", ".ods")
+_OTHER_WORKBOOKS = (".xls", ".ods")
 _DEPTHS = ("*", "*/*", "*/*/*")  # of tables in a folder
 
 
@@ -58,13 +59,12 @@ def with_grades(found: Found, places: Sequence[Path]) -> Found:
 
 def _files_in(place: Path) -> list[Path]:
     """Tables and workbooks in a folder and up to two folders down, without hidden ones and locks of open ones."""
-    suffixes = (*TABLES, _WORKBOOK, *_OTHER_WORKBOOKS)
-    return [
-        path
-        for depth in _DEPTHS
-        for path in sorted(place.glob(f"{depth}.*"))
-        if path.suffix.lower() in suffixes and path.name[0] not in ".~" and path.is_file()
-    ]
+    suffixes = (*TABLES, WORKBOOK, *_OTHER_WORKBOOKS)
+    found: list[Path] = []
+    for depth in _DEPTHS:
+        named = (path for path in place.glob(f"{depth}.*") if path.suffix.lower() in suffixes)
+        found += sorted(path for path in named if path.name[0] not in ".~" and path.is_file())
+    return found
 
 
 def _side_of(place: str) -> str:

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from retinasynth.anatomy.retinopathy import WORST
 from retinasynth.data.matching import plain
-from retinasynth.data.workbooks import read_rows
+from retinasynth.data.workbooks import WORKBOOK, read_rows
 from retinasynth.errors import DataError
 from retinasynth.images import is_picture, stem_of
 from retinasynth.tables import TABLES, header_of
 
 Row = Mapping[str, str]  # cells by the plain name of their column
 
-_WORKBOOK = ".xlsx"
 _GRADE = "retinopathygrade"
 _MESSIDOR, _MESSIDOR_NAME = "Messidor grade", re.compile(r"\d{8}_\d+_\d{4}_PP")
 _MESSIDOR_NOTE = (
@@ -75,14 +74,14 @@ class Kind:
 
 def kind_of(table: Path) -> Kind | None:
     """The kind of a table by its first line; None where it says nothing of photographs, or cannot be read."""
-    if table.name.startswith(".") or not table.is_file() or table.suffix.lower() not in (*TABLES, _WORKBOOK):
+    if table.name.startswith(".") or not table.is_file() or table.suffix.lower() not in (*TABLES, WORKBOOK):
         return None
     columns = {plain(cell) for cell in _header_of(table)}
     return next((kind for kind in _KINDS if all(columns & set(group) for group in kind.columns)), None)
 
 
 def _header_of(table: Path) -> Sequence[str]:
-    if table.suffix.lower() != _WORKBOOK:
+    if table.suffix.lower() != WORKBOOK:
         return header_of(table)
     try:
         return next(iter(read_rows(table)), [])
@@ -108,7 +107,7 @@ def read_told(table: Path, kind: Kind) -> tuple[dict[str, Told], str]:
 
 
 def _rows_told(table: Path, kind: Kind) -> dict[str, Told]:
-    is_workbook = table.suffix.lower() == _WORKBOOK
+    is_workbook = table.suffix.lower() == WORKBOOK
     first, *rows = read_rows(table) or [[]]
     header = [plain(cell) for cell in first]
     told: dict[str, Told] = {}

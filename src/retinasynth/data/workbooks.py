@@ -14,6 +14,7 @@ from retinasynth.data.matching import plain
 from retinasynth.errors import DataError
 from retinasynth.tables import read_foreign_table
 
+WORKBOOK = ".xlsx"
 _MOST_BYTES = 20_000_000  # of a part, unpacked
 _MOST_COLUMNS = 1000
 _SHEET = re.compile(r"xl/worksheets/sheet(\d+)\.xml")
@@ -27,7 +28,7 @@ def read_rows(path: Path) -> list[list[str]]:
     Raises:
         DataError: it cannot be read.
     """
-    if path.suffix.lower() != ".xlsx":
+    if path.suffix.lower() != WORKBOOK:
         return list(read_foreign_table(path))
     try:
         with zipfile.ZipFile(path) as book:

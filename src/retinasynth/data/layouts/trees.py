@@ -21,6 +21,7 @@ from retinasynth.data.matching import (
     refuse_same_names,
     split_named,
 )
+from retinasynth.data.workbooks import WORKBOOK
 from retinasynth.errors import DataError
 
 
@@ -181,6 +182,6 @@ def tables_in(folder: Path, places: Sequence[str], file: str) -> list[Path]:
     tables: dict[Path, Path] = {}
     for place in places:
         for inside, _ in places_in(folder, place):
-            for path, _ in _matching(inside, rf"{file}\.(csv|xlsx)"):
+            for path, _ in _matching(inside, rf"{file}(\.csv|{re.escape(WORKBOOK)})"):
                 tables.setdefault(path.with_suffix(""), path)
     return list(tables.values())
