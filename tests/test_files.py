@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from safetensors import SafetensorError
 
 from pictures import tiny_photograph
-from retinasynth import files
+from retinasynth import cache, files
 from retinasynth.cache import fill_once
 from retinasynth.errors import OutputError
 from retinasynth.files import (
@@ -287,6 +288,7 @@ def test_of_two_that_fill_one_folder_the_second_waits_for_the_first(tmp_path: Pa
     assert names(tmp_path) == ["key"]
 
 
+@pytest.mark.parametrize("times_read", [0, 1, 2])
 @pytest.mark.parametrize(
     "damage",
     [
@@ -300,17 +302,39 @@ def test_of_two_that_fill_one_folder_the_second_waits_for_the_first(tmp_path: Pa
     ids=["zeroed", "gone", "more", "nested", "odd", "unlisted"],
 )
 def test_a_cached_folder_that_is_damaged_is_made_again(
-    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    damage: Callable[[Path], None], times_read: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fill(folder: Path) -> None:
         (folder / "a").mkdir()
         (folder / "a" / "value").write_text("made")
 
-    damage(fill_once(tmp_path / "key", fill))
+    for _ in range(1 + times_read):
+        fill_once(tmp_path / "key", fill)
+    time.sleep(0.02)  # times of files are only so fine
+    damage(tmp_path / "key")
     fill_once(tmp_path / "key", fill)
     assert "was damaged" in caplog.text
     assert (tmp_path / "key" / "a" / "value").read_text() == "made"
     assert sorted(file.name for file in (tmp_path / "key").iterdir()) == [".contents.json", "a"]
+
+
+def test_a_cached_folder_is_read_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(folder: Path) -> None:
+        for name in "ab":
+            (folder / name).write_text(name)
+
+    def crc32(file: Path) -> int:
+        read.append(file.name)
+        return zlib.crc32(file.read_bytes())
+
+    read: list[str] = []
+    monkeypatch.setattr(cache, "_crc32", crc32)
+    for expected in (2, 4, 4, 4):  # as it is made, as it is found the first time, and never again
+        fill_once(tmp_path / "key", fill)
+        assert len(read) == expected
+    os.utime(tmp_path / "key" / "a", (1, 1))
+    fill_once(tmp_path / "key", fill)
+    assert len(read) == 6
 
 
 def test_a_cached_folder_loses_what_a_killed_process_left(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What one command can build again is kept under the cache folder, looked over before it is used, and mended."""
 
+import contextlib
 import glob
+import hashlib
 import json
 import logging
 import shutil
@@ -14,6 +16,7 @@ from retinasynth.files import explaining_write_errors, part_of, remove_parts
 from retinasynth.resuming import one_writer
 
 _CONTENTS = ".contents.json"  # size and CRC-32 of every file of an entry, by its path in it
+_CHECKED = ".checked"  # the `_state` of an entry when all of it was last read and found as it was made
 _MOST_BYTES = 10**8  # of that list
 _PIECE_BYTES = 1 << 20
 
@@ -52,9 +55,13 @@ def fill_once(path: Path, fill: Callable[[Path], None]) -> Path:
     return path
 
 
+def _files(folder: Path, *left_out: str) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.name not in left_out and file.is_file())
+
+
 def _contents(folder: Path) -> dict[str, list[int]]:
     """Size and checksum of each file, by its path in the folder."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != _CONTENTS)
+    files = _files(folder, _CONTENTS, _CHECKED)
     return {file.relative_to(folder).as_posix(): [file.stat().st_size, _crc32(file)] for file in files}
 
 
@@ -66,12 +73,30 @@ def _crc32(file: Path) -> int:
     return found
 
 
+def _state(folder: Path) -> bytes:
+    """A digest of the names, sizes and times of the files, which changes when one is written to; none is read."""
+    looks = ((file.relative_to(folder).as_posix(), file.stat()) for file in _files(folder, _CHECKED))
+    text = json.dumps([(name, look.st_size, look.st_mtime_ns) for name, look in looks])
+    return hashlib.sha256(text.encode()).hexdigest().encode()
+
+
 def _damage(folder: Path) -> str:
-    """What is wrong with an entry; nothing where it is as it was made."""
+    """What is wrong with an entry; nothing where it is as it was made.
+
+    All of it is read once; from then on only after something has written to it.
+    """
+    stamp = folder / _CHECKED
     try:
+        state = _state(folder)
+        if stamp.is_file() and stamp.read_bytes() == state:
+            return ""
         made = read_json(folder / _CONTENTS, DataError, what="a list of files", most_bytes=_MOST_BYTES)
         found = _contents(folder)
     except (DataError, OSError) as error:
         return str(error)
     changed = sorted(name for name in {*made, *found} if made.get(name) != found.get(name))
-    return f"{changed[0]} has changed" if changed else ""
+    if changed:
+        return f"{changed[0]} has changed"
+    with contextlib.suppress(OSError):  # then it is read again next time
+        stamp.write_bytes(state)
+    return ""

@@ -75,7 +75,7 @@ def unpacked(archive: Path) -> Path:
     return _unpacked(archive.resolve(), status.st_size, status.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=64)  # what is under the cache is read through to be checked, which takes long
+@functools.lru_cache(maxsize=64)  # what is under the cache is looked over each time, which takes long
 def _unpacked(archive: Path, *version: int) -> Path:
     def unpack(into: Path) -> None:
         try:
