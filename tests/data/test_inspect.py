@@ -16,9 +16,11 @@ from pictures import put_mask, put_photograph
 from retinasynth import cli
 from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.anatomy.render.photograph import phantom_photograph
+from retinasynth.data import overlays
 from retinasynth.data.augmentation import rotate
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.inspect import MIN_FIT, Inspection, fit_of, inspect_data
+from retinasynth.data.matching import EyeFiles
 from retinasynth.data.near_duplicates import (
     MIN_CORRELATION,
     MIN_TEXTURE,
@@ -29,7 +31,7 @@ from retinasynth.data.near_duplicates import (
 from retinasynth.data.prepare import prepare
 from retinasynth.errors import DataError
 from retinasynth.eye import Eye
-from retinasynth.images import Mask, Photograph, mask_as_photograph, write_mask, write_photograph
+from retinasynth.images import Mask, Photograph, mask_as_photograph, read_photograph, write_mask, write_photograph
 
 SIZE = 256
 
@@ -429,6 +431,23 @@ def test_the_command_speaks_to_people(folder: Path, run) -> None:
     assert code == 1
     assert "2 problem(s)." in said
     assert "Problem: train/images/[red]b.png cannot be read" in said
+
+
+def test_a_sheet_decodes_each_eye_once_and_leaves_out_a_damaged_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted(files: EyeFiles, *, checked: bool) -> Eye:
+        read.append(files.name)
+        return read_eye(files, checked=checked)
+
+    read: list[str] = []
+    monkeypatch.setattr(overlays, "read_eye", counted)
+    (folder / "train" / "images" / "b.png").write_text("no picture")
+    found = find_eyes(folder).eyes
+    overlays.write_sheet(found, tmp_path / "sheet.png")
+    assert read == ["a", "b", "c", "d"]
+    expected = overlays.sheet_of([files for files in found if files.name != "b"])
+    np.testing.assert_array_equal(read_photograph(tmp_path / "sheet.png"), expected)
 
 
 def test_inspect_is_a_public_name(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Coloured overlays of the eyes in a mask file, a folder of label maps or a data set."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from retinasynth.data.codes import with_codes
@@ -53,17 +54,29 @@ def write_overlays(
     return len(eyes)
 
 
-def sheet_of(eyes: Sequence[EyeFiles], *, checked: bool = True) -> Photograph:
-    """Overlays of up to `PER_SHEET` eyes with their names, to look at: ``uint8 (height, width, 3)``.
+def sheet_of(eyes: Sequence[EyeFiles]) -> Photograph:
+    """Overlays of up to `PER_SHEET` eyes with their names, to look at, also of those that `read_eye` would refuse.
 
     Args:
         eyes: at least one.
-        checked: refuse what `read_eye` refuses.
+
+    Returns:
+        ``uint8 (height, width, 3)``.
+
+    Raises:
+        DataError, ImageError: a file cannot be read at all.
     """
-    pictures = [square_photograph(overlay(read_eye(files, checked=checked)), _SHEET_PX, "letterbox") for files in eyes]
+    return _arranged({files.name: _small_overlay(files) for files in eyes})
+
+
+def _small_overlay(files: EyeFiles) -> Photograph:
+    return square_photograph(overlay(read_eye(files, checked=False)), _SHEET_PX, "letterbox")
+
+
+def _arranged(overlays: Mapping[str, Photograph]) -> Photograph:
+    names, pictures = list(overlays), list(overlays.values())
     pictures += [pictures[0] * 0] * (-len(pictures) % _SHEET_COLUMNS)
     rows = [pictures[at : at + _SHEET_COLUMNS] for at in range(0, len(pictures), _SHEET_COLUMNS)]
-    names = [files.name for files in eyes]
     titles = ["   ".join(names[at : at + _SHEET_COLUMNS]) for at in range(0, len(names), _SHEET_COLUMNS)]
     return draw_panels(rows, [""] * _SHEET_COLUMNS, titles)
 
@@ -79,16 +92,13 @@ def write_sheet(eyes: Sequence[EyeFiles], file: Path) -> None:
         raise OutputError(f"{file} exists already", do="Choose another `sheet`, or remove it first")
     labelled = [files for files in eyes if files.planes] or list(eyes)
     count = min(len(labelled), PER_SHEET)
-    shown = []
+    shown: dict[str, Photograph] = {}
     for files in (labelled[number * len(labelled) // count] for number in range(count)):
-        try:
-            read_eye(files, checked=False)
-        except InputError:
-            continue
-        shown.append(files)
+        with contextlib.suppress(InputError):
+            shown[files.name] = _small_overlay(files)
     if not shown:
         raise DataError("No eye can be read for the sheet", do="Correct the files first")
-    sheet = sheet_of(shown, checked=False)
+    sheet = _arranged(shown)
     with explaining_write_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(encoded(sheet, "JPEG" if file.suffix.lower() in (".jpg", ".jpeg") else "PNG"))

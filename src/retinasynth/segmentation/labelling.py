@@ -338,7 +338,7 @@ def write_sheets(folder: Path) -> int:
     eyes = find_eyes(folder).eyes
     starts = range(0, len(eyes), PER_SHEET)
     for number, start in enumerate(starts):
-        sheet = sheet_of(eyes[start : start + PER_SHEET], checked=False)
+        sheet = sheet_of(eyes[start : start + PER_SHEET])
         path = folder / "sheets" / f"{number:02d}.jpg"
         with explaining_write_errors(path):
             path.parent.mkdir(exist_ok=True)
