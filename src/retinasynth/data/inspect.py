@@ -232,7 +232,8 @@ def _count(report: Inspection, found: DataSet) -> None:
     if not labelled:
         report.notes.append("No photograph has a vessel mask: this set can be looked at, but not trained on.")
     elif len(labelled) < len(found.eyes):
-        lacking = [files.name for files in found.eyes if files not in labelled]
+        trained_on = {files.name for files in labelled}
+        lacking = [files.name for files in found.eyes if files.name not in trained_on]
         report.problems.append(
             f"{named(lacking)} without photograph or vessel mask: training needs both. Add them or remove the eyes."
         )
@@ -304,7 +305,7 @@ class _Checked:
     def _read(self) -> tuple[Photograph | None, dict[Path, LabelValues]]:
         """The photograph and what is in each label file, as far as they can be read."""
         photograph = (
-            self._try(partial(read_photograph, window=self.window), self.files.photograph)
+            self._try(self.files.photograph, partial(read_photograph, self.files.photograph, window=self.window))
             if self.files.photograph
             else None
         )
@@ -317,15 +318,12 @@ class _Checked:
         labels: dict[Path, LabelValues | None] = {}
         for plane, path in self.files.planes.items():
             if path not in labels:
-                labels[path] = self._try(partial(self._values, plane, size), path)
+                labels[path] = self._try(path, partial(read_values, self.files, plane, size))
         return photograph, {path: values for path, values in labels.items() if values is not None}
 
-    def _values(self, plane: str, size: tuple[int, int] | None, _path: Path) -> LabelValues:
-        return read_values(self.files, plane, size)
-
-    def _try(self, read: Callable[[Path], NDArray[Any]], path: Path) -> NDArray[Any] | None:
+    def _try(self, path: Path, read: Callable[[], NDArray[Any]]) -> NDArray[Any] | None:
         try:
-            return read(path)
+            return read()
         except ImageError as error:
             self.found.unreadable.append({"file": _relative(path, self.folder), "reason": str(error)})
             return None
