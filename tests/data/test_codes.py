@@ -12,6 +12,7 @@ from PIL import Image
 
 from retinasynth.anatomy.render.phantom import phantom_eye
 from retinasynth.cli.shell import Labels
+from retinasynth.data import codes
 from retinasynth.data.batches import stamp_of
 from retinasynth.data.codes import CODES, SAID, codes_that_fit, found_in
 from retinasynth.data.find import find_eyes, read_eye
@@ -19,7 +20,7 @@ from retinasynth.data.inspect import inspect_data
 from retinasynth.data.measure import measure_path
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye
-from retinasynth.images import Mask, read_mask, write_mask, write_photograph
+from retinasynth.images import LabelValues, Mask, read_labels, read_mask, write_mask, write_photograph
 
 SIZE = 256
 Draw = Callable[[Eye], np.ndarray]
@@ -240,6 +241,21 @@ def test_a_mistaken_code_is_explained(tmp_path: Path, eyes: dict[str, Eye]) -> N
         find_eyes(root, labels="drishti")
     with pytest.raises(DataError, match=r"No folder has label files of the code disc-cup; .*a\.png has 0 .*3"):
         find_eyes(root, labels="disc-cup")
+
+
+def test_files_of_a_code_that_is_said_are_looked_at_once(
+    tmp_path: Path, eyes: dict[str, Eye], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted(path: Path) -> LabelValues:
+        read.append(path.name)
+        return read_labels(path)
+
+    read: list[str] = []
+    monkeypatch.setattr(codes, "read_labels", counted)
+    root = put(tmp_path / "set", eyes, "masks", indexed, vessels=False)
+    found = [find_eyes(root, labels="artery-vein-index").eyes for _ in range(2)]
+    assert found[0] == found[1]
+    assert sorted(read) == ["a.png", "b.png", "c.png"]
 
 
 def test_the_help_of_the_commands_names_every_code() -> None:

@@ -464,8 +464,9 @@ def _said(groups: Mapping[tuple[str, Path], list[Path]], labels: str) -> dict[tu
     own = {key: _some(paths) for key, paths in groups.items() if not gives or key[0] in possible}
     if labels == "binary":
         return dict.fromkeys(own, labels)
-    following = [key for key, paths in own.items() if paths and all(_is_of(path, labels) for path in paths)]
-    coded = [key for key in following if not all(_is_mask(path) for path in own[key])]
+    checks = {key: [_checked(labels, *_version(path)) for path in paths] for key, paths in own.items()}
+    following = [key for key, found in checks.items() if found and all(one.is_of for one in found)]
+    coded = [key for key in following if not all(one.is_mask for one in checks[key])]
     if not following:
         paths = [path for some in own.values() for path in some]
         raise DataError(
@@ -552,17 +553,20 @@ def _looked_at(path: Path, *_version: int) -> _Look:
     return _Look(codes_that_fit(values), not values.any())
 
 
-def _is_mask(path: Path) -> bool:
-    """Whether a file that can be read has two values at most."""
-    picture = _simplified(read_labels(path))
-    if picture is None or picture.ndim != 2:
-        return False
-    return bool(np.count_nonzero(np.bincount(picture.ravel())) <= 2)
+class _Check(NamedTuple):
+    """Whether a file can be of a code, and whether it has two values at most; one that cannot be read is neither."""
+
+    is_of: bool = False
+    is_mask: bool = False
 
 
-def _is_of(path: Path, code: str) -> bool:
+@functools.lru_cache(maxsize=8192)
+def _checked(code: str, path: Path, *_version: int) -> _Check:
     try:
         picture = _simplified(read_labels(path))
     except ImageError:
-        return False
-    return picture is not None and _follows(picture, CODES[code])
+        return _Check()
+    if picture is None:
+        return _Check()
+    is_mask = picture.ndim == 2 and np.count_nonzero(np.bincount(picture.ravel())) <= 2
+    return _Check(_follows(picture, CODES[code]), bool(is_mask))
