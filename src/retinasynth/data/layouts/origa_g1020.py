@@ -4,9 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.layouts.trees import Kind, Tree, found_in_tree, tables_in
+from retinasynth.data.layouts.trees import GLAUCOMA, Kind, Tree, found_in_tree, rows_in, tables_in
 from retinasynth.data.matching import EyeFiles, Found, Split
-from retinasynth.data.workbooks import read_records
 from retinasynth.errors import DataError
 
 _ORIGA = Tree("origa", Kind(("Images",), r"(?P<eye>\d{3})\.jpg"), (Kind(("Masks",), r"(?P<eye>\d{3})\.png", "disc"),))
@@ -15,7 +14,6 @@ _G1020 = Tree(
     Kind(("Images",), r"(?P<eye>image_\d+)\.jpg"),
     (Kind(("Masks",), r"(?P<eye>image_\d+)\.png", "disc"),),
 )
-_DIAGNOSES = {"1": "glaucoma", "0": "no glaucoma"}
 _ORIGA_COLUMNS = ("Filename", "Set")  # without the set, the published split would be lost without a word
 _SETS: dict[str, Split] = {"A": "train", "B": "test"}
 _HEAD_BYTES = 400_000  # of an annotation: its shapes stand before a copy of the photograph
@@ -35,13 +33,13 @@ def find_origa(folder: Path) -> Found | None:
     found = found_in_tree(_ORIGA, folder) if tables else None
     if found is None:
         return None
-    rows = {Path(row.get("filename", "")).stem: row for table in tables for row in read_records(table, _ORIGA_COLUMNS)}
+    rows = rows_in(tables, "filename", _ORIGA_COLUMNS)
     sides = {name: _SETS.get(row.get("set", "").upper()) for name, row in rows.items()}
     has_split = all(sides.get(files.name) for files in found.eyes)
     eyes = [
         replace(
             files,
-            diagnosis=_DIAGNOSES.get(rows.get(files.name, {}).get("glaucoma", "")),
+            diagnosis=GLAUCOMA.get(rows.get(files.name, {}).get("glaucoma", "")),
             split=sides.get(files.name) or files.split,
         )
         for files in found.eyes
@@ -63,9 +61,9 @@ def find_g1020(folder: Path) -> Found | None:
     found = found_in_tree(_G1020, folder) if tables else None
     if found is None:
         return None
-    rows = {Path(row.get("imageid", "")).stem: row for table in tables for row in read_records(table)}
+    rows = rows_in(tables, "imageid")
     eyes = [
-        replace(_coded(files), diagnosis=_DIAGNOSES.get(rows.get(files.name, {}).get("binarylabels", "")))
+        replace(_coded(files), diagnosis=GLAUCOMA.get(rows.get(files.name, {}).get("binarylabels", "")))
         for files in found.eyes
     ]
     return replace(found, eyes=eyes)

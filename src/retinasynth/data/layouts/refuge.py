@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.layouts.trees import Kind, Tree, found_in_tree, places_in, tables_in
+from retinasynth.data.layouts.trees import GLAUCOMA, Kind, Tree, found_in_tree, places_in, rows_in, tables_in
 from retinasynth.data.matching import EyeFiles, Found, plain
-from retinasynth.data.workbooks import read_records
 from retinasynth.documents import read_json
 from retinasynth.errors import DataError
 
@@ -34,7 +33,6 @@ _REFUGE = Tree(
 )
 _TABLE = r"(Glaucoma_label_and_)?Fovea_locations?"
 _LABELS = ("glaucomalabel", "label(glaucoma=1)", "label")  # of the validation and the test part
-_DIAGNOSES = {"1": "glaucoma", "0": "no glaucoma"}
 
 
 def find_refuge(folder: Path) -> Found | None:
@@ -54,9 +52,9 @@ def find_refuge(folder: Path) -> Found | None:
     found = found_in_tree(_REFUGE, folder)
     if found is None:
         return None
-    records = [row for table in tables_in(folder, (f"{_TRUTHS}/{_TRUTHS}",), _TABLE) for row in read_records(table)]
-    records += [row for place, _ in places_in(folder, _KAGGLE) for row in _index(place / "index.json")]
-    rows = {Path(row.get("imgname", "")).stem: row for row in records}
+    rows = rows_in(tables_in(folder, (f"{_TRUTHS}/{_TRUTHS}",), _TABLE), "imgname")
+    for place, _ in places_in(folder, _KAGGLE):
+        rows |= {Path(row.get("imgname", "")).stem: row for row in _index(place / "index.json")}
     return replace(found, eyes=[_with_row(files, rows.get(files.name, {})) for files in found.eyes])
 
 
@@ -70,7 +68,7 @@ def _index(path: Path) -> list[dict[str, str]]:
 
 def _with_row(files: EyeFiles, row: Mapping[str, str]) -> EyeFiles:
     label = next((row[name] for name in _LABELS if row.get(name)), "")
-    told = replace(files, diagnosis=files.diagnosis or _DIAGNOSES.get(label))
+    told = replace(files, diagnosis=files.diagnosis or GLAUCOMA.get(label))
     if not (row.get("foveax") and row.get("foveay")):
         return told
     try:

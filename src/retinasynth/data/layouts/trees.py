@@ -6,7 +6,7 @@ what a folder or file says: ``eye`` is shared by the files of an eye, ``split`` 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from retinasynth.data.matching import (
     refuse_same_names,
     split_named,
 )
-from retinasynth.data.workbooks import WORKBOOK
+from retinasynth.data.workbooks import WORKBOOK, read_records
 from retinasynth.errors import DataError
+
+GLAUCOMA = {"1": "glaucoma", "0": "no glaucoma"}  # as the tables of several sets have it
 
 
 @dataclass(frozen=True)
@@ -185,3 +187,17 @@ def tables_in(folder: Path, places: Sequence[str], file: str) -> list[Path]:
             for path, _ in _matching(inside, rf"{file}(\.csv|{re.escape(WORKBOOK)})"):
                 tables.setdefault(path.with_suffix(""), path)
     return list(tables.values())
+
+
+def rows_in(tables: Iterable[Path], column: str, needed: Sequence[str] = ()) -> dict[str, dict[str, str]]:
+    """The rows of tables by the names of photographs, without suffix, in a column.
+
+    Args:
+        tables: as `tables_in` has them.
+        column: its plain name.
+        needed: columns without which a table is refused.
+
+    Raises:
+        DataError: a table cannot be read, or lacks a column that is needed.
+    """
+    return {Path(row.get(column, "")).stem: row for table in tables for row in read_records(table, needed)}
