@@ -46,6 +46,23 @@ def test_the_first_sheet_is_read_where_there_are_more(tmp_path: Path) -> None:
     assert read_rows(path) == [["2"]]
 
 
+@pytest.mark.parametrize("target", ["worksheets/{}.xml", "/xl/worksheets/{}.xml"])
+def test_the_first_sheet_is_that_which_a_spreadsheet_shows_first(target: str, tmp_path: Path) -> None:
+    """Sheets keep the names of their files when they are moved; charts have places among them."""
+    path = tmp_path / "a.xlsx"
+    files = {"r1": target.format("sheet1"), "r2": target.format("sheet2"), "r3": "chartsheets/sheet1.xml"}
+    places = "".join(f'<Relationship Id="{key}" Target="{file}"/>' for key, file in files.items())
+    order = "".join(f'<sheet name="{key}" sheetId="{key[1]}" r:id="{key}"/>' for key in ("r3", "r2", "r1"))
+    with zipfile.ZipFile(path, "w") as book:
+        book.writestr("xl/workbook.xml", f'<workbook xmlns:r="http://r"><sheets>{order}</sheets></workbook>')
+        book.writestr("xl/_rels/workbook.xml.rels", f"<Relationships>{places}</Relationships>")
+        book.writestr("xl/chartsheets/sheet1.xml", "<chartsheet/>")
+        for number in (1, 2):
+            sheet = f"<worksheet><sheetData><row><c><v>{number}</v></c></row></sheetData></worksheet>"
+            book.writestr(f"xl/worksheets/sheet{number}.xml", sheet)
+    assert read_rows(path) == [["2"]]
+
+
 @pytest.mark.parametrize(
     ("sheet", "message"),
     [

@@ -18,6 +18,7 @@ WORKBOOK = ".xlsx"
 _MOST_BYTES = 20_000_000  # of a part, unpacked
 _MOST_COLUMNS = 1000
 _SHEET = re.compile(r"xl/worksheets/sheet(\d+)\.xml")
+_BOOK, _PLACES = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"  # the sheets in order, and their files
 _STRINGS = "xl/sharedStrings.xml"
 _DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, IndexError, RecursionError)
 
@@ -32,15 +33,11 @@ def read_rows(path: Path) -> list[list[str]]:
         return list(read_foreign_table(path))
     try:
         with zipfile.ZipFile(path) as book:
-            sheets = sorted((int(match[1]), name) for name in book.namelist() if (match := _SHEET.fullmatch(name)))
-            if not sheets:
-                raise DataError(
-                    f"{path} has no sheet", expected="a workbook with a table", do="Save it anew, or as CSV"
-                )
+            first = _first_sheet(book, path)
             strings = []
             if _STRINGS in book.namelist():
                 strings = [_text_in(entry) for entry in _part(book, _STRINGS, path) if _tag(entry) == "si"]
-            sheet = _part(book, sheets[0][1], path)
+            sheet = _part(book, first, path)
         return [_row(row, strings) for row in sheet.iter() if _tag(row) == "row"]
     except (*_DAMAGE, ET.ParseError) as error:
         raise DataError(
@@ -68,6 +65,23 @@ def read_records(path: Path, needed: Sequence[str] = ()) -> Iterator[dict[str, s
         )
     for row in rows:
         yield dict(zip(names, (cell.strip() for cell in row), strict=False))
+
+
+def _first_sheet(book: zipfile.ZipFile, path: Path) -> str:
+    """The file of the first sheet, as a spreadsheet shows them; where a workbook has no such order, of the numbers."""
+    names = book.namelist()
+    if _BOOK in names and _PLACES in names:
+        targets = {one.get("Id"): one.get("Target", "") for one in _part(book, _PLACES, path)}
+        for sheet in _part(book, _BOOK, path).iter():
+            number = next((value for name, value in sheet.attrib.items() if name.endswith("}id")), None)
+            target = targets.get(number, "") if _tag(sheet) == "sheet" else ""
+            place = target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
+            if place.startswith("xl/worksheets/") and place in names:  # others are charts
+                return place
+    numbered = sorted((int(match[1]), name) for name in names if (match := _SHEET.fullmatch(name)))
+    if not numbered:
+        raise DataError(f"{path} has no sheet", expected="a workbook with a table", do="Save it anew, or as CSV")
+    return numbered[0][1]
 
 
 def _part(book: zipfile.ZipFile, name: str, path: Path) -> ET.Element:
