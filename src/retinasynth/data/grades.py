@@ -5,13 +5,12 @@ international clinical diabetic retinopathy and diabetic macular edema disease s
 eye of grade 0 has no lesion of any kind, so all lesion planes that nobody drew are known to be empty there.
 """
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from retinasynth.data.matching import EyeFiles, Found, plain
+from retinasynth.data.matching import EyeFiles, Found, composed, plain
 from retinasynth.data.splits import HRF
 from retinasynth.data.told import Told, kind_of, read_told
 from retinasynth.data.workbooks import WORKBOOK
@@ -45,7 +44,7 @@ def with_grades(found: Found, places: Sequence[Path]) -> Found:
         if kind is not None:
             own, note = read_told(table, kind)
             side = _side_of(plain(str(table.relative_to(place))))
-            told |= {(side, unicodedata.normalize("NFC", image)): one for image, one in own.items()}
+            told |= {(side, composed(image)): one for image, one in own.items()}
             notes += [note] if note else []
     names = Counter(_stem_of(eye) for eye in found.eyes)
     eyes = [_with_told(eye, _told_of(eye, told, found, names[_stem_of(eye)])) for eye in found.eyes]
@@ -73,7 +72,7 @@ def _side_of(place: str) -> str:
 
 
 def _stem_of(files: EyeFiles) -> str:
-    return unicodedata.normalize("NFC", stem_of(files.photograph) if files.photograph else files.name)
+    return composed(stem_of(files.photograph) if files.photograph else files.name)
 
 
 def _told_of(files: EyeFiles, told: Mapping[tuple[str, str], Told], found: Found, count: int) -> Told:
@@ -89,13 +88,12 @@ def _told_of(files: EyeFiles, told: Mapping[tuple[str, str], Told], found: Found
 
 
 def _with_told(files: EyeFiles, told: Told) -> EyeFiles:
-    is_own = files.subject == files.eye == files.name
     return replace(
         files,
         grade=told.grade if files.grade is None else files.grade,
         diagnosis=files.diagnosis or told.diagnosis,
-        subject=told.subject if is_own and told.subject else files.subject,
-        eye=told.eye if is_own and told.eye else files.eye,
+        subject=told.subject if files.has_unknown_subject and told.subject else files.subject,
+        eye=told.eye if files.has_unknown_subject and told.eye else files.eye,
     )
 
 

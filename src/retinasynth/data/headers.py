@@ -22,7 +22,7 @@ def with_people_of_headers(eyes: Sequence[EyeFiles]) -> list[EyeFiles]:
     known = []
     for files in eyes:
         is_dicom = files.photograph is not None and files.photograph.name.lower().endswith(SUFFIXES)
-        if files.photograph is None or not is_dicom or not files.subject == files.eye == files.name:
+        if files.photograph is None or not is_dicom or not files.has_unknown_subject:
             known.append(files)
             continue
         person, side = _told_by(files.photograph)

@@ -107,6 +107,11 @@ class EyeFiles:
     def __post_init__(self) -> None:
         refuse_foreign_names((str(self.photograph), *map(str, self.planes.values()), self.name))
 
+    @property
+    def has_unknown_subject(self) -> bool:
+        """Whether nothing has told whose eye it is, so that subject and eye are called as the file."""
+        return self.subject == self.eye == self.name
+
     def has(self, planes: Sequence[str]) -> bool:
         """Whether all of these planes are known, if only to be empty."""
         return set(planes) <= {*self.planes, *self.empty_planes}
@@ -204,9 +209,14 @@ def sides_of(folder: Path) -> list[tuple[Split | None, Path]]:
     return sides if is_split else [(None, folder)]
 
 
+def composed(text: str) -> str:
+    """With accents as Unicode's composed form (NFC) has them; macOS writes names of files in the other."""
+    return unicodedata.normalize("NFC", text)
+
+
 def plain_spelling(name: str) -> str:
-    """A name as it is compared: in lower case, accents in one of the ways in which Unicode writes them (NFC)."""
-    return unicodedata.normalize("NFC", name).lower()
+    """A name as it is compared: `composed`, in lower case."""
+    return composed(name).lower()
 
 
 def key_of(path: Path) -> str:
@@ -271,14 +281,14 @@ def found_in(
     layout: str,
     sides: Iterable[tuple[Split | None, Sequence[Path], Mapping[str, Sequence[Path]]]],
     *,
-    needs_vessels: bool,
+    needs_vessels: bool | None,
 ) -> Found:
     """What there is where photographs and masks are told apart.
 
     Args:
         layout: its name.
         sides: train and test, or None for a set that is not split: the photographs, and the masks by plane.
-        needs_vessels: a photograph without vessels is unpaired.
+        needs_vessels: a photograph without vessels is unpaired; None for that on the sides that have a folder of them.
 
     Raises:
         DataError: as `matched`.
@@ -287,7 +297,8 @@ def found_in(
     unpaired: list[Path] = []
     split: Split | None = None
     for split, photographs, masks in sides:
-        more, without = matched(split or "train", photographs, masks, needs_vessels=needs_vessels)
+        needs = "vessels" in masks if needs_vessels is None else needs_vessels
+        more, without = matched(split or "train", photographs, masks, needs_vessels=needs)
         eyes += more
         unpaired += without
     return Found(layout, eyes, unpaired, has_split=split is not None)

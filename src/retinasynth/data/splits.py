@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from retinasynth.data.matching import (
     EyeFiles,
     Found,
     Split,
+    composed,
     plain_spelling,
     refuse_same_names,
     split_named,
@@ -101,7 +101,7 @@ def _renamed(files: EyeFiles, name: str) -> EyeFiles:
 
 def _with_people(found: Found) -> Found:
     """The eyes with the persons that their names tell, where the layout does not tell them."""
-    told = told_by_names(files.name for files in found.eyes if files.subject == files.eye == files.name)
+    told = told_by_names(files.name for files in found.eyes if files.has_unknown_subject)
     return replace(found, eyes=[_with_person(files, told.get(files.name)) for files in found.eyes])
 
 
@@ -129,7 +129,7 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     Raises:
         DataError: a column is missing or unknown, a row is incomplete, or an image is unknown, ambiguous or repeated.
     """
-    first, *rows = ([_composed(cell) for cell in line] for line in list(read_foreign_table(path)) or [[]])
+    first, *rows = ([composed(cell) for cell in line] for line in list(read_foreign_table(path)) or [[]])
     header = [cell.strip() for cell in first]
     columns_are_known = set(header) <= set(SUBJECTS_COLUMNS) and len(set(header)) == len(header)
     if not (columns_are_known and {"image", "subject"} <= set(header)):
@@ -142,8 +142,8 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
     for files in found.eyes:
         file = files.photograph or next(iter(files.planes.values()))
         for spelling in (files.name, stem_of(file), file.name):
-            names.setdefault(_composed(spelling), set()).add(files.name)
-    left_out = {_composed(spelling) for file in found.unpaired for spelling in (stem_of(file), file.name)}
+            names.setdefault(composed(spelling), set()).add(files.name)
+    left_out = {composed(spelling) for file in found.unpaired for spelling in (stem_of(file), file.name)}
     by_name: dict[str, dict[str, str]] = {}
     for cells in rows:
         row = {
@@ -168,11 +168,6 @@ def _read_subjects(path: Path, found: Found) -> dict[str, dict[str, str]]:
             )
         by_name[known.pop()] = row
     return by_name
-
-
-def _composed(text: str) -> str:
-    """With accents as Unicode's composed form (NFC) has them; macOS writes names of files in the other."""
-    return unicodedata.normalize("NFC", text)
 
 
 def _with_row(files: EyeFiles, row: Mapping[str, str]) -> EyeFiles:

@@ -5,6 +5,7 @@ pictures, by the pixels.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from retinasynth.data.layouts.pixels import drawn_among
@@ -13,11 +14,10 @@ from retinasynth.data.matching import (
     PLANE_FOLDERS,
     SPLIT_FOLDERS,
     VESSEL_FOLDERS,
-    EyeFiles,
     Found,
     Split,
     folders_in,
-    matched,
+    found_in,
     pictures_in,
     planes_in,
     sides_of,
@@ -83,22 +83,21 @@ def _found(sides: list[Side]) -> Found | None:
         masks = next((name for name in VESSEL_FOLDERS if name in held), "")
     if photographs not in held:
         return None
-    eyes: list[EyeFiles] = []
-    unpaired: list[Path] = []
+    named: list[tuple[Split | None, list[Path], dict[str, list[Path]]]] = []
     for split, folders in sides:
         planes = planes_in(folders)
         if masks in folders:
             planes["vessels"] = pictures_in(folders[masks])
         pictures = pictures_in(folders[photographs]) if photographs in folders else []
-        more, without = matched(split or "train", pictures, planes, needs_vessels="vessels" in planes)
-        eyes += more
-        unpaired += without
-    if not eyes and not unpaired:
+        named.append((split, pictures, planes))
+    found = found_in("two folders", named, needs_vessels=None)
+    if not (found.eyes or found.unpaired):
         return None
-    are_labelled = any(files.planes for files in eyes) or bool(unpaired)
-    layout = "A/B" if photographs in _KINDS else "two folders" if are_labelled else "photographs"
-    notes = (f"{photographs.upper()} are the photographs, {masks.upper()} the masks.",) if layout == "A/B" else ()
-    return Found(layout, eyes, unpaired, has_split=any(split for split, _ in sides), notes=notes)
+    if photographs in _KINDS:
+        note = f"{photographs.upper()} are the photographs, {masks.upper()} the masks."
+        return replace(found, layout="A/B", notes=(note,))
+    are_labelled = any(files.planes for files in found.eyes) or bool(found.unpaired)
+    return found if are_labelled else replace(found, layout="photographs")
 
 
 def _told_apart(sides: list[Side]) -> tuple[str, str]:

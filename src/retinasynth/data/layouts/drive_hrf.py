@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from retinasynth.data.matching import EyeFiles, Found, folders_in, matched, pictures_in, sides_of
+from retinasynth.data.matching import Found, Split, folders_in, found_in, pictures_in, sides_of
 from retinasynth.images import stem_of
 
 _FOV = re.compile(r"\d+_(?:training|test|h|g|dr)_mask", re.IGNORECASE)
@@ -24,14 +24,11 @@ def find_drive_or_hrf(folder: Path) -> Found | None:
     fovs = [path for folders in inside if "mask" in folders for path in pictures_in(folders["mask"])]
     if vessels_key is None and not (fovs and all(_FOV.fullmatch(stem_of(path)) for path in fovs)):
         return None
-    eyes: list[EyeFiles] = []
-    unpaired: list[Path] = []
+    keys = {"vessels": vessels_key, "fov": "mask"}
+    named: list[tuple[Split | None, list[Path], dict[str, list[Path]]]] = []
     for (split, _), folders in zip(sides, inside, strict=True):
-        keys = {"vessels": vessels_key, "fov": "mask"}
         masks = {plane: pictures_in(folders[key]) for plane, key in keys.items() if key in folders}
         photographs = pictures_in(folders["images"]) if "images" in folders else []
-        more, without = matched(split or "train", photographs, masks, needs_vessels="vessels" in masks)
-        eyes += more
-        unpaired += without
+        named.append((split, photographs, masks))
     is_drive = vessels_key == "1stmanual" or sides[0][0] is not None
-    return Found("drive" if is_drive else "hrf", eyes, unpaired, has_split=sides[0][0] is not None)
+    return found_in("drive" if is_drive else "hrf", named, needs_vessels=None)
