@@ -99,7 +99,7 @@ def test_vessels_reach_the_edge_also_where_no_photograph_showed_them():
     assert np.mean(np.array(farthest) > 2.5) > 0.9
 
 
-def test_an_artery_on_a_vein_is_moved_beside_it_and_one_that_crosses_is_not():
+def test_an_artery_on_a_vein_is_moved_beside_it_unless_it_crosses():
     away = np.arange(0, 1.5, STEP)
     vein, on_it = (np.column_stack([away + 0.7, np.full_like(away, y)]) for y in (0.0, 0.01))
     across = np.column_stack([np.full_like(away, 1.4), away - 0.75])
