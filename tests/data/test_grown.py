@@ -28,6 +28,7 @@ from retinasynth.eye.label_map import read_label_map
 from retinasynth.files import sha256_of
 from retinasynth.images import read_metadata
 from retinasynth.resuming import one_writer
+from visits import VISITS, visit_written_by
 
 SMALL = GrownSet(seed=3, size_px=64, preset="diabetic", parameters={"cup_to_disc": 0.6})
 
@@ -340,6 +341,17 @@ def test_visits_go_on_where_they_stopped(several, tmp_path):
         table.unlink()
     assert write_grown_set(folder, 4, SEVERAL, workers=2) == 7 // 3
     assert contents(folder) == contents(several)
+
+
+def test_one_process_writes_all_visits_of_an_eye(tmp_path):
+    kept = ResumableSet(tmp_path / "set", ASKED, {}, 0, visit_written_by, "eyes", "Seeing", visits=VISITS)
+    kept.write(1, workers=1)
+    kept.write(6 * VISITS, workers=2)  # goes on in the middle of the first eye
+    lines = [json.loads(line) for line in kept.manifest.read_text().splitlines()]
+    assert [line["name"] for line in lines] == [f"eye_{seed}_{visit}" for seed in range(6) for visit in (1, 2, 3)]
+    processes = [{line["process"] for line in lines[1:] if line["seed"] == seed} for seed in range(6)]
+    assert [len(these) for these in processes] == [1] * 6
+    assert len(set.union(*processes)) == 2
 
 
 @pytest.mark.parametrize(

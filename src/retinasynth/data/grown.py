@@ -177,7 +177,7 @@ def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _visits(asked: str, seed: int) -> list[Visit]:
-    """All visits of an eye of a `GrownSet`, given as JSON; its visits are written one after another."""
+    """All visits of an eye of a `GrownSet`, given as JSON; one process writes them one after another."""
     grown = GrownSet(**json.loads(asked))
     return follow_up(
         seed,

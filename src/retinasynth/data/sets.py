@@ -1,4 +1,4 @@
-"""Sets of eyes that several processes write, one eye after another, and that can be resumed.
+"""Sets of eyes that several processes write, each one eye at a time, and that can be resumed.
 
 A file keeps what was asked for. Run again with the same, and perhaps a larger count, a set goes on where it stopped: an
 eye is finished when the manifest has its line. What an eye is follows from its number alone, so the files are the same
@@ -7,6 +7,7 @@ whatever the number of workers. Of two commands for one set the second waits for
 
 import contextlib
 import functools
+import itertools
 import json
 import os
 import signal
@@ -40,7 +41,7 @@ class ResumableSet:
         shard: which of how many parts is written here, counted from 0; others are written elsewhere, at the same time
             or another. Part 1 of 3 has the eyes 1, 4, 7, ... and files of its own beside those of the others.
         visits: of each eye. Then the numbers 0, 1, 2, ... are the visits of the first seed, those of the next and so
-            on, and a line has its ``visit`` too, counted from 1.
+            on, and a line has its ``visit`` too, counted from 1. One process writes all visits of an eye, in order.
     """
 
     out: Path
@@ -142,12 +143,19 @@ class ResumableSet:
             )
 
     def _written(self, numbers: Sequence[int], processes: int) -> Generator[Line]:
-        """The manifest's line of each eye, in order, when it is on disk."""
+        """The manifest's line of each number, in order, when its files are on disk."""
         if processes == 1:
             yield from map(self.write_one, numbers)
             return
-        with worker_processes(processes, _leave_interrupts_to_parent) as pool:
-            yield from pool.map(self.write_one, numbers)
+        # What the visits of an eye have in common is then worked out once, not in every process.
+        eyes = [list(visits) for _, visits in itertools.groupby(numbers, lambda number: number // self.visits)]
+        with worker_processes(min(processes, len(eyes)), _leave_interrupts_to_parent) as pool:
+            for lines in pool.map(functools.partial(_write_each, self.write_one), eyes):
+                yield from lines
+
+
+def _write_each(write_one: Callable[[int], Line], numbers: Sequence[int]) -> list[Line]:
+    return [write_one(number) for number in numbers]
 
 
 def _leave_interrupts_to_parent() -> None:
