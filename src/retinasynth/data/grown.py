@@ -60,9 +60,6 @@ class GrownSet:
         return seed // 2 if self.eyes_per_person == 2 else None
 
 
-_LATER = {"eyes_per_person": 1, "visits": 1, "until": {}}  # what sets that were begun without it do not name
-
-
 def as_style(name: str) -> Style:
     """A style by its name.
 
@@ -94,8 +91,7 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
     """
     count, workers = whole_number(count, "count"), checked_workers(workers)
     grown = _checked(grown)
-    asked = {name: value for name, value in asdict(grown).items() if name not in _LATER or value != _LATER[name]}
-    asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asked}
+    asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
     write_one = functools.partial(_write_one, out, grown)
     kept = ResumableSet(out, ASKED, asked, grown.seed, write_one, "grown eyes", "Growing", visits=grown.visits)
     try:
