@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retinasynth.errors import ImageError
-from retinasynth.progress import warn
-from retinasynth.windows import Window, limits_of, windowed
+from retinasynth.windows import Window, seen_through
 
 GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
@@ -49,20 +48,7 @@ def eight_bit(path: Path, file: IO[bytes], image: Image.Image, window: Window, a
     Raises:
         ImageError: Pillow cannot give all bits of this kind of file, or nothing lies inside the window.
     """
-    values = _values(path, file, image, again)
-    if not np.isfinite(values).all():
-        raise ImageError(f"{path} has pixels that are no number", do="Write the file anew")
-    limits = limits_of(values, window)
-    picture = windowed(values, limits) if limits[0] < limits[1] else np.zeros(values.shape, np.uint8)
-    if np.ptp(picture) == 0:
-        raise ImageError(
-            f"{path}: nothing lies between {limits[0]:g} and {limits[1]:g}; its values are {values.min():g} to "
-            f"{values.max():g}",
-            do="Give another `window`",
-        )
-    if window == "auto":
-        warn(f"{path}: the values {limits[0]:g} to {limits[1]:g} became black to white.", kind=("window", str(path)))
-    shallow = Image.fromarray(picture)
+    shallow = Image.fromarray(seen_through(path, _values(path, file, image, again), window))
     orientation = image.getexif().get(_ORIENTATION)
     if orientation is not None:
         shallow.getexif()[_ORIENTATION] = orientation
