@@ -22,7 +22,7 @@ from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
 from retinasynth.data.sets import ResumableSet
-from retinasynth.errors import DiskFullError, OutputError, RetinasynthError, SettingError
+from retinasynth.errors import DiskFullError, InterruptedRunError, OutputError, RetinasynthError, SettingError
 from retinasynth.eye import PLANES
 from retinasynth.eye.label_map import read_label_map
 from retinasynth.files import sha256_of
@@ -116,6 +116,18 @@ def test_an_interrupted_command_keeps_whole_eyes_and_goes_on(number, tmp_path):
     done = manifest.read_text().count("\n")
     assert 3 < done < 4000
     assert write_grown_set(folder, done + 1, GrownSet(size_px=96), workers=1) == done
+
+
+def test_a_set_that_was_stopped_has_its_tables(tmp_path):
+    def write_one(number):
+        if number == 2:
+            raise KeyboardInterrupt
+        return {"name": f"eye_{number}", "seed": number, "parameters": {"retinopathy_grade": number + 1}}
+
+    kept = ResumableSet(tmp_path / "set", ASKED, {}, 0, write_one, "eyes", "Seeing", shard=(0, 2))
+    with pytest.raises(InterruptedRunError):
+        kept.write(6, workers=1)
+    assert (tmp_path / "set" / "grades-0-of-2.csv").read_text().splitlines() == ["image,retinopathy_grade", "eye_0,1"]
 
 
 def within(seconds: float, is_so: Callable[[], bool]) -> bool:

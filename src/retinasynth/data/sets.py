@@ -2,7 +2,8 @@
 
 A file keeps what was asked for. Run again with the same, and perhaps a larger count, a set goes on where it stopped: an
 eye is finished when the manifest has its line. What an eye is follows from its number alone, so the files are the same
-whatever the number of workers. Of two commands for one set the second waits for the first.
+whatever the number of workers. Of two commands for one set the second waits for the first. Grades of retinopathy and
+subjects that the lines tell are in tables beside the manifest, as data sets have them.
 """
 
 import contextlib
@@ -17,12 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retinasynth.data.grades import GRADES_FILE, grades_of, write_grades
+from retinasynth.data.splits import SUBJECTS_FILE
 from retinasynth.documents import read_json
 from retinasynth.errors import InterruptedRunError, OutputError
-from retinasynth.files import MANIFEST, after_full_disk, new_folder, output_folder, remove_parts, write_json
+from retinasynth.files import MANIFEST, after_full_disk, new_folder, output_folder, remove_parts, write_json, write_text
 from retinasynth.parallel import worker_processes
 from retinasynth.progress import progress
 from retinasynth.resuming import AGAIN, Line, add_line, finished_eyes, one_writer, write_lines
+from retinasynth.tables import table_text
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,17 @@ class ResumableSet:
                 f"A worker process was killed, perhaps for want of memory. {self.out} keeps the eyes that are finished",
                 do="Run the same command again to go on, with fewer `workers`",
             ) from error
+        finally:
+            self._write_tables([lines[number] for number in sorted(lines)])
         if list(lines) != sorted(lines):  # eyes were made again
             write_lines(self.manifest, [lines[number] for number in sorted(lines)])
         return finished
+
+    def _write_tables(self, lines: Sequence[Line]) -> None:
+        write_grades(self.place(GRADES_FILE), grades_of(lines))
+        rows = [(line["name"], line["subject"], line["eye"]) for line in lines if "subject" in line]
+        if rows:
+            write_text(self.place(SUBJECTS_FILE), table_text(["image", "subject", "eye"], rows))
 
     def _number(self, line: Line) -> int:
         visit: int = line["visit"] if self.visits > 1 else 1
