@@ -7,6 +7,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 
 from retinasynth.errors import ImageError
 from retinasynth.windows import Window, seen_through
@@ -14,7 +15,6 @@ from retinasynth.windows import Window, seen_through
 GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 _JPEG2000_HEAD_BYTES = 2**20  # boxes with colour profiles may come before the coded picture
-_ORIENTATION = 0x0112  # the tag of EXIF
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -24,7 +24,7 @@ def is_deep(image: Image.Image) -> bool:
     PPM, whose tiles tell the largest value instead (those of black and white have none), and with JPEG 2000, of which
     only the head tells.
     """
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode in GREY_MODES:
         return True
     tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
     most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
@@ -49,9 +49,9 @@ def eight_bit(path: Path, file: IO[bytes], image: Image.Image, window: Window, a
         ImageError: Pillow cannot give all bits of this kind of file, or nothing lies inside the window.
     """
     shallow = Image.fromarray(seen_through(path, _values(path, file, image, again), window))
-    orientation = image.getexif().get(_ORIENTATION)
+    orientation = image.getexif().get(Base.Orientation)
     if orientation is not None:
-        shallow.getexif()[_ORIENTATION] = orientation
+        shallow.getexif()[Base.Orientation] = orientation
     return shallow
 
 
