@@ -9,8 +9,6 @@ each other.
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +28,8 @@ from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Territory
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.eye import Eye
 from retinasynth.eye.field_of_view import find_field_of_view
+from retinasynth.segmentation.labelling import label_sets
+from retinasynth.segmentation.use import USUAL, Segmenter
 
 LEAST_TOLD = 0.25  # of the vessels' area is known to be artery or vein
 LEAST_SHARE = 0.3  # of the length that either kind has, and that lies above or below the disc
@@ -56,8 +56,7 @@ class Person(NamedTuple):
 def labelled(data: Sequence[Path], work: Path) -> Path:
     """The folder of the labelled photographs."""
     out = work / "labels"
-    command = [sys.executable, "-m", "retinasynth", "segment", "label", "--out", str(out), "--size", "1024"]
-    subprocess.run([*command, *(part for folder in data for part in ("--data", str(folder)))], check=True)  # noqa: S603
+    label_sets([Segmenter.load(name) for name in USUAL], data, out)
     return out
 
 

@@ -7,7 +7,6 @@ of a child together.
 """
 
 import argparse
-import csv
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -21,13 +20,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from compared_masks import drawn_eyes
 from retinasynth import images
 from retinasynth.anatomy.grow import grow
-from retinasynth.data.find import find_eyes, read_eye
-from retinasynth.eye import Eye, Geometry
+from retinasynth.eye import Eye
 from retinasynth.eye.biomarkers import measure_eye
 
-DISCS = Path(__file__).with_name("chasedb1_discs.csv")
 MEASURES = (
     "vessel_density",
     "fractal_dimension",
@@ -41,23 +39,6 @@ MEASURES = (
 )
 SIZE_PX = 938  # at this size the circle of a grown eye is as wide as CHASE_DB1's, 919 px
 REDRAWS = 2000
-
-
-def real_eyes(data: Path) -> dict[str, Eye]:
-    """The masks of CHASE_DB1 with a disc where it was marked, all at the scale of the median disc."""
-    with DISCS.open(encoding="utf-8") as file:
-        discs = {row["image"]: row for row in csv.DictReader(file)}
-    scale = float(np.median([float(row["vertical_diameter_px"]) for row in discs.values()]))
-    found = {}
-    for files in find_eyes(data).eyes:
-        eye, disc = read_eye(files), discs[files.name]
-        rows, columns = np.ogrid[: eye.size[0], : eye.size[1]]
-        centre = float(disc["row_px"]), float(disc["column_px"])
-        planes = {"vessels": eye.planes["vessels"], "fov": eye.planes["fov"]}
-        planes["disc"] = np.hypot(rows + 0.5 - centre[0], columns + 0.5 - centre[1]) < scale / 2
-        side = "left" if files.name.endswith("L") else "right"
-        found[files.name] = Eye(files.name, planes, geometry=Geometry(scale, side, "disc", 30))
-    return found
 
 
 def grown_eye(seed: int) -> Eye:
@@ -130,7 +111,7 @@ def main() -> None:
     parser.add_argument("--eyes", type=int, default=200)
     parser.add_argument("--sheet", type=Path)
     arguments = parser.parse_args()
-    real_masks = real_eyes(arguments.data)
+    real_masks = {eye.name: eye for eye in drawn_eyes("chasedb1", arguments.data)}
     names = sorted(real_masks)
     real = np.array([measured(real_masks[name]) for name in names])
     with ProcessPoolExecutor() as pool:

@@ -153,14 +153,17 @@ def marked_discs(camera: str) -> dict[str, dict[str, str]]:
         return {row["image"]: row for row in csv.DictReader(file)}
 
 
-def drawn_set(name: str, folder: Path) -> RealSet:
-    """The masks of a set that people drew, with discs from ``NAME_discs.csv``; all at the scale of the median disc."""
+def marked_scale(camera: str) -> float:
+    """Pixels to the disc diameter: the median of the marked discs."""
+    return float(np.median([float(row["vertical_diameter_px"]) for row in marked_discs(camera).values()]))
+
+
+def drawn_eyes(name: str, folder: Path) -> list[Eye]:
+    """The masks of a set that people drew, with discs of one size where they were marked (``NAME_discs.csv``)."""
     camera = name.removesuffix("_second")
-    discs = marked_discs(camera)
-    scale = float(np.median([float(row["vertical_diameter_px"]) for row in discs.values()]))
-    masks = []
+    scale, eyes = marked_scale(camera), []
     for files in find_eyes(folder).eyes:
-        eye, disc = read_eye(files), discs[files.name]
+        eye, disc = read_eye(files), marked_discs(camera)[files.name]
         rows, columns = np.ogrid[: eye.size[0], : eye.size[1]]
         centre = float(disc["row_px"]), float(disc["column_px"])
         planes = {plane: eye.planes[plane] for plane in ("vessels", "fov")}
@@ -168,9 +171,15 @@ def drawn_set(name: str, folder: Path) -> RealSet:
         other = second_annotation(files) if name != camera else None
         if other:
             planes["vessels"] = images.read_mask(other)
-        person = f"{camera}/{files.name.rstrip('LR')}"
-        masks.append(framed(with_geometry(Eye(files.name, planes), name, scale), person, scale))
-    return RealSet(name, True, masks)
+        eyes.append(with_geometry(Eye(files.name, planes), name, scale))
+    return eyes
+
+
+def drawn_set(name: str, folder: Path) -> RealSet:
+    """The masks of a set that people drew, at the scale of the median disc."""
+    camera = name.removesuffix("_second")
+    eyes, scale = drawn_eyes(name, folder), marked_scale(camera)
+    return RealSet(name, True, [framed(eye, f"{camera}/{eye.name.rstrip('LR')}", scale) for eye in eyes])
 
 
 def with_geometry(eye: Eye, name: str, scale: float) -> Eye:

@@ -137,6 +137,13 @@ print("light")
     assert (ran.stdout, ran.stderr) == ("light\n", "")
 
 
+@pytest.mark.parametrize("module", ["retinasynth.eye", "retinasynth.anatomy.physiology"])
+def test_reading_eyes_and_parameters_does_not_load_scipy(module: str) -> None:
+    script = f"import sys, {module}; print([name for name in ('scipy', 'skimage', 'torch') if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("[]\n", "")
+
+
 def test_generating_loads_neither_what_trains_nor_what_segments() -> None:
     script = """
 import sys

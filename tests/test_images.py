@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 
 from pictures import png_by_hand, png_chunk, put_mask, put_photograph, tiny_mask, tiny_photograph
 from retinasynth import decoding
@@ -425,7 +426,7 @@ ORIENTATIONS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 def test_exif_rotation_is_applied(orientation: int, tmp_path: Path) -> None:
     stored = tiny_photograph(0, 6, 10)
     exif = Image.Exif()
-    exif[0x0112] = orientation
+    exif[Base.Orientation] = orientation
     path = saved(Image.fromarray(stored), tmp_path / "turned.png", exif=exif)
     np.testing.assert_array_equal(read_photograph(path), ORIENTATIONS[orientation](stored))
     assert read_size(path) == (6, 10)  # as stored

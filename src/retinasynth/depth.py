@@ -7,15 +7,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 
 from retinasynth.errors import ImageError
-from retinasynth.progress import warn
-from retinasynth.windows import Window, limits_of, windowed
+from retinasynth.windows import Window, seen_through
 
 GREY_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 _JPEG2000_HEAD_BYTES = 2**20  # boxes with colour profiles may come before the coded picture
-_ORIENTATION = 0x0112  # the tag of EXIF
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -25,7 +24,7 @@ def is_deep(image: Image.Image) -> bool:
     PPM, whose tiles tell the largest value instead (those of black and white have none), and with JPEG 2000, of which
     only the head tells.
     """
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode in GREY_MODES:
         return True
     tiles = [(str(tile[0]), tile[3]) for tile in getattr(image, "tile", ())]
     most = [args[-1] for codec, args in tiles if codec.startswith("ppm") and not isinstance(args, str)]
@@ -49,23 +48,10 @@ def eight_bit(path: Path, file: IO[bytes], image: Image.Image, window: Window, a
     Raises:
         ImageError: Pillow cannot give all bits of this kind of file, or nothing lies inside the window.
     """
-    values = _values(path, file, image, again)
-    if not np.isfinite(values).all():
-        raise ImageError(f"{path} has pixels that are no number", do="Write the file anew")
-    limits = limits_of(values, window)
-    picture = windowed(values, limits) if limits[0] < limits[1] else np.zeros(values.shape, np.uint8)
-    if np.ptp(picture) == 0:
-        raise ImageError(
-            f"{path}: nothing lies between {limits[0]:g} and {limits[1]:g}; its values are {values.min():g} to "
-            f"{values.max():g}",
-            do="Give another `window`",
-        )
-    if window == "auto":
-        warn(f"{path}: the values {limits[0]:g} to {limits[1]:g} became black to white.", kind=("window", str(path)))
-    shallow = Image.fromarray(picture)
-    orientation = image.getexif().get(_ORIENTATION)
+    shallow = Image.fromarray(seen_through(path, _values(path, file, image, again), window))
+    orientation = image.getexif().get(Base.Orientation)
     if orientation is not None:
-        shallow.getexif()[_ORIENTATION] = orientation
+        shallow.getexif()[Base.Orientation] = orientation
     return shallow
 
 

@@ -15,8 +15,7 @@ from PIL import Image
 
 from retinasynth.errors import ImageError, MissingExtraError, RetinasynthError
 from retinasynth.pages import several_pages
-from retinasynth.progress import warn
-from retinasynth.windows import Window, limits_of, windowed
+from retinasynth.windows import Window, seen_through
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -109,10 +108,11 @@ def dicom_picture(
         if bits <= 8 and values.dtype.kind == "u":
             values = values.astype(np.uint8)  # perhaps allocated 16
         if values.dtype != np.uint8:
-            limits = _limits(path, dataset, values, window)
-            if limits is None:
+            taken = window or _own_window(dataset, values)
+            if taken is None:
                 return None
-            values = windowed(_rescaled(values, dataset), limits)
+            by = "" if window else "the window in the file"
+            values = seen_through(path, _rescaled(values, dataset), taken, by=by)
         return Image.fromarray(np.ascontiguousarray(255 - values if kind == _INVERTED else values))
 
 
@@ -220,29 +220,19 @@ def _rescaled(values: NDArray[Any], dataset: "Dataset") -> NDArray[Any]:
     return values if slope is None or intercept is None else values * float(slope) + float(intercept)
 
 
-def _limits(path: Path, dataset: "Dataset", values: NDArray[Any], window: Window | None) -> tuple[float, float] | None:
-    """The values that become black and white, after rescaling."""
-    said: str | None = " by the window in the file"
-    if window is None:
-        centre, width = (dataset.get(name) for name in ("WindowCenter", "WindowWidth"))
-        if values.ndim == 3 or centre is None or width is None:
+def _own_window(dataset: "Dataset", values: NDArray[Any]) -> Window | None:
+    """The first window that a file has for its values after rescaling; None where it has none that is linear."""
+    centre, width = (dataset.get(name) for name in ("WindowCenter", "WindowWidth"))
+    if values.ndim == 3 or centre is None or width is None:
+        return None
+    middle, wide = (float(np.atleast_1d(one)[0]) for one in (centre, width))
+    match str(dataset.get("VOILUTFunction") or "LINEAR"):
+        case "LINEAR":  # PS3.3, C.11.2.1.2: the centre lies half a value lower, and the width counts both ends
+            return middle - 0.5 - (wide - 1) / 2, middle - 0.5 + (wide - 1) / 2
+        case "LINEAR_EXACT":  # C.11.2.1.3.2
+            return middle - wide / 2, middle + wide / 2
+        case _:
             return None
-        if str(dataset.get("VOILUTFunction") or "LINEAR") not in ("LINEAR", "LINEAR_EXACT"):
-            return None
-        first, wide = (float(np.atleast_1d(one)[0]) for one in (centre, width))
-        # PS3.3, C.11.2.1.2: the centre lies half a value lower, and the width counts both ends.
-        limits = (first - 0.5 - (wide - 1) / 2, first - 0.5 + (wide - 1) / 2)
-    else:
-        limits = limits_of(_rescaled(values, dataset), window)
-        said = "" if window == "auto" else None
-    if not limits[0] < limits[1]:
-        raise _refused(path, f"has the window {limits[0]:g} to {limits[1]:g}", "LOW below HIGH, by `window`")
-    if said is not None:
-        warn(
-            f"{path}: the values {limits[0]:g} to {limits[1]:g} became black to white{said}.",
-            kind=("window", str(path)),
-        )
-    return limits
 
 
 def _refused(path: Path, what: str, expected: str) -> ImageError:

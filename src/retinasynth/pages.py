@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+from PIL.ExifTags import Base
 
 from retinasynth.errors import ImageError
 
 _PAGE = re.compile(r"(?P<file>.+)#(?P<page>[1-9]\d{0,5})", re.DOTALL)
 _MOST_PAGES = 1000  # that are looked at
 _ASPECT_TOLERANCE = 0.02
-# Of TIFF 6.0 and its predecessor: what a page is to another one.
-_NEW_SUBFILE_TYPE, _REDUCED, _TRANSPARENCY = 254, 1, 4
-_SUBFILE_TYPE, _REDUCED_EARLIER = 255, 2
+# What a page is to another one: bits of NewSubfileType in TIFF 6.0, a value of SubfileType in its predecessor.
+_REDUCED, _TRANSPARENCY = 1, 4
+_REDUCED_EARLIER = 2
 
 
 def file_and_page(path: Path) -> tuple[Path, int | None]:
@@ -93,8 +94,8 @@ def _sizes(image: Image.Image) -> list[tuple[int, int] | None]:
         except (EOFError, OSError, SyntaxError, ValueError, KeyError, TypeError):
             break
         tags = getattr(image, "tag_v2", {})
-        is_copy = tags.get(_SUBFILE_TYPE) == _REDUCED_EARLIER
-        kind = tags.get(_NEW_SUBFILE_TYPE, 0)
+        is_copy = tags.get(Base.SubfileType) == _REDUCED_EARLIER
+        kind = tags.get(Base.NewSubfileType, 0)
         is_copy = is_copy or (isinstance(kind, int) and bool(kind & (_REDUCED | _TRANSPARENCY)))
         sizes.append(None if is_copy else image.size)
     return sizes or [image.size]

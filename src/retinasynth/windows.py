@@ -2,12 +2,14 @@
 
 import math
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retinasynth.errors import SettingError
+from retinasynth.errors import ImageError, SettingError
+from retinasynth.progress import warn
 
 Window = tuple[float, float] | Literal["auto"]  # the values that become black and white; auto takes them from the file
 
@@ -37,6 +39,33 @@ def parse_window(text: str) -> Window:
             expected="LOW-HIGH, such as 0-4095: the values that become black and white; or auto",
         )
     return low, high
+
+
+def seen_through(path: Path, values: NDArray[Any], window: Window, *, by: str = "") -> NDArray[np.uint8]:
+    """The numbers of a file as 8-bit values of the same shape; which window that took is said, unless the user gave it.
+
+    Args:
+        path: for messages.
+        values: numbers of any type.
+        window: which of them become black and white.
+        by: what gave the window where that was not the user, such as "the window in the file".
+
+    Raises:
+        ImageError: there are values that are no number, or nothing lies inside the window.
+    """
+    if not np.isfinite(values).all():
+        raise ImageError(f"{path} has pixels that are no number", do="Write the file anew")
+    low, high = limits_of(values, window)
+    picture = windowed(values, (low, high)) if low < high else np.zeros(values.shape, np.uint8)
+    if np.ptp(picture) == 0:
+        raise ImageError(
+            f"{path}: nothing lies between {low:g} and {high:g}; its values are {values.min():g} to {values.max():g}",
+            do="Give another `window`",
+        )
+    if window == "auto" or by:
+        whose = f" by {by}" if by else ""
+        warn(f"{path}: the values {low:g} to {high:g} became black to white{whose}.", kind=("window", str(path)))
+    return picture
 
 
 def limits_of(values: NDArray[Any], window: Window) -> tuple[float, float]:

@@ -8,7 +8,8 @@ from retinasynth.anatomy import lesions
 from retinasynth.anatomy.grow import _STREAMS, anatomy_of, grow
 from retinasynth.anatomy.lesions import changed_lesions, draw_lesions, in_quadrants
 from retinasynth.anatomy.physiology import PRESETS, Anatomy
-from retinasynth.anatomy.retinopathy import DEFINITE_BEADING, SIGNS, grade_of, nasal_reach, refuse_hidden_grade
+from retinasynth.anatomy.retinopathy import DEFINITE_BEADING, SIGNS, grade_of, nasal_reach
+from retinasynth.anatomy.shown_grade import refuse_hidden_grade
 from retinasynth.errors import InputError, SettingError
 from retinasynth.eye import Eye, Geometry
 from retinasynth.eye.eye import LESIONS

@@ -117,6 +117,37 @@ def test_deep_files_need_a_window_or_bring_one(tmp_path: Path, capfd: pytest.Cap
     np.testing.assert_array_equal(read_photograph(colour, window=(0, 4095))[..., 1], given)
 
 
+@pytest.mark.parametrize(("function", "low", "high"), [("LINEAR", 500, 1499), ("LINEAR_EXACT", 500, 1500)])
+def test_the_window_of_a_file_is_read_as_its_function_says(
+    function: str, low: float, high: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    values = np.arange(400, 1600, dtype=np.uint16).reshape(30, 40)
+    elements = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 1000, "WindowWidth": 1000, "VOILUTFunction": function}
+    path = put_dicom(tmp_path / "own.dcm", values, "MONOCHROME2", **elements)
+    expected = np.clip((values.astype(float) - low) / (high - low), 0, 1) * 255
+    np.testing.assert_allclose(read_photograph(path)[..., 0], expected, rtol=0, atol=0.501)
+    assert f"the values {low:g} to {high:g} became black" in " ".join(capfd.readouterr().err.split())
+    curved = put_dicom(tmp_path / "curved.dcm", values, "MONOCHROME2", **elements | {"VOILUTFunction": "SIGMOID"})
+    with pytest.raises(ImageError, match=r"curved\.dcm has more than 8 bits .*`window`"):
+        read_photograph(curved)
+
+
+def test_a_window_in_which_nothing_lies_is_refused(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(100, 4096, (20, 24)).astype(np.uint16)
+    deep = {"BitsStored": 12, "HighBit": 11}
+    path = put_dicom(tmp_path / "eye.dcm", values, "MONOCHROME2", **deep, RescaleSlope=2, RescaleIntercept=0)
+    with pytest.raises(ImageError, match=r"nothing lies between 9000 and 9500; its values are 2\d\d to 8\d\d\d"):
+        read_photograph(path, window=(9000, 9500))
+    for window in ({"WindowCenter": 40, "WindowWidth": 20}, {"WindowCenter": 2000, "WindowWidth": 1}):
+        own = put_dicom(tmp_path / "own.dcm", values, "MONOCHROME2", **deep, **window)
+        with pytest.raises(ImageError, match=r"own\.dcm: nothing lies between .*`window`"):
+            read_photograph(own)
+        assert read_photograph(own, window=(0, 4095)).any()
+    same = put_dicom(tmp_path / "same.dcm", np.full_like(values, 700), "MONOCHROME2", **deep)
+    with pytest.raises(ImageError, match="nothing lies between 700 and 700"):
+        read_photograph(same, window="auto")
+
+
 def test_eight_bits_allocated_sixteen_are_left_as_they_are(tmp_path: Path) -> None:
     values = tiny_photograph(0)[..., 0].astype(np.uint16)
     path = put_dicom(tmp_path / "eye.dcm", values, "MONOCHROME2", BitsStored=8, HighBit=7)

@@ -22,12 +22,13 @@ from retinasynth.anatomy.render.photograph import phantom_photograph
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.grown import ASKED, GrownSet, _write_one, as_style, write_grown_set
 from retinasynth.data.sets import ResumableSet
-from retinasynth.errors import DiskFullError, OutputError, RetinasynthError, SettingError
+from retinasynth.errors import DiskFullError, InterruptedRunError, OutputError, RetinasynthError, SettingError
 from retinasynth.eye import PLANES
 from retinasynth.eye.label_map import read_label_map
 from retinasynth.files import sha256_of
 from retinasynth.images import read_metadata
 from retinasynth.resuming import one_writer
+from visits import VISITS, visit_written_by
 
 SMALL = GrownSet(seed=3, size_px=64, preset="diabetic", parameters={"cup_to_disc": 0.6})
 
@@ -115,6 +116,18 @@ def test_an_interrupted_command_keeps_whole_eyes_and_goes_on(number, tmp_path):
     done = manifest.read_text().count("\n")
     assert 3 < done < 4000
     assert write_grown_set(folder, done + 1, GrownSet(size_px=96), workers=1) == done
+
+
+def test_a_set_that_was_stopped_has_its_tables(tmp_path):
+    def write_one(number):
+        if number == 2:
+            raise KeyboardInterrupt
+        return {"name": f"eye_{number}", "seed": number, "parameters": {"retinopathy_grade": number + 1}}
+
+    kept = ResumableSet(tmp_path / "set", ASKED, {}, 0, write_one, "eyes", "Seeing", shard=(0, 2))
+    with pytest.raises(InterruptedRunError):
+        kept.write(6, workers=1)
+    assert (tmp_path / "set" / "grades-0-of-2.csv").read_text().splitlines() == ["image,retinopathy_grade", "eye_0,1"]
 
 
 def within(seconds: float, is_so: Callable[[], bool]) -> bool:
@@ -283,7 +296,6 @@ def several(tmp_path_factory):
 
 def test_a_plain_set_has_no_tables_and_says_nothing_new(undisturbed):
     assert not list(undisturbed.glob("*.csv"))
-    assert not {"eyes_per_person", "visits", "until"} & json.loads((undisturbed / ASKED).read_text()).keys()
     first = json.loads((undisturbed / "manifest.jsonl").read_text().splitlines()[0])
     assert not {"subject", "eye", "visit", "changed"} & first.keys()
 
@@ -340,6 +352,17 @@ def test_visits_go_on_where_they_stopped(several, tmp_path):
         table.unlink()
     assert write_grown_set(folder, 4, SEVERAL, workers=2) == 7 // 3
     assert contents(folder) == contents(several)
+
+
+def test_one_process_writes_all_visits_of_an_eye(tmp_path):
+    kept = ResumableSet(tmp_path / "set", ASKED, {}, 0, visit_written_by, "eyes", "Seeing", visits=VISITS)
+    kept.write(1, workers=1)
+    kept.write(6 * VISITS, workers=2)  # goes on in the middle of the first eye
+    lines = [json.loads(line) for line in kept.manifest.read_text().splitlines()]
+    assert [line["name"] for line in lines] == [f"eye_{seed}_{visit}" for seed in range(6) for visit in (1, 2, 3)]
+    processes = [{line["process"] for line in lines[1:] if line["seed"] == seed} for seed in range(6)]
+    assert [len(these) for these in processes] == [1] * 6
+    assert len(set.union(*processes)) == 2
 
 
 @pytest.mark.parametrize(

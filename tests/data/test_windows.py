@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 
 from commands import fails
 from pictures import png_by_hand, put_mask, tiny_photograph
@@ -70,7 +71,7 @@ def test_a_window_of_floats_and_a_turned_picture(tmp_path: Path) -> None:
     read = read_photograph(tmp_path / "real.tif", window=(0, 1))[..., 0]
     np.testing.assert_allclose(read, np.rint(np.clip(values, 0, 1) * 255), rtol=0, atol=1)
     exif = Image.Exif()
-    exif[0x0112] = 6
+    exif[Base.Orientation] = 6
     Image.fromarray(deep_values(1)[..., 0]).save(tmp_path / "turned.png", exif=exif)
     turned = read_photograph(tmp_path / "turned.png", window=(0, 4095))
     np.testing.assert_array_equal(turned, np.rot90(expected(deep_values(1), 0, 4095), -1))

@@ -4,8 +4,9 @@ import pytest
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.errors import InputError
-from retinasynth.eye.arteries_veins import tell_arteries
+from retinasynth.eye.arteries_veins import NARROWEST_PX, tell_arteries
 from retinasynth.eye.eye import Eye
+from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import Mask, Photograph
 
 Seen = tuple[Photograph, Mask, Mask | None, Mask]
@@ -17,13 +18,13 @@ def seen(eye: Eye, seed: int) -> Seen:
     return render_photograph(eye, seed), planes["arteries"] | planes["veins"], planes["disc"], planes["fov"]
 
 
-EYES = range(10)  # in which few small vessels run beside the wide ones
+EYES = range(20)  # as they come
 Answers = list[tuple[Mask, Mask] | None]
 
 
 @pytest.fixture(scope="module")
 def eyes() -> list[Eye]:
-    return [grow(seed, 640, centred_on="disc", angle_deg=35, branches_per_area=0.3) for seed in EYES]
+    return [grow(seed, 640) for seed in EYES]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def right_share(found: tuple[Mask, Mask], eye: Eye) -> float:
 
 def test_in_most_eyes_most_of_the_wider_vessels_are_told_and_told_right(eyes, answers):
     told = [(eye, found) for eye, found in zip(eyes, answers, strict=True) if found]
-    assert len(told) >= 6
+    assert len(told) >= 12
     right = [right_share(found, eye) for eye, found in told]
     assert np.mean(right) > 0.95
     assert min(right) > 0.85
@@ -72,7 +73,7 @@ def test_a_disc_that_is_not_known_is_no_reason_to_fail(eyes):
         photograph, vessels, _, fov = seen(eye, 3)
         if found := tell_arteries(photograph, vessels, None, fov):
             told.append(right_share(found, eye))
-    assert len(told) >= 6
+    assert len(told) >= 12
     assert min(told) > 0.85
 
 
@@ -86,7 +87,7 @@ def test_a_picture_turned_over_has_its_answer_turned_over(eyes, answers):
         else:
             differ += bool(straight) != bool(turned)
     assert np.mean(agree) > 0.9  # the centre lines of a mask turned over are not quite the same
-    assert differ <= 1
+    assert differ <= 2
 
 
 def test_hardly_anything_is_told_where_all_vessels_have_one_colour(eyes):
@@ -95,15 +96,25 @@ def test_hardly_anything_is_told_where_all_vessels_have_one_colour(eyes):
         planes = {name: plane for name, plane in eye.planes.items() if name not in {"arteries", "veins"}}
         photograph = render_photograph(Eye("of one colour", planes, geometry=eye.geometry), 0)
         told += tell_arteries(photograph, planes["vessels"], planes["disc"], planes["fov"]) is not None
-    assert told <= 1
+    assert told <= 2
+
+
+def calibre(plane: Mask) -> float:
+    """The mean calibre, pixels, of the vessels that are wide enough to be told."""
+    segments = vessel_graph(plane).segments
+    calibres = np.concatenate([segment.calibres for segment in segments])
+    steps = np.concatenate([segment.steps for segment in segments])
+    return float(np.average(calibres, weights=steps * (calibres >= NARROWEST_PX)))
 
 
 def test_little_is_told_where_the_wider_vessels_are_the_brighter_ones(eyes):
-    told = 0
+    told = []
     for eye in eyes:
         swapped = Eye("swapped", {**eye.planes, "arteries": eye.planes["veins"], "veins": eye.planes["arteries"]})
-        told += tell_arteries(*seen(swapped, 3)) is not None
-    assert told <= 2
+        if calibre(swapped.planes["arteries"]) > calibre(swapped.planes["veins"]):
+            told.append(tell_arteries(*seen(swapped, 3)) is not None)
+    assert len(told) > 0.7 * len(eyes)
+    assert sum(told) <= 0.2 * len(told)
 
 
 @pytest.mark.parametrize("grey", [0, 120])

@@ -7,7 +7,7 @@ import pytest
 
 from retinasynth.anatomy.grow import grow
 from retinasynth.errors import InputError
-from retinasynth.eye.atrophy import Atrophy, bearings, beta_zone, from_edge
+from retinasynth.eye.atrophy import Atrophy, beta_zone
 from retinasynth.eye.eye import Eye, Geometry
 from retinasynth.eye.label_map import read_label_map, write_label_map
 
@@ -44,12 +44,6 @@ def test_none_is_empty_and_unknown_is_none():
     assert geometry.beta_zone(DISC) is None
     crescent = replace(geometry, atrophy=Atrophy(0.3, 90, 0)).beta_zone(DISC)
     assert np.nonzero(crescent)[1].max() < 200  # temporal is left in a right eye
-
-
-def test_distances_and_bearings_are_those_of_a_circle():
-    radius = np.hypot(ROWS, COLUMNS)
-    assert np.abs(from_edge(DISC) - (radius - 50)).max() < 1.1
-    assert bearings(DISC, -1)[250, 100] == pytest.approx(math.degrees(math.atan2(50, 100)))
 
 
 @pytest.mark.parametrize("wrong", [(-0.1, 90, 0), (math.nan, 90, 0), (0.2, 0, 0), (0.2, 400, 0), (0.2, 90, 181)])

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base
 
 from dicoms import put_dicom
 from pictures import png_by_hand, tiny_mask, tiny_photograph
 from torture.mutate import INTEGERS, Random, damaged, flip, pick, with_number
-
-_ORIENTATION = 0x0112
 
 
 def _saved(picture: Image.Image, form: str, **options: object) -> bytes:
@@ -70,7 +69,7 @@ def photographs(random: Random) -> list[tuple[str, Callable[[], bytes]]]:
     clear = rgb.convert("RGBA")
     clear.putalpha(grey)
     exif = Image.Exif()
-    exif[_ORIENTATION] = int(random.integers(0, 12))
+    exif[Base.Orientation] = int(random.integers(0, 12))
     deep_grey, deep_rgb = (np.asarray(one).astype(np.uint16) * np.uint16(257) for one in (grey, rgb))
     deep = Image.fromarray(deep_grey)
     return [

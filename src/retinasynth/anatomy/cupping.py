@@ -6,12 +6,12 @@ edge, by which a cup is told where its colour does not tell it (Jonas et al., Su
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retinasynth.anatomy.landmarks import Landmarks, Points
-from retinasynth.checks import real_number
 
 _DEEP = 0.8  # cup-to-disc ratio from which a cup is as deep as any
 _SHIFT = 0.45  # of the way to the nasal edge that the middle of a deep cup shifts; below 0.5 no course turns back
@@ -21,17 +21,22 @@ _NEAR = 1e-3
 _SMOOTHED = (0.3, 0.1)  # how much of the way to the edge the bend takes: in a flat cup, in a deep one
 
 
-def usual_depth(cup_to_disc: float) -> float:
-    """How deep a cup usually is, 0 (flat) to 1: large cups are deep.
+class _Cup(NamedTuple):
+    """A cup in its disc.
 
-    Args:
-        cup_to_disc: vertical ratio.
+    Attributes:
+        outline: of the cup, ``(n, 2)`` in DD.
+        disc: outline of the disc.
+        depth: of the cup, with the steepness of its wall: above 0 (flat) to 1.
     """
-    return min(1.0, cup_to_disc / _DEEP)
+
+    outline: Points
+    disc: Points
+    depth: float
 
 
-def bent_over_cup(points: Points, marks: Landmarks, depth: float | None = None) -> Points:
-    """Courses of vessels, bent where they dip into the cup.
+def bent_over_cup(points: Points, marks: Landmarks) -> Points:
+    """Courses of vessels, bent where they dip into the cup: large cups are deep.
 
     A point on the floor moves nasally, the farther from the edge the more, up to the middle of the disc; on the edge
     and the rim nothing moves. So a vessel that comes straight over the rim has a kink at the edge, of at most about 40
@@ -41,13 +46,9 @@ def bent_over_cup(points: Points, marks: Landmarks, depth: float | None = None) 
         points: of any vessels, ``(n, 2)``, x and y in DD; those on the disc at most .03 DD apart along a vessel, or the
             bend is not seen.
         marks: where disc and cup are.
-        depth: of the cup, with the steepness of its wall: 0 (flat; nothing moves) to 1. `usual_depth` when not given.
 
     Returns:
         ``(n, 2)``. Points outside the disc are the same to the last bit.
-
-    Raises:
-        SettingError: a depth outside its range.
 
     Example:
         >>> marks = Landmarks(cup_to_disc=0.7)
@@ -55,32 +56,31 @@ def bent_over_cup(points: Points, marks: Landmarks, depth: float | None = None) 
         >>> bent_over_cup(upward, marks).round(2).tolist()
         [[-0.13, -0.05], [-0.09, -0.2], [0.0, -0.6]]
     """
-    depth = real_number(usual_depth(marks.cup_to_disc) if depth is None else depth, "depth", least=0, most=1)
     points = np.asarray(points, np.float64)
-    cup = marks.cup_outline()
-    if not len(cup) or depth == 0:
+    cup = _Cup(marks.cup_outline(), marks.disc_outline(), min(1.0, marks.cup_to_disc / _DEEP))
+    if not len(cup.outline):
         return points.copy()
-    shift = min(_SHIFT * depth * float(_reach(cup, np.array([math.pi]))[0]), _LEAST_FOLDED / _steepest(marks, depth))
+    to_nasal = float(_reach(cup.outline, np.array([math.pi]))[0])
+    shift = min(_SHIFT * cup.depth * to_nasal, _LEAST_FOLDED / _steepest(cup))
     bent = points.copy()
-    bent[:, 0] -= shift * _within(points, marks, depth)
+    bent[:, 0] -= shift * _within(points, cup)
     return bent
 
 
-def _within(points: Points, marks: Landmarks, depth: float) -> NDArray[np.float64]:
+def _within(points: Points, cup: _Cup) -> NDArray[np.float64]:
     """How deep in the cup points lie: 1 in its middle, 0 on the rim, from where it rises smoothly."""
     bearings, distances = np.arctan2(points[:, 1], points[:, 0]), np.hypot(points[:, 0], points[:, 1])
-    to_cup, to_disc = (_reach(outline, bearings) for outline in (marks.cup_outline(), marks.disc_outline()))
+    to_cup, to_disc = (_reach(outline, bearings) for outline in (cup.outline, cup.disc))
     flat, deep = _SMOOTHED
     # 1 - (distance / reach)^2 falls to `-smoothed` where the bend begins, which has to be on the rim.
-    smoothed = np.minimum(flat + depth * (deep - flat), 0.9 * ((to_disc / to_cup) ** 2 - 1))
+    smoothed = np.minimum(flat + cup.depth * (deep - flat), 0.9 * ((to_disc / to_cup) ** 2 - 1))
     return _smooth_positive(1 - (distances / to_cup) ** 2, smoothed)
 
 
-def _steepest(marks: Landmarks, depth: float) -> float:
+def _steepest(cup: _Cup) -> float:
     """How much that rises at most on the way toward temporal, for each DD."""
-    disc = marks.disc_outline()
-    points = (disc[:, np.newaxis] * _SHARES[:, np.newaxis]).reshape(-1, 2)
-    rises = (_within(points + np.array([_NEAR, 0]), marks, depth) - _within(points, marks, depth)) / _NEAR
+    points = (cup.disc[:, np.newaxis] * _SHARES[:, np.newaxis]).reshape(-1, 2)
+    rises = (_within(points + np.array([_NEAR, 0]), cup) - _within(points, cup)) / _NEAR
     return max(float(rises.max()), 1e-9)
 
 

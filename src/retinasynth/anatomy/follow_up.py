@@ -14,7 +14,8 @@ import numpy as np
 from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.lesions import changed_lesions
 from retinasynth.anatomy.physiology import Anatomy, people_of
-from retinasynth.anatomy.retinopathy import SIGNS, refuse_hidden_grade
+from retinasynth.anatomy.retinopathy import SIGNS
+from retinasynth.anatomy.shown_grade import refuse_hidden_grade
 from retinasynth.checks import whole_number
 from retinasynth.errors import SettingError
 from retinasynth.eye.eye import LESIONS, Eye

@@ -25,7 +25,7 @@ from retinasynth.anatomy.kinship import alike
 from retinasynth.anatomy.landmarks import Landmarks, View, draw_landmarks
 from retinasynth.anatomy.lesions import draw_lesions
 from retinasynth.anatomy.physiology import Anatomy, draw_anatomy, people_of
-from retinasynth.anatomy.retinopathy import refuse_hidden_grade
+from retinasynth.anatomy.shown_grade import refuse_hidden_grade
 from retinasynth.checks import SIDES_PX, checked_seed, whole_number
 from retinasynth.errors import InputError
 from retinasynth.eye.atrophy import Atrophy

@@ -13,25 +13,24 @@ How many signs an eye of a grade has on average are round numbers of ours.
 from collections.abc import Mapping
 
 from retinasynth.anatomy.landmarks import DEGREES_PER_DD, USUAL_FOVEA
-from retinasynth.anatomy.lesions import in_quadrants
-from retinasynth.errors import InputError, SettingError
-from retinasynth.eye.eye import LESIONS, Eye
+from retinasynth.errors import SettingError
+from retinasynth.eye.eye import LESIONS
 from retinasynth.settings import Centre
 
 WORST = 4
 SIGNS = (*LESIONS, "venous_beading", "neovascular_tufts")
 IN_EACH_QUADRANT = 21  # haemorrhages
 DEFINITE_BEADING = 0.12  # from this share of their calibre on, veins are definitely beaded
-
-_MORE_THAN_MICROANEURYSMS = ("haemorrhages", "soft_exudates", "hard_exudates", "venous_beading")
-_ENOUGH = 4 * IN_EACH_QUADRANT
-_EXPECTED = (
+ENOUGH = 4 * IN_EACH_QUADRANT  # haemorrhages, to lie in all quadrants
+EXPECTED_SIGNS = (  # of an eye of each grade
     "no lesions, venous_beading or neovascular_tufts",
     "microaneurysms alone",
-    f"fewer than {_ENOUGH} haemorrhages, exudates, venous_beading below {DEFINITE_BEADING}, no neovascular_tufts",
-    f"{_ENOUGH} haemorrhages in a view of all quadrants or venous_beading of {DEFINITE_BEADING}, no neovascular_tufts",
+    f"fewer than {ENOUGH} haemorrhages, exudates, venous_beading below {DEFINITE_BEADING}, no neovascular_tufts",
+    f"{ENOUGH} haemorrhages in a view of all quadrants or venous_beading of {DEFINITE_BEADING}, no neovascular_tufts",
     "neovascular_tufts, in a view that shows the disc",
 )
+
+_MORE_THAN_MICROANEURYSMS = ("haemorrhages", "soft_exudates", "hard_exudates", "venous_beading")
 _QUADRANTS_REACH, _DISC_REACH = 0.8, 0.3  # how far nasally of the disc's centre a view must reach to show them, in DD
 _LEAST_VIEW = 0.98  # of the picture's half size: the radius of the field of view
 _BY_BEADING, _BY_BOTH = 0.67, -0.67  # chances beyond which grade 3 is so by beading, and by both: a quarter each
@@ -98,7 +97,7 @@ def grade_of(signs: Mapping[str, float], reach: float) -> int:
 
 def haemorrhages_in_each_quadrant(haemorrhages: float, reach: float) -> int:
     """How many haemorrhages a severe eye has in each quadrant at least: more than 20, or 0 where it has too few."""
-    return IN_EACH_QUADRANT if haemorrhages >= _ENOUGH and reach >= _QUADRANTS_REACH else 0
+    return IN_EACH_QUADRANT if haemorrhages >= ENOUGH and reach >= _QUADRANTS_REACH else 0
 
 
 def signs_of(grade: int, chances: Mapping[str, float], given: Mapping[str, float], reach: float) -> dict[str, float]:
@@ -135,7 +134,7 @@ def signs_of(grade: int, chances: Mapping[str, float], given: Mapping[str, float
         beside = " with " + ", ".join(f"{name}={value:g}" for name, value in given.items()) if given else ""
         raise SettingError(
             f"retinopathy_grade is {grade}, but{beside} in this view the eye is of grade {found}",
-            expected=f"of grade {grade}: {_EXPECTED[grade]}",
+            expected=f"of grade {grade}: {EXPECTED_SIGNS[grade]}",
         )
     return signs
 
@@ -144,25 +143,3 @@ def _drawn(name: str, chance: float, spread: _Range) -> float:
     mean, deviation, least, most = spread
     value = min(max(mean + deviation * min(max(chance, -2.5), 2.5), least), most)
     return value if name == "venous_beading" else round(value)
-
-
-def refuse_hidden_grade(eye: Eye, grade: int, beading: float) -> None:
-    """Raise InputError where the label map of an eye does not show the signs that make its grade.
-
-    Args:
-        eye: with all planes, and geometry.
-        grade: 0 to 4.
-        beading: by which share its veins are beaded, which no plane tells.
-    """
-    planes = eye.planes
-    seen = {name: float(planes[name].any()) for name in LESIONS} | {"venous_beading": beading}
-    seen["neovascular_tufts"] = float((planes["vessels"] & ~planes["arteries"] & ~planes["veins"]).any())
-    if planes["disc"].any() and in_quadrants(eye, "haemorrhages").min() >= IN_EACH_QUADRANT:
-        seen["haemorrhages"] = _ENOUGH
-    found = grade_of(seen, reach=1)
-    if found < grade:
-        raise InputError(
-            f"A retinopathy_grade of {grade} was asked for, but the signs that are in view are those of grade {found}",
-            expected=_EXPECTED[grade],
-            do="Choose a larger size, a wider angle_deg or centred_on=disc",
-        )

@@ -1,7 +1,7 @@
 """Sets of grown eyes on disk: labels, phantom photographs and a manifest; in parallel, and resumable (`resumable`).
 
 Every eye has its own seed, the first one's plus its number. Where people have two eyes each, the person of a seed is
-half of it, rounded down. Grades of retinopathy and subjects are in tables beside the manifest, as data sets have them.
+half of it, rounded down.
 """
 
 import functools
@@ -17,16 +17,13 @@ from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.render.photograph import RENDERING, Style, metadata_of, phantom_photograph
 from retinasynth.checks import checked_seed, checked_workers, whole_number
 from retinasynth.data.find import find_eyes
-from retinasynth.data.grades import GRADES_FILE, grades_of, write_grades
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.sets import ResumableSet, remove_left_over
-from retinasynth.data.splits import SUBJECTS_FILE
-from retinasynth.errors import InterruptedRunError, SettingError
+from retinasynth.errors import SettingError
 from retinasynth.eye.biomarkers import measure_eye
 from retinasynth.eye.label_map import write_label_map
-from retinasynth.files import cache_folder, write_text
-from retinasynth.resuming import checksums, read_lines
-from retinasynth.tables import table_text
+from retinasynth.files import cache_folder
+from retinasynth.resuming import checksums
 
 ASKED = "growing.json"
 
@@ -60,9 +57,6 @@ class GrownSet:
         return seed // 2 if self.eyes_per_person == 2 else None
 
 
-_LATER = {"eyes_per_person": 1, "visits": 1, "until": {}}  # what sets that were begun without it do not name
-
-
 def as_style(name: str) -> Style:
     """A style by its name.
 
@@ -94,17 +88,10 @@ def write_grown_set(out: Path, count: int, grown: GrownSet, *, workers: int | No
     """
     count, workers = whole_number(count, "count"), checked_workers(workers)
     grown = _checked(grown)
-    asked = {name: value for name, value in asdict(grown).items() if name not in _LATER or value != _LATER[name]}
-    asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asked}
+    asked = {"retinasynth": retinasynth.__version__, "recipe": RECIPE, **asdict(grown)}
     write_one = functools.partial(_write_one, out, grown)
     kept = ResumableSet(out, ASKED, asked, grown.seed, write_one, "grown eyes", "Growing", visits=grown.visits)
-    try:
-        before = kept.write(count * grown.visits, workers=workers)
-    except InterruptedRunError:
-        _write_tables(kept)
-        raise
-    _write_tables(kept)
-    return before // grown.visits
+    return kept.write(count * grown.visits, workers=workers) // grown.visits
 
 
 def _checked(grown: GrownSet) -> GrownSet:
@@ -131,14 +118,6 @@ def _checked(grown: GrownSet) -> GrownSet:
         parameters={name: getattr(first, name) for name in parameters},
         until={name: getattr(last, name) for name in until},
     )
-
-
-def _write_tables(kept: ResumableSet) -> None:
-    lines, _ = read_lines(kept.manifest, {"name": str})
-    write_grades(kept.place(GRADES_FILE), grades_of(lines))
-    rows = [(line["name"], line["subject"], line["eye"]) for line in lines if "subject" in line]
-    if rows:
-        write_text(kept.place(SUBJECTS_FILE), table_text(["image", "subject", "eye"], rows))
 
 
 def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:
@@ -177,7 +156,7 @@ def _write_one(out: Path, grown: GrownSet, number: int) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _visits(asked: str, seed: int) -> list[Visit]:
-    """All visits of an eye of a `GrownSet`, given as JSON; its visits are written one after another."""
+    """All visits of an eye of a `GrownSet`, given as JSON; one process writes them one after another."""
     grown = GrownSet(**json.loads(asked))
     return follow_up(
         seed,

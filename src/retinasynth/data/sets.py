@@ -1,12 +1,14 @@
-"""Sets of eyes that several processes write, one eye after another, and that can be resumed.
+"""Sets of eyes that several processes write, each one eye at a time, and that can be resumed.
 
 A file keeps what was asked for. Run again with the same, and perhaps a larger count, a set goes on where it stopped: an
 eye is finished when the manifest has its line. What an eye is follows from its number alone, so the files are the same
-whatever the number of workers. Of two commands for one set the second waits for the first.
+whatever the number of workers. Of two commands for one set the second waits for the first. Grades of retinopathy and
+subjects that the lines tell are in tables beside the manifest, as data sets have them.
 """
 
 import contextlib
 import functools
+import itertools
 import json
 import os
 import signal
@@ -16,12 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retinasynth.data.grades import GRADES_FILE, grades_of, write_grades
+from retinasynth.data.splits import SUBJECTS_FILE
 from retinasynth.documents import read_json
 from retinasynth.errors import InterruptedRunError, OutputError
-from retinasynth.files import MANIFEST, after_full_disk, new_folder, output_folder, remove_parts, write_json
+from retinasynth.files import MANIFEST, after_full_disk, new_folder, output_folder, remove_parts, write_json, write_text
 from retinasynth.parallel import worker_processes
 from retinasynth.progress import progress
 from retinasynth.resuming import AGAIN, Line, add_line, finished_eyes, one_writer, write_lines
+from retinasynth.tables import table_text
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class ResumableSet:
         shard: which of how many parts is written here, counted from 0; others are written elsewhere, at the same time
             or another. Part 1 of 3 has the eyes 1, 4, 7, ... and files of its own beside those of the others.
         visits: of each eye. Then the numbers 0, 1, 2, ... are the visits of the first seed, those of the next and so
-            on, and a line has its ``visit`` too, counted from 1.
+            on, and a line has its ``visit`` too, counted from 1. One process writes all visits of an eye, in order.
     """
 
     out: Path
@@ -113,9 +118,17 @@ class ResumableSet:
                 f"A worker process was killed, perhaps for want of memory. {self.out} keeps the eyes that are finished",
                 do="Run the same command again to go on, with fewer `workers`",
             ) from error
+        finally:
+            self._write_tables([lines[number] for number in sorted(lines)])
         if list(lines) != sorted(lines):  # eyes were made again
             write_lines(self.manifest, [lines[number] for number in sorted(lines)])
         return finished
+
+    def _write_tables(self, lines: Sequence[Line]) -> None:
+        write_grades(self.place(GRADES_FILE), grades_of(lines))
+        rows = [(line["name"], line["subject"], line["eye"]) for line in lines if "subject" in line]
+        if rows:
+            write_text(self.place(SUBJECTS_FILE), table_text(["image", "subject", "eye"], rows))
 
     def _number(self, line: Line) -> int:
         visit: int = line["visit"] if self.visits > 1 else 1
@@ -142,12 +155,19 @@ class ResumableSet:
             )
 
     def _written(self, numbers: Sequence[int], processes: int) -> Generator[Line]:
-        """The manifest's line of each eye, in order, when it is on disk."""
+        """The manifest's line of each number, in order, when its files are on disk."""
         if processes == 1:
             yield from map(self.write_one, numbers)
             return
-        with worker_processes(processes, _leave_interrupts_to_parent) as pool:
-            yield from pool.map(self.write_one, numbers)
+        # What the visits of an eye have in common is then worked out once, not in every process.
+        eyes = [list(visits) for _, visits in itertools.groupby(numbers, lambda number: number // self.visits)]
+        with worker_processes(min(processes, len(eyes)), _leave_interrupts_to_parent) as pool:
+            for lines in pool.map(functools.partial(_write_each, self.write_one), eyes):
+                yield from lines
+
+
+def _write_each(write_one: Callable[[int], Line], numbers: Sequence[int]) -> list[Line]:
+    return [write_one(number) for number in numbers]
 
 
 def _leave_interrupts_to_parent() -> None:

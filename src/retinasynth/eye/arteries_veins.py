@@ -63,7 +63,8 @@ def tell_arteries(
 ) -> tuple[Mask, Mask] | None:
     """The arteries and the veins among the wider vessels of a photograph; None where they cannot be told apart.
 
-    Vessels that are too narrow, on the disc, or in doubt are in neither mask.
+    Vessels that are too narrow, on the disc, or in doubt are in neither mask. In doubt is also what is told otherwise
+    in the picture turned by 180 degrees, whose centre lines are not quite the same.
 
     Args:
         photograph: ``uint8 (height, width, 3)``.
@@ -80,6 +81,23 @@ def tell_arteries(
     for mask in (vessels, field_of_view, *([] if disc is None else [disc])):
         if mask.shape != photograph.shape[:2]:
             raise InputError(f"A mask of {mask.shape} for a photograph of {photograph.shape[:2]}", expected="one size")
+    told = _told(photograph, vessels, disc, field_of_view)
+    if told is None:
+        return None
+    turned = _told(
+        photograph[::-1, ::-1],
+        vessels[::-1, ::-1],
+        None if disc is None else disc[::-1, ::-1],
+        field_of_view[::-1, ::-1],
+    )
+    if turned is None:
+        return None
+    arteries, veins = (one & other[::-1, ::-1] for one, other in zip(told, turned, strict=True))
+    return (arteries, veins) if arteries.any() and veins.any() else None
+
+
+def _told(photograph: Photograph, vessels: Mask, disc: Mask | None, field_of_view: Mask) -> tuple[Mask, Mask] | None:
+    """The arteries and the veins as told in the picture as it lies."""
     graph = vessel_graph(vessels & field_of_view)
     scale = _pixels_per_dd(disc, field_of_view)
     if not graph.segments or not scale:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from retinasynth.errors import InputError
+from retinasynth.eye.edges import bearings, from_edge
 from retinasynth.images import Mask
 
 
@@ -58,19 +58,5 @@ def beta_zone(atrophy: Atrophy, disc: Mask, pixels_per_dd: float, temporal: int)
     """
     if not disc.any():
         return np.zeros_like(disc)
-    beyond = from_edge(disc) / pixels_per_dd
+    beyond = from_edge(disc).astype(np.float32) / pixels_per_dd
     return np.asarray((beyond > 0) & (beyond < atrophy.widths(bearings(disc, temporal))))
-
-
-def from_edge(disc: Mask) -> NDArray[np.float32]:
-    """How far each pixel is from the edge of a disc, in pixels; below 0 inside."""
-    outside, inside = (ndimage.distance_transform_edt(mask) for mask in (~disc, disc))
-    return np.asarray(np.maximum(outside - 0.5, 0) - np.maximum(inside - 0.5, 0), np.float32)
-
-
-def bearings(disc: Mask, temporal: int) -> NDArray[np.float32]:
-    """In which direction from the middle of a disc each pixel is: degrees, as `Atrophy.direction_deg` counts them."""
-    rows, columns = np.nonzero(disc)
-    y = np.arange(disc.shape[0], dtype=np.float32) - np.float32(rows.mean())
-    x = (np.arange(disc.shape[1], dtype=np.float32) - np.float32(columns.mean())) * temporal
-    return np.asarray(np.degrees(np.arctan2(y[:, np.newaxis], x[np.newaxis, :])), np.float32)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
-from scipy import ndimage
 
 from retinasynth.documents import read_json
 from retinasynth.errors import MOST_SHOWN, DataError, InputError, OutputError, SettingError, shown
+from retinasynth.eye.edges import from_edge
 from retinasynth.eye.eye import PLANES, Eye, Geometry
 from retinasynth.files import write_json
-from retinasynth.images import Mask, Photograph, read_mask, read_photograph, write_mask, write_photograph
+from retinasynth.images import Photograph, read_mask, read_photograph, write_mask, write_photograph
 from retinasynth.parallel import in_order
 from retinasynth.settings import Plane
 
@@ -325,18 +325,11 @@ def _from_line(eye: Eye, plane: str) -> NDArray[np.float64] | None:
     """How far each pixel's centre is from what is drawn of a plane, in pixels; None where nothing is."""
     if plane in eye.planes and eye.planes[plane].any():
         mask = eye.planes[plane]
-        return _from_cross(mask.shape, *np.argwhere(mask).mean(axis=0)) if plane == "fovea" else _from_border(mask)
+        return _from_cross(mask.shape, *np.argwhere(mask).mean(axis=0)) if plane == "fovea" else np.abs(from_edge(mask))
     if plane in eye.centres and plane not in eye.planes:
         column, row = eye.centres[plane]
         return _from_cross(eye.size, row, column)
     return None
-
-
-def _from_border(mask: Mask) -> NDArray[np.float64]:
-    """How far each pixel's centre is from the border of a mask, in pixels; the picture's edge is none."""
-    inside, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
-    distance: NDArray[np.float64] = np.full(mask.shape, np.inf) if mask.all() else np.maximum(inside, outside) - 0.5
-    return distance
 
 
 def _from_cross(size: tuple[int, int], row: float, column: float) -> NDArray[np.float64]:

@@ -18,7 +18,6 @@ import retinasynth
 from retinasynth.anatomy.grow import RECIPE, anatomy_of, grow
 from retinasynth.anatomy.landmarks import Aperture
 from retinasynth.checks import checked_seed, checked_workers, real_number, whole_number
-from retinasynth.data.grades import GRADES_FILE, grades_of, write_grades
 from retinasynth.data.sets import ResumableSet, remove_left_over
 from retinasynth.errors import ImageError, SettingError
 from retinasynth.eye import Eye
@@ -30,7 +29,7 @@ from retinasynth.generation.generator import load as load_generator
 from retinasynth.generator import Generator
 from retinasynth.pages import file_and_page
 from retinasynth.parallel import one_thread
-from retinasynth.resuming import Line, checksums, read_lines
+from retinasynth.resuming import Line, checksums
 from retinasynth.seeds import mixed_seed
 from retinasynth.segmentation.model import SegmenterModel, load_segmenter
 from retinasynth.segmentation.predict import found_planes, predict
@@ -141,9 +140,7 @@ def write_synthetic_set(
     }
     write_one = functools.partial(_write_one, Path(out), wanted, weights)
     kept = ResumableSet(Path(out), ASKED, asked, wanted.seed, write_one, "generated eyes", "Generating", shard)
-    before = kept.write(count, workers=workers)
-    write_grades(kept.place(GRADES_FILE), grades_of(read_lines(kept.manifest, {"name": str})[0]))
-    return before
+    return kept.write(count, workers=workers)
 
 
 @functools.lru_cache(maxsize=1)

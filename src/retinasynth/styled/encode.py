@@ -163,7 +163,7 @@ def wanted_style(choice: StyleChoice, styles: Numbers, size_px: int, seed: int) 
             raise InputError(f"The style has {choice.numbers.size} numbers", expected=f"{NUMBERS}")
         return Wanted(choice)
     if isinstance(choice, np.ndarray):
-        return Wanted(style_of(choice, size_px), cameras=cameras_of([choice], fewest=1))
+        return _lent_by(choice, size_px)
     if choice == "expected":
         return Wanted(Style(styles.mean(axis=0)), 0.0, is_of_right_discs=True)
     if choice == "sampled":
@@ -174,8 +174,11 @@ def wanted_style(choice: StyleChoice, styles: Numbers, size_px: int, seed: int) 
             f"There is no style {str(choice)!r}",
             expected="sampled, expected, the file of a photograph, or a folder of photographs",
         )
-    photograph = read_photograph(Path(choice))
-    return Wanted(style_of(photograph, size_px, choice), cameras=cameras_of([photograph], fewest=1))
+    return _lent_by(read_photograph(Path(choice)), size_px, choice)
+
+
+def _lent_by(photograph: Photograph, size_px: int, name: object = "The picture") -> Wanted:
+    return Wanted(style_of(photograph, size_px, name), cameras=cameras_of([photograph], fewest=1))
 
 
 def usual_style(photographs: Sequence[Photograph], discs: Sequence[Mask | None], size_px: int) -> Wanted:

@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from retinasynth.anatomy.atlas.courses import HUB
+from retinasynth.anatomy.atlas.courses import HUB, Course, parted
 from retinasynth.anatomy.atlas.growing import grow_courses, grow_trees
 from retinasynth.anatomy.atlas.store import bundled_atlas
-from retinasynth.anatomy.branches import ARTERY, VEIN, Territory
+from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Territory
 
 TERRITORY = Territory(centre=(0.0, 0.0), reach=2.6, fovea=(2.5, 0.35), avascular=0.4)
 
@@ -97,6 +97,24 @@ def test_vessels_reach_the_edge_also_where_no_photograph_showed_them():
                          for middle in (-3 * math.pi / 4, -math.pi / 2, math.pi / 2, 3 * math.pi / 4)])  # fmt: skip
     assert np.median(farthest) > 3.3
     assert np.mean(np.array(farthest) > 2.5) > 0.9
+
+
+def test_an_artery_on_a_vein_is_moved_beside_it_unless_it_crosses():
+    away = np.arange(0, 1.5, STEP)
+    vein, on_it = (np.column_stack([away + 0.7, np.full_like(away, y)]) for y in (0.0, 0.01))
+    across = np.column_stack([np.full_like(away, 1.4), away - 0.75])
+    narrow = np.full_like(away, 0.06)
+    courses = [
+        Course(points, narrow, parent=-1, leaves_at=0, kind=kind, goes_on=True)
+        for points, kind in ((vein, VEIN), (on_it, ARTERY), (across, ARTERY))
+    ]
+    still, moved, crossing = parted(courses)
+    assert (still.points == vein).all()
+    middle = slice(10, -10)
+    assert moved.points[middle, 1].min() > 0.06 + 0.02
+    assert np.allclose(moved.points[:, 0], on_it[:, 0])
+    assert np.allclose(crossing.points, across)
+    assert parted([courses[1]])[0] is courses[1]
 
 
 def test_macular_vessels_point_to_the_fovea():

@@ -20,6 +20,7 @@ from retinasynth.anatomy.atlas.courses import (
     cut,
     daughters_of,
     from_disc,
+    parted,
     smoothed,
     untangled,
     warped,
@@ -90,7 +91,7 @@ def grow_courses(
     courses = _thinned(random, courses, branches)
     for _ in range(_FILLINGS):  # of what is added a little is cut off where it would cross others
         courses = _filled(random, courses, atlas.library, territory, branches)
-        courses = untangled(smoothed(_within(courses, territory)))
+        courses = untangled(smoothed(_within(parted(courses), territory)))
     return courses
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from retinasynth.anatomy.render.scene import Colour, Field, Scene, bounds, smooth_step, soft_mask
 from retinasynth.anatomy.render.style import RenderingStyle
-from retinasynth.eye.atrophy import bearings, from_edge
+from retinasynth.eye.edges import bearings, from_edge
 from retinasynth.images import Mask
 
 # Light that comes back; 1 is white.
@@ -49,7 +49,7 @@ def draw_disc(
 
     tilt = random.normal(0, 0.35)
     toward = (x * math.cos(tilt) + y * math.sin(tilt)) / (radius + 0.15)  # 1 temporally, -1 nasally
-    border = from_edge(plane) / np.float32(scale)  # in disc diameters
+    border = from_edge(plane).astype(np.float32) / np.float32(scale)  # in disc diameters
     halo = 0.22 * np.exp(-((np.maximum(border, 0) / 0.22) ** 2))
     if scene.atrophy is None:
         crescent_dd = style.atrophy_dd * np.clip(0.25 + 0.75 * toward, 0, 1)
