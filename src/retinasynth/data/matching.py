@@ -163,15 +163,8 @@ def plain(name: str) -> str:
 def names_in(folder: Path, *, are_folders: bool = False) -> list[str]:
     """The names of the files in a folder, or of the folders, sorted; a link that leads nowhere is neither."""
     with os.scandir(folder) as entries:  # which tells files from folders without asking the disk for each of thousands
-        return sorted(entry.name for entry in entries if (_is_folder(entry) if are_folders else _is_file(entry)))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    return Path(entry.path).is_file() if entry.is_symlink() else entry.is_file()
+        one_by_one = ((entry.name, Path(entry.path) if entry.is_symlink() else entry) for entry in entries)
+        return sorted(name for name, one in one_by_one if (one.is_dir() if are_folders else one.is_file()))
 
 
 def folders_in(folder: Path) -> dict[str, Path]:
