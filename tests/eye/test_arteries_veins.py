@@ -49,7 +49,7 @@ def right_share(found: tuple[Mask, Mask], eye: Eye) -> float:
 
 def test_in_most_eyes_most_of_the_wider_vessels_are_told_and_told_right(eyes, answers):
     told = [(eye, found) for eye, found in zip(eyes, answers, strict=True) if found]
-    assert len(told) >= 12
+    assert len(told) > len(eyes) / 2
     right = [right_share(found, eye) for eye, found in told]
     assert np.mean(right) > 0.95
     assert min(right) > 0.85
