@@ -57,7 +57,7 @@ _TRUNK_MEANDER_DD = (0.7, 2.4)  # those of the wide vessels of the arcades, whic
 _MEANDER_VARIES = 0.4  # standard deviation of the logarithm of how much one vessel winds
 _MEANDER_STARTS_DD = 0.3  # from where a vessel leaves its parent
 _MOST_MEANDER_DD = 0.6
-_STRAIGHTENED_DD = 0.3
+_STRAIGHTENED_DD, _WOUND_DD = 0.5, 0.3  # within which vessels are drawn straight, and wind more as they do
 _MOST_AMPLIFIED = 0.7  # by which share vessels wind more than they do
 _UNNATURAL = 0.05  # tortuosity beyond the natural one from which nothing of that is kept
 _DISC_REACHES_DD = 0.85  # from its centre, with a piece of vessel
@@ -202,8 +202,7 @@ def grow_vessels(seed: int, anatomy: Anatomy, marks: Landmarks, view: View, fov:
     )
     random = _stream(seed, "meander")
     meanders = [_meander(random, branches) for branches in trees]
-    straightenings = [_straightening(branches) for branches in trees]
-    shifts = _to_tortuosity((arteries, veins), meanders, straightenings, anatomy.tortuosity)
+    shifts = _to_tortuosity((arteries, veins), trees, meanders, anatomy.tortuosity)
     arteries, veins = arteries.moved(shifts[ARTERY]), veins.moved(shifts[VEIN])
     arteries = arteries.scaled(
         anatomy.artery_to_vein_ratio * veins.central_equivalent(VEIN) / arteries.central_equivalent(ARTERY)
@@ -275,14 +274,10 @@ class _Vessels(NamedTuple):
         return float((2 * radii * np.hypot(*(ends - starts).T))[inside].sum())
 
     def stretched(self) -> tuple[Numbers, Numbers]:
-        """Arc length and chord of each stretch between two branchings, as a mask shows them: a little smoothed."""
-        smooth = self.points.copy()
-        smooth[1:-1] = (self.points[:-2] + 2 * self.points[1:-1] + self.points[2:]) / 4
-        ends = self.stretches.ravel()
-        smooth[ends] = self.points[ends]
-        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(smooth, axis=0).T))])
+        """Arc length and chord of each stretch between two branchings."""
+        along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(self.points, axis=0).T))])
         first, last = self.stretches.T
-        return along[last] - along[first], np.hypot(*(smooth[last] - smooth[first]).T)
+        return along[last] - along[first], np.hypot(*(self.points[last] - self.points[first]).T)
 
     def central_equivalent(self, kind: int) -> float:
         """CRAE of arteries or CRVE of veins, from the six widest in zone B (Knudtson, Curr Eye Res 27, 2003), in DD."""
@@ -315,15 +310,15 @@ def _meander(random: np.random.Generator, branches: Sequence[Branch]) -> Points:
     return _carried(branches, own)
 
 
-def _straightening(branches: Sequence[Branch]) -> Points:
-    """Shifts of all nodes by which vessels lose what they wind within `_STRAIGHTENED_DD`; their ends stay."""
+def _straightening(branches: Sequence[Branch], within_dd: float) -> Points:
+    """Shifts of all nodes by which vessels lose what they wind within so many disc diameters; their ends stay."""
     own = []
     for branch in branches:
         ends = branch.points[[0, -1]]
         share = np.linspace(0, 1, len(branch.points))[:, np.newaxis]
         bow = branch.points - (1 - share) * ends[0] - share * ends[1]  # nothing at the ends, so mirrored with a sign
         mirrored = np.concatenate([-bow[:0:-1], bow, -bow[-2::-1]])
-        smooth = ndimage.gaussian_filter1d(mirrored, _STRAIGHTENED_DD / STEP, axis=0)
+        smooth = ndimage.gaussian_filter1d(mirrored, within_dd / STEP, axis=0)
         own.append(smooth[len(bow) - 1 : 2 * len(bow) - 1] - bow)
     return _carried(branches, own)
 
@@ -340,7 +335,7 @@ def _carried(branches: Sequence[Branch], own: Sequence[Points]) -> Points:
 
 
 def _to_tortuosity(
-    vessels: Sequence[_Vessels], meanders: Sequence[Points], straightenings: Sequence[Points], tortuosity: float
+    vessels: Sequence[_Vessels], trees: Sequence[Sequence[Branch]], meanders: Sequence[Points], tortuosity: float
 ) -> list[Points]:
     """The shifts by which the mean of arc over chord becomes what is asked, or comes near to it."""
 
@@ -351,10 +346,12 @@ def _to_tortuosity(
         return float(np.average(arcs[counts] / chords[counts], weights=arcs[counts]))
 
     natural = at(meanders, 0)
+    straightenings = [_straightening(branches, _STRAIGHTENED_DD) for branches in trees]
     base = [np.zeros_like(shift) for shift in straightenings]
-    shifts, most = straightenings, 1.0
+    shifts: Sequence[Points] = straightenings
+    most = 1.0
     if tortuosity > natural:  # they wind more as they do
-        shifts, most = [-shift for shift in straightenings], _MOST_AMPLIFIED
+        shifts, most = [-_straightening(branches, _WOUND_DD) for branches in trees], _MOST_AMPLIFIED
         if at(shifts, most) < tortuosity:  # what is far from natural winds by the meander alone, evenly
             share = min((tortuosity - natural) / _UNNATURAL, 1.0)
             base, shifts, most = [share * shift for shift in straightenings], meanders, _MOST_MEANDER_DD

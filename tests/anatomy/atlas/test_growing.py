@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from retinasynth.anatomy.atlas.courses import HUB, Course, parted
+from retinasynth.anatomy.atlas.courses import HUB, Course, parted, unbent, untouched
 from retinasynth.anatomy.atlas.growing import grow_courses, grow_trees
 from retinasynth.anatomy.atlas.store import bundled_atlas
 from retinasynth.anatomy.branches import ARTERY, STEP, VEIN, Territory
@@ -115,6 +115,39 @@ def test_an_artery_on_a_vein_is_moved_beside_it_unless_it_crosses():
     assert np.allclose(moved.points[:, 0], on_it[:, 0])
     assert np.allclose(crossing.points, across)
     assert parted([courses[1]])[0] is courses[1]
+
+
+def veins_of(*all_points, parents=None):
+    return [
+        Course(np.asarray(points, float), np.full(len(points), 0.06), parent, 5, VEIN, goes_on=True)
+        for points, parent in zip(all_points, parents or [-1] * len(all_points), strict=True)
+    ]
+
+
+def test_a_vessel_that_turns_back_ends_where_it_turns():
+    angles = np.arange(0, math.pi, STEP / 0.15)
+    hairpin = np.concatenate([
+        np.column_stack([np.arange(0.7, 1.7, STEP), np.zeros(17)]),
+        (1.7, 0.15) + 0.15 * np.column_stack([np.sin(angles), -np.cos(angles)]),
+        np.column_stack([np.arange(1.7, 0.7, -STEP), np.full(17, 0.3)]),
+    ])  # fmt: skip
+    arc = np.column_stack([np.sin(np.arange(0, 2, STEP)), -np.cos(np.arange(0, 2, STEP))]) * 1.5
+    ended, kept = unbent(veins_of(hairpin, arc))
+    assert 17 < len(ended.points) < 17 + len(angles)
+    assert len(kept.points) == len(arc)
+
+
+def test_a_vessel_ends_before_it_touches_one_of_its_kind_that_it_does_not_leave():
+    along = np.arange(0.7, 2.5, STEP)
+    wide = np.column_stack([along, np.zeros_like(along)])
+    toward = np.column_stack([along, np.linspace(0.8, 0.03, len(along))])
+    leaving = wide[5] + np.column_stack([along - 0.7, np.linspace(0, 0.8, len(along))])
+    _, ended, kept = untouched(veins_of(wide, toward, leaving, parents=[-1, -1, 0]))
+    assert len(wide) / 2 < len(ended.points) < len(wide)
+    assert ended.points[:, 1].min() > 0.06
+    assert len(kept.points) == len(leaving)
+    artery = veins_of(toward)[0]._replace(kind=ARTERY)
+    assert len(untouched([*veins_of(wide), artery])[1].points) == len(toward)
 
 
 def test_macular_vessels_point_to_the_fovea():

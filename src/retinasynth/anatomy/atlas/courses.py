@@ -30,6 +30,9 @@ _JOINS_WITHIN_DD = 0.4
 _BESIDE_DD = 0.03  # between the walls of an artery and a vein side by side
 _CROSSING_DD = 0.4
 _PARTING_NODES = 3
+_TOUCHING_DD = 0.01  # between the walls of two vessels of one kind
+_LEAVING_NODES = 8  # along which a vessel may touch its parent, or another that leaves there
+_TURN_NODES, _TURNED_BACK = (8, 16), 0.5  # chord over arc
 _WAVELENGTHS = (1.5, 4.0)
 
 
@@ -189,6 +192,58 @@ def parted(courses: Sequence[Course]) -> Courses:
     return found
 
 
+def unbent(courses: Sequence[Course]) -> Courses:
+    """The courses up to where they turn back."""
+    lasts = []
+    for course in courses:
+        last = len(course.points) - 1
+        for nodes in _TURN_NODES:
+            chords = np.hypot(*(course.points[nodes:] - course.points[:-nodes]).T)
+            turning = np.flatnonzero(chords < _TURNED_BACK * nodes * STEP)
+            last = min([last, *(turning[:1] + nodes // 2).tolist()])
+        lasts.append(last)
+    return cut(courses, lasts, shortest=_SHORTEST)
+
+
+class _At(NamedTuple):
+    """A node of a course: numbers of both."""
+
+    course: int
+    node: int
+
+
+def untouched(courses: Sequence[Course]) -> Courses:
+    """The courses up to where they would touch a wider one of their own kind outside the disc, but where they leave it.
+
+    In a mask the two would be one, and what lies between them a loop.
+    """
+    lasts = [len(course.points) - 1 for course in courses]
+    for kind in KINDS:
+        chosen = [number for number, course in enumerate(courses) if course.kind == kind]
+        nodes = [_At(number, node) for number in chosen for node in range(len(courses[number].points))]
+        if not nodes:
+            continue
+        points = np.concatenate([courses[number].points for number in chosen])
+        calibres = np.concatenate([courses[number].calibres for number in chosen])
+        pairs = KDTree(points).query_pairs(float(calibres.max()) + _TOUCHING_DD, output_type="ndarray")
+        apart = np.hypot(*(points[pairs[:, 0]] - points[pairs[:, 1]]).T)
+        outside = np.hypot(*points[pairs[:, 0]].T) > _TANGLED_WITHIN
+        for first, second in pairs[outside & (apart < calibres[pairs].mean(axis=1) + _TOUCHING_DD)].tolist():
+            one, other = nodes[first], nodes[second]
+            if one.course != other.course and not _leave_there(courses, one, other):
+                _end_narrower(courses, lasts, one, other, before=1)
+    return cut(courses, lasts, shortest=_SHORTEST)
+
+
+def _leave_there(courses: Sequence[Course], one: _At, other: _At) -> bool:
+    """Whether one of two courses has just left the other, or both a third."""
+    leaving = courses[one.course], courses[other.course]
+    if leaving[0].parent == leaving[1].parent >= 0:
+        ways = one.node, other.node, abs(leaving[0].leaves_at - leaving[1].leaves_at)
+        return max(ways) < _LEAVING_NODES
+    return _has_left(courses, one, other, _LEAVING_NODES) or _has_left(courses, other, one, _LEAVING_NODES)
+
+
 def untangled(courses: Sequence[Course]) -> Courses:
     """The courses up to where they would cross a wider one of their own kind, or themselves, outside the disc.
 
@@ -197,21 +252,24 @@ def untangled(courses: Sequence[Course]) -> Courses:
     lasts = [len(course.points) - 1 for course in courses]
     for kind in KINDS:
         chosen = [number for number, course in enumerate(courses) if course.kind == kind]
-        pieces = [(number, node) for number in chosen for node in range(len(courses[number].points) - 1)]
+        pieces = [_At(number, node) for number in chosen for node in range(len(courses[number].points) - 1)]
         if not pieces:
             continue
         starts = np.concatenate([courses[number].points[:-1] for number in chosen])
         ends = np.concatenate([courses[number].points[1:] for number in chosen])
         near = KDTree((starts + ends) / 2).query_pairs(2 * STEP, output_type="ndarray")
-        one, other = near[_crossing(starts, ends, near)].T
-        for first, second in zip(one.tolist(), other.tolist(), strict=True):
-            (number, node), (second_number, second_node) = pieces[first], pieces[second]
+        for first, second in near[_crossing(starts, ends, near)].tolist():
             outside = math.hypot(*starts[first]) > _TANGLED_WITHIN
             if outside and not _are_joined(courses, pieces[first], pieces[second]):
-                widths = courses[number].calibres[node], courses[second_number].calibres[second_node]
-                loser, place = (second_number, second_node) if widths[0] > widths[1] else (number, node)
-                lasts[loser] = min(lasts[loser], place)
+                _end_narrower(courses, lasts, pieces[first], pieces[second])
     return cut(courses, lasts, shortest=_SHORTEST)
+
+
+def _end_narrower(courses: Sequence[Course], lasts: list[int], one: _At, other: _At, before: int = 0) -> None:
+    """Let the narrower of two courses end at its node, or so many before it."""
+    widths = [courses[at.course].calibres[at.node] for at in (one, other)]
+    loser = other if widths[0] > widths[1] else one
+    lasts[loser.course] = min(lasts[loser.course], loser.node - before)
 
 
 def _crossing(starts: Points, ends: Points, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -224,12 +282,17 @@ def _crossing(starts: Points, ends: Points, pairs: NDArray[np.int64]) -> NDArray
     return np.asarray((side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0))
 
 
-def _are_joined(courses: Sequence[Course], one: tuple[int, int], other: tuple[int, int]) -> bool:
+def _are_joined(courses: Sequence[Course], one: _At, other: _At) -> bool:
     """Whether two pieces lie where one of the courses has just left the other, or follow each other."""
-    for (number, node), (parent, place) in ((one, other), (other, one)):
-        if courses[number].parent == parent and node < 2 and abs(place - courses[number].leaves_at) <= 2:
-            return True
-    return one[0] == other[0] and abs(one[1] - other[1]) <= 1
+    if one.course == other.course:
+        return abs(one.node - other.node) <= 1
+    return _has_left(courses, one, other, 2) or _has_left(courses, other, one, 2)
+
+
+def _has_left(courses: Sequence[Course], one: _At, parent: _At, nodes: int) -> bool:
+    """Whether the first course has left the other within so many nodes."""
+    course = courses[one.course]
+    return course.parent == parent.course and one.node < nodes and abs(parent.node - course.leaves_at) <= nodes
 
 
 def _without_kinks(points: Points) -> Points:

@@ -22,7 +22,9 @@ from retinasynth.anatomy.atlas.courses import (
     from_disc,
     parted,
     smoothed,
+    unbent,
     untangled,
+    untouched,
     warped,
     without,
 )
@@ -91,7 +93,8 @@ def grow_courses(
     courses = _thinned(random, courses, branches)
     for _ in range(_FILLINGS):  # of what is added a little is cut off where it would cross others
         courses = _filled(random, courses, atlas.library, territory, branches)
-        courses = untangled(smoothed(_within(parted(courses), territory)))
+        courses = unbent(smoothed(_within(parted(courses), territory)))
+        courses = untangled(untouched(courses))
     return courses
 
 
