@@ -86,21 +86,18 @@ def test_without_geometry_the_disc_tells_scale_and_side(laterality):
     assert with_scale == pytest.approx(without, rel=0.15)
 
 
+@pytest.mark.parametrize("seed", [7, 8, 9])
 @pytest.mark.parametrize("share", [0.9, 0.75, 0.6])
-def test_arteries_keep_a_share_of_their_calibre_and_veins_all_of_it(share):
-    kept, branchings = [], []
-    for seed in (7, 8, 9):
-        before = grow(seed, 1024, centred_on="disc", angle_deg=35)
-        after = with_narrower_vessels(before, share)
-        was, found = measure_eye(before), measure_eye(after)
-        kept.append(found.crae_um / was.crae_um)
-        assert found.crve_um == was.crve_um
-        assert changed_planes(before, after) == {"arteries", "vessels"}
-        assert (after.planes["vessels"] <= before.planes["vessels"]).all()
-        assert (after.planes["arteries"] | after.planes["veins"] <= after.planes["vessels"]).all()
-        branchings.append(found.branch_points / was.branch_points)
-    assert np.mean(branchings) == pytest.approx(1, abs=0.1)
-    assert np.mean(kept) == pytest.approx(share, abs=0.03)
+def test_arteries_keep_a_share_of_their_calibre_and_veins_all_of_it(seed, share):
+    before = grow(seed, 1024, centred_on="disc", angle_deg=35)
+    after = with_narrower_vessels(before, share)
+    was, found = measure_eye(before), measure_eye(after)
+    assert found.crae_um / was.crae_um == pytest.approx(share, abs=0.03)
+    assert found.crve_um == was.crve_um
+    assert changed_planes(before, after) == {"arteries", "vessels"}
+    assert (after.planes["vessels"] <= before.planes["vessels"]).all()
+    assert (after.planes["arteries"] | after.planes["veins"] <= after.planes["vessels"]).all()
+    assert found.branch_points == pytest.approx(was.branch_points, rel=0.1)
 
 
 @pytest.mark.parametrize("share", [1e-300, 0.009, 0.51, 1e300])

@@ -122,8 +122,7 @@ def test_coloured_vessels_are_told_wherever_they_lie(folder: str, tmp_path: Path
     assert_planes(read(root), eyes, {"vessels", "arteries", "veins"})
 
 
-def test_coloured_vessels_in_jpeg(tmp_path: Path) -> None:
-    eyes = {name: phantom_eye(seed, 3 * SIZE) for seed, name in enumerate("abc")}  # JPEG halves colours
+def test_coloured_vessels_in_jpeg(tmp_path: Path, eyes: dict[str, Eye]) -> None:
     root = put(tmp_path / "set", eyes, "av", coloured, vessels=False, suffix=".jpg")
     for name, masks in read(root).items():
         for plane in ("vessels", "arteries", "veins"):
