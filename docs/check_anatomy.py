@@ -71,6 +71,7 @@ _BRIGHTER = 2.5  # so that what was blurred is seen
 _COMPONENTS = 50
 _FOLDS = 5
 _RESAMPLES = 2000
+_BLIND = 12  # masks of either kind
 
 
 # --- Three readings ---------------------------------------------------------------------------------------------------
@@ -306,6 +307,22 @@ def write_sheet(path: Path, sets: Sequence[Compared]) -> None:
     images.write_photograph(path, images.draw_panels(rows, [""] * 5))
 
 
+def write_blind(folder: Path, sets: Sequence[Compared]) -> None:
+    """Numbered masks, real and grown ones mixed as they are compared, for readers who are not told which; and a key."""
+    random = np.random.default_rng(0)
+    masks = []
+    for one in sets:
+        for kind, some in (("real", one.real), ("grown", one.grown)):
+            chosen = random.permutation(len(some))[: _BLIND // len(sets)]
+            masks += [(kind, one.name, some[number]) for number in chosen]
+    key = {}
+    for place, number in enumerate(random.permutation(len(masks)), start=1):
+        kind, name, mask = masks[number]
+        key[f"{place:02d}"] = f"{kind}: {name}, {mask.person}"
+        images.write_photograph(folder / f"{place:02d}.png", np.repeat(mask.picture[..., None], 3, axis=2))
+    (folder / "key.json").write_text(json.dumps(key, indent=1), encoding="utf-8")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -317,6 +334,7 @@ def main() -> None:
     parser.add_argument("--grown-masks", metavar="FOLDER", help="label maps to take instead of growing eyes")
     parser.add_argument("--json", type=Path, help="write all figures")
     parser.add_argument("--sheet", type=Path, help="write a picture of some masks of each set")
+    parser.add_argument("--blind", type=Path, metavar="FOLDER", help="write masks for readers, and which they are")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     source = arguments.grown_masks or arguments.grow
@@ -332,6 +350,8 @@ def main() -> None:
         arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if arguments.sheet:
         write_sheet(arguments.sheet, sets)
+    if arguments.blind:
+        write_blind(arguments.blind, sets)
 
 
 def _named(text: str) -> tuple[str, Path]:
