@@ -137,7 +137,7 @@ def test_a_vessel_that_turns_back_ends_where_it_turns():
     assert len(kept.points) == len(arc)
 
 
-def test_a_vessel_ends_before_it_touches_one_of_its_kind_that_it_does_not_leave():
+def test_a_vessel_ends_before_it_touches_one_it_does_not_leave():
     along = np.arange(0.7, 2.5, STEP)
     wide = np.column_stack([along, np.zeros_like(along)])
     toward = np.column_stack([along, np.linspace(0.8, 0.03, len(along))])
