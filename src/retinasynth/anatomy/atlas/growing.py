@@ -247,7 +247,7 @@ def _filled(
         if not sprout:
             continue
         outer = sprout[0].points[len(sprout[0].points) // 2 :]
-        if min(float(np.mean(tree.query(outer)[0])) for tree in vessels) < _APART_DD:
+        if any(np.mean(tree.query(outer)[0]) < _APART_DD for tree in vessels):
             continue
         first = len(courses)
         for part in sprout:
