@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SUFFIXES = (".dcm", ".dicom")
+_INDEX = "DICOMDIR"  # of an export: a DICOM file that lists the others
 
 _MAGIC_AT, _MAGIC = 128, b"DICM"
 _HEAD_BYTES = 4096  # in which the transfer syntax is told
@@ -38,6 +39,30 @@ def is_dicom(file: IO[bytes]) -> bool:
     magic = file.read(len(_MAGIC))
     file.seek(place)
     return magic == _MAGIC
+
+
+def has_no_suffix(name: str) -> bool:
+    """Whether the name of a file has no suffix; the last number of a UID is none.
+
+    Example:
+        >>> has_no_suffix("IM000001"), has_no_suffix("1.2.840.10008.7"), has_no_suffix("eye.dcm")
+        (True, True, False)
+    """
+    return not Path(name).suffix.strip(".0123456789")
+
+
+def is_bare_dicom(path: Path) -> bool:
+    """Whether a file without a suffix, as archives export them (``IM000001``, a UID), is DICOM by its first bytes.
+
+    Their index (``DICOMDIR``) is left out, and so are hidden files and those that cannot be opened.
+    """
+    if path.name[0] == "." or not has_no_suffix(path.name) or path.name.upper() == _INDEX:
+        return False
+    try:
+        with path.open("rb") as file:
+            return is_dicom(file)
+    except OSError:
+        return False
 
 
 def size_in(path: Path, file: IO[bytes]) -> tuple[int, int]:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from retinasynth import dicom
 from retinasynth.decoding import EIGHT_BIT_MODES, PACKED, SUFFIXES, opened
 from retinasynth.errors import ImageError, printable
 from retinasynth.files import atomic_path
@@ -50,16 +51,19 @@ def is_picture(path: Path) -> bool:
 
 
 def stem_of(path: Path) -> str:
-    """The name of a picture file without its suffix, which may have two parts.
+    """The name of a picture file without its suffix, which may have two parts; the end of a UID is no suffix.
 
     Example:
         >>> stem_of(Path("labels-ah/im0001.ah.ppm.gz"))
         'im0001.ah'
         >>> stem_of(Path("eye.tif#2"))
         'eye-2'
+        >>> stem_of(Path("1.2.840.10008.7"))
+        '1.2.840.10008.7'
     """
     name, page = without_page(path.name)
-    stem = Path(Path(name).stem).stem if name.lower().endswith(PACKED) else Path(name).stem
+    stem = name if dicom.has_no_suffix(name) else Path(name).stem
+    stem = Path(stem).stem if name.lower().endswith(PACKED) else stem
     return f"{stem}-{page}" if page else stem
 
 

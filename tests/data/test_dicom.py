@@ -10,7 +10,7 @@ from PIL import Image
 from dicoms import NAME, NUMBER, put_dicom
 from pictures import put_mask, tiny_mask, tiny_photograph
 from retinasynth import decoding
-from retinasynth.data.find import find_eyes
+from retinasynth.data.find import find_eyes, photograph_of
 from retinasynth.data.inspect import inspect_data
 from retinasynth.data.prepare import prepare
 from retinasynth.decoding import read_size
@@ -194,6 +194,46 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(MissingExtraError, match=r"eye\.dcm.* needs a package .*pip install 'retinasynth\[dicom\]'"):
         read_photograph(path)
+
+
+@pytest.mark.parametrize("names", [("IM000001", "IM000002"), ("1.2.840.99.1", "1.2.840.99.2")], ids=["number", "UID"])
+def test_files_without_a_suffix_are_found_by_their_magic(names: tuple[str, str], tmp_path: Path) -> None:
+    inside = tmp_path / "DICOM" / "SER00001"
+    inside.mkdir(parents=True)
+    for seed, (name, side) in enumerate(zip(names, "RL", strict=True)):
+        put_dicom(inside / name, tiny_photograph(seed), "RGB", PatientID="7", ImageLaterality=side)
+    index = (inside / names[0]).read_bytes()
+    for place in (tmp_path, inside):
+        (place / "DICOMDIR").write_bytes(index)
+    (inside / "LICENSE").write_text("no picture")
+    (inside / "notes.txt").write_bytes(index)
+    (inside / ".hidden").write_bytes(index)
+    found = find_eyes(tmp_path)
+    assert (found.layout, [files.name for files in found.eyes]) == ("photographs", list(names))
+    assert [(files.subject, files.eye[-2:]) for files in found.eyes] == [(names[0], "_R"), (names[0], "_L")]
+    for seed, files in enumerate(found.eyes):
+        np.testing.assert_array_equal(photograph_of(files), tiny_photograph(seed))
+
+
+def test_files_without_a_suffix_pair_with_masks(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for seed, name in enumerate(("1.2.840.99.1", "1.2.840.99.2")):
+        put_dicom(tmp_path / "images" / name, tiny_photograph(seed), "RGB")
+        put_mask(tmp_path / "vessels" / f"{name}.png", seed)
+    found = find_eyes(tmp_path)
+    assert found.unpaired == ()
+    assert {files.name: files.planes["vessels"].name for files in found.eyes} == {
+        "1.2.840.99.1": "1.2.840.99.1.png",
+        "1.2.840.99.2": "1.2.840.99.2.png",
+    }
+
+
+@pytest.mark.parametrize("name", ["eye.dcm", "IM000001"])
+def test_the_missing_extra_is_named_for_a_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_dicom(tmp_path / name, tiny_photograph(0), "RGB")
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(MissingExtraError, match=rf"{name}.* needs a package .*pip install 'retinasynth\[dicom\]'"):
+        find_eyes(tmp_path)
 
 
 def test_headers_tell_subjects_and_eyes_and_are_not_passed_on(tmp_path: Path) -> None:

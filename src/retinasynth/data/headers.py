@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from retinasynth.data.matching import EyeFiles
-from retinasynth.dicom import SUFFIXES, person_and_side
+from retinasynth.dicom import SUFFIXES, has_no_suffix, person_and_side
 from retinasynth.errors import ImageError
 
 
@@ -21,8 +21,7 @@ def with_people_of_headers(eyes: Sequence[EyeFiles]) -> list[EyeFiles]:
     first_of: dict[str, str] = {}
     known = []
     for files in eyes:
-        is_dicom = files.photograph is not None and files.photograph.name.lower().endswith(SUFFIXES)
-        if files.photograph is None or not is_dicom or not files.has_unknown_subject:
+        if files.photograph is None or not _may_be_dicom(files.photograph) or not files.has_unknown_subject:
             known.append(files)
             continue
         person, side = _told_by(files.photograph)
@@ -32,6 +31,10 @@ def with_people_of_headers(eyes: Sequence[EyeFiles]) -> list[EyeFiles]:
         else:
             known.append(files)
     return known
+
+
+def _may_be_dicom(photograph: Path) -> bool:
+    return photograph.name.lower().endswith(SUFFIXES) or has_no_suffix(photograph.name)
 
 
 def _told_by(photograph: Path) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
+from retinasynth.dicom import is_bare_dicom
 from retinasynth.errors import DataError, printable
 from retinasynth.eye import PLANES
 from retinasynth.images import is_picture, stem_of
@@ -178,8 +179,8 @@ def photograph_folder(folders: Mapping[str, Path]) -> Path | None:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files in a folder, sorted."""
-    return [path for path in map(folder.joinpath, names_in(folder)) if is_picture(path)]
+    """The picture files in a folder, sorted; of those without a suffix, the DICOM files."""
+    return [path for path in map(folder.joinpath, names_in(folder)) if is_picture(path) or is_bare_dicom(path)]
 
 
 def planes_in(folders: Mapping[str, Path]) -> dict[str, list[Path]]:
