@@ -190,15 +190,23 @@ def test_a_table_that_only_looks_like_one_of_grades_is_left_out_and_said(tmp_pat
         find_eyes(tmp_path)
 
 
-def test_a_workbook_is_named_where_no_grade_is_known(tmp_path):
-    put(tmp_path, "a")
+def test_an_old_workbook_is_named_where_a_grade_is_not_known(tmp_path):
+    put(tmp_path, "a", "b")
     (tmp_path / "Annotation_Base11.xls").write_bytes(b"?")
     (tmp_path / "~$Annotation_Base11.xls").write_bytes(b"?")
-    assert find_eyes(tmp_path).notes == (
-        "Annotation_Base11.xls: such workbooks are not read; save grades and diagnoses as CSV",
-    )
+    said = ("Annotation_Base11.xls: workbooks of this kind are not read; save their tables as .xlsx or .csv",)
+    assert find_eyes(tmp_path).notes == said
+    assert inspect_data(tmp_path, quiet=True).notes[0] == said[0]
     (tmp_path / "grades.csv").write_text("image,level\na,1\n")
+    assert find_eyes(tmp_path).notes == said
+    (tmp_path / "grades.csv").write_text("image,level\na,1\nb,0\n")
     assert find_eyes(tmp_path).notes == ()
+
+
+def test_an_old_or_locked_workbook_under_another_suffix_is_named_too(tmp_path):
+    put(tmp_path, "a")
+    (tmp_path / "locked.xlsx").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    assert find_eyes(tmp_path).notes[0].startswith("locked.xlsx: workbooks of this kind are not read")
 
 
 # --- Folders of classes ------------------------------------------------------------------------------------------

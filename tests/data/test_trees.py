@@ -177,6 +177,34 @@ def test_a_damaged_workbook_is_named(content: bytes, tmp_path: Path) -> None:
         find_eyes(tmp_path)
 
 
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
+
+
+def test_an_old_workbook_in_place_of_a_table_is_refused(tmp_path: Path) -> None:
+    write_tree(tmp_path, PAPILA_EYES[:2], PAPILA)
+    clinical = tmp_path / "ClinicalData"
+    clinical.mkdir()
+    old = clinical / "patient_data_od.xls"
+    old.write_bytes(OLD_WORKBOOK)
+    with pytest.raises(
+        DataError, match=r"patient_data_od\.xls is a workbook of another kind.*save it as \.xlsx or \.csv"
+    ):
+        find_eyes(tmp_path)
+    rows = [[None, "Age", "Gender", "Diagnosis"], ["ID"], ["#002", 47, 0, 1]]
+    write_workbook(clinical / "patient_data_od.xlsx", rows)  # saved anew beside it
+    assert told(find_eyes(tmp_path)) == {"RET002OD": "glaucoma", "RET002OS": None}
+    old.rename(clinical / "patient_data_os.csv")  # renamed, not saved anew
+    with pytest.raises(DataError, match=r"patient_data_os\.csv is a workbook of another kind"):
+        find_eyes(tmp_path)
+
+
+def test_an_old_workbook_with_the_sets_of_origa_is_refused(tmp_path: Path) -> None:
+    write_tree(tmp_path, ["001", "002"], {"Images/*.jpg": "photograph", "Masks/*.png": "disc-cup"})
+    (tmp_path / "OrigaList.xls").write_bytes(OLD_WORKBOOK)
+    with pytest.raises(DataError, match=r"OrigaList\.xls is a workbook of another kind"):
+        find_eyes(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

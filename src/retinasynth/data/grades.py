@@ -13,7 +13,7 @@ from pathlib import Path
 from retinasynth.data.matching import EyeFiles, Found, composed, plain
 from retinasynth.data.splits import HRF
 from retinasynth.data.told import Told, kind_of, read_told
-from retinasynth.data.workbooks import WORKBOOK
+from retinasynth.data.workbooks import OTHER_WORKBOOKS, WORKBOOK, is_other_workbook
 from retinasynth.eye.eye import LESIONS
 from retinasynth.files import write_text
 from retinasynth.images import stem_of
@@ -22,7 +22,6 @@ from retinasynth.tables import TABLES, table_text
 
 GRADES_FILE = "grades.csv"
 REFERABLE = 2  # and above: more than mild
-_OTHER_WORKBOOKS = (".xls", ".ods")
 _DEPTHS = ("*", "*/*", "*/*/*")  # of tables in a folder
 
 
@@ -48,17 +47,19 @@ def with_grades(found: Found, places: Sequence[Path]) -> Found:
             notes += [note] if note else []
     names = Counter(_stem_of(eye) for eye in found.eyes)
     eyes = [_with_told(eye, _told_of(eye, told, found, names[_stem_of(eye)])) for eye in found.eyes]
-    if not any(eye.grade is not None or eye.diagnosis for eye in eyes):
-        books = [path.name for path in files if path.suffix.lower() in _OTHER_WORKBOOKS]
+    if any(eye.grade is None and not eye.diagnosis for eye in eyes):
+        books = [path.name for path in files if is_other_workbook(path)]
         if books:
-            notes.append(f"{', '.join(books[:3])}: such workbooks are not read; save grades and diagnoses as CSV")
+            notes.append(
+                f"{', '.join(books[:3])}: workbooks of this kind are not read; save their tables as {WORKBOOK} or .csv"
+            )
     eyes = [_without_lesions(eye) if eye.grade == 0 else eye for eye in eyes]
     return replace(found, eyes=eyes, notes=(*found.notes, *notes))
 
 
 def _files_in(place: Path) -> list[Path]:
     """Tables and workbooks in a folder and up to two folders down, without hidden ones and locks of open ones."""
-    suffixes = (*TABLES, WORKBOOK, *_OTHER_WORKBOOKS)
+    suffixes = (*TABLES, WORKBOOK, *OTHER_WORKBOOKS)
     found: list[Path] = []
     for depth in _DEPTHS:
         named = (path for path in place.glob(f"{depth}.*") if path.suffix.lower() in suffixes)

@@ -15,20 +15,39 @@ from retinasynth.errors import DataError
 from retinasynth.tables import read_foreign_table
 
 WORKBOOK = ".xlsx"
+OTHER_WORKBOOKS = (".xls", ".ods")  # that are not read
 _MOST_BYTES = 20_000_000  # of a part, unpacked
 _MOST_COLUMNS = 1000
 _SHEET = re.compile(r"xl/worksheets/sheet(\d+)\.xml")
 _BOOK, _PLACES = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"  # the sheets in order, and their files
 _STRINGS = "xl/sharedStrings.xml"
+_OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # begins workbooks before 2007, and those that are locked by a password
 _DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, IndexError, RecursionError)
+
+
+def is_other_workbook(path: Path) -> bool:
+    """Whether a file is a workbook that is not read, by its suffix or, whatever that is, by its first bytes."""
+    if path.suffix.lower() in OTHER_WORKBOOKS:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_OLD)) == _OLD
+    except OSError:
+        return False  # who reads it says so
 
 
 def read_rows(path: Path) -> list[list[str]]:
     """The rows of a table as text, an empty cell as an empty text; of a workbook, those of its first sheet.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or is a workbook of another kind.
     """
+    if is_other_workbook(path):
+        raise DataError(
+            f"{path} is a workbook of another kind, such as that of Excel before 2007, or locked by a password",
+            expected=f"{WORKBOOK} or .csv",
+            do=f"Open it and save it as {WORKBOOK} or .csv",
+        )
     if path.suffix.lower() != WORKBOOK:
         return list(read_foreign_table(path))
     try:

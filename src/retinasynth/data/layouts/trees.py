@@ -21,7 +21,7 @@ from retinasynth.data.matching import (
     refuse_same_names,
     split_named,
 )
-from retinasynth.data.workbooks import WORKBOOK, read_records
+from retinasynth.data.workbooks import OTHER_WORKBOOKS, WORKBOOK, read_records
 from retinasynth.errors import DataError
 
 GLAUCOMA = {"1": "glaucoma", "0": "no glaucoma"}  # as the tables of several sets have it
@@ -177,15 +177,18 @@ def _groups(match: re.Match[str]) -> dict[str, str]:
 
 
 def tables_in(folder: Path, places: Sequence[str], file: str) -> list[Path]:
-    """The tables at some places whose name matches a pattern, without their suffix ``.csv`` or ``.xlsx``.
+    """The tables at some places whose name matches a pattern, without their suffix.
 
-    Of one that is there in both forms, the text counts.
+    Of one that is there in several forms, the text counts, then ``.xlsx``; other workbooks are refused by who reads
+    them.
     """
+    suffixes = "|".join(map(re.escape, (".csv", WORKBOOK, *OTHER_WORKBOOKS)))
     tables: dict[Path, Path] = {}
     for place in places:
         for inside, _ in places_in(folder, place):
-            for path, _ in _matching(inside, rf"{file}(\.csv|{re.escape(WORKBOOK)})"):
-                tables.setdefault(path.with_suffix(""), path)
+            for path, _ in _matching(inside, f"{file}({suffixes})"):
+                if tables.setdefault(path.with_suffix(""), path).suffix.lower() in OTHER_WORKBOOKS:
+                    tables[path.with_suffix("")] = path
     return list(tables.values())
 
 
