@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retinasynth.data.annotators import read_second, second_annotation
 from retinasynth.data.find import DataSet, find_eyes, read_eye
 from retinasynth.data.inspect import inspect_data
 from retinasynth.data.matching import EyeFiles
 from retinasynth.data.measure import measure_path
 from retinasynth.errors import DataError, ImageError
+from retinasynth.evaluation.segmentation import evaluate_segmenter
 from retinasynth.eye import Eye
 from retinasynth.eye.eye import LESIONS
 from trees import SIZE, centre, write_tree, write_workbook
@@ -144,6 +146,24 @@ def test_papila_is_read_from_the_first_experts_outlines(top: str, tmp_path: Path
     subjects = {files.name: files.subject for files in found.eyes}
     assert subjects["RET002OD"] == subjects["RET002OS"] != subjects["RET004OD"] == subjects["RET004OS"]
     assert {one(found, "RET002OD").split} == {one(found, "RET002OS").split}
+
+
+def test_papilas_second_expert_is_compared_with_the_first(tmp_path: Path) -> None:
+    data = tmp_path / "papila"
+    eyes = write_tree(data, PAPILA_EYES[:2], PAPILA)
+    files = one(find_eyes(data), "RET002OD")
+    assert second_annotation(files, "disc") == data / _CONTOURS / "RET002OD_disc_exp2.txt"
+    assert second_annotation(files, "cup") is None  # its name is another, and is not guessed
+    assert second_annotation(files) is None
+    second = read_second(files, "disc", (SIZE, SIZE))
+    assert second is not None
+    drawn = eyes["RET002OD"].planes["cup"]  # what stands for that expert's disc
+    assert 2 * (drawn & second).sum() / (drawn.sum() + second.sum()) > 0.9
+    result = evaluate_segmenter("disc-cup", data, tmp_path / "out", split="all")
+    firsts, seconds = ([eye.planes[plane] for eye in eyes.values()] for plane in ("disc", "cup"))
+    expected = np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(firsts, seconds, strict=True)])
+    assert result.second_annotator("disc")["dice"].mean == pytest.approx(expected, abs=0.03)
+    assert result.second_annotator("cup") == {}
 
 
 def test_an_outline_is_read_without_its_photograph(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from retinasynth.data.annotators import second_annotation
-from retinasynth.data.find import find_eyes, fit_mask, read_eye
+from retinasynth.data.annotators import read_second
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
 from retinasynth.evaluation.metrics.vessels_found import centre_error
@@ -15,7 +15,7 @@ from retinasynth.eye import Eye
 from retinasynth.eye.agreement import Agreement, agreement
 from retinasynth.eye.label_map import overlay
 from retinasynth.files import new_folder, write_json, write_text
-from retinasynth.images import Mask, draw_panels, read_mask, square_photograph, write_photograph
+from retinasynth.images import Mask, draw_panels, square_photograph, write_photograph
 from retinasynth.intervals import Estimate, bootstrap_difference, bootstrap_mean
 from retinasynth.progress import progress
 from retinasynth.segmentation.predict import found_planes, predict
@@ -171,19 +171,16 @@ def _compared(segmenter: Segmenter, files: EyeFiles, panels: Path) -> dict[str, 
     planes = found_planes(segmenter.model, seen)
     field_of_view = eye.planes.get("fov", seen.field)
     drawn: dict[str, Mask] = {plane: eye.planes[plane] for plane in segmenter.config.planes if plane in eye.planes}
-    second = second_annotation(files) if "vessels" in drawn else None
-    other = None
-    if second is not None and files.photograph is not None:
-        other = fit_mask(read_mask(second), second, files.photograph, eye.size)
     nothing = np.zeros(eye.size, np.bool_)
     result: dict[str, PlaneComparison] = {}
     for plane, mask in drawn.items():
         found = planes.get(plane, nothing)
+        other = read_second(files, plane, eye.size) if plane in files.planes else None
         result[plane] = PlaneComparison(
             files.name,
             files.subject,
             agreement(found, mask, field_of_view, seen.probabilities[plane]),
-            agreement(other, mask, field_of_view) if other is not None and plane == "vessels" else None,
+            agreement(other, mask, field_of_view) if other is not None else None,
             centre_error(found, mask) if plane == "disc" else np.nan,
         )
     shown = [
