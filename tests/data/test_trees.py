@@ -488,6 +488,31 @@ def test_maples_dr_is_laid_on_the_photographs_of_messidor(photographs: str, tmp_
         assert not any(read.planes[plane].any() for plane in LESIONS)
 
 
+def test_the_tables_of_maples_dr_say_the_grades(tmp_path: Path) -> None:
+    put_maples(tmp_path, "MESSIDOR/Base11")
+    first, second = MAPLES_EYES["train"]
+    tables = {side: tmp_path / "MAPLES-DR" / side / "diagnosis.csv" for side in MAPLES_EYES}
+    tables["train"].write_text(f"name,DR,ME\n{first},R4A,M2\n{second},R4S,M0\n")
+    tables["test"].write_text(f"name,DR,ME\n{MAPLES_EYES['test'][0]},R0,M0\n")
+    found = find_eyes(tmp_path)
+    assert [one(found, name).grade for name in (first, second, *MAPLES_EYES["test"])] == [4, None, 0]
+    report = inspect_data(tmp_path, quiet=True)
+    assert report.grades == {"train": {"4": 1}, "test": {"0": 1}}
+    words = ("retinopathy R4A, macular oedema M2", "retinopathy R4S, macular oedema M0")
+    assert report.diagnoses == {"train": dict.fromkeys(words, 1), "test": {"retinopathy R0, macular oedema M0": 1}}
+    assert any("diagnosis.csv: R0 to R4A are read as the grades 0 to 4" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("cells", ["R4B,M0", "2,0", "R1,"])
+def test_other_grades_of_maples_dr_are_left_out_and_said(cells: str, tmp_path: Path) -> None:
+    put_maples(tmp_path, "images")
+    name = MAPLES_EYES["train"][0]
+    (tmp_path / "MAPLES-DR" / "train" / "diagnosis.csv").write_text(f"name,DR,ME\n{name},{cells}\n")
+    found = find_eyes(tmp_path)
+    assert {files.grade for files in found.eyes} == {None}
+    assert any(f"image {name} has the grades" in note and "R4A, R4S, R6 and M0" in note for note in found.notes)
+
+
 def test_maples_dr_without_photographs_is_label_maps(tmp_path: Path) -> None:
     put_maples(tmp_path)
     found = find_eyes(tmp_path)

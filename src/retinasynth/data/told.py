@@ -23,6 +23,9 @@ _MESSIDOR_NOTE = (
     "Messidor's grades, 0 to 3, are no international ones: 0 without a risk of macular oedema is read as no "
     "retinopathy, all others are left unknown"
 )
+# Of MAPLES-DR, whose guidelines call them as the international scale does; treated eyes and bad pictures have no grade.
+_CANADIAN = {"R0": 0, "R1": 1, "R2": 2, "R3": 3, "R4A": 4, "R4S": None, "R6": None}
+_CANADIAN_OEDEMA = ("M0", "M1", "M2", "M6")
 _DEPARTMENT, _EDEMA = "ophthalmologicdepartment", "riskofmacularedema"
 _KEYWORDS = re.compile(r"\s*[,;\uff0c\u3001]\s*")  # also the commas of Chinese text
 # Of ODIR, whose columns are of the person and not of the eye.
@@ -63,12 +66,14 @@ class Kind:
         columns: that it has, by their plain names; one of each group.
         read: from one row the names of photographs, and what is said of each.
         note: what is to be known about it.
+        expected: of its grades, for who reads that one is wrong.
         is_strict: the set is refused where a row is wrong; else the table is left out, and a note says so.
     """
 
     columns: Sequence[Sequence[str]]
     read: Callable[[Row], Iterator[tuple[str, Told]]]
     note: str = ""
+    expected: str = f"0 to {WORST}"
     is_strict: bool = False
 
 
@@ -126,7 +131,7 @@ def _rows_told(table: Path, kind: Kind) -> dict[str, Told]:
         try:
             told |= {_without_suffix(image): one for image, one in kind.read(row)}
         except ValueError as error:
-            raise DataError(f"{table}: {error}", expected=f"0 to {WORST}") from error
+            raise DataError(f"{table}: {error}", expected=kind.expected) from error
     return told
 
 
@@ -193,6 +198,14 @@ def _rfmid(row: Row) -> Iterator[tuple[str, Told]]:
         yield row["id"], Told(diagnosis=", ".join(found) or "disease")
 
 
+def _canadian(row: Row) -> Iterator[tuple[str, Told]]:
+    """``name``, ``DR`` and ``ME`` of MAPLES-DR (Boucher et al., Canadian Journal of Ophthalmology 2020)."""
+    image, retinopathy, oedema = row["name"], row["dr"].upper(), row["me"].upper()
+    if retinopathy not in _CANADIAN or oedema not in _CANADIAN_OEDEMA:
+        raise ValueError(f"image {image} has the grades {row['dr']!r} and {row['me']!r}")
+    yield image, Told(_CANADIAN[retinopathy], f"retinopathy {retinopathy}, macular oedema {oedema}")
+
+
 _KINDS = (
     Kind((("image", "imagename"), (_GRADE,)), _international, is_strict=True),
     Kind((("idcode", "imageid"), ("adjudicateddrgrade",)), _graded("idcode", "imageid", "adjudicateddrgrade")),
@@ -205,5 +218,12 @@ _KINDS = (
         "are missing and the person is normal",
     ),
     Kind((("id",), ("diseaserisk",), ("dr",)), _rfmid),
+    Kind(
+        (("name",), ("dr",), ("me",)),
+        _canadian,
+        "R0 to R4A are read as the grades 0 to 4, which have the same names; of R4S (treated) and R6 (bad picture) the "
+        "grade is left unknown",
+        expected=f"{', '.join(_CANADIAN)} and {', '.join(_CANADIAN_OEDEMA)}",
+    ),
     Kind((("image", "imagename", "filename"), ("diagnosis",)), _named),
 )

@@ -35,7 +35,7 @@ def find_maples_dr(folder: Path) -> Found | None:
     masks or in a folder called after MESSIDOR. Those without labels are left out; without any photograph these are
     label maps alone. The folders may also be called as the set's own library writes them (``optic_disc``). Exudates
     are the hard ones, cotton wool spots the soft ones. Macula, drusen, new vessels and uncertain lesions have no plane
-    here, and the grades in ``diagnosis.csv`` are of another scale: they are not read.
+    here. The grades in ``diagnosis.csv`` of each side are read as those of other sets (`retinasynth.data.told`).
 
     Raises:
         DataError: an eye has two files of one kind, or two photographs one name.
