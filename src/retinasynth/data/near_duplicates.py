@@ -46,7 +46,7 @@ _MAX_MATCHES = 80
 _NEAR_PX = 4.0
 _VESSEL = -0.5  # in standard deviations; what is darker is not taken for texture,
 _BESIDE = 2  # nor what is this near, in pixels of `Sketch.vessels`
-_BLOCK = 32  # pictures compared with one at once: what fits the processor's cache
+_BLOCK = 12  # pictures compared with one at once: what fits the processor's cache
 
 _Plane = NDArray[np.float32]
 _Points = NDArray[np.complex128]  # x + iy
@@ -243,27 +243,28 @@ def _matches(
     Reduced corners are compared with full ones alone: two reduced ones say again what the full ones said.
     """
     corners = even.shape[1]
+    keys, here, there, cosines = [], [], [], []
     for start in range(begin, len(even), _BLOCK):
-        keys, here, there, cosines = [], [], [], []
         for mine, theirs in ((slice(0, corners), slice(0, _FULL)), (slice(0, _FULL), slice(_FULL, corners))):
             width = theirs.stop - theirs.start
             same = one.even[mine] @ even[start : start + _BLOCK, theirs].reshape(-1, even.shape[2]).T
             turned = one.odd[mine] @ odd[start : start + _BLOCK, theirs].reshape(-1, odd.shape[2]).T
-            is_mirrored = turned < 0
-            same += np.abs(turned, out=turned)  # the better of the two mirror states, same + turned and same - turned
+            same += np.abs(turned)  # the better of the two mirror states, same + turned and same - turned
             row, column = np.divmod(np.flatnonzero(same > _SIMILAR), same.shape[1])
-            keys.append(2 * (column // width) + is_mirrored[row, column])
+            keys.append(2 * (start + column // width) + (turned[row, column] < 0))
             here.append(row)
             there.append(theirs.start + column % width)
             cosines.append(same[row, column])
-        key = np.concatenate(keys)
-        order = np.argsort(key, kind="stable")
-        which, place, count = np.unique(key[order], return_index=True, return_counts=True)
-        mine_of, theirs_of, cosine_of = (np.concatenate(parts)[order] for parts in (here, there, cosines))
-        for pair, at, many in zip(which, place, count, strict=True):
-            if many >= _MIN_CORNERS:
-                some = slice(at, at + many)
-                yield start + int(pair) // 2, bool(pair % 2), mine_of[some], theirs_of[some], cosine_of[some]
+    if not keys:
+        return
+    key = np.concatenate(keys)
+    order = np.argsort(key, kind="stable")
+    which, place, count = np.unique(key[order], return_index=True, return_counts=True)
+    mine_of, theirs_of, cosine_of = (np.concatenate(parts)[order] for parts in (here, there, cosines))
+    for pair, at, many in zip(which, place, count, strict=True):
+        if many >= _MIN_CORNERS:
+            some = slice(at, at + many)
+            yield int(pair) // 2, bool(pair % 2), mine_of[some], theirs_of[some], cosine_of[some]
 
 
 def _verified(
