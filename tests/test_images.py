@@ -17,6 +17,7 @@ from retinasynth import decoding
 from retinasynth.decoding import read_size
 from retinasynth.errors import ImageError
 from retinasynth.images import (
+    counts_of,
     draw_panels,
     encoded,
     is_picture,
@@ -746,3 +747,11 @@ def test_label_planes_are_shown_in_one_picture_the_first_on_top() -> None:
     assert len(set(colours)) == 3
     assert colours[2] == (0, 0, 0)
     np.testing.assert_array_equal(labels_as_photograph(first[..., None]), mask_as_photograph(first))
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (3, 5), (7, 8, 3), (64, 64)])
+def test_values_counted_two_by_two_are_those_counted_one_by_one(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    expected = [int((values == value).sum()) for value in range(256)]
+    assert counts_of(values).tolist() == expected
+    assert counts_of(values[::-1].T).tolist() == expected

@@ -180,7 +180,7 @@ def _refuse_shades(path: Path, picture: Photograph) -> None:
 
     A mask that was resized smoothly or stored as JPEG has shades too, but only along its edges.
     """
-    values = np.flatnonzero(np.bincount(brightest(picture).ravel()))
+    values = np.flatnonzero(counts_of(brightest(picture)))
     if len(values) <= 2:
         return
     shades = float(np.mean(((picture > 31) & (picture < 224)).any(axis=2)))
@@ -397,6 +397,20 @@ def mask_from_photograph(picture: Photograph) -> Mask:
 def brightest(picture: Photograph) -> NDArray[np.uint8]:
     """The brightest channel of each pixel; numpy's maximum along so short an axis takes ten times as long."""
     return functools.reduce(np.maximum, np.moveaxis(picture, 2, 0))
+
+
+def counts_of(values: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """How many pixels have each value, ``(256,)``; they are counted two by two, in half the time of one by one.
+
+    Example:
+        >>> counts_of(np.array([[0, 2, 2]], np.uint8))[:4].tolist()
+        [1, 0, 2, 0]
+    """
+    row = np.ascontiguousarray(values).ravel()
+    even = row.size // 2 * 2
+    pairs = np.bincount(row[:even].view(np.uint16), minlength=1 << 16).reshape(256, 256)
+    counts: NDArray[np.intp] = pairs.sum(axis=0) + pairs.sum(axis=1) + np.bincount(row[even:], minlength=256)
+    return counts
 
 
 # --- Panels ------------------------------------------------------------------------------------------------------

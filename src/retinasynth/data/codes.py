@@ -20,7 +20,7 @@ from retinasynth.data.matching import ARTERIES_AND_VEINS, EyeFiles
 from retinasynth.data.outlines import outlined
 from retinasynth.decoding import read_size
 from retinasynth.errors import DataError, ImageError
-from retinasynth.images import LabelValues, Mask, mask_from_labels, read_labels, read_photograph
+from retinasynth.images import LabelValues, Mask, counts_of, mask_from_labels, read_labels, read_photograph
 
 Level = int | tuple[int, int, int]  # a grey value or a colour
 
@@ -210,7 +210,7 @@ def codes_that_fit(values: LabelValues) -> tuple[str, ...]:
         return ()
     if picture.ndim == 3:
         return ("artery-vein",) if _is_artery_vein(picture) else ()
-    counts = np.bincount(picture.ravel(), minlength=256)
+    counts = counts_of(picture)
     present = np.flatnonzero(counts)
     if len(present) <= 2:
         return ()
@@ -241,7 +241,7 @@ def shares_in(values: LabelValues) -> dict[str, float]:
     """The share of the pixels of each value, in order, or of each colour that counts."""
     picture = _simplified(values)
     if picture is not None and picture.ndim == 2 and values.dtype == np.uint8:
-        of_value = np.bincount(picture.ravel(), minlength=256)  # np.unique sorts all pixels
+        of_value = counts_of(picture)  # np.unique sorts all pixels
         return {str(value): float(of_value[value] / picture.size) for value in np.flatnonzero(of_value)}
     if picture is None or picture.ndim == 2:
         present, counts = np.unique(values if picture is None else picture, return_counts=True)
@@ -285,13 +285,13 @@ def _simplified(values: LabelValues) -> NDArray[np.uint8] | None:
 
 def _follows(picture: NDArray[np.uint8], code: Code) -> bool:
     if code.name == "experts":
-        return picture.ndim == 2 and _are_even_steps(np.flatnonzero(np.bincount(picture.ravel())))
+        return picture.ndim == 2 and _are_even_steps(np.flatnonzero(counts_of(picture)))
     if code.is_colour:
         colours, counts = _colours(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2))
         return _are_of(colours, counts, code)
     if picture.ndim == 3:
         return False
-    counts = np.bincount(picture.ravel(), minlength=256)
+    counts = counts_of(picture)
     away = np.abs(np.arange(256)[:, np.newaxis] - np.array(list(code.levels))).min(axis=1)
     beside = counts[away > code.tolerance].sum()
     return bool(beside <= (0 if not code.tolerance else 0.02 * picture.size))
@@ -389,7 +389,7 @@ def _has_areas_of_several_values(values: LabelValues) -> bool:
         return False
     if picture.ndim == 3:
         return _has_several_hues(picture)
-    counts = np.bincount(picture.ravel(), minlength=256)
+    counts = counts_of(picture)
     present = np.flatnonzero(counts)
     many = [level for level in present[1:] if counts[level] >= max(16, 10 * _LEAST * picture.size)]
     return len(many) > 1 and len(present) <= 8 and any(_solid_share(picture == level) >= _SOLID for level in many[:-1])
@@ -568,5 +568,5 @@ def _checked(code: str, path: Path, *_version: int) -> _Check:
         return _Check()
     if picture is None:
         return _Check()
-    is_mask = picture.ndim == 2 and np.count_nonzero(np.bincount(picture.ravel())) <= 2
+    is_mask = picture.ndim == 2 and np.count_nonzero(counts_of(picture)) <= 2
     return _Check(_follows(picture, CODES[code]), bool(is_mask))

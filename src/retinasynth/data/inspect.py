@@ -34,6 +34,7 @@ from retinasynth.images import (
     Mask,
     Photograph,
     brightest,
+    counts_of,
     read_photograph,
     resize_mask,
     resize_photograph,
@@ -404,9 +405,10 @@ def _grey_share(picture: LabelValues) -> float:
     if picture.dtype != np.uint8:
         return 0.0
     values = brightest(picture if picture.ndim == 3 else picture[..., np.newaxis])
-    if len(np.unique(values)) <= 2:  # two colours are a mask, whichever they are
+    counts = counts_of(values)
+    if np.count_nonzero(counts) <= 2:  # two colours are a mask, whichever they are
         return 0.0
-    return float(np.mean((values > 31) & (values < 224)))
+    return float(counts[32:224].sum() / values.size)
 
 
 def _is_swapped(photograph: Photograph, mask: LabelValues) -> bool:
@@ -415,7 +417,7 @@ def _is_swapped(photograph: Photograph, mask: LabelValues) -> bool:
 
 def _is_black_and_white(picture: LabelValues) -> bool:
     is_grey = picture.ndim == 2 or bool((picture[..., 0] == picture[..., 2]).all())
-    return 1 - _grey_share(picture) >= _BINARY_SHARE and is_grey
+    return is_grey and 1 - _grey_share(picture) >= _BINARY_SHARE
 
 
 def fit_of(mask: Mask, photograph: Photograph) -> tuple[float, str]:
