@@ -40,12 +40,12 @@ def knudtson(calibres: NDArray[np.float64], factor: float) -> float:
 
 
 def hubbard(calibres_um: NDArray[np.float64], *, are_veins: bool) -> float:
-    """One calibre that summarises all vessels of a zone (Parr and Spears, Am J Ophthalmol 77, 1974; Hubbard et al.,
-    Ophthalmology 106, 1999).
+    """One calibre that summarises all vessels of a zone (Hubbard et al., Ophthalmology 106, 1999).
 
-    The narrowest a and the widest b are joined, to sqrt(.87 a**2 + 1.01 b**2 - .22 a b - 10.76) of arterioles or
-    sqrt(.72 a**2 + .91 b**2 + 450.02) of venules, then the next two, and so on, as in `knudtson`. The more vessels are
-    found, the larger is the result, for which Knudtson et al. changed it.
+    The formulas are those of Parr and Spears (Am J Ophthalmol 77, 1974). The narrowest a and the
+    widest b are joined, to sqrt(.87 a**2 + 1.01 b**2 - .22 a b - 10.76) of arterioles or sqrt(.72 a**2 + .91 b**2 +
+    450.02) of venules, then the next two, and so on, as in `knudtson`. The more vessels are found, the larger is the
+    result, for which Knudtson et al. changed it.
 
     Args:
         calibres_um: of the vessels in the zone, in micrometres: the constants hold in no other unit.

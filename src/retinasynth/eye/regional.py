@@ -61,11 +61,11 @@ QUANTITIES: Mapping[str, Quantity] = {
     "length_density": Quantity("length by area of the region", ("1/DD",), True, True),
     "calibre": Quantity("mean weighted by length", ("px", "DD", "um"), True, True),
     "arc_chord": Quantity("arc over chord (Hart 1999), mean weighted by length", ("",), False, False),
-    "inflection_count": Quantity("arc over chord times one more than the inflections (Bullitt 2003)", ("",), False, True),
+    "inflection_count": Quantity("arc over chord by inflections plus one (Bullitt 2003)", ("",), False, True),
     "squared_curvature": Quantity(
         "integral of squared curvature over length (Hart 1999)", ("1/px2", "1/DD2", "1/mm2"), False, True
     ),
-}  # fmt: skip
+}
 
 
 def heading(name: str, unit: str) -> str:
@@ -114,13 +114,25 @@ def um_per_px_of(field: Mask, angle_deg: float) -> float:
     return float(angle_deg * UM_PER_DEGREE / breadth)
 
 
-def measure_regions(eye: Eye, *, um_per_px: float | None = None, laterality: Laterality | None = None) -> Values:
+def graphs_of(eye: Eye) -> dict[str, Graph]:
+    """The vessels of each kind that an eye tells, in its field of view; all, too, where it tells arteries and veins."""
+    return {kind: vessel_graph(mask) for kind, mask in _masks(eye).items()}
+
+
+def measure_regions(
+    eye: Eye,
+    *,
+    um_per_px: float | None = None,
+    laterality: Laterality | None = None,
+    graphs: Mapping[str, Graph] | None = None,
+) -> Values:
     """All regional measures of an eye.
 
     Args:
         eye: what its planes do not tell is None.
         um_per_px: micrometres to a pixel; without it nothing is given in um or mm.
         laterality: which eye; found by `retinasynth.eye.regions.side_of` where it is not given.
+        graphs: what `graphs_of` gives, where that is at hand.
 
     Returns:
         By the headings of `REGIONAL`; None for a region that is absent or has less than half of it in view.
@@ -132,9 +144,8 @@ def measure_regions(eye: Eye, *, um_per_px: float | None = None, laterality: Lat
         >>> round(found["calibre_vessels_field [um]"]), round(found["arc_chord_vessels_field"], 2)
         (40, 1.0)
     """
-    scene = scene_of(eye)
-    masks = _masks(eye, scene)
-    graphs = {kind: vessel_graph(mask) for kind, mask in masks.items()}
+    scene, masks = scene_of(eye), _masks(eye)
+    graphs = graphs_of(eye) if graphs is None else graphs
     regions = regions_of(eye, laterality or side_of(eye).laterality)
     found: Values = dict.fromkeys(REGIONAL)
     for (name, region), kind in itertools.product(regions.items(), masks):
@@ -147,9 +158,10 @@ def measure_regions(eye: Eye, *, um_per_px: float | None = None, laterality: Lat
     return found
 
 
-def _masks(eye: Eye, scene: Scene) -> dict[str, Mask]:
+def _masks(eye: Eye) -> dict[str, Mask]:
     """The vessels of each kind that is known, in the field of view."""
-    masks = {kind: eye.planes[kind] & scene.fov for kind in KINDS if kind in eye.planes}
+    fov = scene_of(eye).fov
+    masks = {kind: eye.planes[kind] & fov for kind in KINDS if kind in eye.planes}
     if "vessels" not in masks and len(masks) == 2:
         masks["vessels"] = masks["arteries"] | masks["veins"]
     return masks
