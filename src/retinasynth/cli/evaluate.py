@@ -196,11 +196,13 @@ def measure(
     Photographs without labels are segmented first, and also measured by zone, quadrant and ring.
     """
     from retinasynth.data.measure import are_photographs, measure_path, write_measures
+    from retinasynth.eye.biomarkers import COLUMNS
+    from retinasynth.eye.regional import WHOLE
 
     if photographs or are_photographs(path):
         measured = _measure_photographs(path, out, model, angle, mm_per_pixel, eye, window)
-        measures = [line["values"] for line in measured.lines]
-        _print_measures({name: [one[name] for one in measures if name in one] for name in _headings()}, len(measures))
+        known = [line["values"] for line in measured.lines]
+        _print_measures([[one[full] for one in known if full in one] for full in WHOLE], len(known))
         if measured.rejected:
             screen.print(f"{len(measured.rejected)} could not be measured, see rejected.csv", highlight=False)
         point_to("The table is", measured.table)
@@ -213,19 +215,8 @@ def measure(
     if out is not None:
         write_measures(out, found)
         point_to("The table is", out)
-    values = {name: [getattr(one, name) for one in found.values()] for name in _headings().values()}
-    _print_measures(
-        {full: [value for value in values[name] if value is not None] for full, name in _headings().items()},
-        len(found),
-    )
-
-
-def _headings() -> dict[str, str]:
-    """The names of biomarkers by their headings with units."""
-    from retinasynth.eye.biomarkers import COLUMNS
-    from retinasynth.eye.regional import heading
-
-    return {heading(name, column.unit): name for name, column in COLUMNS.items()}
+    each = ([getattr(one, name) for one in found.values()] for name in COLUMNS)
+    _print_measures([[value for value in values if value is not None] for values in each], len(found))
 
 
 def refuse_beside_labels(options: Mapping[str, object]) -> None:
@@ -266,8 +257,8 @@ def _measure_photographs(
     )
 
 
-def _print_measures(values: Mapping[str, Sequence[float]], count: int) -> None:
-    """Show the value of one eye, or the spread over several."""
+def _print_measures(values: Sequence[Sequence[float]], count: int) -> None:
+    """Show the value of one eye, or the spread over several, of each measure."""
     import numpy as np
 
     from retinasynth.eye.biomarkers import COLUMNS
@@ -275,7 +266,7 @@ def _print_measures(values: Mapping[str, Sequence[float]], count: int) -> None:
     one = count == 1
     figures = ["value"] if one else ["eyes", "10 %", "median", "90 %"]
     table = Table(Column("measure", no_wrap=True), "unit", *figures, "meaning")
-    for known, (name, column) in zip(values.values(), COLUMNS.items(), strict=True):
+    for known, (name, column) in zip(values, COLUMNS.items(), strict=True):
         spread = [f"{value:.4g}" for value in np.percentile(known, [10, 50, 90])] if known else ["unknown"] * 3
         table.add_row(name, column.unit, *([spread[1]] if one else [str(len(known)), *spread]), column.meaning)
     screen.print(table)

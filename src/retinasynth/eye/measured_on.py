@@ -15,7 +15,7 @@ from retinasynth.eye.skeleton import Graph
 from retinasynth.images import Mask, Photograph
 from retinasynth.settings import Laterality
 
-MOST_CALIBRE_DD, MOST_WINDING = 0.12, 1.2  # at the bright end of the colours
+MOST_CALIBRE_DD, MOST_WINDING = 0.1, 1.2  # at the bright end of the colours
 _LOW, _HIGH = np.array((70, 90, 210)), np.array((255, 225, 70))  # differ in lightness, too
 _REGION = (120, 255, 140)
 _DIMMED = 0.35  # of the light of the photograph behind coloured courses

@@ -3,12 +3,13 @@
 import itertools
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retinasynth.eye.biomarkers import Scene, are_most, scene_of
+from retinasynth.eye.biomarkers import COLUMNS, Scene, are_most, measure_eye, scene_of
 from retinasynth.eye.calibre import ARTERIOLES, VENULES, calibres_between, hubbard, knudtson
 from retinasynth.eye.eye import UM_PER_DD, Eye
 from retinasynth.eye.frame import DD_PER_FIELD, frame_of
@@ -61,7 +62,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "length_density": Quantity("length by area of the region", ("1/DD",), True, True),
     "calibre": Quantity("mean weighted by length", ("px", "DD", "um"), True, True),
     "arc_chord": Quantity("arc over chord (Hart 1999), mean weighted by length", ("",), False, False),
-    "inflection_count": Quantity("arc over chord by inflections plus one (Bullitt 2003)", ("",), False, True),
+    "inflection_count": Quantity("arc over chord, times inflections and one (Bullitt 2003)", ("",), False, True),
     "squared_curvature": Quantity(
         "integral of squared curvature over length (Hart 1999)", ("1/px2", "1/DD2", "1/mm2"), False, True
     ),
@@ -96,6 +97,8 @@ def _columns() -> Iterator[tuple[str, RegionalColumn]]:
 
 
 REGIONAL: Mapping[str, RegionalColumn] = dict(_columns())
+WHOLE: Mapping[str, str] = {heading(name, column.unit): name for name, column in COLUMNS.items()}
+"""The names of the measures of a whole eye, by their headings."""
 
 
 def um_per_px_of(field: Mask, angle_deg: float) -> float:
@@ -117,6 +120,26 @@ def um_per_px_of(field: Mask, angle_deg: float) -> float:
 def graphs_of(eye: Eye) -> dict[str, Graph]:
     """The vessels of each kind that an eye tells, in its field of view; all, too, where it tells arteries and veins."""
     return {kind: vessel_graph(mask) for kind, mask in _masks(eye).items()}
+
+
+def measure_all(
+    eye: Eye,
+    *,
+    um_per_px: float | None = None,
+    laterality: Laterality | None = None,
+    graphs: Mapping[str, Graph] | None = None,
+) -> Values:
+    """All measures of an eye: those of `retinasynth.eye.biomarkers.measure_eye`, then those of `measure_regions`.
+
+    Returns:
+        By the headings of `WHOLE` and `REGIONAL`; None where it is unknown.
+
+    Raises:
+        InputError: the eye has no plane that can be measured.
+    """
+    whole = asdict(measure_eye(eye))
+    regional = measure_regions(eye, um_per_px=um_per_px, laterality=laterality, graphs=graphs)
+    return {full: whole[name] for full, name in WHOLE.items()} | regional
 
 
 def measure_regions(

@@ -1,6 +1,5 @@
 """The report of measured photographs: a plot for every measure, and the pictures that they come from."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,13 +26,9 @@ _TITLES = {
     "arc_chord": "Tortuosity: arc over chord",
     "inflection_count": "Tortuosity: inflection count metric",
     "squared_curvature": "Tortuosity: squared curvature",
-    "crae_knudtson": "CRAE by Knudtson",
-    "crve_knudtson": "CRVE by Knudtson",
-    "avr_knudtson": "Artery-to-vein ratio by Knudtson",
-    "crae_hubbard": "CRAE by Parr and Hubbard",
-    "crve_hubbard": "CRVE by Parr and Hubbard",
-    "avr_hubbard": "Artery-to-vein ratio by Parr and Hubbard",
+    "equivalents": "Central retinal equivalents",
 }
+_EQUIVALENTS = ("crae", "crve", "avr")
 CONVENTIONS = {
     "disc diameter (DD)": "height of the disc that was found; 1800 um where a measure of the whole eye is in um",
     "um and mm": "of regional measures, from the angle of the field of view or from mm per pixel, where one is given",
@@ -115,25 +110,23 @@ def _key(count: int) -> list[Mark]:
 
 def _regional(values: Sequence[Mapping[str, float]]) -> list[Section]:
     """A section for each quantity, with a plot for each kind and unit that has a row for each region."""
-    sections = []
-    by_quantity = itertools.groupby(REGIONAL.items(), lambda item: item[1].quantity)
-    columns: dict[str, list[tuple[str, RegionalColumn]]] = {}
-    for quantity, items in by_quantity:
-        columns.setdefault(quantity, []).extend(items)
-    for quantity, named in columns.items():
-        plots = []
-        for kind, unit in dict.fromkeys((column.kind, column.unit) for _, column in named):
-            rows = {
-                column.region: known
-                for name, column in named
-                if (column.kind, column.unit) == (kind, unit) and (known := _known(values, name))
-            }
-            if rows:
-                plots.append(_plot(heading(f"{quantity}, {kind}", unit), "", rows))
-        note = f"{named[0][1].meaning[:1].upper()}{named[0][1].meaning[1:]}."
-        nothing = "" if plots else " Unknown in all photographs."
-        sections.append(Section(quantity, _TITLES[quantity], plots=plots, note=note + nothing))
-    return sections
+    columns: dict[str, list[tuple[str, RegionalColumn]]] = {key: [] for key in _TITLES}
+    for name, column in REGIONAL.items():
+        key = "equivalents" if column.quantity.startswith(_EQUIVALENTS) else column.quantity
+        columns[key].append((name, column))
+    return [_section(key, named, values) for key, named in columns.items()]
+
+
+def _section(key: str, named: Sequence[tuple[str, RegionalColumn]], values: Sequence[Mapping[str, float]]) -> Section:
+    rows: dict[str, dict[str, list[float]]] = {}
+    for name, column in named:
+        if known := _known(values, name):
+            of_kind = "" if key == "equivalents" else f", {column.kind}"
+            plot = heading(f"{column.quantity.replace('_', ' ')}{of_kind}", column.unit)
+            rows.setdefault(plot, {})[column.region.replace("_", " ")] = known
+    meanings = "; ".join(dict.fromkeys(column.meaning for _, column in named))
+    note = f"{meanings[:1].upper()}{meanings[1:]}.{'' if rows else ' Unknown in all photographs.'}"
+    return Section(key, _TITLES[key], plots=[_plot(plot, "", of_plot) for plot, of_plot in rows.items()], note=note)
 
 
 def _plot(name: str, meaning: str, rows: Mapping[str, Sequence[float]]) -> Plot:

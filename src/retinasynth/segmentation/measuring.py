@@ -10,9 +10,8 @@ from retinasynth.data.matching import EyeFiles
 from retinasynth.data.photographs import photographs_in
 from retinasynth.errors import DataError, ImageError, InputError
 from retinasynth.eye import Eye
-from retinasynth.eye.biomarkers import COLUMNS, measure_eye
 from retinasynth.eye.measured_on import calibre_map, regions_overlay, winding_map
-from retinasynth.eye.regional import REGIONAL, graphs_of, heading, measure_regions, um_per_px_of
+from retinasynth.eye.regional import REGIONAL, WHOLE, graphs_of, measure_all, um_per_px_of
 from retinasynth.eye.regions import Side, side_of
 from retinasynth.files import MANIFEST, MEASURING, write_text
 from retinasynth.images import write_photograph
@@ -29,7 +28,6 @@ VERSION = 1  # raise when a measure is taken in another way
 TABLE, REPORT = "table.csv", "report.html"
 VIEWS = ("regions", "calibres", "courses")  # folders of pictures that the measures come from
 _ABOUT = ("name", "laterality", "laterality_by", "scale [um/px]", "doubts")
-_HEADINGS = {name: heading(name, column.unit) for name, column in COLUMNS.items()}
 
 
 @dataclass(frozen=True)
@@ -183,8 +181,7 @@ def _measure_one(
     side = side_of(eye) if laterality is None else Side(laterality, "given")
     um_per_px = scale.um_per_px(eye)
     graphs = graphs_of(eye)
-    values = {_HEADINGS[name]: value for name, value in asdict(measure_eye(eye)).items()}
-    values |= measure_regions(eye, um_per_px=um_per_px, laterality=side.laterality, graphs=graphs)
+    values = measure_all(eye, um_per_px=um_per_px, laterality=side.laterality, graphs=graphs)
     pictures = [regions_overlay(eye, side.laterality)]
     if "vessels" in graphs:
         pictures += [calibre_map(eye, graphs), winding_map(eye, graphs)]
@@ -203,7 +200,7 @@ def _measure_one(
 
 def table_of(lines: Sequence[Line]) -> str:
     """A table of measured photographs, units in its headings; what is unknown stays empty."""
-    headings = [*_HEADINGS.values(), *REGIONAL]
+    headings = [*WHOLE, *REGIONAL]
     rows = [
         [
             *(_cell(line[name]) for name in _ABOUT),
