@@ -100,7 +100,7 @@ def _quadrants(
 ) -> dict[str, Region]:
     rows, columns = np.ogrid[: zone.shape[0], : zone.shape[1]]
     down, right = rows - centre[0], columns - centre[1]
-    masks = {"superior": zone & (-down >= abs(right)), "inferior": zone & (down > abs(right))}
+    masks = {"superior": zone & (-down >= abs(right)), "inferior": zone & (down >= abs(right))}
     if laterality is not None:
         nasal = right if laterality == "right" else -right
         masks |= {"nasal": zone & (nasal > abs(down)), "temporal": zone & (-nasal > abs(down))}
