@@ -31,8 +31,9 @@ _ZONE_B_DD = (1.0, 1.5)  # from the centre of the disc: half a DD to one DD from
 Numbers = NDArray[np.float64]
 
 
-def _column(unit: str, meaning: str) -> float | None:
-    value: float | None = field(default=None, metadata={"unit": unit, "meaning": meaning})
+def _column(unit: str, meaning: str, *, by_resolution: bool = False) -> float | None:
+    about = {"unit": unit, "meaning": meaning, "by_resolution": by_resolution}
+    value: float | None = field(default=None, metadata=about)
     return value
 
 
@@ -40,28 +41,36 @@ def _column(unit: str, meaning: str) -> float | None:
 class Biomarkers:
     """The measures of one eye; None is what cannot be known of it. `COLUMNS` says what each means."""
 
-    vessel_density: float | None = _column("share", "vessels' part of the field of view")
-    fractal_dimension: float | None = _column("", "of the vessels, by counting boxes of 2 to 64 px")
+    vessel_density: float | None = _column("share", "vessels' part of the field of view", by_resolution=True)
+    fractal_dimension: float | None = _column("", "of the vessels, by counting boxes of 2 to 64 px", by_resolution=True)
     tortuosity: float | None = _column("", "arc over chord of vessels between branchings, mean weighted by length")
     tortuosity_arteries: float | None = _column("", "the same of arteries alone")
     tortuosity_veins: float | None = _column("", "the same of veins alone")
-    calibre_mean_px: float | None = _column("px", "mean weighted by length")
-    calibre_deviation_px: float | None = _column("px", "standard deviation")
-    calibre_p10_px: float | None = _column("px", "a tenth of all length is narrower")
-    calibre_median_px: float | None = _column("px", "half of all length is narrower")
-    calibre_p90_px: float | None = _column("px", "a tenth of all length is wider")
-    calibre_mean_um: float | None = _column("um", "mean calibre at 1800 um to the disc diameter")
-    length_density: float | None = _column("1/DD", "length of all vessels by area of the field of view")
-    branch_points: float | None = _column("", "where a vessel divides; without arteries and veins, crossings too")
-    end_points: float | None = _column("", "where a vessel ends or leaves the field of view")
-    branch_points_per_dd2: float | None = _column("1/DD2", "by area of the field of view")
+    calibre_mean_px: float | None = _column("px", "mean weighted by length", by_resolution=True)
+    calibre_deviation_px: float | None = _column("px", "standard deviation", by_resolution=True)
+    calibre_p10_px: float | None = _column("px", "a tenth of all length is narrower", by_resolution=True)
+    calibre_median_px: float | None = _column("px", "half of all length is narrower", by_resolution=True)
+    calibre_p90_px: float | None = _column("px", "a tenth of all length is wider", by_resolution=True)
+    calibre_mean_um: float | None = _column("um", "mean calibre at 1800 um to the disc diameter", by_resolution=True)
+    length_density: float | None = _column(
+        "1/DD", "length of all vessels by area of the field of view", by_resolution=True
+    )
+    branch_points: float | None = _column(
+        "", "where a vessel divides; without arteries and veins, crossings too", by_resolution=True
+    )
+    end_points: float | None = _column("", "where a vessel ends or leaves the field of view", by_resolution=True)
+    branch_points_per_dd2: float | None = _column("1/DD2", "by area of the field of view", by_resolution=True)
     branching_angle_deg: float | None = _column("degrees", "between the two daughters of a vessel, mean")
-    density_ring_1: float | None = _column("share", "vessels' part 0.5 to 1.0 DD from the disc centre")
-    density_ring_2: float | None = _column("share", "the same, 1.0 to 1.5 DD")
-    density_ring_3: float | None = _column("share", "the same, 1.5 to 2.0 DD")
-    density_ring_4: float | None = _column("share", "the same, 2.0 to 2.5 DD")
-    crae_um: float | None = _column("um", "central retinal arteriolar equivalent (Knudtson, zone B)")
-    crve_um: float | None = _column("um", "central retinal venular equivalent (Knudtson, zone B)")
+    density_ring_1: float | None = _column(
+        "share", "vessels' part 0.5 to 1.0 DD from the disc centre", by_resolution=True
+    )
+    density_ring_2: float | None = _column("share", "the same, 1.0 to 1.5 DD", by_resolution=True)
+    density_ring_3: float | None = _column("share", "the same, 1.5 to 2.0 DD", by_resolution=True)
+    density_ring_4: float | None = _column("share", "the same, 2.0 to 2.5 DD", by_resolution=True)
+    crae_um: float | None = _column(
+        "um", "central retinal arteriolar equivalent (Knudtson, zone B)", by_resolution=True
+    )
+    crve_um: float | None = _column("um", "central retinal venular equivalent (Knudtson, zone B)", by_resolution=True)
     artery_to_vein_ratio: float | None = _column("", "of the two equivalents")
     cup_to_disc_vertical: float | None = _column("", "height of the cup over height of the disc")
     cup_to_disc_area: float | None = _column("", "area of the cup over area of the disc")
@@ -69,13 +78,14 @@ class Biomarkers:
 
 
 class Column(NamedTuple):
-    """What is in a column of a table of biomarkers."""
+    """What is in a column of a table of biomarkers; `by_resolution`: it depends on the resolution of the picture."""
 
     unit: str
     meaning: str
+    by_resolution: bool
 
 
-COLUMNS = {one.name: Column(one.metadata["unit"], one.metadata["meaning"]) for one in fields(Biomarkers)}
+COLUMNS = {one.name: Column(**one.metadata) for one in fields(Biomarkers)}
 
 
 class Scene(NamedTuple):

@@ -20,7 +20,6 @@ from retinasynth.images import Mask
 from retinasynth.settings import Laterality
 
 KINDS = ("vessels", "arteries", "veins")
-METHODS = ("knudtson", "hubbard")
 UM_PER_DEGREE = UM_PER_DD / 6.2  # of visual angle, at the retina of an eye of usual length
 _SHORTEST_DD = 0.3  # of the pieces whose tortuosity counts
 _SMOOTHED_DD = 0.08  # shorter bends are not counted
@@ -37,7 +36,7 @@ class Quantity(NamedTuple):
         meaning: in words, with its source.
         units: that it is given in.
         of_all: of arteries or veins it is known only where nearly all vessels of the region are one or the other.
-        by_resolution: it depends on the resolution of the picture, beyond its unit.
+        by_resolution: it depends on the resolution of the picture.
     """
 
     meaning: str
@@ -62,10 +61,23 @@ QUANTITIES: Mapping[str, Quantity] = {
     "length_density": Quantity("length by area of the region", ("1/DD",), True, True),
     "calibre": Quantity("mean weighted by length", ("px", "DD", "um"), True, True),
     "arc_chord": Quantity("arc over chord (Hart 1999), mean weighted by length", ("",), False, False),
-    "inflection_count": Quantity("arc over chord, times inflections and one (Bullitt 2003)", ("",), False, True),
+    "inflection_count": Quantity("arc over chord times (inflections + 1) (Bullitt 2003)", ("",), False, True),
     "squared_curvature": Quantity(
         "integral of squared curvature over length (Hart 1999)", ("1/px2", "1/DD2", "1/mm2"), False, True
     ),
+}
+_BY_METHOD = {
+    "knudtson": "of the six widest (Knudtson 2003)",
+    "hubbard": "of all by the formulas of Parr (Hubbard 1999)",
+}
+EQUIVALENTS: Mapping[str, Quantity] = {
+    f"{name}_{method}": Quantity(f"{meaning} {source}", units, True, by_resolution)
+    for method, source in _BY_METHOD.items()
+    for name, meaning, units, by_resolution in (
+        ("crae", "central retinal arteriolar equivalent", ("px", "DD", "um"), True),
+        ("crve", "central retinal venular equivalent", ("px", "DD", "um"), True),
+        ("avr", "crae over crve", ("",), False),
+    )
 }
 
 
@@ -82,18 +94,13 @@ def heading(name: str, unit: str) -> str:
 def _columns() -> Iterator[tuple[str, RegionalColumn]]:
     for (name, quantity), kind, region in itertools.product(QUANTITIES.items(), KINDS, MEANINGS):
         for unit in quantity.units:
-            column = RegionalColumn(name, kind, region, unit, quantity.meaning, quantity.by_resolution or "px" in unit)
+            column = RegionalColumn(name, kind, region, unit, quantity.meaning, quantity.by_resolution)
             yield heading(f"{name}_{kind}_{region}", unit), column
-    for zone, method in itertools.product(ZONES_DD, METHODS):
-        for name, kind, meaning in (
-            ("crae", "arteries", "central retinal arteriolar equivalent"),
-            ("crve", "veins", "central retinal venular equivalent"),
-        ):
-            for unit in ("px", "DD", "um"):
-                column = RegionalColumn(f"{name}_{method}", kind, zone, unit, meaning, True)
-                yield heading(f"{name}_{method}_{zone}", unit), column
-        ratio = RegionalColumn(f"avr_{method}", "vessels", zone, "", "crae over crve", False)
-        yield heading(f"avr_{method}_{zone}", ""), ratio
+    for zone, (name, quantity) in itertools.product(ZONES_DD, EQUIVALENTS.items()):
+        kind = {"crae": "arteries", "crve": "veins"}.get(name.partition("_")[0], "vessels")
+        for unit in quantity.units:
+            column = RegionalColumn(name, kind, zone, unit, quantity.meaning, quantity.by_resolution)
+            yield heading(f"{name}_{zone}", unit), column
 
 
 REGIONAL: Mapping[str, RegionalColumn] = dict(_columns())
@@ -293,7 +300,7 @@ def _equivalents(
         found |= _lengths(f"{name}_hubbard", by_hubbard, scale, None)
         if um_per_px:
             found[f"{name}_hubbard", "um"] = hubbard(calibres * um_per_px, are_veins=kind == "veins")
-    for method in METHODS:
+    for method in _BY_METHOD:
         if (crae := found.get((f"crae_{method}", "DD"))) and (crve := found.get((f"crve_{method}", "DD"))):
             found[f"avr_{method}", ""] = crae / crve
     return found
