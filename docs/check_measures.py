@@ -8,8 +8,7 @@ these photographs (it is printed, in how many); the fovea is where the labels ha
    agreement (Bland and Altman, Lancet 327, 1986), and ICC(2,1), two-way random, absolute agreement, single measures
    (Shrout and Fleiss, Psychol Bull 86, 1979).
 2. Test-retest: the photographs in both styles against each other, likewise.
-3. Resolution: the median ratio of each measure of exact labels at twice the size to those at this size, and of
-   photographs at half the size to those at this size.
+3. Resolution: the median ratio of each measure of exact labels at twice the size to those at this size.
 """
 
 import argparse
@@ -26,7 +25,7 @@ import retinasynth as rs
 from retinasynth.errors import ImageError
 from retinasynth.eye import Eye
 from retinasynth.eye.regional import REGIONAL, Values, measure_all
-from retinasynth.images import Mask, Photograph, resize_photograph
+from retinasynth.images import Photograph
 from retinasynth.segmentation.labelling import told_apart
 from retinasynth.segmentation.use import USUAL, Segmenter, segment
 
@@ -95,13 +94,10 @@ def exact(seed: int, size_px: int) -> tuple[Eye, Values]:
 
 
 def seen(photograph: Photograph, segmenters: Sequence[Segmenter], eye: Eye) -> tuple[Values, bool]:
-    """The measures of a photograph of an eye, of any size, and whether the rule tells arteries from veins in it."""
+    """The measures of a photograph of an eye, and whether the rule tells arteries from veins in it."""
     found = segment(photograph, models=segmenters).eye
-    factor = found.size[0] / eye.size[0]
-    row, column = np.argwhere(eye.planes["fovea"]).mean(axis=0) * factor
-    distance = {
-        kind: ndimage.distance_transform_edt(~square(eye.planes[kind], found.size[0])) for kind in ("arteries", "veins")
-    }
+    row, column = np.argwhere(eye.planes["fovea"]).mean(axis=0)
+    distance = {kind: ndimage.distance_transform_edt(~eye.planes[kind]) for kind in ("arteries", "veins")}
     is_artery = distance["arteries"] < distance["veins"]
     vessels = found.planes["vessels"]
     named = replace(
@@ -110,12 +106,6 @@ def seen(photograph: Photograph, segmenters: Sequence[Segmenter], eye: Eye) -> t
         centres={"fovea": (float(column), float(row))},
     )
     return measure_all(named), bool(told_apart(found))
-
-
-def square(mask: Mask, size_px: int) -> Mask:
-    """A square mask at another size, by the nearest value."""
-    places = np.arange(size_px) * mask.shape[0] // size_px
-    return mask[np.ix_(places, places)]
 
 
 def compared(first: Sequence[Values], second: Sequence[Values], title: str) -> Table:
@@ -133,15 +123,12 @@ def compared(first: Sequence[Values], second: Sequence[Values], title: str) -> T
     return table
 
 
-def resolutions(labels: Sequence[tuple[Values, Values]], photographs: Sequence[tuple[Values, Values]]) -> Table:
+def resolutions(labels: Sequence[tuple[Values, Values]]) -> Table:
     """Of each measure the median ratio of the second to the first."""
-    table = Table("measure", "labels, 1024 px", "photographs, 256 px", title="Ratio to 512 px, median")
+    table = Table("measure", "median ratio", title=f"Exact labels, {2 * SIZE_PX} px over {SIZE_PX} px")
     for name in CHOSEN:
-        cells = []
-        for pairs in (labels, photographs):
-            ratios = [other[name] / one[name] for one, other in pairs if one[name] and other[name] is not None]
-            cells.append(f"{np.median(ratios):.2f}" if len(ratios) >= FEWEST else "")
-        table.add_row(name, *cells)
+        ratios = [other / value for value, other in ((one[name], two[name]) for one, two in labels) if value and other]
+        table.add_row(name, f"{np.median(ratios):.2f}" if len(ratios) >= FEWEST else "")
     return table
 
 
@@ -152,25 +139,23 @@ def main() -> None:
     count = parser.parse_args().eyes
     console = Console(width=120, markup=False)
     model, segmenters = rs.load(MODEL), [Segmenter.load(name) for name in USUAL]
-    labels, styles, sizes, told = [], [], [], 0
+    labels, styles, told = [], [], 0
     for seed in range(count):
         eye, one = exact(seed, SIZE_PX)
         labels.append((one, exact(seed, 2 * SIZE_PX)[1]))
         photographs = [model.generate(eye, style="sampled", seed=2 * seed + style) for style in (0, 1)]
         try:
             (first, is_told), (second, _) = (seen(photograph, segmenters, eye) for photograph in photographs)
-            small = seen(resize_photograph(photographs[0], (SIZE_PX // 2, SIZE_PX // 2)), segmenters, eye)[0]
         except ImageError as error:
             console.print(f"eye {seed} is left out of photographs: {error}")
-            first, second, small, is_told = *[dict.fromkeys(one)] * 3, False
+            first, second, is_told = dict.fromkeys(one), dict.fromkeys(one), False
         styles.append((first, second))
-        sizes.append((first, small))
         told += is_told
-    console.print(f"The rule tells arteries from veins in {told} of {count} photographs")
-    first, second = ([pair[which] for pair in styles] for which in (0, 1))
-    console.print(compared(first, [one for one, _ in labels], "Photograph minus exact labels"))
-    console.print(compared(first, second, "Photograph in one style minus another"))
-    console.print(resolutions(labels, sizes))
+    console.print(f"The rule tells arteries from veins in {told} of {count} photographs of the first style")
+    first_style, second_style = zip(*styles, strict=True)
+    console.print(compared(first_style, [one for one, _ in labels], "Photograph minus exact labels"))
+    console.print(compared(first_style, second_style, "Photograph in one style minus another"))
+    console.print(resolutions(labels))
 
 
 if __name__ == "__main__":

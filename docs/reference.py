@@ -138,7 +138,8 @@ def parameters_page() -> str:
     quantities = [
         "| quantity | units | meaning | depends on resolution |",
         "|---|---|---|---|",
-        *(f"| `{name}` | {', '.join(unit or 'none' for unit in one.units)} | {one.meaning} | {'yes' if one.by_resolution else 'no'} |"
+        *(f"| `{name}` | {', '.join(unit or 'none' for unit in one.units)} | {one.meaning} | "
+          f"{'yes' if one.by_resolution else 'no'} |"
           for name, one in (*QUANTITIES.items(), *EQUIVALENTS.items())),
     ]  # fmt: skip
     regions = ["| region | what it is |", "|---|---|", *(f"| `{name}` | {words} |" for name, words in MEANINGS.items())]
