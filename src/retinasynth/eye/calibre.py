@@ -4,11 +4,13 @@ Two methods: that of Knudtson, of the six widest in any unit, and that of Parr a
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retinasynth.eye.skeleton import Graph
+if TYPE_CHECKING:  # who grows eyes needs no skeleton, and what that loads
+    from retinasynth.eye.skeleton import Graph
 
 ARTERIOLES, VENULES = 0.88, 0.95  # factors of Knudtson et al.
 _ZONE_SHARE = 0.3  # of the breadth of a zone that a piece of vessel crosses at least to be counted there
@@ -73,7 +75,9 @@ def _parent(narrow: float, wide: float, is_vein: bool) -> float:
     return math.sqrt(max(0.0, 0.87 * narrow**2 + 1.01 * wide**2 - 0.22 * narrow * wide - 10.76))
 
 
-def calibres_between(tree: Graph, centre: tuple[float, float], inner_px: float, outer_px: float) -> NDArray[np.float64]:
+def calibres_between(
+    tree: "Graph", centre: tuple[float, float], inner_px: float, outer_px: float
+) -> NDArray[np.float64]:
     """The calibre of each vessel in a ring around the disc, in pixels.
 
     A vessel that divides there is three pieces; each counts when it crosses enough of the ring's breadth, but of a
