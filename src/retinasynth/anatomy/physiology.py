@@ -137,7 +137,7 @@ _ADULT: dict[str, Distribution] = {
     "disc_fovea_distance": (2.5, 0.1),
     "vessel_density": (0.088, 0.012),
     "artery_to_vein_ratio": (0.70, 0.05),
-    "tortuosity": (1.06, 0.012),
+    "tortuosity": (1.045, 0.012),
     "murray_exponent": (2.7, 0.12),
     "branches_per_area": (2.2, 0.5),
     "smaller_trunks": (8, 2),
@@ -173,7 +173,7 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
     | {
         "vessel_density": (0.076, 0.011),
         "artery_to_vein_ratio": (0.56, 0.05),
-        "tortuosity": (1.075, 0.015),
+        "tortuosity": (1.06, 0.015),
         "focal_narrowing": (0.25, 0.1),
         "haemorrhages": (2, 2),
         "soft_exudates": (1, 1),
@@ -188,7 +188,7 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
     },
     "diabetic": _ADULT
     | {
-        "tortuosity": (1.07, 0.015),
+        "tortuosity": (1.055, 0.015),
         "venous_beading": (0.08, 0.06),
         "microaneurysms": (18, 12),
         "haemorrhages": (9, 7),

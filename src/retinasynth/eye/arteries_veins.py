@@ -35,7 +35,6 @@ DISC_MARGIN_DD = 0.1  # so near to the disc, and on it, the surroundings say not
 FAINT_DENSITY = 0.05  # natural logarithm of light: below about this densities are compared by difference, not by ratio
 LEAST_APART = 1.0  # standard deviations between the mean artery and the mean vein
 LEAST_REDDER = 1.3  # standard deviations of all pieces between arteries and veins in red, trends and all; 2 is the most
-WIDEST_ARTERY = 1.05  # mean calibre of all arteries, of that of all veins
 LEAST_SHARE = 0.2  # of the length classified that either kind has
 LEAST_PIECES = 6  # of either kind
 LEAST_POINTS = 3  # of a centre line that a piece is looked at in
@@ -369,7 +368,7 @@ def _labelled(pieces: list[_Piece], odds: Numbers, joined: NDArray[np.int64], sc
 
 
 def _plausible(pieces: list[_Piece], kinds: NDArray[np.int8], unlike: NDArray[np.int64]) -> bool:
-    """Whether there are enough arteries and veins, the veins darker and hardly narrower, and most pairs unlike."""
+    """Whether there are enough arteries and veins, the veins wider and darker, and most pairs of vessels unlike."""
     arteries, veins = kinds > 0, kinds < 0
     if min(np.count_nonzero(arteries), np.count_nonzero(veins)) < LEAST_PIECES:
         return False
@@ -382,7 +381,7 @@ def _plausible(pieces: list[_Piece], kinds: NDArray[np.int8], unlike: NDArray[np
     redder = (np.nanmean(red[veins]) - np.nanmean(red[arteries])) / np.nanstd(red)
     agree = kinds[unlike].prod(axis=1).sum()
     enough = min(length) >= LEAST_SHARE * sum(length)
-    return bool(enough and calibre[0] < WIDEST_ARTERY * calibre[1] and redder >= LEAST_REDDER and agree < 0)
+    return bool(enough and calibre[0] < calibre[1] and redder >= LEAST_REDDER and agree < 0)
 
 
 def _painted(graph: Graph, pieces: list[_Piece], kinds: NDArray[np.int8], vessels: Mask) -> tuple[Mask, Mask]:
