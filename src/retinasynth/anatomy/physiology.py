@@ -158,6 +158,7 @@ PRESETS: dict[Preset, dict[str, Distribution]] = {
         "cup_to_disc": (0.52, 0.11),
         "vessel_density": (0.101, 0.013),
         "artery_to_vein_ratio": (0.76, 0.06),
+        "tortuosity": (1.055, 0.012),
         "branches_per_area": (2.9, 0.6),
         "smaller_trunks": (10, 2),
         "murray_exponent": (2.8, 0.12),
