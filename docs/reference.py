@@ -11,6 +11,8 @@ from retinasynth.anatomy.physiology import PRESETS as PEOPLE
 from retinasynth.anatomy.physiology import described
 from retinasynth.enhancement.settings import EnhancerSettings
 from retinasynth.eye.biomarkers import COLUMNS
+from retinasynth.eye.regional import EQUIVALENTS, QUANTITIES
+from retinasynth.eye.regions import MEANINGS
 from retinasynth.pix2pix.settings import Settings as Pix2PixSettings
 from retinasynth.segmentation.settings import SegmenterSettings
 from retinasynth.settings import descriptions, flat
@@ -43,7 +45,24 @@ range ends.
 MEASURES_HEAD = """
 ## Biomarkers
 
-What `retinasynth measure` and `rs.measure` give. DD is a disc diameter, taken as 1800 um.
+What `retinasynth measure` and `rs.measure` give. DD is a disc diameter, taken as 1800 um. What depends on the
+resolution changes with the size of the picture, if only since thin vessels are seen or not.
+"""
+
+REGIONS_HEAD = """
+## Measures by region
+
+What `retinasynth measure` gives of photographs beside the biomarkers, and `retinasynth.eye.regional.measure_regions` of
+any eye. A column is called QUANTITY_KIND_REGION [UNIT], such as `calibre_veins_zone_b [DD]`, for each kind (`vessels`,
+`arteries`, `veins`) and each region; the central retinal equivalents QUANTITY_ZONE [UNIT], such as
+`crae_hubbard_zone_c [um]`. In um and mm they are where the angle or mm per pixel is given, and nothing is given of a
+region of which less than half is in view. Zones are circles around the middle of the disc, which is taken as one DD
+wide.
+
+Sources: Hart et al., Int J Med Inform 53, 1999 (tau 1, and tau 5 for squared curvature); Bullitt et al., IEEE Trans Med
+Imaging 22, 2003; Knudtson et al., Curr Eye Res 27, 2003; Parr and Spears, Am J Ophthalmol 77, 1974, and Hubbard et al.,
+Ophthalmology 106, 1999 (also zone B); Cheung et al., Invest Ophthalmol Vis Sci 51, 2010 (zone C); ETDRS report 10,
+Ophthalmology 98, 1991 (rings around the fovea). Bends shorter than 0.08 DD count as none.
 """
 
 
@@ -111,11 +130,21 @@ def parameters_page() -> str:
           for name, (allowed, meaning, usual) in described().items()),
     ]  # fmt: skip
     measures = [
-        "| measure | unit | meaning |",
-        "|---|---|---|",
-        *(f"| `{name}` | {column.unit} | {column.meaning} |" for name, column in COLUMNS.items()),
-    ]
-    return PARAMETERS_HEAD + "\n" + "\n".join(rows) + "\n" + MEASURES_HEAD + "\n" + "\n".join(measures) + "\n"
+        "| measure | unit | meaning | depends on resolution |",
+        "|---|---|---|---|",
+        *(f"| `{name}` | {column.unit} | {column.meaning} | {'yes' if column.by_resolution else 'no'} |"
+          for name, column in COLUMNS.items()),
+    ]  # fmt: skip
+    quantities = [
+        "| quantity | units | meaning | depends on resolution |",
+        "|---|---|---|---|",
+        *(f"| `{name}` | {', '.join(unit or 'none' for unit in one.units)} | {one.meaning} | "
+          f"{'yes' if one.by_resolution else 'no'} |"
+          for name, one in (*QUANTITIES.items(), *EQUIVALENTS.items())),
+    ]  # fmt: skip
+    regions = ["| region | what it is |", "|---|---|", *(f"| `{name}` | {words} |" for name, words in MEANINGS.items())]
+    parts = [PARAMETERS_HEAD, *rows, MEASURES_HEAD, *measures, REGIONS_HEAD, *quantities, "", *regions]
+    return "\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from retinasynth.generation.complete import complete
     from retinasynth.generation.generator import load
     from retinasynth.generation.whatif import Edit, what_if
+    from retinasynth.segmentation.measuring import Scale, measure_photographs
     from retinasynth.segmentation.use import segment
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "Edit",
     "Enhancer",
     "Eye",
+    "Scale",
     "ablate",
     "adapt",
     "complete",
@@ -43,6 +45,7 @@ __all__ = [
     "inspect",
     "load",
     "measure",
+    "measure_photographs",
     "phantom_photograph",
     "resume",
     "segment",
@@ -57,11 +60,13 @@ _HOMES = {
     "Edit": "retinasynth.generation.whatif",
     "Enhancer": "retinasynth.enhancement.use",
     "Eye": "retinasynth.eye",
+    "Scale": "retinasynth.segmentation.measuring",
     "adapt": "retinasynth.generation.adapt",
     "complete": "retinasynth.generation.complete",
     "follow_up": "retinasynth.anatomy.follow_up",
     "grow": "retinasynth.anatomy.grow",
     "load": "retinasynth.generation.generator",
+    "measure_photographs": "retinasynth.segmentation.measuring",
     "phantom_photograph": "retinasynth.anatomy.render.photograph",
     "segment": "retinasynth.segmentation.use",
     "what_if": "retinasynth.generation.whatif",

@@ -19,6 +19,7 @@ from retinasynth.errors import DiskFullError, OutputError
 
 MANIFEST = "manifest.jsonl"  # of a synthetic set: one line for each eye
 LABELLING = "labelling.json"  # of a set of pseudo-labels: what was asked for
+MEASURING = "measuring.json"  # of a folder of biomarkers: what was asked for
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What is being written: a file as .NAME.PROCESS.part.SUFFIX, a folder as .NAME.PROCESS.RANDOM.part
 _PART = re.compile(r"\..+\.(?P<process>\d+)(?:\.part(?:\.[^.]*)?|\.[^.]+\.part)", re.DOTALL)

@@ -1,16 +1,31 @@
 """Is it good enough: evaluating photographs, measuring biomarkers, looking at labels."""
 
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column, Table
 
-from retinasynth.cli.shell import Images, Labels, Masks, Seed, chosen_data, needed_data, point_to, screen
+from retinasynth.cli.shell import (
+    Images,
+    Labels,
+    Masks,
+    Seed,
+    Segmenters,
+    WindowText,
+    chosen_data,
+    needed_data,
+    point_to,
+    screen,
+    window_of,
+)
 from retinasynth.errors import InputError, SettingError
 
 if TYPE_CHECKING:
     from retinasynth.evaluation.subjects import Fov
+    from retinasynth.segmentation.measuring import Measured
 
 
 def evaluate(
@@ -135,28 +150,125 @@ def parse_field(text: str | None) -> "Fov":
     raise SettingError(f"--fov is {text!r}", expected=f"with --model one of: {', '.join(FIELDS)}")
 
 
+class WhichEye(StrEnum):
+    """Which eye photographs show."""
+
+    left = "left"
+    right = "right"
+
+
 def measure(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A mask file, a folder of label maps, or a data set.")],
-    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Also write a table, one row for each eye.")] = None,
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", help="A mask file, a folder of label maps or a data set; or a photograph, a folder of them."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Also write a table, one row for each eye. Of photographs: a folder for table.csv, report.html and "
+            "pictures, or NAME.csv with all else in NAME-files; run again to go on.",
+        ),
+    ] = None,
     labels: Labels = None,
+    photographs: Annotated[
+        bool,
+        typer.Option("--photographs", help="Segment and measure the photographs, even where there are labels, too."),
+    ] = False,
+    model: Segmenters = None,
+    angle: Annotated[
+        float | None,
+        typer.Option(metavar="DEGREES", help="Of photographs: angle across the field of view, for um and mm."),
+    ] = None,
+    mm_per_pixel: Annotated[
+        float | None, typer.Option(metavar="MM", help="Of photographs, instead: millimetres of retina to a pixel.")
+    ] = None,
+    eye: Annotated[
+        WhichEye | None,
+        typer.Option(metavar="left|right", help="Of photographs: which eye all show; else found for each."),
+    ] = None,
+    window: WindowText = None,
 ) -> None:
-    """Measure biomarkers of vessels, disc and cup: density, tortuosity, calibres, artery-to-vein ratio and more."""
+    """Measure biomarkers of vessels, disc and cup: density, tortuosity, calibres, artery-to-vein ratio and more.
+
+    Photographs without labels are segmented first, and also measured by zone, quadrant and ring.
+    """
+    from retinasynth.data.measure import are_photographs, measure_path, write_measures
+    from retinasynth.eye.biomarkers import COLUMNS
+    from retinasynth.eye.regional import WHOLE
+
+    if photographs or are_photographs(path):
+        measured = _measure_photographs(path, out, model, angle, mm_per_pixel, eye, window)
+        known = [line["values"] for line in measured.lines]
+        _print_measures([[one[full] for one in known if full in one] for full in WHOLE], len(known))
+        if measured.rejected:
+            screen.print(f"{len(measured.rejected)} could not be measured, see rejected.csv", highlight=False)
+        point_to("The table is", measured.table)
+        point_to("Open", measured.report)
+        return
+    refuse_beside_labels(
+        {"--model": model, "--angle": angle, "--mm-per-pixel": mm_per_pixel, "--eye": eye, "--window": window}
+    )
+    found = measure_path(path, labels=labels)
+    if out is not None:
+        write_measures(out, found)
+        point_to("The table is", out)
+    each = ([getattr(one, name) for one in found.values()] for name in COLUMNS)
+    _print_measures([[value for value in values if value is not None] for values in each], len(found))
+
+
+def refuse_beside_labels(options: Mapping[str, object]) -> None:
+    """Raise InputError where an option for photographs is given with labels.
+
+    Args:
+        options: those for photographs alone, and their values.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise InputError(
+            f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for photographs, and labels are measured here",
+            expected="photographs, or --photographs to measure those that have labels",
+        )
+
+
+def _measure_photographs(
+    path: Path,
+    out: Path | None,
+    model: list[str] | None,
+    angle: float | None,
+    mm_per_pixel: float | None,
+    eye: WhichEye | None,
+    window: str | None,
+) -> "Measured":
+    from retinasynth.segmentation.measuring import Scale, measure_photographs
+    from retinasynth.segmentation.use import USUAL
+
+    if out is None:
+        raise InputError("--out is missing", expected="--out FOLDER: photographs become a table, a report and pictures")
+    return measure_photographs(
+        path,
+        out,
+        models=model or USUAL,
+        scale=Scale(angle, mm_per_pixel),
+        laterality=None if eye is None else eye.value,
+        window=window_of(window),
+    )
+
+
+def _print_measures(values: Sequence[Sequence[float]], count: int) -> None:
+    """Show the value of one eye, or the spread over several, of each measure."""
     import numpy as np
 
-    from retinasynth.data.measure import measure_path, write_measures
     from retinasynth.eye.biomarkers import COLUMNS
 
-    measures = measure_path(path, labels=labels)
-    if out is not None:
-        write_measures(out, measures)
-        point_to("The table is", out)
-    one = len(measures) == 1
+    one = count == 1
     figures = ["value"] if one else ["eyes", "10 %", "median", "90 %"]
     table = Table(Column("measure", no_wrap=True), "unit", *figures, "meaning")
-    for name, column in COLUMNS.items():
-        values = [value for found in measures.values() if (value := getattr(found, name)) is not None]
-        spread = [f"{value:.4g}" for value in np.percentile(values, [10, 50, 90])] if values else ["unknown"] * 3
-        table.add_row(name, column.unit, *([spread[1]] if one else [str(len(values)), *spread]), column.meaning)
+    for known, (name, column) in zip(values, COLUMNS.items(), strict=True):
+        spread = [f"{value:.4g}" for value in np.percentile(known, [10, 50, 90])] if known else ["unknown"] * 3
+        table.add_row(name, column.unit, *([spread[1]] if one else [str(len(known)), *spread]), column.meaning)
     screen.print(table)
 
 

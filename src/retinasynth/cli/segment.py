@@ -14,6 +14,7 @@ from retinasynth.cli.shell import (
     Overrides,
     Resume,
     RunFolder,
+    Segmenters,
     SettingsFile,
     WindowText,
     chosen_data,
@@ -49,15 +50,6 @@ _OF_TARGET: dict[Target, tuple[str, list[str]]] = {
     Target.lesions: ("lesions", []),
     Target.artery_vein: ("artery-vein", []),
 }
-
-
-_Segmenters = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="MODEL",
-        help="A run folder, a model folder, or vessels, disc-cup or judge. Repeatable. Default: vessels and disc-cup.",
-    ),
-]
 
 
 @app.command("train")
@@ -113,7 +105,7 @@ def segment_train(
 def segment_predict(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A photograph, a folder of them, or a data set.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder.")],
-    model: _Segmenters = None,
+    model: Segmenters = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Write these too, as grey pictures.")] = False,
     window: WindowText = None,
 ) -> None:
@@ -131,7 +123,7 @@ def segment_predict(
 def segment_label(
     data: Annotated[list[Path], typer.Option(metavar="DIR", help="A data set with photographs. Repeatable.")],
     out: Annotated[Path, typer.Option(help="A new folder, or that of the same set to go on with.")],
-    model: _Segmenters = None,
+    model: Segmenters = None,
     size: Annotated[int, typer.Option(min=128, metavar="PX", help="Longest side of what is written.")] = 1024,
     least_confidence: Annotated[float, typer.Option(min=0, max=1, help="Below it a photograph is rejected.")] = 0.7,
 ) -> None:

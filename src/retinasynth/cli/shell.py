@@ -31,6 +31,13 @@ Resume = Annotated[
 SettingsFile = Annotated[Path | None, typer.Option(metavar="YAML", help="Settings from a file instead.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 StyledModel = Annotated[Path, typer.Option(help="fundus-512, or the run or model folder of a styled generator.")]
+Segmenters = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL",
+        help="A run folder, a model folder, or vessels, disc-cup or judge. Repeatable. Default: vessels and disc-cup.",
+    ),
+]
 WindowText = Annotated[
     str | None,
     typer.Option(

@@ -3,12 +3,19 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from retinasynth.data.find import read_eye
+import numpy as np
+
+from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.overlays import labelled_eyes
+from retinasynth.data.places import is_data_set
 from retinasynth.eye.biomarkers import COLUMNS, Biomarkers, measure_eye
 from retinasynth.files import write_text
+from retinasynth.images import read_labels
 from retinasynth.progress import progress
 from retinasynth.tables import table_text
+
+_FEWEST_COLOURS = 1000  # of a photograph; a coloured label map has a few, and those that JPEG blurs
+_LEAST_LIT = 0.3  # of the pixels of a photograph that are neither nearly black nor nearly white
 
 
 def measure_path(path: Path, *, labels: str | None = None) -> dict[str, Biomarkers]:
@@ -30,6 +37,23 @@ def measure_path(path: Path, *, labels: str | None = None) -> dict[str, Biomarke
             found[files.name] = measure_eye(read_eye(files))
             advance(number, files.name)
     return found
+
+
+def are_photographs(path: Path) -> bool:
+    """Whether there are only photographs: a folder or a data set without labels, or a picture that can be no mask.
+
+    Raises:
+        DataError: there is nothing, or it cannot be read.
+        ImageError: a single file cannot be read.
+    """
+    if is_data_set(path):
+        return not any(files.planes for files in find_eyes(path).eyes)
+    picture = read_labels(path)
+    if picture.ndim != 3 or (picture == picture[..., :1]).all():
+        return False
+    light = picture.mean(axis=2)
+    is_lit = ((light > 16) & (light < 239)).mean() >= _LEAST_LIT
+    return bool(is_lit and len(np.unique(picture.reshape(-1, 3), axis=0)) >= _FEWEST_COLOURS)
 
 
 def write_measures(path: Path, measures: dict[str, Biomarkers]) -> None:

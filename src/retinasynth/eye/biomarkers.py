@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from retinasynth.errors import InputError
-from retinasynth.eye.calibre import ARTERIOLES, VENULES, knudtson
+from retinasynth.eye.calibre import ARTERIOLES, VENULES, calibres_between, knudtson
 from retinasynth.eye.eye import UM_PER_DD, Eye
 from retinasynth.eye.frame import DD_PER_FIELD
 from retinasynth.eye.skeleton import Graph, Segment, vessel_graph
@@ -27,13 +27,13 @@ _SHORTEST_DD = 0.3  # of the segments whose tortuosity counts
 _MOST = 0.9  # of the vessels' area: where arteries and veins cover less, not all vessels are classified
 _RINGS_DD = (0.5, 1.0, 1.5, 2.0, 2.5)
 _ZONE_B_DD = (1.0, 1.5)  # from the centre of the disc: half a DD to one DD from its margin
-_ZONE_SHARE = 0.3  # of the breadth of zone B that a piece of vessel crosses at least to be counted there
 
 Numbers = NDArray[np.float64]
 
 
-def _column(unit: str, meaning: str) -> float | None:
-    value: float | None = field(default=None, metadata={"unit": unit, "meaning": meaning})
+def _column(unit: str, meaning: str, *, by_resolution: bool = False) -> float | None:
+    about = {"unit": unit, "meaning": meaning, "by_resolution": by_resolution}
+    value: float | None = field(default=None, metadata=about)
     return value
 
 
@@ -41,28 +41,36 @@ def _column(unit: str, meaning: str) -> float | None:
 class Biomarkers:
     """The measures of one eye; None is what cannot be known of it. `COLUMNS` says what each means."""
 
-    vessel_density: float | None = _column("share", "vessels' part of the field of view")
-    fractal_dimension: float | None = _column("", "of the vessels, by counting boxes of 2 to 64 px")
+    vessel_density: float | None = _column("share", "vessels' part of the field of view", by_resolution=True)
+    fractal_dimension: float | None = _column("", "of the vessels, by counting boxes of 2 to 64 px", by_resolution=True)
     tortuosity: float | None = _column("", "arc over chord of vessels between branchings, mean weighted by length")
     tortuosity_arteries: float | None = _column("", "the same of arteries alone")
     tortuosity_veins: float | None = _column("", "the same of veins alone")
-    calibre_mean_px: float | None = _column("px", "mean weighted by length")
-    calibre_deviation_px: float | None = _column("px", "standard deviation")
-    calibre_p10_px: float | None = _column("px", "a tenth of all length is narrower")
-    calibre_median_px: float | None = _column("px", "half of all length is narrower")
-    calibre_p90_px: float | None = _column("px", "a tenth of all length is wider")
-    calibre_mean_um: float | None = _column("um", "mean calibre at 1800 um to the disc diameter")
-    length_density: float | None = _column("1/DD", "length of all vessels by area of the field of view")
-    branch_points: float | None = _column("", "where a vessel divides; without arteries and veins, crossings too")
-    end_points: float | None = _column("", "where a vessel ends or leaves the field of view")
-    branch_points_per_dd2: float | None = _column("1/DD2", "by area of the field of view")
+    calibre_mean_px: float | None = _column("px", "mean weighted by length", by_resolution=True)
+    calibre_deviation_px: float | None = _column("px", "standard deviation", by_resolution=True)
+    calibre_p10_px: float | None = _column("px", "a tenth of all length is narrower", by_resolution=True)
+    calibre_median_px: float | None = _column("px", "half of all length is narrower", by_resolution=True)
+    calibre_p90_px: float | None = _column("px", "a tenth of all length is wider", by_resolution=True)
+    calibre_mean_um: float | None = _column("um", "mean calibre at 1800 um to the disc diameter", by_resolution=True)
+    length_density: float | None = _column(
+        "1/DD", "length of all vessels by area of the field of view", by_resolution=True
+    )
+    branch_points: float | None = _column(
+        "", "where a vessel divides; without arteries and veins, crossings too", by_resolution=True
+    )
+    end_points: float | None = _column("", "where a vessel ends or leaves the field of view", by_resolution=True)
+    branch_points_per_dd2: float | None = _column("1/DD2", "by area of the field of view", by_resolution=True)
     branching_angle_deg: float | None = _column("degrees", "between the two daughters of a vessel, mean")
-    density_ring_1: float | None = _column("share", "vessels' part 0.5 to 1.0 DD from the disc centre")
-    density_ring_2: float | None = _column("share", "the same, 1.0 to 1.5 DD")
-    density_ring_3: float | None = _column("share", "the same, 1.5 to 2.0 DD")
-    density_ring_4: float | None = _column("share", "the same, 2.0 to 2.5 DD")
-    crae_um: float | None = _column("um", "central retinal arteriolar equivalent (Knudtson, zone B)")
-    crve_um: float | None = _column("um", "central retinal venular equivalent (Knudtson, zone B)")
+    density_ring_1: float | None = _column(
+        "share", "vessels' part 0.5 to 1.0 DD from the disc centre", by_resolution=True
+    )
+    density_ring_2: float | None = _column("share", "the same, 1.0 to 1.5 DD", by_resolution=True)
+    density_ring_3: float | None = _column("share", "the same, 1.5 to 2.0 DD", by_resolution=True)
+    density_ring_4: float | None = _column("share", "the same, 2.0 to 2.5 DD", by_resolution=True)
+    crae_um: float | None = _column(
+        "um", "central retinal arteriolar equivalent (Knudtson, zone B)", by_resolution=True
+    )
+    crve_um: float | None = _column("um", "central retinal venular equivalent (Knudtson, zone B)", by_resolution=True)
     artery_to_vein_ratio: float | None = _column("", "of the two equivalents")
     cup_to_disc_vertical: float | None = _column("", "height of the cup over height of the disc")
     cup_to_disc_area: float | None = _column("", "area of the cup over area of the disc")
@@ -70,22 +78,30 @@ class Biomarkers:
 
 
 class Column(NamedTuple):
-    """What is in a column of a table of biomarkers."""
+    """What is in a column of a table of biomarkers; `by_resolution`: it depends on the resolution of the picture."""
 
     unit: str
     meaning: str
+    by_resolution: bool
 
 
-COLUMNS = {one.name: Column(one.metadata["unit"], one.metadata["meaning"]) for one in fields(Biomarkers)}
+COLUMNS = {one.name: Column(**one.metadata) for one in fields(Biomarkers)}
 
 
-class _Scene(NamedTuple):
-    """What the measures share."""
+class Scene(NamedTuple):
+    """What the measures share.
+
+    Attributes:
+        fov: the field of view, ``bool (height, width)``; the whole picture where it is unknown.
+        disc: None where it is unknown, out of sight or cut off.
+        pixels_per_dd: of the geometry, or the height of the disc; None where neither is known.
+        centre: of the disc, row and column.
+    """
 
     fov: Mask
-    disc: Mask | None  # None where it is unknown, out of sight or cut off
+    disc: Mask | None
     pixels_per_dd: float | None
-    centre: tuple[float, float] | None  # of the disc, row and column
+    centre: tuple[float, float] | None
 
 
 def measure_eye(eye: Eye) -> Biomarkers:
@@ -108,7 +124,7 @@ def measure_eye(eye: Eye) -> Biomarkers:
         (0.032, 4.0, None)
     """
     planes = eye.planes
-    scene = _scene(eye)
+    scene = scene_of(eye)
     trees = {name: vessel_graph(planes[name] & scene.fov) for name in ("arteries", "veins") if name in planes}
     vessels = planes.get("vessels")
     if vessels is None and len(trees) == 2:
@@ -121,7 +137,7 @@ def measure_eye(eye: Eye) -> Biomarkers:
     found: dict[str, float | None] = {}
     are_all_classified = False
     if vessels is not None:
-        are_all_classified = len(trees) == 2 and _are_most(planes["arteries"] | planes["veins"], vessels)
+        are_all_classified = len(trees) == 2 and are_most(planes["arteries"] | planes["veins"], vessels)
         graphs = list(trees.values()) if are_all_classified else [vessel_graph(vessels & scene.fov)]
         found |= _of_vessels(vessels & scene.fov, graphs, scene)
     for name, graph in trees.items():
@@ -130,12 +146,13 @@ def measure_eye(eye: Eye) -> Biomarkers:
     return Biomarkers(**found, **calibres, **_of_disc(eye, scene))
 
 
-def _are_most(classified: Mask, vessels: Mask) -> bool:
+def are_most(classified: Mask, vessels: Mask, share: float = _MOST) -> bool:
     """Whether most of the vessels are classified; where only the wider ones are, they are not."""
-    return bool((classified & vessels).sum() >= _MOST * vessels.sum())
+    return bool((classified & vessels).sum() >= share * vessels.sum())
 
 
-def _scene(eye: Eye) -> _Scene:
+def scene_of(eye: Eye) -> Scene:
+    """The field of view, disc and scale that all measures of an eye are taken with."""
     fov = eye.planes.get("fov")
     fov = np.ones(eye.size, np.bool_) if fov is None else fov
     disc = eye.planes.get("disc")
@@ -145,13 +162,13 @@ def _scene(eye: Eye) -> _Scene:
         eye.geometry.pixels_per_disc_diameter if eye.geometry else float(height_of(disc)) if disc is not None else None
     )
     centre = None if disc is None else ndimage.center_of_mass(disc)
-    return _Scene(fov, disc, scale, centre)
+    return Scene(fov, disc, scale, centre)
 
 
 # --- Vessels ---------------------------------------------------------------------------------------------------------
 
 
-def _of_vessels(vessels: Mask, graphs: list[Graph], scene: _Scene) -> dict[str, float | None]:
+def _of_vessels(vessels: Mask, graphs: list[Graph], scene: Scene) -> dict[str, float | None]:
     area, scale = float(scene.fov.sum()), scene.pixels_per_dd
     lengths = np.concatenate([segment.steps for graph in graphs for segment in graph.segments] or [np.zeros(0)])
     calibres = np.concatenate([segment.calibres for graph in graphs for segment in graph.segments] or [np.zeros(0)])
@@ -210,7 +227,7 @@ def _boxes(rows: NDArray[np.int64], columns: NDArray[np.int64], size: int) -> in
     return int(np.count_nonzero(is_filled))
 
 
-def _tortuosity(graphs: list[Graph], scene: _Scene) -> float | None:
+def _tortuosity(graphs: list[Graph], scene: Scene) -> float | None:
     """Mean of arc over chord (Hart et al., Int J Med Inform 53, 1999) of all but short segments, by length."""
     field_px = 2 * math.sqrt(scene.fov.sum() / math.pi)
     shortest = _SHORTEST_DD * (scene.pixels_per_dd or DD_PER_FIELD * field_px)
@@ -259,7 +276,7 @@ def _weighted_quantile(values: Numbers, weights: Numbers, share: float) -> float
 
 
 def _ring_densities(vessels: Mask, fov: Mask, centre: tuple[float, float], scale: float) -> dict[str, float | None]:
-    distance = _distance_from(centre, fov.shape) / scale
+    distance = distance_from(centre, fov.shape) / scale
     found: dict[str, float | None] = {}
     for number, (inner, outer) in enumerate(itertools.pairwise(_RINGS_DD), start=1):
         ring = (distance >= inner) & (distance < outer) & fov
@@ -267,7 +284,8 @@ def _ring_densities(vessels: Mask, fov: Mask, centre: tuple[float, float], scale
     return found
 
 
-def _distance_from(centre: tuple[float, float], size: tuple[int, ...]) -> Numbers:
+def distance_from(centre: tuple[float, float], size: tuple[int, ...]) -> Numbers:
+    """How far each pixel of a picture is from a place (row, column), in pixels."""
     rows, columns = np.ogrid[: size[0], : size[1]]
     distance: Numbers = np.hypot(rows - centre[0], columns - centre[1])
     return distance
@@ -276,12 +294,13 @@ def _distance_from(centre: tuple[float, float], size: tuple[int, ...]) -> Number
 # --- Arteries and veins ----------------------------------------------------------------------------------------------
 
 
-def _crae_and_crve(trees: dict[str, Graph], scene: _Scene) -> dict[str, float | None]:
+def _crae_and_crve(trees: dict[str, Graph], scene: Scene) -> dict[str, float | None]:
     scale, centre = scene.pixels_per_dd, scene.centre
     if scale is None or centre is None or not _zone_is_seen(scene.fov, centre, scale):
         return {}
-    arterioles = knudtson(_calibres_in_zone_b(trees["arteries"], centre, scale), ARTERIOLES) / scale * UM_PER_DD
-    venules = knudtson(_calibres_in_zone_b(trees["veins"], centre, scale), VENULES) / scale * UM_PER_DD
+    zone_px = _ZONE_B_DD[0] * scale, _ZONE_B_DD[1] * scale
+    arterioles = knudtson(calibres_between(trees["arteries"], centre, *zone_px), ARTERIOLES) / scale * UM_PER_DD
+    venules = knudtson(calibres_between(trees["veins"], centre, *zone_px), VENULES) / scale * UM_PER_DD
     ratio = arterioles / venules if arterioles and venules else None
     return {"crae_um": arterioles or None, "crve_um": venules or None, "artery_to_vein_ratio": ratio}
 
@@ -289,56 +308,36 @@ def _crae_and_crve(trees: dict[str, Graph], scene: _Scene) -> dict[str, float | 
 def _zone_is_seen(fov: Mask, centre: tuple[float, float], scale: float) -> bool:
     """Whether at least half of zone B lies in the field of view."""
     zone_area = math.pi * (_ZONE_B_DD[1] ** 2 - _ZONE_B_DD[0] ** 2) * scale**2
-    distance = _distance_from(centre, fov.shape) / scale
+    distance = distance_from(centre, fov.shape) / scale
     seen = (distance >= _ZONE_B_DD[0]) & (distance < _ZONE_B_DD[1]) & fov
     return bool(seen.sum() >= zone_area / 2)
-
-
-def _calibres_in_zone_b(tree: Graph, centre: tuple[float, float], scale: float) -> Numbers:
-    """The calibre of each vessel in zone B.
-
-    A vessel that divides there is three pieces; each counts when it crosses enough of the zone's breadth, but of a
-    vessel and its daughters only the one or the others: those that cover more of the breadth.
-    """
-    breadth = (_ZONE_B_DD[1] - _ZONE_B_DD[0]) * scale
-    pieces = []
-    for segment in tree.segments:
-        distance = np.hypot(*(segment.path - centre).T)
-        inside = (distance >= _ZONE_B_DD[0] * scale) & (distance < _ZONE_B_DD[1] * scale)
-        if inside.any() and np.ptp(distance[inside]) >= _ZONE_SHARE * breadth:
-            clear = inside & segment.clear if (inside & segment.clear).any() else inside
-            calibre = float(np.average(segment.calibres[clear], weights=segment.steps[clear]))
-            near, far = segment.nodes if distance[0] <= distance[-1] else segment.nodes[::-1]
-            pieces.append((float(np.ptp(distance[inside])), calibre, near, far))
-    taken: list[tuple[float, float, int, int]] = []
-    for piece in sorted(pieces, reverse=True):
-        _, _, near, far = piece
-        if not any(far == other[2] or near == other[3] for other in taken):
-            taken.append(piece)
-    return np.array([calibre for _, calibre, _, _ in taken])
 
 
 # --- Disc ------------------------------------------------------------------------------------------------------------
 
 
-def _of_disc(eye: Eye, scene: _Scene) -> dict[str, float | None]:
+def _of_disc(eye: Eye, scene: Scene) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
-    disc, cup, fovea = scene.disc, eye.planes.get("cup"), eye.planes.get("fovea")
+    disc, cup = scene.disc, eye.planes.get("cup")
     if disc is None or scene.centre is None:
         return found
     if cup is not None:
         found["cup_to_disc_vertical"] = height_of(cup) / height_of(disc)
         found["cup_to_disc_area"] = float(cup.sum() / disc.sum())
-    middle = None
-    if fovea is not None and fovea.any():
-        if not (fovea & ~ndimage.binary_erosion(scene.fov)).any():
-            middle = ndimage.center_of_mass(fovea)
-    elif "fovea" in eye.centres:
-        middle = eye.centres["fovea"][::-1]
+    middle = fovea_of(eye, scene.fov)
     if middle is not None:
         distance = math.dist(middle, scene.centre)
         found["disc_fovea_distance_dd"] = distance / (scene.pixels_per_dd or height_of(disc))
     return found
+
+
+def fovea_of(eye: Eye, fov: Mask) -> tuple[float, float] | None:
+    """Row and column of the middle of the fovea; None where it is unknown or not wholly in the field of view."""
+    fovea = eye.planes.get("fovea")
+    if fovea is not None and fovea.any():
+        is_cut = (fovea & ~ndimage.binary_erosion(fov)).any()
+        return None if is_cut else ndimage.center_of_mass(fovea)
+    return eye.centres["fovea"][::-1] if "fovea" in eye.centres else None
 
 
 def height_of(mask: Mask) -> int:

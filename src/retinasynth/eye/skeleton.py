@@ -291,7 +291,7 @@ def _measured(
     pixels = np.array(piece)
     raw = points[pixels].astype(np.float64) - 1
     width = 2 * float(np.median(radii[pixels]))
-    path = _smooth(raw, max(SMOOTHING_PX, width / 2))
+    path = smoothed(raw, max(SMOOTHING_PX, width / 2))
     gaps = np.hypot(*np.diff(path, axis=0).T)
     steps = np.zeros(len(path))
     steps[:-1] += gaps / 2
@@ -321,8 +321,13 @@ def _average(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     return np.convolve(values, kernel)[reach : reach + len(values)]
 
 
-def _smooth(path: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """A path with its staircase smoothed away and its end points in place."""
+def smoothed(path: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """A path with its staircase smoothed away and its end points in place.
+
+    Args:
+        path: ``float64 (n, 2)``.
+        sigma: standard deviation of the Gaussian average along it, in points; at most a third of the path.
+    """
     sigma = min(sigma, (len(path) - 1) / 3)  # the reflection at the ends is no longer than the path
     if sigma <= 0.3:
         return path

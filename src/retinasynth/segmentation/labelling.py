@@ -288,7 +288,7 @@ def _label_one(
     if "cup" in planes and "disc" in planes:
         planes["cup"] = planes["cup"] & planes["disc"]
     eye = usable(_resized(Eye(name, planes, found.eye.photograph), size_px))
-    told = _told_apart(eye)
+    told = told_apart(eye)
     _write_labelled(out / files.split, replace(eye, planes={**eye.planes, **told}))
     return {
         "name": name,
@@ -301,7 +301,7 @@ def _label_one(
     }
 
 
-def _told_apart(eye: Eye) -> dict[str, Mask]:
+def told_apart(eye: Eye) -> dict[str, Mask]:
     """The planes of arteries and veins, where the eye has none but a photograph that tells them."""
     if eye.photograph is None or "vessels" not in eye.planes or {"arteries", "veins"} & eye.planes.keys():
         return {}
