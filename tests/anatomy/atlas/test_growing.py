@@ -1,9 +1,11 @@
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 
+from retinasynth.anatomy.atlas import growing
 from retinasynth.anatomy.atlas.courses import HUB, Course, parted, unbent, untouched
 from retinasynth.anatomy.atlas.growing import grow_courses, grow_trees
 from retinasynth.anatomy.atlas.store import bundled_atlas
@@ -162,6 +164,22 @@ def test_macular_vessels_point_to_the_fovea():
                 chance.append(way[0] / np.hypot(*way))
     assert len(toward) > 20
     assert np.mean(toward) > 0.3
+
+
+def test_views_of_the_macula_are_grown_from_many_eyes_of_the_atlas(monkeypatch):
+    macula = Territory(centre=(2.5, 0.35), reach=2.9, fovea=(2.5, 0.35), avascular=0.36)
+    begun_from: Counter[int] = Counter()
+
+    def seen(*arguments):
+        courses = drawn(*arguments)
+        begun_from[id(courses)] += 1
+        return courses
+
+    drawn = growing._drawn
+    monkeypatch.setattr(growing, "_drawn", seen)
+    for seed in range(60):
+        courses_of(seed, macula, branches=10)
+    assert 60**2 / sum(count**2 for count in begun_from.values()) > 20  # as many eyes, were all as likely
 
 
 def test_eyes_differ_and_seeds_repeat():

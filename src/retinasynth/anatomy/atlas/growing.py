@@ -33,8 +33,8 @@ from retinasynth.anatomy.atlas.store import Atlas, bundled_atlas
 from retinasynth.anatomy.branches import ARTERY, DISC_RIM, STEP, VEIN, Branch, Points, Territory
 from retinasynth.anatomy.landmarks import USUAL_FOVEA
 
-_EYES_TRIED = 6
-_EXCHANGES = 10
+_EYES_TRIED = 3
+_EXCHANGES = 25
 _AROUND_DISC_DD = 1.0  # from its centre, vessels grow in every view
 _WARP, _TURN_DEG = 0.03, 4.0
 _SHORTEST = 4  # nodes of a vessel
@@ -100,7 +100,7 @@ def grow_courses(
 
 def _drawn(random: np.random.Generator, atlas: Atlas, territory: Territory, trunks: int) -> Courses:
     """An eye of the atlas: of a few that show much of the territory the one with about as many trunks."""
-    chances = atlas.coverage(territory.centre, territory.reach) ** 10
+    chances = atlas.coverage(territory.centre, territory.reach) ** 4
     few = random.choice(len(chances), min(_EYES_TRIED, len(chances)), replace=False, p=chances / chances.sum())
     return min((atlas.eyes[one].courses for one in few), key=lambda courses: abs(_trunks(courses) - trunks))
 
