@@ -9,7 +9,7 @@ from retinasynth.eye.label_map import overlay
 EYES = (
     (7, {}),
     (12, {"centred_on": "disc", "angle_deg": 35, "cup_to_disc": 0.75}),
-    (21, {"preset": "diabetic", "haemorrhages": 25, "hard_exudates": 60}),
+    (21, {"people": "diabetic", "haemorrhages": 25, "hard_exudates": 60}),
 )
 STYLES = (3, 11, 20, 34)  # seeds
 SHOWN_PX = 300
