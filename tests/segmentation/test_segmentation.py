@@ -166,7 +166,7 @@ def test_run_folder_and_model_folder(trained_vessels):
 
 
 def test_training_learns_to_see_vessels(phantoms, tmp_path):
-    quick = ["architecture=unet", "filters=4", "steps=150", "ema_decay=0.9", "photometric=0.3"]
+    quick = ["architecture=unet", "filters=4", "steps=220", "ema_decay=0.9", "photometric=0.3"]
     seldom = ["sample_every_steps=1000", "checkpoint_every_steps=1000"]
     run = segmentation.train([phantoms], tmp_path / "run", tiny_settings("vessels", *quick, *seldom))
     segmenter = Segmenter.load(run)

@@ -107,14 +107,16 @@ def test_it_begins_as_the_smooth_field_of_the_style(settings):
 
 
 def test_the_canvas_is_the_field_that_was_measured():
-    eye = phantom_eye(seed=1, size_px=64)
-    covered = eye.planes["fov"].astype(np.uint8) * np.uint8(255)
-    style = Style.of(eye.photograph, covered)
-    drawn = canvas(torch.from_numpy(style.numbers)[None], coordinates(torch.zeros(1, 1, 64, 64)))
-    inside = eye.planes["fov"] & ~eye.planes["vessels"]  # which no canvas shows
-    error = np.abs(((drawn[0].permute(1, 2, 0).numpy() + 1) * 127.5 - eye.photograph)[inside]).mean()
-    flat = np.abs(eye.photograph[inside] - eye.photograph[inside].mean(axis=0)).mean()
-    assert error < 0.75 * flat
+    errors = []
+    for seed in range(4):
+        eye = phantom_eye(seed, size_px=64)
+        covered = eye.planes["fov"].astype(np.uint8) * np.uint8(255)
+        style = Style.of(eye.photograph, covered)
+        drawn = canvas(torch.from_numpy(style.numbers)[None], coordinates(torch.zeros(1, 1, 64, 64)))
+        inside = eye.planes["fov"] & ~eye.planes["vessels"]  # which no canvas shows
+        error = np.abs(((drawn[0].permute(1, 2, 0).numpy() + 1) * 127.5 - eye.photograph)[inside]).mean()
+        errors.append(error / np.abs(eye.photograph[inside] - eye.photograph[inside].mean(axis=0)).mean())
+    assert np.mean(errors) < 0.75
 
 
 def test_an_unknown_disc_is_looked_for_in_the_most_likely_photographs(styled_run, eye, monkeypatch):
