@@ -8,12 +8,11 @@ import numpy as np
 from scipy import ndimage
 
 from retinasynth.anatomy.drawing import draw_vessels
-from retinasynth.anatomy.landmarks import DEGREES_PER_DD
 from retinasynth.anatomy.lesions import draw_lesions
 from retinasynth.checks import checked_seed
 from retinasynth.errors import InputError
 from retinasynth.eye.biomarkers import height_of, measure_eye
-from retinasynth.eye.eye import LESIONS, Eye, Geometry
+from retinasynth.eye.eye import DEGREES_PER_DD, LESIONS, Eye, Geometry
 from retinasynth.eye.frame import faces_left, frame_of
 from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import Mask

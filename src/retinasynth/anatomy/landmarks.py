@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from retinasynth.checks import SIDES_PX, real_number, whole_number
 from retinasynth.errors import SettingError
-from retinasynth.eye.eye import CENTRES, LATERALITIES, Geometry
+from retinasynth.eye.eye import CENTRES, DEGREES_PER_DD, LATERALITIES, Geometry
 from retinasynth.images import Mask
 from retinasynth.settings import Centre, Laterality
 
@@ -29,7 +29,6 @@ Points = NDArray[np.float64]  # (n, 2): x and y in DD, or column and row in pixe
 Aperture = Literal["round", "cut", "cut_all", "notched", "tabbed"]
 Side = Literal["inferior", "superior"]
 
-DEGREES_PER_DD = 6.2
 USUAL_FOVEA = (2.5, 0.35)  # 15.5 degrees from the disc, and a little below it
 FOVEA_RADIUS = 0.1  # of the plane `fovea`
 RAPHE_DD = (2.8, 3.6, 4.6, 6.0)  # sinks of the nerve fibres' field, temporal of the disc; the source is the disc

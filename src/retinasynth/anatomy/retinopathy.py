@@ -12,9 +12,9 @@ How many signs an eye of a grade has on average are round numbers of ours.
 
 from collections.abc import Mapping
 
-from retinasynth.anatomy.landmarks import DEGREES_PER_DD, USUAL_FOVEA
+from retinasynth.anatomy.landmarks import USUAL_FOVEA
 from retinasynth.errors import SettingError
-from retinasynth.eye.eye import LESIONS
+from retinasynth.eye.eye import DEGREES_PER_DD, LESIONS
 from retinasynth.settings import Centre
 
 WORST = 4

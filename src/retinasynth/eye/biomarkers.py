@@ -8,6 +8,7 @@ and the vessels as one otherwise.
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
@@ -104,11 +105,12 @@ class Scene(NamedTuple):
     centre: tuple[float, float] | None
 
 
-def measure_eye(eye: Eye) -> Biomarkers:
+def measure_eye(eye: Eye, *, graphs: Mapping[str, Graph] | None = None) -> Biomarkers:
     """All biomarkers of an eye.
 
     Args:
         eye: with the plane vessels, or arteries and veins, or disc; each measure needs its own planes.
+        graphs: of its vessels in the field of view, by plane, where they are at hand.
 
     Returns:
         The measures, None where the eye does not tell.
@@ -125,7 +127,12 @@ def measure_eye(eye: Eye) -> Biomarkers:
     """
     planes = eye.planes
     scene = scene_of(eye)
-    trees = {name: vessel_graph(planes[name] & scene.fov) for name in ("arteries", "veins") if name in planes}
+    known = graphs or {}
+    trees = {
+        name: known.get(name) or vessel_graph(planes[name] & scene.fov)
+        for name in ("arteries", "veins")
+        if name in planes
+    }
     vessels = planes.get("vessels")
     if vessels is None and len(trees) == 2:
         vessels = planes["arteries"] | planes["veins"]
@@ -138,8 +145,9 @@ def measure_eye(eye: Eye) -> Biomarkers:
     are_all_classified = False
     if vessels is not None:
         are_all_classified = len(trees) == 2 and are_most(planes["arteries"] | planes["veins"], vessels)
-        graphs = list(trees.values()) if are_all_classified else [vessel_graph(vessels & scene.fov)]
-        found |= _of_vessels(vessels & scene.fov, graphs, scene)
+        seen = vessels & scene.fov
+        whole = list(trees.values()) if are_all_classified else [known.get("vessels") or vessel_graph(seen)]
+        found |= _of_vessels(seen, whole, scene)
     for name, graph in trees.items():
         found[f"tortuosity_{name}"] = _tortuosity([graph], scene)
     calibres = _crae_and_crve(trees, scene) if scene.centre is not None and are_all_classified else {}

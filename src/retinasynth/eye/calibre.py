@@ -4,6 +4,7 @@ Two methods: that of Knudtson, of the six widest in any unit, and that of Parr a
 """
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,12 +34,7 @@ def knudtson(calibres: NDArray[np.float64], factor: float) -> float:
         >>> knudtson(np.array([3.0, 4.0]), 1.0)
         5.0
     """
-    left = sorted(float(calibre) for calibre in calibres)[-6:]
-    while len(left) > 1:
-        half = len(left) // 2
-        pairs = [factor * math.hypot(left[number], left[-1 - number]) for number in range(half)]
-        left = sorted(pairs + left[half : len(left) - half])
-    return left[0] if left else 0.0
+    return _joined(np.sort(calibres)[-6:], lambda narrow, wide: factor * math.hypot(narrow, wide))
 
 
 def hubbard(calibres_um: NDArray[np.float64], *, are_veins: bool) -> float:
@@ -60,19 +56,25 @@ def hubbard(calibres_um: NDArray[np.float64], *, are_veins: bool) -> float:
         >>> round(hubbard(np.array([100.0, 120.0]), are_veins=False), 2)
         143.5
     """
-    left = sorted(float(calibre) for calibre in calibres_um)
+    return _joined(calibres_um, _vein_of if are_veins else _artery_of)
+
+
+def _artery_of(narrow: float, wide: float) -> float:
+    return math.sqrt(max(0.0, 0.87 * narrow**2 + 1.01 * wide**2 - 0.22 * narrow * wide - 10.76))
+
+
+def _vein_of(narrow: float, wide: float) -> float:
+    return math.sqrt(0.72 * narrow**2 + 0.91 * wide**2 + 450.02)
+
+
+def _joined(calibres: NDArray[np.float64], parent_of: Callable[[float, float], float]) -> float:
+    """The narrowest joined with the widest, and so on, until one is left; 0 of none."""
+    left = sorted(float(calibre) for calibre in calibres)
     while len(left) > 1:
         half = len(left) // 2
-        pairs = [_parent(left[number], left[-1 - number], are_veins) for number in range(half)]
+        pairs = [parent_of(left[number], left[-1 - number]) for number in range(half)]
         left = sorted(pairs + left[half : len(left) - half])
     return left[0] if left else 0.0
-
-
-def _parent(narrow: float, wide: float, is_vein: bool) -> float:
-    """Of two daughters, in micrometres."""
-    if is_vein:
-        return math.sqrt(0.72 * narrow**2 + 0.91 * wide**2 + 450.02)
-    return math.sqrt(max(0.0, 0.87 * narrow**2 + 1.01 * wide**2 - 0.22 * narrow * wide - 10.76))
 
 
 def calibres_between(

@@ -14,6 +14,7 @@ from retinasynth.settings import Centre, Laterality, Plane
 PLANES: tuple[str, ...] = get_args(Plane)
 LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")  # of diabetic retinopathy
 LATERALITIES: tuple[str, ...] = get_args(Laterality)
+DEGREES_PER_DD = 6.2  # of visual angle
 UM_PER_DD = 1800.0  # a disc diameter (DD), the vertical one, by convention
 CENTRES: tuple[str, ...] = get_args(Centre)
 SMALLEST_PX = 16  # of a side: below it there is no eye

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from retinasynth.eye.biomarkers import COLUMNS, Scene, are_most, measure_eye, scene_of
 from retinasynth.eye.calibre import ARTERIOLES, VENULES, calibres_between, hubbard, knudtson
-from retinasynth.eye.eye import UM_PER_DD, Eye
+from retinasynth.eye.eye import DEGREES_PER_DD, UM_PER_DD, Eye
 from retinasynth.eye.frame import DD_PER_FIELD, frame_of
 from retinasynth.eye.regions import MEANINGS, ZONES_DD, Region, regions_of, side_of
 from retinasynth.eye.skeleton import Graph, vessel_graph
@@ -20,7 +20,7 @@ from retinasynth.images import Mask
 from retinasynth.settings import Laterality
 
 KINDS = ("vessels", "arteries", "veins")
-UM_PER_DEGREE = UM_PER_DD / 6.2  # of visual angle, at the retina of an eye of usual length
+UM_PER_DEGREE = UM_PER_DD / DEGREES_PER_DD  # of visual angle, at the retina of an eye of usual length
 _SHORTEST_DD = 0.3  # of the pieces whose tortuosity counts
 _SMOOTHED_DD = 0.08  # shorter bends are not counted
 _MOST_IN_ZONE = 0.75  # of its vessels' area, which the widest make up: less does not give an equivalent
@@ -144,7 +144,8 @@ def measure_all(
     Raises:
         InputError: the eye has no plane that can be measured.
     """
-    whole = asdict(measure_eye(eye))
+    graphs = graphs_of(eye) if graphs is None else graphs
+    whole = asdict(measure_eye(eye, graphs=graphs))
     regional = measure_regions(eye, um_per_px=um_per_px, laterality=laterality, graphs=graphs)
     return {full: whole[name] for full, name in WHOLE.items()} | regional
 
