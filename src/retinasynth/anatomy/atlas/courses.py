@@ -163,7 +163,7 @@ def smoothed(courses: Sequence[Course]) -> Courses:
 def parted(courses: Sequence[Course]) -> Courses:
     """The courses, arteries moved aside where they run on a vein for longer than a crossing takes.
 
-    In photographs they run beside each other there, too near for a mask to tell them apart.
+    In photographs they run beside each other there.
     """
     veins = [course for course in courses if course.kind == VEIN]
     if not veins:
@@ -172,24 +172,22 @@ def parted(courses: Sequence[Course]) -> Courses:
     along = np.concatenate([tangents(course.points) for course in veins])
     calibres = np.concatenate([course.calibres for course in veins])
     tree = KDTree(points)
-    found = []
-    for course in courses:
-        if course.kind == ARTERY:
-            _, near = tree.query(course.points)
-            across = along[near][:, ::-1] * (-1, 1)
-            across *= np.sign((tangents(course.points) * along[near]).sum(axis=1))[:, np.newaxis]
-            aside = ((course.points - points[near]) * across).sum(axis=1)
-            gaps = (course.calibres + calibres[near]) / 2 + _BESIDE_DD
-            apart = np.hypot(*(course.points - points[near]).T)
-            shifts = np.zeros(len(aside))
-            for run in ndimage.find_objects(ndimage.label((apart < gaps) & (course.distances > _TANGLED_WITHIN))[0]):
-                if (run[0].stop - run[0].start) * STEP > _CROSSING_DD:
-                    side = 1 if aside[run].mean() >= 0 else -1
-                    shifts[run] = side * np.maximum(gaps[run] - side * aside[run], 0)
-            moved = ndimage.gaussian_filter1d(shifts, _PARTING_NODES)[:, np.newaxis] * across
-            course = course._replace(points=course.points + moved)  # noqa: PLW2901
-        found.append(course)
-    return found
+
+    def beside(artery: Course) -> Course:
+        apart, near = tree.query(artery.points)
+        across = along[near][:, ::-1] * (-1, 1)
+        across *= np.sign((tangents(artery.points) * along[near]).sum(axis=1))[:, np.newaxis]
+        aside = ((artery.points - points[near]) * across).sum(axis=1)
+        gaps = (artery.calibres + calibres[near]) / 2 + _BESIDE_DD
+        shifts = np.zeros(len(aside))
+        for (run,) in ndimage.find_objects(ndimage.label((apart < gaps) & (artery.distances > _TANGLED_WITHIN))[0]):
+            if (run.stop - run.start) * STEP > _CROSSING_DD:
+                side = 1 if aside[run].mean() >= 0 else -1
+                shifts[run] = side * np.maximum(gaps[run] - side * aside[run], 0)
+        moved = ndimage.gaussian_filter1d(shifts, _PARTING_NODES)[:, np.newaxis] * across
+        return artery._replace(points=artery.points + moved)
+
+    return [beside(course) if course.kind == ARTERY else course for course in courses]
 
 
 def unbent(courses: Sequence[Course]) -> Courses:
