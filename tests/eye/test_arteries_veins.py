@@ -47,9 +47,14 @@ def right_share(found: tuple[Mask, Mask], eye: Eye) -> float:
     return float(right / ((found[0] | found[1]) & (only["arteries"] | only["veins"])).sum())
 
 
-def test_in_many_eyes_most_of_the_wider_vessels_are_told_and_told_right(eyes, answers):
+@pytest.mark.xfail(reason="in grown eyes arteries are often as wide as veins, or touch them", strict=True)
+def test_arteries_and_veins_are_told_in_most_eyes(answers):
+    assert sum(found is not None for found in answers) >= 0.6 * len(answers)
+
+
+def test_most_of_the_wider_vessels_are_told_and_told_right(eyes, answers):
     told = [(eye, found) for eye, found in zip(eyes, answers, strict=True) if found]
-    assert len(told) > 0.4 * len(eyes)
+    assert len(told) > 5
     right = [right_share(found, eye) for eye, found in told]
     assert np.mean(right) > 0.95
     assert min(right) > 0.85
@@ -73,7 +78,7 @@ def test_a_disc_that_is_not_known_is_no_reason_to_fail(eyes):
         photograph, vessels, _, fov = seen(eye, 3)
         if found := tell_arteries(photograph, vessels, None, fov):
             told.append(right_share(found, eye))
-    assert len(told) > 0.4 * len(eyes)
+    assert len(told) > 5
     assert min(told) > 0.85
 
 
@@ -86,8 +91,8 @@ def test_a_picture_turned_over_has_its_answer_turned_over(eyes, answers):
             agree.append(min((one & other[::-1, ::-1]).sum() / (one | other[::-1, ::-1]).sum() for one, other in both))
         else:
             differ += bool(straight) != bool(turned)
-    assert np.mean(agree) > 0.9  # the centre lines of a mask turned over are not quite the same
-    assert differ <= 2
+    assert min(agree) == 1
+    assert differ == 0
 
 
 def test_hardly_anything_is_told_where_all_vessels_have_one_colour(eyes):
@@ -114,7 +119,7 @@ def test_little_is_told_where_the_wider_vessels_are_the_brighter_ones(eyes):
         if calibre(swapped.planes["arteries"]) > calibre(swapped.planes["veins"]):
             told.append(tell_arteries(*seen(swapped, 3)) is not None)
     assert len(told) > 0.7 * len(eyes)
-    assert sum(told) <= 0.25 * len(told)
+    assert sum(told) <= 0.2 * len(told)
 
 
 @pytest.mark.parametrize("grey", [0, 120])
