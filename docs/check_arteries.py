@@ -2,8 +2,8 @@
 
 1. In procedural photographs of grown eyes, of which all is known: how many are told, how much of the vessels, and what
    share of that is right; and how many are told where all vessels have one colour, or arteries and veins each other's.
-2. In a set of `retinasynth segment label`, where nobody knows: how many eyes were told, and by how many grey levels
-   arteries are brighter than veins there.
+2. In a set of `retinasynth segment label`, where nobody knows: how many eyes were told when it was labelled, how many
+   would be told today, and by how many grey levels arteries are brighter than veins there.
 """
 
 import sys
@@ -73,6 +73,13 @@ def without_truth(labelled: Path) -> None:
     eyes = find_eyes(labelled).eyes
     told = [files for files in eyes if files.has(["arteries", "veins"])]
     say(f"{labelled.name}: {len(told)} of {len(eyes)} eyes told")
+    some = [read_eye(files) for files in eyes[:: max(1, len(eyes) // EYES)]]
+    today = [
+        tell_arteries(eye.photograph, eye.planes["vessels"], eye.planes.get("disc"), eye.planes["fov"])
+        for eye in some
+        if eye.photograph is not None
+    ]
+    say(f"today {len(today) - today.count(None)} of {len(today)} of them would be told")
     differences = []
     for files in told[:: max(1, len(told) // EYES)]:
         eye = read_eye(files)
