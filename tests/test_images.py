@@ -533,12 +533,27 @@ def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert path.stat().st_size < 10**5
     tracemalloc.start()
     try:
-        with pytest.raises(ImageError, match=r"bomb\.ppm\.gz unpacks to more than 3 MB"):
+        with pytest.raises(ImageError, match=r"bomb\.ppm\.gz unpacks to more than 1 MB"):
             read_photograph(path)
         assert read_size(path) == (10, 10)
         assert tracemalloc.get_traced_memory()[1] < 20 * 10**6  # not the 64 MB that it would unpack to
     finally:
         tracemalloc.stop()
+
+
+def test_several_pictures_in_one_jpeg_cut_anywhere_are_read_or_refused(tmp_path: Path) -> None:
+    """Pillow reads bytes of the second picture that are not there, and says so in several ways."""
+    whole = io.BytesIO()
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "green")]
+    frames[0].save(whole, "MPO", save_all=True, append_images=frames[1:])
+    content, path, refused = whole.getvalue(), tmp_path / "two.jpg", 0
+    for length in range(content.index(b"\xff\xd8", 2), len(content)):
+        path.write_bytes(content[:length])
+        try:
+            read_size(path)
+        except ImageError as error:
+            refused += "two.jpg" in str(error)
+    assert refused > 20
 
 
 def test_a_packed_file_that_claims_to_be_enormous_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ _HEAD_BYTES = 4096  # the head of a PPM file, with its comments, is far shorter
 # Closed, so that no file, whatever its name, reaches a decoder that runs other programs.
 _FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "WEBP", "JPEG2000", "PPM", "BMP")
 _HUNGRY_FORMATS = ("WEBP", "JPEG2000")  # whose decoders need some 20 bytes for a pixel: half as many are allowed
+# What decoders raise at contradictions in a file; an IndexError where a header promises more than follows.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
@@ -56,7 +59,7 @@ def opened(path: Path, *, is_label: bool = False, window: Window | None = None) 
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_large(path, "claims to be far larger than a photograph") from error
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error) as error:
+    except _DAMAGED as error:
         raise ImageError(
             f"{path} is damaged or cut short ({error})", do="Copy or download the file again, or remove it"
         ) from error
@@ -97,11 +100,12 @@ def _bytes_of(path: Path, *, only_head: bool = False) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             yield file
         return
-    most = _HEAD_BYTES if only_head else 3 * MAX_PIXELS + _HEAD_BYTES
+    pixels = MAX_PIXELS // 2  # they stand in memory beside the bytes
+    most = _HEAD_BYTES if only_head else 3 * pixels + _HEAD_BYTES
     with gzip.open(path) as packed:
         unpacked = packed.read(most if only_head else most + 1)
     if len(unpacked) > most:
-        raise _too_large(path, f"unpacks to more than {most // 10**6} MB")
+        raise _too_large(path, f"unpacks to more than {most // 10**6} MB", pixels)
     yield io.BytesIO(unpacked)
 
 
@@ -146,5 +150,5 @@ def read_size(path: Path) -> tuple[int, int]:
             image = Image.open(file, formats=_FORMATS)
             turn_to_page(image, path, page, refuse_several=False)
             return image.height, image.width
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError) as error:
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise ImageError(f"{path} cannot be opened as a picture ({error})") from error

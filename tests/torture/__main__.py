@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from torture.kills import RUNS, try_kills
 from torture.kinds import KINDS, Case, plan
 from torture.ledger import Ledger, Record, causes, commit, faults_of, say, table
@@ -24,6 +26,7 @@ def main() -> int:
     wanted = _arguments()
     out = wanted.out.resolve()
     os.environ |= {"OMP_NUM_THREADS": "1", "RETINASYNTH_CACHE": str(out / "cache")}
+    torch.set_num_threads(1)  # as in the runs that are killed: to compare weights with theirs
     if wanted.again:
         return _again(wanted.again.resolve(), out)
     before = _seconds_before(out, wanted.seed)
