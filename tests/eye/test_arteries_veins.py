@@ -4,7 +4,7 @@ import pytest
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.errors import InputError
-from retinasynth.eye.arteries_veins import NARROWEST_PX, tell_arteries
+from retinasynth.eye.arteries_veins import NARROWEST_PX, agreed_arteries, tell_arteries
 from retinasynth.eye.eye import Eye
 from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import Mask, Photograph
@@ -137,3 +137,41 @@ def test_a_mask_of_another_size_is_refused(eye):
         tell_arteries(photograph, vessels[1:], disc, fov)
     with pytest.raises(InputError, match="one size"):
         tell_arteries(photograph, vessels, disc[:, 1:], fov)
+
+
+def exact_odds(eye: Eye) -> np.ndarray:
+    """What a perfect segmenter would say: on arteries 3, on veins -3, elsewhere 0."""
+    return 3.0 * eye.planes["arteries"] - 3.0 * eye.planes["veins"]
+
+
+def test_what_a_segmenter_saw_rightly_is_painted_on_all_vessels(eyes):
+    right = []
+    for eye in eyes[:6]:
+        vessels = eye.planes["arteries"] | eye.planes["veins"]
+        found = agreed_arteries(exact_odds(eye), vessels, eye.planes["disc"], eye.planes["fov"])
+        assert not (found[0] & found[1]).any()
+        assert ((found[0] | found[1]) <= vessels).all()
+        assert (found[0] | found[1]).sum() > 0.9 * vessels.sum()
+        right.append(right_share(found, eye))
+    assert np.mean(right) > 0.97
+
+
+def test_the_course_of_vessels_outvotes_mistakes_of_the_segmenter(eyes):
+    random, right = np.random.default_rng(0), []
+    for eye in eyes[:6]:
+        vessels = eye.planes["arteries"] | eye.planes["veins"]
+        patches = np.kron(random.random((40, 40)) < 0.25, np.ones((16, 16))) > 0
+        odds = np.where(patches, -1, 1) * exact_odds(eye)
+        found = agreed_arteries(odds, vessels, eye.planes["disc"], eye.planes["fov"])
+        right.append((right_share(((odds > 0) & vessels, (odds < 0) & vessels), eye), right_share(found, eye)))
+    alone, agreed = np.mean(right, axis=0)
+    assert alone < 0.8
+    assert agreed > 0.9
+
+
+def test_where_a_segmenter_saw_neither_nothing_is_told(eye):
+    vessels = eye.planes["vessels"]
+    arteries, veins = agreed_arteries(np.zeros(vessels.shape), vessels, None, eye.planes["fov"])
+    assert not (arteries | veins).any()
+    none = np.zeros_like(vessels)
+    assert not any(one.any() for one in agreed_arteries(exact_odds(eye), none, None, eye.planes["fov"]))

@@ -14,6 +14,7 @@ from retinasynth.data.frames import FramedEyes
 from retinasynth.data.grown import grown_eyes
 from retinasynth.errors import DataError
 from retinasynth.segmentation.data import (
+    Example,
     Sources,
     draw_cut,
     example,
@@ -134,8 +135,34 @@ def test_photograph_and_labels_are_cut_alike(phantoms: Path) -> None:
         eyes.files, np.stack([layers[:, 0], layers[:, 1], layers[:, 2]], -1), layers, eyes.known, (), ""
     )
     for position in range(12):
-        photograph, cut, _ = example(Sources((painted,), None, ()), settings, position)
-        assert (np.moveaxis(cut, 0, -1) == photograph).all()
+        one = example(Sources((painted,), None, ()), settings, position)
+        assert (np.moveaxis(one.layers, 0, -1) == one.photograph).all()
+
+
+def test_vessels_that_nobody_called_arteries_or_veins_are_untold(phantoms: Path, tmp_path: Path) -> None:
+    data = tmp_path / "told"
+    shutil.copytree(phantoms, data)
+    for path in data.rglob("veins/*.png"):
+        veins = np.asarray(Image.open(path)) > 0
+        Image.fromarray(veins & (np.arange(veins.shape[1]) < veins.shape[1] // 2)).save(path)
+    settings = settings_of("artery-vein", "photometric=0")
+    assert settings.data.planes == ("arteries", "veins")
+    untold, shares = 0, []
+    for all_told, half_told in zip(*(_examples(folder, settings) for folder in (phantoms, data)), strict=True):
+        assert half_told.layers.shape == (3, SIZE, SIZE)
+        assert half_told.known.tolist() == [True, True]
+        gone = (all_told.layers[2] > 200) & (half_told.layers[1:] == 0).all(axis=0)
+        assert not half_told.told[gone].any()
+        assert half_told.told[(half_told.layers[1:] > 200).any(axis=0)].all()
+        untold += int(gone.sum())
+        shares.append(all_told.told.mean())
+    assert untold > 50
+    assert np.mean(shares) > 0.99
+
+
+def _examples(folder: Path, settings: SegmenterSettings) -> list[Example]:
+    sources = sources_of(folder, settings)
+    return [example(sources, settings, at) for at in range(12)]
 
 
 def test_windows_lie_in_the_field_and_close_looks_around_the_disc() -> None:

@@ -141,6 +141,22 @@ def test_the_centre_line_term_sees_a_gap_that_dice_hardly_does():
     assert losses["gap"].dice < losses["thinner"].dice
 
 
+def test_pixels_that_are_untold_teach_nothing():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 2, 32, 32, requires_grad=True)
+    labels, known = (torch.rand(2, 2, 32, 32) < 0.3).float(), torch.ones(2, 2)
+    told = torch.rand(2, 1, 32, 32) < 0.8
+    weights = SegmentationLossSettings(cldice_weight=0.3)
+    loss = segmentation_loss(logits, labels, known, weights, told).total
+    loss.backward()
+    assert logits.grad[~told.expand_as(logits)].abs().max() == 0
+    assert logits.grad[told.expand_as(logits)].abs().min() > 0
+    changed = torch.where(told, labels, 1 - labels)
+    assert segmentation_loss(logits, changed, known, weights, told).total == loss
+    everywhere = segmentation_loss(logits, labels, known, weights, torch.ones_like(told)).total
+    assert everywhere == segmentation_loss(logits, labels, known, weights).total
+
+
 def test_nothing_known_teaches_nothing():
     logits = torch.randn(2, 1, 16, 16, requires_grad=True)
     loss = segmentation_loss(logits, torch.ones(2, 1, 16, 16), torch.zeros(2, 1), SegmentationLossSettings())

@@ -38,7 +38,8 @@ class Target(StrEnum):
     cup = "cup"
     disc_cup = "disc-cup"
     lesions = "lesions"
-    artery_vein = "artery_vein"
+    artery_vein = "artery-vein"
+    landmarks = "landmarks"
 
 
 # By target the preset that it starts from, and what it changes there.
@@ -49,6 +50,7 @@ _OF_TARGET: dict[Target, tuple[str, list[str]]] = {
     Target.disc_cup: ("disc-cup", []),
     Target.lesions: ("lesions", []),
     Target.artery_vein: ("artery-vein", []),
+    Target.landmarks: ("landmarks", []),
 }
 
 

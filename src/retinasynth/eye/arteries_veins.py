@@ -1,4 +1,6 @@
-"""Which of the wider vessels in a photograph are arteries and which are veins, without a trained model.
+"""Which vessels in a photograph are arteries and which are veins: by their colour, or by what a segmenter saw.
+
+By colour, without a trained model, the wider ones are told (`tell_arteries`).
 
 The blood of arteries takes less light than that of veins, above all less red, so that they look brighter and more
 orange. How much a vessel takes depends on its width, on the place and on the camera, too; therefore vessels are
@@ -11,7 +13,7 @@ Lengths are in disc diameters (DD, the vertical diameter of the disc) where noth
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from scipy.spatial import KDTree
 
 from retinasynth.errors import InputError
 from retinasynth.eye.frame import DD_PER_FIELD
-from retinasynth.eye.skeleton import Graph, Segment, vessel_graph
+from retinasynth.eye.skeleton import Graph, vessel_graph
 from retinasynth.images import Mask, Photograph
 
 NARROWEST_DD = 0.04  # vessels narrower than this are not classified
@@ -38,6 +40,7 @@ LEAST_REDDER = 1.3  # standard deviations of all pieces between arteries and vei
 LEAST_SHARE = 0.2  # of the length classified that either kind has
 LEAST_PIECES = 6  # of either kind
 LEAST_POINTS = 3  # of a centre line that a piece is looked at in
+_IN_DOUBT = 0.2  # log-odds of pieces that agree, below which they are in neither plane
 SURE = 1.0  # log-odds from which a piece is labelled
 _MOST_ODDS = 4.0  # log-odds that the appearance of one piece can give
 _RIDGE = 0.02  # how strongly trends are drawn to none
@@ -103,15 +106,44 @@ def _told(photograph: Photograph, vessels: Mask, disc: Mask | None, field_of_vie
     if not graph.segments or not scale:
         return None
     density = _density(photograph, vessels, disc, field_of_view, scale)
-    pieces = _pieces(graph, density, disc, scale)
+    pieces = _wide_pieces(graph, disc, density.shape[1:], scale)
+    appearance = np.array([_appearance(graph, piece, density) for piece in pieces]).reshape(-1, 3)
     pairs, strengths = _joins(graph, pieces)
-    odds = _log_odds(pieces, pairs, strengths)
+    odds = _log_odds(pieces, appearance, pairs, strengths)
     if odds is None:
         return None
     kinds = _labelled(pieces, odds, pairs[strengths > 0], scale)
-    if not _plausible(pieces, kinds, pairs[strengths < 0]):
+    if not _plausible(pieces, appearance, kinds, pairs[strengths < 0]):
         return None
     return _painted(graph, pieces, kinds, vessels)
+
+
+def agreed_arteries(
+    odds: NDArray[np.floating[Any]], vessels: Mask, disc: Mask | None, field_of_view: Mask
+) -> tuple[Mask, Mask]:
+    """The arteries and the veins among vessels, by what a segmenter saw and the course of the vessels.
+
+    Args:
+        odds: logarithm of how likely a vessel at each pixel is an artery over how likely it is a vein,
+            ``float (height, width)``.
+        vessels: ``bool (height, width)``.
+        disc: likewise; None where it is unknown.
+        field_of_view: likewise.
+
+    Returns:
+        Two masks ``bool (height, width)`` without a common pixel, both within `vessels`: arteries and veins. Vessels in
+        doubt are in neither.
+    """
+    graph = vessel_graph(vessels & field_of_view)
+    scale = _pixels_per_dd(disc, field_of_view)
+    if not graph.segments or not scale:
+        return np.zeros_like(vessels), np.zeros_like(vessels)
+    pieces = _all_pieces(graph, scale)
+    own = np.array([_median_on(graph, piece, odds) for piece in pieces]).clip(-_MOST_ODDS, _MOST_ODDS)
+    pairs, strengths = _joins(graph, pieces)
+    weights = np.array([piece.length for piece in pieces]) / (PIECE_DD * scale)
+    agreed = np.linalg.solve(_bonds(weights, pairs, strengths), weights * own)
+    return _painted(graph, pieces, (np.sign(agreed) * (np.abs(agreed) > _IN_DOUBT)).astype(np.int8), vessels)
 
 
 class _Piece(NamedTuple):
@@ -124,8 +156,6 @@ class _Piece(NamedTuple):
         length: in pixels.
         calibre: in pixels.
         place: row and column of its middle, in disc diameters.
-        appearance: logarithms of the optical density in red and in green, and how much less density there is along the
-            centre line than beside it in green; NaN where it could not be seen.
     """
 
     segment: int
@@ -134,7 +164,6 @@ class _Piece(NamedTuple):
     length: float
     calibre: float
     place: Numbers
-    appearance: Numbers
 
 
 def _pixels_per_dd(disc: Mask | None, field_of_view: Mask) -> float:
@@ -164,14 +193,23 @@ def _density(
     return np.stack(found)
 
 
-def _pieces(graph: Graph, density: NDArray[np.float32], disc: Mask | None, scale: float) -> list[_Piece]:
+def _wide_pieces(graph: Graph, disc: Mask | None, size: tuple[int, ...], scale: float) -> list[_Piece]:
     """The pieces that are wide enough, but not two vessels in one, and off the disc; those of a segment in order."""
     narrowest = max(NARROWEST_DD * scale, NARROWEST_PX)
     calibres = np.concatenate([segment.calibres for segment in graph.segments])
     widest = WIDEST * float(np.quantile(calibres[calibres >= narrowest], 0.9)) if (calibres >= narrowest).any() else 0.0
-    off_disc = np.ones(density.shape[1:], np.bool_)
+    off_disc = np.ones(size, np.bool_)
     if disc is not None and disc.any():
         off_disc = ndimage.distance_transform_edt(~disc) >= DISC_MARGIN_DD * scale
+    return [
+        piece
+        for piece in _all_pieces(graph, scale)
+        if narrowest <= piece.calibre <= widest and off_disc[tuple(np.rint(piece.place * scale).astype(int))]
+    ]
+
+
+def _all_pieces(graph: Graph, scale: float) -> list[_Piece]:
+    """All segments cut into pieces of about `PIECE_DD`, those of a segment in order."""
     pieces = []
     for number, segment in enumerate(graph.segments):
         travelled = np.cumsum(segment.steps)
@@ -180,14 +218,24 @@ def _pieces(graph: Graph, density: NDArray[np.float32], disc: Mask | None, scale
         for begin, end in itertools.pairwise(dict.fromkeys([0, *inner, len(travelled)])):
             calibre = float(segment.calibres[begin:end].mean())
             middle = segment.path[(begin + end) // 2]
-            if narrowest <= calibre <= widest and off_disc[tuple(np.rint(middle).astype(int))]:
-                appearance = _appearance(segment, begin, end, calibre, density)
-                length = float(segment.steps[begin:end].sum())
-                pieces.append(_Piece(number, begin, end, length, calibre, middle / scale, appearance))
+            length = float(segment.steps[begin:end].sum())
+            pieces.append(_Piece(number, begin, end, length, calibre, middle / scale))
     return pieces
 
 
-def _appearance(segment: Segment, begin: int, end: int, calibre: float, density: NDArray[np.float32]) -> Numbers:
+def _median_on(graph: Graph, piece: _Piece, values: NDArray[np.floating[Any]]) -> float:
+    """The median along the centre line of a piece."""
+    places = np.rint(graph.segments[piece.segment].path[piece.begin : piece.end]).astype(int)
+    return float(np.median(values[tuple(places.T)]))
+
+
+def _appearance(graph: Graph, piece: _Piece, density: NDArray[np.float32]) -> Numbers:
+    """What the middle of a piece looks like; NaN where it could not be seen.
+
+    Logarithms of the optical density in red and in green, and how much less density there is along the centre line than
+    beside it in green.
+    """
+    segment, (_, begin, end, _, calibre, _) = graph.segments[piece.segment], piece
     along = np.gradient(segment.path, axis=0)[begin:end] if len(segment.path) > 1 else np.zeros((end - begin, 2))
     along /= np.maximum(np.hypot(*along.T), 1e-9)[:, None]
     seen = segment.clear[begin:end]
@@ -207,21 +255,22 @@ def _appearance(segment: Segment, begin: int, end: int, calibre: float, density:
     return np.array([red, green, reflex])
 
 
-def _log_odds(pieces: list[_Piece], pairs: NDArray[np.int64], strengths: Numbers) -> Numbers | None:
+def _log_odds(
+    pieces: list[_Piece], appearance: Numbers, pairs: NDArray[np.int64], strengths: Numbers
+) -> Numbers | None:
     """Log-odds that each piece is an artery; None where there are no two kinds.
 
     A mixture of two normal distributions that share their covariance and their linear trends with calibre and place,
     estimated by expectation and maximisation (Dempster, Laird and Rubin, J R Stat Soc B 39, 1977). Between the two
     steps the pieces of one course come to terms.
     """
-    appearance = np.array([piece.appearance for piece in pieces]).reshape(-1, 3)
     seen = np.isfinite(appearance).all(axis=1)
     if np.count_nonzero(seen) < 2 * LEAST_PIECES:
         return None
     weights = np.array([piece.length for piece in pieces])[seen]
     values = _standardised(appearance[seen], weights)
     trends = _standardised(np.array([_trend(piece) for piece in pieces])[seen], weights)
-    course = _course(seen, pairs, strengths)
+    course = np.linalg.inv(_bonds(np.where(seen, 1.0, _UNSEEN), pairs, strengths))
     rest = values - trends @ _fit(trends, values, weights, _RIDGE)
     odds = np.zeros(len(pieces))
     odds[seen] = -rest[:, :2].sum(axis=1)
@@ -260,18 +309,19 @@ def _fit(design: Numbers, values: Numbers, weights: Numbers, ridge: Numbers | fl
     return np.asarray(np.linalg.solve(normal, design.T @ (values * weights[:, None])))
 
 
-def _course(seen: Mask, pairs: NDArray[np.int64], strengths: Numbers) -> Numbers:
-    """What makes of the log-odds that each piece has by itself those on which the pieces of a course agree.
+def _bonds(weights: Numbers, pairs: NDArray[np.int64], strengths: Numbers) -> Numbers:
+    """The matrix of the equations whose solution are the log-odds on which the pieces of a course agree.
 
-    They differ as little as can be from what the appearance says and from those of the pieces joined: the least of the
-    sum of ``(odds - own odds)**2`` over the pieces seen and of ``strength * (odds - other odds)**2`` over the joins,
+    On the right stand the log-odds that each piece has by itself, times its weight. Those agreed on differ as little as
+    can be from what the appearance says and from those of the pieces joined: the least of the sum of
+    ``weight * (odds - own odds)**2`` over the pieces and of ``strength * (odds - other odds)**2`` over the joins,
     with a sum instead of the difference where two vessels cross. Returns ``float64 (pieces, pieces)``.
     """
-    normal = np.diag(np.where(seen, 1.0, _UNSEEN))
+    normal = np.diag(weights)
     for (one, other), strength in zip(pairs, strengths, strict=True):
         normal[[one, other], [one, other]] += abs(strength)
         normal[[one, other], [other, one]] -= strength
-    return np.asarray(np.linalg.inv(normal))
+    return normal
 
 
 def _joins(graph: Graph, pieces: list[_Piece]) -> tuple[NDArray[np.int64], Numbers]:
@@ -367,7 +417,7 @@ def _labelled(pieces: list[_Piece], odds: Numbers, joined: NDArray[np.int64], sc
     return np.where(lengths >= SHORTEST_DD * scale, kinds, 0).astype(np.int8)
 
 
-def _plausible(pieces: list[_Piece], kinds: NDArray[np.int8], unlike: NDArray[np.int64]) -> bool:
+def _plausible(pieces: list[_Piece], appearance: Numbers, kinds: NDArray[np.int8], unlike: NDArray[np.int64]) -> bool:
     """Whether there are enough arteries and veins, the veins wider and darker, and most pairs of vessels unlike."""
     arteries, veins = kinds > 0, kinds < 0
     if min(np.count_nonzero(arteries), np.count_nonzero(veins)) < LEAST_PIECES:
@@ -377,7 +427,7 @@ def _plausible(pieces: list[_Piece], kinds: NDArray[np.int8], unlike: NDArray[np
     calibre = [
         float(np.average([piece.calibre for piece in pieces], weights=lengths * kind)) for kind in (arteries, veins)
     ]
-    red = np.array([piece.appearance[0] for piece in pieces])
+    red = appearance[:, 0]
     redder = (np.nanmean(red[veins]) - np.nanmean(red[arteries])) / np.nanstd(red)
     agree = kinds[unlike].prod(axis=1).sum()
     enough = min(length) >= LEAST_SHARE * sum(length)

@@ -6,7 +6,7 @@ it is varied follows from ``(seed, step, position)`` alone, so that a resumed ru
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 from torch import Tensor
 
 from retinasynth.data.find import find_eyes
@@ -23,6 +24,7 @@ from retinasynth.data.grown import grown_eyes
 from retinasynth.data.matching import EyeFiles
 from retinasynth.errors import DataError
 from retinasynth.files import LABELLING
+from retinasynth.images import Mask
 from retinasynth.parallel import in_order
 from retinasynth.segmentation.photometric import as_another_camera
 from retinasynth.segmentation.settings import AugmentationSettings, SegmentationData, SegmenterSettings
@@ -31,7 +33,9 @@ _MOST_GROWN_VALIDATION = 24
 _WHOLE_SHARE = 0.3  # of the examples that show the whole field, where the disc is looked at more closely in others
 _ELSEWHERE_SHARE = 0.2  # of the close looks that show another, bright place, which could pass for a disc
 _BRIGHT_SHARE = 0.05  # of the field, so that its brightest part counts as bright
+_POINT_REACH = {"disc": 0.8, "fovea": 4.0}  # standard deviation of a landmark in radii of its plane: .4 DD for both
 _CELL_PX = 16  # in which brightness is told
+_COVERED = 25  # of 255 from which a pixel of vessel counts as such, where nobody says which kind it is
 _SHORTEST_SHARE, _LARGEST_SHARE = 0.3, 0.7  # of the disc in a close look
 
 
@@ -43,12 +47,14 @@ class Examples(NamedTuple):
         fields: ``float32 (batch, 1, s, s)``: 1 inside the field of view.
         labels: ``float32 (batch, planes, s, s)``: how much of each pixel is covered.
         known: ``float32 (batch, planes)``: 1 where a label is known, 0 where its plane is absent.
+        told: ``bool (batch, 1, s, s)``: False on vessels that nobody called arteries or veins (`untold`).
     """
 
     pictures: Tensor
     fields: Tensor
     labels: Tensor
     known: Tensor
+    told: Tensor
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,7 @@ def load_sources(data: SegmentationData) -> Sources:
         held_out = validation_subjects(usable, 0 if is_split else data.validation_share)
         validation += own_validation if is_proof else []
         validation += [files for files in usable if files.subject in held_out]
-        real.append(
-            load_frames([files for files in usable if files.subject not in held_out], data.field_px, data.planes)
-        )
+        real.append(_frames([files for files in usable if files.subject not in held_out], data))
     grown = None
     if data.grown and data.grown_share:
         usable = grown_eyes(data.grown, data.field_px)
@@ -105,12 +109,31 @@ def load_sources(data: SegmentationData) -> Sources:
         held_out = validation_subjects(usable, data.validation_share) if unseen else set()
         held_back = [files.with_planes_alone(unseen) for files in usable if files.subject in held_out]
         validation += held_back[:: max(1, math.ceil(len(held_back) / _MOST_GROWN_VALIDATION))]
-        grown = load_frames([files for files in usable if files.subject not in held_out], data.field_px, data.planes)
+        grown = _frames([files for files in usable if files.subject not in held_out], data)
     if not real and grown is None:
         raise DataError(
             "There is nothing to learn from", expected="`data` with a set of labelled eyes, or data.grown above 0"
         )
     return Sources(tuple(real), grown, tuple(validation))
+
+
+def _frames(files: Sequence[EyeFiles], data: SegmentationData) -> FramedEyes:
+    return load_frames(files, data.field_px, (*data.planes, *beside(data.planes)))
+
+
+def beside(planes: Sequence[str]) -> tuple[str, ...]:
+    """The planes that are read beside those to be found: all vessels beside arteries and veins.
+
+    Many label maps say of the wider vessels alone which they are.
+    """
+    return ("vessels",) if {"arteries", "veins"} <= set(planes) and "vessels" not in planes else ()
+
+
+def untold(planes: Mapping[str, Mask]) -> Mask | None:
+    """The vessels that are said to be neither arteries nor veins; None where not all three planes are there."""
+    if not {"vessels", "arteries", "veins"} <= planes.keys():
+        return None
+    return planes["vessels"] & ~planes["arteries"] & ~planes["veins"]
 
 
 def labelled(folder: str, planes: Sequence[str], labels: str = "") -> list[EyeFiles]:
@@ -167,10 +190,24 @@ def example_batches(sources: Sources, settings: SegmenterSettings, steps: range,
     yield from in_order(make, steps, threads=1)
 
 
-def example(
-    sources: Sources, settings: SegmenterSettings, position: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
-    """One example: photograph ``uint8 (s, s, 3)``, layers ``uint8 (1 + planes, s, s)`` and which planes are known."""
+class Example(NamedTuple):
+    """One example of side s; `known` and `told` as those of `Examples`.
+
+    Attributes:
+        photograph: ``uint8 (s, s, 3)``.
+        layers: ``uint8 (1 + planes, s, s)``: the field of view and the planes.
+        known: ``bool (planes,)``.
+        told: ``bool (s, s)``.
+    """
+
+    photograph: NDArray[np.uint8]
+    layers: NDArray[np.uint8]
+    known: NDArray[np.bool_]
+    told: Mask
+
+
+def example(sources: Sources, settings: SegmenterSettings, position: int) -> Example:
+    """The example at a position of the whole training."""
     random = np.random.default_rng([settings.training.seed, position])
     eyes = _drawn_source(sources, settings.data, random)
     number = int(random.integers(len(eyes)))
@@ -178,7 +215,31 @@ def example(
     cut = draw_cut(random, settings, photograph, layers)
     photograph = cut(photograph)
     varied = as_another_camera(photograph, random, settings.augmentation.photometric)
-    return varied, np.stack([cut(np.asarray(layer)) for layer in layers]), eyes.known[number]
+    planes = settings.data.planes
+    if settings.data.looks == "whole":
+        layers = np.stack([layers[0], *map(as_point, layers[1:], (_POINT_REACH[plane] for plane in planes))])
+    cut_layers, count = np.stack([cut(np.asarray(layer)) for layer in layers]), len(planes)
+    masks = dict(zip((*planes, *beside(planes)), cut_layers[1:] > _COVERED, strict=True))
+    unknown = untold(masks) if eyes.known[number].all() else None
+    told = np.ones(cut_layers.shape[1:], np.bool_) if unknown is None else ~unknown
+    return Example(varied, cut_layers[: 1 + count], eyes.known[number][:count], told)
+
+
+def as_point(plane: NDArray[np.uint8], reach: float) -> NDArray[np.uint8]:
+    """A plane as a soft spot about its middle, of so many of its radii; an empty plane stays empty.
+
+    Args:
+        plane: ``uint8 (s, s)``, 255 where a pixel is covered.
+        reach: standard deviation of the Gaussian in radii of a circle of the area of the plane.
+    """
+    area = float(plane.sum()) / 255
+    if area < 1:
+        return np.zeros_like(plane)
+    row, column = ndimage.center_of_mass(plane)
+    rows, columns = np.ogrid[: plane.shape[0], : plane.shape[1]]
+    spread = reach**2 * area / math.pi
+    spot = 255 * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * spread))
+    return np.asarray(np.rint(spot), np.uint8)
 
 
 def _drawn_source(sources: Sources, data: SegmentationData, random: np.random.Generator) -> FramedEyes:
@@ -232,6 +293,8 @@ def draw_cut(
         inside = np.argwhere(layers[0, ::16, ::16] > 127)
         row, column = inside[random.integers(len(inside))] * 16 + random.uniform(0, 16, 2)
         scale = 1.0
+    elif data.looks == "whole":
+        row, column, scale = _whole(random, data.crop_px, len(photograph))
     else:
         disc = layers[1 + data.planes.index("disc")]
         row, column, scale = _look(random, photograph, layers[0], disc, data.crop_px)
@@ -250,8 +313,7 @@ def _look(
     rows, columns = np.nonzero(disc > 127)
     size = len(disc)
     if len(rows) == 0 or random.random() < _WHOLE_SHARE:
-        row, column = size / 2 + random.uniform(-0.05, 0.05, 2) * size
-        return float(row), float(column), size / crop_px
+        return _whole(random, crop_px, size)
     diameter = 2 * math.sqrt(len(rows) / math.pi)
     side = diameter / random.uniform(_SHORTEST_SHARE, _LARGEST_SHARE)
     middle = (rows.mean(), columns.mean())
@@ -259,6 +321,12 @@ def _look(
         middle = _bright_place(random, photograph, (field > 127) & (disc < 128)) or middle
     row, column = middle + random.uniform(-0.2, 0.2, 2) * side
     return float(row), float(column), side / crop_px
+
+
+def _whole(random: np.random.Generator, crop_px: int, size: int) -> tuple[float, float, float]:
+    """As `_look`, at the whole field."""
+    row, column = size / 2 + random.uniform(-0.05, 0.05, 2) * size
+    return float(row), float(column), size / crop_px
 
 
 def _bright_place(
@@ -293,13 +361,14 @@ def _matrix(
     return np.column_stack([linear, np.array(centre) - linear @ middle])
 
 
-def _stacked(examples: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]) -> Examples:
-    pictures = np.stack([photograph.transpose(2, 0, 1) for photograph, _, _ in examples])
-    layers = np.stack([one for _, one, _ in examples])
+def _stacked(examples: Sequence[Example]) -> Examples:
+    pictures = np.stack([one.photograph.transpose(2, 0, 1) for one in examples])
+    layers = np.stack([one.layers for one in examples])
     shares = torch.from_numpy(layers.astype(np.float32) / np.float32(255))
     return Examples(
         torch.from_numpy(pictures.astype(np.float32) / np.float32(255)),
         (shares[:, :1] > 0.5).float(),
         shares[:, 1:].contiguous(),
-        torch.from_numpy(np.stack([known for _, _, known in examples]).astype(np.float32)),
+        torch.from_numpy(np.stack([one.known for one in examples]).astype(np.float32)),
+        torch.from_numpy(np.stack([one.told for one in examples])[:, None]),
     )

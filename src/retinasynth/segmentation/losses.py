@@ -13,6 +13,7 @@ from retinasynth.segmentation.settings import SegmentationLossSettings
 
 _SKELETON_STEPS = 3  # of thinning: vessels up to about twice as many pixels wide shrink to their centre line
 _COARSER = 2  # the pixels in which centre lines are compared: quicker by its square, and thins wider vessels
+_SURELY_NOT = -30.0  # a logit beside which a label of 0 costs and teaches nothing
 _dice = DiceLoss(sigmoid=True, batch=True)
 _cldice: Callable[[Tensor, Tensor], Tensor] = SoftclDiceLoss(_SKELETON_STEPS, sigmoid=True)
 
@@ -27,7 +28,7 @@ class SegmentationLoss(NamedTuple):
 
 
 def segmentation_loss(
-    logits: Tensor, labels: Tensor, known: Tensor, weights: SegmentationLossSettings
+    logits: Tensor, labels: Tensor, known: Tensor, weights: SegmentationLossSettings, told: Tensor | None = None
 ) -> SegmentationLoss:
     """The weighted sum of 1 - Dice, binary cross-entropy and 1 - soft clDice, over the planes that are known.
 
@@ -36,12 +37,15 @@ def segmentation_loss(
         labels: likewise, how much of each pixel is covered, in [0, 1].
         known: ``float (batch, planes)``: 1 where a plane is known. A batch in which nothing is gives 0.
         weights: of the terms.
+        told: ``bool (batch, 1, height, width)``: False where nothing is learnt; None is everywhere something.
 
     Source:
         S. Shit et al., "clDice - a novel topology-preserving loss function for tubular structure segmentation",
         CVPR 2021, algorithm 2.
     """
     logits = logits.float()
+    if told is not None:
+        logits, labels = logits.masked_fill(~told, _SURELY_NOT), labels * told
     if not known.any():
         return SegmentationLoss(0 * logits.sum(), None, None, None)
     chosen, wanted = logits[known > 0][:, None], labels[known > 0][:, None]  # (known planes, 1, height, width)

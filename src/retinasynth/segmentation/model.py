@@ -28,7 +28,7 @@ from retinasynth.training.model_folder import (
 CONVENTIONS = {
     "input": "RGB photograph in [0, 1], float32 (batch, 3, height, width), and its field of view, 1 inside and 0 "
     "outside, float32 (batch, 1, height, width); the field of view has the diameter `field_px`, or with the looks "
-    "`closer` the whole field, then the disc and its surroundings, fill `crop_px`",
+    "`closer` the whole field, then the disc and its surroundings, or with `whole` the whole field, fill `crop_px`",
     "output": "logits of each plane, float32 (batch, planes, height, width); their logistic function is the "
     "probability",
 }

@@ -74,6 +74,8 @@ def predict(
     with evaluated(model.network):
         if config.looks == "windows":
             layers = _seen(model, photograph, field, frame, config.field_px, flips)
+        elif config.looks == "whole":
+            layers = _seen(model, photograph, field, frame, config.crop_px, flips)
         else:
             layers = _seen(model, photograph, field, frame, config.crop_px, flips)
             plane = config.planes.index("disc")

@@ -19,7 +19,7 @@ from retinasynth.settings import (
     split_names,
 )
 
-Looks = Literal["windows", "closer"]
+Looks = Literal["windows", "closer", "whole"]
 Normalisation = Literal["local", "picture"]
 LESIONS: tuple[Plane, ...] = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
 
@@ -40,7 +40,8 @@ class SegmentationData(Section):
     looks: Looks = Field(
         "windows",
         description="windows: the whole field piece by piece; closer: the whole field, small, and again around the "
-        "disc that was found there",
+        "disc that was found there; whole: the whole field, small, in which the middles of disc and fovea are looked "
+        "for rather than their outlines",
     )
     normalisation: Normalisation = Field(
         "local",
@@ -134,6 +135,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augmentation": {"rotation_deg": 30, "zoom": 1.2, "photometric": 0.5},
         "network": {"filters": 12, "norm": "batch"},
     },
+    "landmarks": {
+        "data": {
+            "planes": ("disc", "fovea"),
+            "grown": 520,
+            "grown_share": 0.4,
+            "field_px": 256,
+            "looks": "whole",
+            "normalisation": "picture",
+        },
+        "augmentation": {"rotation_deg": 30, "zoom": 1.3},
+        "training": {"batch_size": 8},
+    },
     "lesions": {"data": {"planes": LESIONS, "field_px": 1024}},
     # Of another architecture, learnt from one set alone: it judges what others make, and stands in no loss.
     "judge": {"network": {"architecture": "unet"}},
@@ -184,6 +197,8 @@ def refuse_odd_reading(planes: Sequence[str], looks: Looks, crop_px: int, archit
         raise ValueError(
             f"data.looks is closer, but the disc to look at is not among data.planes ({', '.join(planes)})"
         )
+    if looks == "whole" and (others := set(planes) - {"disc", "fovea"}):
+        raise ValueError(f"data.looks is whole, which finds disc and fovea, but data.planes has {', '.join(others)}")
     if architecture == "pix2pix" and (len(planes) > 1 or crop_px % 256):
         raise ValueError(
             f"network.architecture pix2pix finds one plane in pieces of a multiple of 256 pixels, but data.planes has "

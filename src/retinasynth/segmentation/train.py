@@ -28,7 +28,8 @@ from retinasynth.eye.label_map import overlay
 from retinasynth.networks.layers import initialise
 from retinasynth.networks.patchgan import PatchDiscriminator
 from retinasynth.networks.unet import UNetGenerator
-from retinasynth.segmentation.data import Examples, Sources, example_batches, load_sources
+from retinasynth.segmentation.data import Examples, Sources, beside, example_batches, load_sources, untold
+from retinasynth.segmentation.landmarks import landmark_in
 from retinasynth.segmentation.losses import segmentation_loss
 from retinasynth.segmentation.model import SegmenterConfig, SegmenterModel, load_segmenter, save_segmenter
 from retinasynth.segmentation.network import SegmentationNetwork
@@ -82,7 +83,7 @@ def train_step(
     for group in learner.optimiser.param_groups:
         group["lr"] = falling_rate(settings.optimiser.learning_rate, number, settings.training.steps)
     logits = learner.network_ddp(batch.pictures, batch.fields)
-    loss = segmentation_loss(logits, batch.labels, batch.known, settings.loss)
+    loss = segmentation_loss(logits, batch.labels, batch.known, settings.loss, batch.told)
     learner.optimiser.zero_grad()
     fabric.backward(loss.total)
     learner.optimiser.step()
@@ -152,10 +153,15 @@ class _Finding:
 
     def save(self, folder: Path, steps: int) -> None:
         thresholds = {str(plane): 0.5 for plane in self.settings.data.planes}
-        dice: dict[str, float] = {}
+        found: dict[str, str] = {}
         if steps == self.total_steps and self.sources.validation:
-            thresholds, dice = best_thresholds(self._model(thresholds, {}), self.sources.validation)
-        save_segmenter(folder, self._model(thresholds, _facts(self.settings, self.sources, steps, dice)))
+            model = self._model(thresholds, {})
+            if self.settings.data.looks == "whole":
+                found = {"validation_distance": in_words(distances(model, self.sources.validation))}
+            else:
+                thresholds, dice = best_thresholds(model, self.sources.validation)
+                found = {"validation_dice": ", ".join(f"{plane} {value:.3f}" for plane, value in dice.items())}
+        save_segmenter(folder, self._model(thresholds, _facts(self.settings, self.sources, steps, found)))
 
     def _model(self, thresholds: Mapping[str, float], facts: Mapping[str, Any]) -> SegmenterModel:
         return SegmenterModel(self.shown, SegmenterConfig.of(self.settings, thresholds, facts))
@@ -275,11 +281,13 @@ def best_thresholds(model: SegmenterModel, eyes: Sequence[EyeFiles]) -> tuple[di
     """
     scores: dict[str, list[list[float]]] = {plane: [] for plane in model.config.planes}
     for files in eyes:
-        eye = read_eye(files.with_planes_alone(model.config.planes))
+        planes = model.config.planes
+        eye = read_eye(files.with_planes_alone((*planes, *beside(planes))))
         if eye.photograph is None:
             continue
-        seen = predict(model, eye.photograph)
-        for plane, probability in seen.probabilities.items():
+        seen, unknown = predict(model, eye.photograph), untold(eye.planes)
+        for plane, layer in seen.probabilities.items():
+            probability = layer if unknown is None else np.where(unknown, np.float32(0), layer)
             wanted = eye.planes.get(plane)
             if wanted is not None and wanted.any():
                 scores[plane].append(_dice_by_threshold(probability, wanted & seen.field))
@@ -292,6 +300,32 @@ def best_thresholds(model: SegmenterModel, eyes: Sequence[EyeFiles]) -> tuple[di
     return thresholds, dice
 
 
+def distances(model: SegmenterModel, eyes: Sequence[EyeFiles]) -> dict[str, list[float]]:
+    """By landmark, how far it was found from where it is, in diameters of the disc, for each eye that shows both."""
+    found: dict[str, list[float]] = {plane: [] for plane in model.config.planes}
+    for files in eyes:
+        eye = read_eye(files.with_planes_alone(model.config.planes))
+        disc = eye.planes.get("disc")
+        if eye.photograph is None or disc is None or not disc.any():
+            continue
+        seen, diameter = predict(model, eye.photograph), 2 * float(np.sqrt(disc.sum() / np.pi))
+        for plane in found.keys() & eye.planes.keys():
+            if eye.planes[plane].any():
+                row, column = np.argwhere(eye.planes[plane]).mean(axis=0) + 0.5
+                place = landmark_in(seen.probabilities[plane])
+                found[plane].append(float(np.hypot(place.x - column, place.y - row)) / diameter)
+    return found
+
+
+def in_words(found: Mapping[str, Sequence[float]]) -> str:
+    """Median distance of each landmark, and how often it is within a quarter of a disc diameter."""
+    return ", ".join(
+        f"{plane} {np.median(values):.2f} DD (within .25 in {np.mean(np.array(values) <= 0.25):.0%} of {len(values)})"
+        for plane, values in found.items()
+        if values
+    )
+
+
 def _dice_by_threshold(probability: np.ndarray[Any, np.dtype[np.float32]], wanted: images.Mask) -> list[float]:
     edges = [-np.inf, *THRESHOLDS, np.inf]
     all_counts, hits = (np.histogram(values, edges)[0] for values in (probability, probability[wanted]))
@@ -299,7 +333,7 @@ def _dice_by_threshold(probability: np.ndarray[Any, np.dtype[np.float32]], wante
     return [float(2 * r / max(f + wanted.sum(), 1)) for r, f in zip(right, found, strict=True)]
 
 
-def _facts(settings: SegmenterSettings, sources: Sources, steps: int, dice: Mapping[str, float]) -> dict[str, Any]:
+def _facts(settings: SegmenterSettings, sources: Sources, steps: int, found: Mapping[str, str]) -> dict[str, Any]:
     """What the model card says of the training."""
     folders = [Path(folder).name for folder in settings.data.folders]
     real = [f"{len(eyes)} eyes of {name}" for eyes, name in zip(sources.real, folders, strict=True)]
@@ -308,7 +342,7 @@ def _facts(settings: SegmenterSettings, sources: Sources, steps: int, dice: Mapp
         "steps": steps,
         "data": ", ".join(real + grown),
         "validation_eyes": len(sources.validation),
-        "validation_dice": ", ".join(f"{plane} {value:.3f}" for plane, value in dice.items()),
+        **found,
         "weights": averaging(settings.training.ema_decay),
     }
 

@@ -6,18 +6,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from retinasynth.data.photographs import as_photograph
 from retinasynth.errors import ImageError
 from retinasynth.eye import Eye
+from retinasynth.eye.arteries_veins import agreed_arteries
 from retinasynth.images import Mask, Photograph
 from retinasynth.networks.running import move_for_generation
 from retinasynth.segmentation.fundus import why_no_fundus
+from retinasynth.segmentation.landmarks import LEAST_CONFIDENCE, Landmark, landmark_in, side_shown
 from retinasynth.segmentation.model import SegmenterModel, load_segmenter
 from retinasynth.segmentation.predict import Probability, found_planes, predict, promised_dice, why_no_disc
+from retinasynth.settings import Laterality
 from retinasynth.training.bundled import SEGMENTERS, model_folder
 from retinasynth.windows import Window
 
 USUAL = ("vessels", "disc-cup")  # what `segment` looks for
+_LEAST = 1e-4  # a probability of arteries and veins; what is less likely to be either says nothing
 
 
 @dataclass(frozen=True)
@@ -26,16 +32,23 @@ class Segmentation:
 
     Attributes:
         eye: the photograph with its planes: ``fov`` and what the segmenters find. A plane that could not be found is
-            absent.
+            absent. Its `centres` are the landmarks that were seen surely enough.
         probabilities: by plane, ``float32 (height, width)`` in [0, 1].
         confidence: by plane, the Dice overlap with the truth that its probabilities promise, if they are right.
         doubts: what a person should look at, in sentences.
+        landmarks: the middles of ``disc`` and ``fovea``, where a segmenter looked for them.
     """
 
     eye: Eye
     probabilities: Mapping[str, Probability] = field(repr=False)
     confidence: Mapping[str, float]
     doubts: tuple[str, ...] = ()
+    landmarks: Mapping[str, Landmark] = field(default_factory=dict)
+
+    @property
+    def side(self) -> tuple[Laterality | None, float]:
+        """Which eye it is, and how sure that is (0 to 1), by its landmarks; None where they do not say."""
+        return side_shown(self.landmarks)
 
 
 class Segmenter:
@@ -99,10 +112,17 @@ def segment(
     loaded = [model if isinstance(model, Segmenter) else Segmenter.load(model) for model in models]
     planes: dict[str, Mask] = {}
     probabilities: dict[str, Probability] = {}
+    landmarks: dict[str, Landmark] = {}
     for segmenter in loaded:
         seen = predict(segmenter.model, picture)
+        if segmenter.config.looks == "whole":
+            landmarks |= {plane: landmark_in(layer) for plane, layer in seen.probabilities.items()}
+            planes |= {"fov": seen.field}
+            continue
         planes |= {"fov": seen.field} | found_planes(segmenter.model, seen)
         probabilities |= seen.probabilities
+    if "vessels" in planes and {"arteries", "veins"} <= probabilities.keys():
+        planes |= _of_one_kind(planes, probabilities)
     confidence = {
         plane: promised_dice(probabilities[plane], mask) for plane, mask in planes.items() if plane in probabilities
     }
@@ -115,7 +135,16 @@ def segment(
                 do="If it is one, it is too blurred or dark to be read",
             )
     doubts = _doubts(planes, probabilities, confidence)
-    return Segmentation(Eye(name, planes, picture), probabilities, confidence, doubts)
+    centres = {plane: (one.x, one.y) for plane, one in landmarks.items() if one.confidence >= LEAST_CONFIDENCE}
+    return Segmentation(Eye(name, planes, picture, centres=centres), probabilities, confidence, doubts, landmarks)
+
+
+def _of_one_kind(planes: Mapping[str, Mask], probabilities: Mapping[str, Probability]) -> dict[str, Mask]:
+    """Arteries and veins among the vessels that were found: each is of one kind as far as it goes."""
+    likely = [np.clip(probabilities[plane], _LEAST, 1 - _LEAST) for plane in ("arteries", "veins")]
+    odds = np.log(likely[0] / likely[1])
+    found = agreed_arteries(odds, planes["vessels"], planes.get("disc"), planes["fov"])
+    return dict(zip(("arteries", "veins"), found, strict=True))
 
 
 def _doubts(
