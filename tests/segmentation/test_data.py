@@ -16,6 +16,7 @@ from retinasynth.errors import DataError
 from retinasynth.segmentation.data import (
     Example,
     Sources,
+    as_point,
     draw_cut,
     example,
     example_batches,
@@ -158,6 +159,29 @@ def test_vessels_that_nobody_called_arteries_or_veins_are_untold(phantoms: Path,
         shares.append(all_told.told.mean())
     assert untold > 50
     assert np.mean(shares) > 0.99
+
+
+def test_a_landmark_is_learnt_as_a_soft_spot_about_its_middle(phantoms: Path) -> None:
+    settings = settings_of("landmarks", "photometric=0", "rotation_deg=0", "flip=no", "zoom=1", "stretch=0")
+    sources = sources_of(phantoms, settings)
+    assert settings.data.planes == ("disc", "fovea")
+    frames = sources.real[0]
+    for position in range(6):
+        one = example(sources, settings, position)
+        assert one.photograph.shape == (SIZE, SIZE, 3)
+        whole = one.layers[0].mean() / 255
+        assert whole > 0.6  # the whole field, not a window
+        for number, plane in enumerate(settings.data.planes, start=1):
+            if not frames.layers[:, number].any():
+                continue
+            spot = one.layers[number].astype(float)
+            assert 240 <= spot.max() <= 255, plane
+            spread = np.sqrt((spot > 255 * np.exp(-0.5)).sum() / np.pi)  # of a Gaussian: within one deviation
+            assert 1.5 < spread < SIZE / 8
+    flat = np.zeros((32, 32), np.uint8)
+    assert not as_point(flat, 4.0).any()
+    flat[10:13, 20:23] = 255
+    assert np.unravel_index(as_point(flat, 4.0).argmax(), flat.shape) == (11, 21)
 
 
 def _examples(folder: Path, settings: SegmenterSettings) -> list[Example]:

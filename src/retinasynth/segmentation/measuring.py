@@ -176,7 +176,7 @@ def _measure_one(
         if is_alone:
             raise
         return {"name": files.name, "rejected": error.got}
-    eye = replace(found.eye, name=files.name, centres=files.centres)
+    eye = replace(found.eye, name=files.name, centres={**found.eye.centres, **files.centres})
     eye = replace(eye, planes={**eye.planes, **told_apart(eye)})
     side = side_of(eye) if laterality is None else Side(laterality, "given")
     um_per_px = scale.um_per_px(eye)
