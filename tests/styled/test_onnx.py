@@ -67,7 +67,7 @@ def test_it_says_what_is_needed_to_use_it(exported, model):
 
 def test_the_documented_program_runs_without_torch(exported, tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    program, _ = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "fundus-512.onnx").write_bytes(exported.read_bytes())
     check = "import sys\nsys.modules['torch'] = None\n"  # importing it fails
     check += program + "\nassert photograph.shape == (size, size, 3)\nassert photograph[~inside].max() == 0\n"

@@ -416,11 +416,22 @@ def adapt(
 
 
 def export(
-    model: StyledModel,
+    model: Annotated[
+        Path,
+        typer.Option(help="fundus-512, a bundled segmenter, or the run or model folder of such a model."),
+    ],
     out: Annotated[Path, typer.Option(metavar="NAME.onnx", help="A new file.")],
 ) -> None:
-    """Write a styled generator as an ONNX file, for programs without torch. Needs the extra onnx."""
-    from retinasynth.generation.generator import load
+    """Write a styled generator or a segmenter as an ONNX file, for programs without torch. Needs the extra onnx."""
+    from retinasynth.training.bundled import GENERATORS, SEGMENTERS, model_folder
+    from retinasynth.training.model_folder import format_of
 
-    load(model).export_onnx(out)
+    if format_of(model_folder(model, bundled=(*GENERATORS, *SEGMENTERS))) == "retinasynth-segmenter":
+        from retinasynth.segmentation.use import Segmenter
+
+        Segmenter.load(model).export_onnx(out)
+    else:
+        from retinasynth.generation.generator import load
+
+        load(model).export_onnx(out)
     screen.print(f"Done: {out}", soft_wrap=True)

@@ -82,6 +82,12 @@ class Segmenter:
         """What is in a photograph; see `segment`."""
         return segment(photograph, models=[self])
 
+    def export_onnx(self, out: Path) -> None:
+        """Write the network as an ONNX file; see `retinasynth.segmentation.onnx.export_onnx`."""
+        from retinasynth.segmentation.onnx import export_onnx  # noqa: PLC0415 - needs an extra
+
+        export_onnx(self.model, Path(out))
+
 
 def segment(
     photograph: Photograph | Path | str,

@@ -1,0 +1,64 @@
+"""A segmenter as an ONNX file, for programs without torch.
+
+The file takes photographs in the frame of their field of view, and gives the probability of each plane. What else is
+needed to use it stands in its metadata: ``planes``, ``thresholds``, ``looks``, ``size_px`` and the licence of the
+training data. With it, ONNX Runtime, NumPy and Pillow alone, docs/onnx.md segments a photograph.
+"""
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from retinasynth.networks.onnx import write_onnx
+from retinasynth.segmentation.model import SegmenterModel
+from retinasynth.segmentation.network import SegmentationNetwork
+
+
+class _Probabilities(nn.Module):
+    """The network, and the logistic function of its logits."""
+
+    def __init__(self, network: SegmentationNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photographs: Tensor, fields: Tensor) -> Tensor:
+        logits: Tensor = self.network(photographs, fields)
+        return torch.sigmoid(logits)
+
+
+def seen_px(model: SegmenterModel) -> int:
+    """Height and width of what the network is shown of the whole field of view."""
+    return model.config.field_px if model.config.looks == "windows" else model.config.crop_px
+
+
+def export_onnx(model: SegmenterModel, out: Path) -> None:
+    """Write a segmenter as an ONNX file; it takes any number of pictures of the size that it looks at.
+
+    Args:
+        model: the segmenter.
+        out: the file, ``NAME.onnx``; must not exist.
+
+    Raises:
+        MissingExtraError: onnx or onnxscript is not installed.
+        OutputError: `out` exists already, is no ``.onnx``, or cannot be written.
+    """
+    network = copy.deepcopy(model.network).cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    config, size, batch = model.config, seen_px(model), torch.export.Dim("batch", min=1)
+    write_onnx(
+        out,
+        _Probabilities(network),
+        [("photographs", torch.zeros(2, 3, size, size)), ("fields", torch.ones(2, 1, size, size))],
+        "probabilities",
+        ({0: batch}, {0: batch}),
+        {
+            "planes": list(config.planes),
+            "thresholds": dict(config.thresholds),
+            "size_px": size,
+            "looks": config.looks,
+            "conventions": dict(config.conventions),
+            "licence_of_training_data": str(config.training.get("licence", "")),
+            "warning": "For research; not for diagnosis",
+        },
+    )
