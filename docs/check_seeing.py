@@ -1,15 +1,15 @@
-"""How well the bundled segmenters see: `python docs/check_seeing.py WHAT LABELLED [LES_AV]`.
+"""How well photographs are seen: `python docs/check_seeing.py WHAT FOLDER [MODEL]`.
 
-`arteries LES_AV/test`: against arteries and veins that people drew. On their centre lines: how much is found, as either
-kind, and of that how much is of the right kind; from photographs alone.
+`arteries LES_AV [MODEL]`: against arteries and veins that people drew. On their centre lines: how much is found, as
+either kind, and of that how much is of the right kind; from photographs alone, by rule or by a segmenter of them.
 
-`cups LABELLED`: on the held-out third of the cups that were marked by eye (`marked_cups.csv`): vertical cup-to-disc
+`cups FOLDER`: on the held-out third of the cups that were marked by eye (`marked_cups.csv`): vertical cup-to-disc
 ratio and Dice, and how well the reader repeats himself.
 
-`foveas LABELLED`: on the test photographs whose foveas were marked by eye (`marked_foveas.csv`): how far off the fovea
+`foveas FOLDER`: on the test photographs whose foveas were marked by eye (`marked_foveas.csv`): how far off the fovea
 is, in disc diameters, and how often the right eye is named.
 
-LABELLED is the set of `retinasynth segment label` that bundled_segmenters.py makes.
+Elsewhere FOLDER is the set of `retinasynth segment label` that bundled_segmenters.py makes.
 """
 
 import sys
@@ -25,21 +25,26 @@ from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.eye.biomarkers import height_of
 from retinasynth.images import Mask
 from retinasynth.intervals import bootstrap_mean
+from retinasynth.segmentation.labelling import told_apart
 from retinasynth.segmentation.use import Segmenter, segment
 
 TOLERANCE_DD = 0.02  # between a centre line and what was found there
 WITHIN_DD = 0.25
 
 
-def arteries(folder: Path) -> None:
+def arteries(folder: Path, model: str = "") -> None:
     """Print what is found and right of arteries and veins that people drew."""
-    models = [Segmenter.load(name) for name in ("vessels", "artery-vein", "disc-cup")]
-    found, right = [], []
+    models = [Segmenter.load(name) for name in ("vessels", "disc-cup", *([model] if model else []))]
+    found, right, untold = [], [], 0
     for files in find_eyes(folder).eyes:
         truth = read_eye(files)
         if truth.photograph is None or not files.has(["arteries", "veins"]):
             continue
-        seen = segment(truth.photograph, models=models).eye.planes
+        eye = segment(truth.photograph, models=models).eye
+        seen = {**eye.planes, **told_apart(eye)}
+        if "arteries" not in seen:
+            untold += 1
+            continue
         both = (truth.planes["arteries"] & ~truth.planes["veins"], truth.planes["veins"] & ~truth.planes["arteries"])
         reach = TOLERANCE_DD * (height_of(seen["disc"]) if "disc" in seen else 0.15 * min(truth.size))
         share, is_right = _on_centre_lines(both, (seen["arteries"], seen["veins"]), reach)
@@ -48,7 +53,7 @@ def arteries(folder: Path) -> None:
         say(f"{files.name}: {share:.3f} found, {is_right:.3f} right")
     for what, values in (("found", found), ("right", right)):
         one = bootstrap_mean(values)
-        say(f"{what}: {one.mean:.3f} ({one.low:.3f} to {one.high:.3f}), {len(values)} eyes")
+        say(f"{what}: {one.mean:.3f} ({one.low:.3f} to {one.high:.3f}), {len(values)} eyes; nothing told in {untold}")
 
 
 def _on_centre_lines(truth: tuple[Mask, Mask], seen: tuple[Mask, Mask], reach_px: float) -> tuple[float, float]:
@@ -118,4 +123,4 @@ def foveas(labelled: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"arteries": arteries, "cups": cups, "foveas": foveas}[sys.argv[1]](Path(sys.argv[2]))
+    {"arteries": arteries, "cups": cups, "foveas": foveas}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:4])

@@ -17,7 +17,6 @@ import numpy as np
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
 from retinasynth.eye.biomarkers import height_of
-from retinasynth.files import LABELLING
 from retinasynth.images import Mask, write_mask, write_photograph
 
 CUPS, FOVEAS = (Path(__file__).with_name(f"marked_{what}.csv") for what in ("cups", "foveas"))
@@ -85,16 +84,6 @@ def write_foveas(labelled: Path, out: Path, split: str = "train") -> Path:
         diameter = 2 * FOVEA_DD * height_of(eye.planes["disc"])
         fovea = ellipse(eye.size, (x * width, y * height), (diameter, diameter))
         _write(out / "train", eyes[name], {"disc": eye.planes["disc"], "fovea": fovea})
-    return out
-
-
-def write_told(labelled: Path, out: Path) -> Path:
-    """The training eyes in which arteries were told from veins by rule."""
-    for files in find_eyes(labelled).split("train"):
-        if files.has(["arteries", "veins"]):
-            eye = read_eye(files)
-            _write(out / "train", files, {plane: eye.planes[plane] for plane in ("arteries", "veins", "vessels")})
-    (out / LABELLING).write_bytes((labelled / LABELLING).read_bytes())  # it proves nothing
     return out
 
 

@@ -161,11 +161,13 @@ def test_a_label_map_that_was_predicted_is_a_data_set(tmp_path):
 def test_train_predict_and_evaluate_from_the_command_line(phantoms: Path, tmp_path):
     small = [word for one in ("data.grown=0", "field_px=64", "crop_px=64", "filters=2", "steps=2", "batch_size=2")
              for word in ("--set", one)]  # fmt: skip
-    for target, planes in (("vessels", 1), ("disc", 1), ("disc-cup", 2), ("lesions", 4), ("artery_vein", 2)):
+    targets = {"vessels": 1, "disc": 1, "disc-cup": 2, "lesions": 4, "artery_vein": 2, "landmarks": 2}
+    for target, planes in targets.items():
         out = tmp_path / target
         result = run("segment", "train", "--data", phantoms, "--target", target, "--out", out, *small)
         assert result.exit_code == 0, (target, result.output)
         assert len(Segmenter.load(out).config.planes) == planes
+        assert ("is now --target artery-vein" in result.output) == (target == "artery_vein")
     result = run("segment", "evaluate", "--model", tmp_path / "disc", "--data", phantoms, "--out", tmp_path / "judged")
     assert result.exit_code == 0, result.output
     figures = json.loads((tmp_path / "judged" / "segmentation.json").read_text())
@@ -184,11 +186,16 @@ def test_wrong_requests_are_explained(phantoms: Path, tmp_path, monkeypatch, cap
     assert "--out is missing" in fails("train", "--data", phantoms)
     assert "given together" in fails("train", "--out", tmp_path / "r", "--target", "disc", "--preset", "judge")
     assert "alone" in fails("train", "--resume", tmp_path / "r", "--target", "disc")
-    assert "one of: vessels, disc-cup, judge" in fails("predict", "x.png", "--model", "vesels", "--out", tmp_path / "o")
+    assert "one of: vessels, disc-cup, landmarks, judge" in fails(
+        "predict", "x.png", "--model", "vesels", "--out", tmp_path / "o"
+    )
     assert "does not exist" in fails("predict", tmp_path / "nowhere", "--out", tmp_path / "o")
     folder = tmp_path / "alone" / "images"
     write_photograph(folder / "eye.png", RETINA[:200, :200])
     assert "no eye on the side 'test'" in fails(
         "evaluate", "--model", "vessels", "--data", folder.parent, "--out", tmp_path / "o"
+    )
+    assert "finds places, not outlines" in fails(
+        "evaluate", "--model", "landmarks", "--data", phantoms, "--out", tmp_path / "o"
     )
     assert not (tmp_path / "o").exists()

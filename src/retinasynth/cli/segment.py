@@ -19,6 +19,7 @@ from retinasynth.cli.shell import (
     WindowText,
     chosen_data,
     coded,
+    complaints,
     needed_data,
     point_to,
     refuse_beside_resume,
@@ -54,6 +55,17 @@ _OF_TARGET: dict[Target, tuple[str, list[str]]] = {
 }
 
 
+def _target(word: str) -> Target:
+    """The target of a name; with an underscore, as release 0.1 spelled it, too."""
+    if word == "artery_vein":
+        complaints.print("--target artery_vein is now --target artery-vein", highlight=False)
+        word = Target.artery_vein
+    try:
+        return Target(word)
+    except ValueError:
+        raise typer.BadParameter(f"{word!r} is not one of {', '.join(Target)}.") from None
+
+
 @app.command("train")
 def segment_train(
     data: Annotated[
@@ -62,7 +74,10 @@ def segment_train(
     ] = None,
     images: Images = None,
     masks: Masks = None,
-    target: Annotated[Target | None, typer.Option(help="What to find (default: vessels).")] = None,
+    target: Annotated[
+        Target | None,
+        typer.Option(parser=_target, metavar=f"<{'|'.join(Target)}>", help="What to find (default: vessels)."),
+    ] = None,
     out: RunFolder = None,
     resume: Resume = None,
     preset: Annotated[str | None, typer.Option(help="Settings to start from instead of --target.")] = None,
@@ -152,7 +167,7 @@ class Side(StrEnum):
 
 @app.command("evaluate")
 def segment_evaluate(
-    model: Annotated[str, typer.Option(help="A run folder, a model folder, or vessels, disc-cup or judge.")],
+    model: Annotated[str, typer.Option(help="A run folder, a model folder, or the name of a bundled segmenter.")],
     out: Annotated[Path, typer.Option(help="A new or empty folder for figures and panels.")],
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Photographs in which annotators drew what it finds.")

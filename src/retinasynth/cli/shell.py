@@ -35,7 +35,8 @@ Segmenters = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODEL",
-        help="A run folder, a model folder, or vessels, disc-cup or judge. Repeatable. Default: vessels and disc-cup.",
+        help="A run folder, a model folder, or vessels, disc-cup, landmarks or judge. Repeatable. "
+        "Default: all of these but judge.",
     ),
 ]
 WindowText = Annotated[

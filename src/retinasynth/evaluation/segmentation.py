@@ -9,7 +9,7 @@ import numpy as np
 from retinasynth.data.annotators import read_second
 from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.data.matching import EyeFiles
-from retinasynth.errors import DataError
+from retinasynth.errors import DataError, ModelError
 from retinasynth.evaluation.metrics.vessels_found import centre_error
 from retinasynth.eye import Eye
 from retinasynth.eye.agreement import Agreement, agreement
@@ -130,10 +130,16 @@ def evaluate_segmenter(
 
     Raises:
         DataError: no eye there has a photograph and one of the planes.
-        ModelError: the model cannot be loaded.
+        ModelError: the model cannot be loaded, or finds places alone.
         OutputError: a file cannot be written.
     """
     segmenter = Segmenter.load(model)
+    if segmenter.config.looks == "whole":
+        raise ModelError(
+            f"{model} finds places, not outlines, and only these are compared here",
+            expected="a segmenter of vessels, disc, cup or lesions",
+            do="Its model card says how far from marked places it was on validation eyes",
+        )
     found = find_eyes(Path(data), labels=labels)
     eyes = [
         files

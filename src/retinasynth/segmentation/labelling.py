@@ -15,7 +15,7 @@ from retinasynth.data.photographs import photographs_in
 from retinasynth.data.places import name_of
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
-from retinasynth.eye.arteries_veins import tell_arteries
+from retinasynth.eye.arteries_veins import carried_on, tell_arteries
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.eye.label_map import overlay
 from retinasynth.files import LABELLING, MANIFEST, explaining_write_errors, new_folder, write_text
@@ -32,7 +32,9 @@ from retinasynth.segmentation.use import Segmentation, Segmenter, segment
 from retinasynth.tables import table_text
 from retinasynth.windows import Window
 
-ARTERIES = 1  # raise when they are told from veins in another way
+ARTERIES = 2  # raise when they are told from veins in another way
+_KINDS = {"arteries", "veins"}
+_MAY_BE_UNKNOWN = {"cup", *_KINDS}
 REJECT = "reject.txt"  # in which a person lists what is not to be learnt from
 REJECTED = "rejected.csv"
 
@@ -103,8 +105,16 @@ def _write_found(out: Path, name: str, found: Segmentation, *, probabilities: bo
 
 
 def _row(name: str, found: Segmentation) -> dict[str, str]:
-    confidence = {f"confidence_{plane}": f"{value:.4f}" for plane, value in found.confidence.items()}
-    return {"name": name, **confidence, "doubts": " ".join(found.doubts)}
+    row = {"name": name, **{f"confidence_{plane}": f"{value:.4f}" for plane, value in found.confidence.items()}}
+    for plane, place in found.landmarks.items():
+        row |= {f"{plane}_x": f"{place.x:.1f}", f"{plane}_y": f"{place.y:.1f}"}
+        row |= {f"confidence_{plane}_middle": f"{place.confidence:.2f}"}
+    if found.landmarks:
+        laterality, confidence = found.side
+        row |= {"laterality": laterality or "", "confidence_laterality": f"{confidence:.2f}"}
+    if found.quality is not None:
+        row |= {"quality": found.quality.grade, "faults": ", ".join(found.quality.reasons)}
+    return row | {"doubts": " ".join(found.doubts)}
 
 
 def _table_of_found(rows: Sequence[dict[str, str]]) -> str:
@@ -147,8 +157,8 @@ def label_sets(
     a training one, then the one with more planes drawn by people. Drawn planes stay as they are; those that are missing
     are taken from the segmenters. A photograph is rejected, and listed with the reason, when a file of it is damaged,
     when it cannot be segmented, when it has no disc, or when a plane's confidence is low. Arteries and veins, where
-    nobody drew them, are told among the wider vessels of a photograph that shows the difference
-    (`retinasynth.eye.arteries_veins`); all other vessels are in neither plane.
+    nobody drew them, are told among the wider vessels of a photograph that shows the difference, and
+    carried on to those joined with them (`retinasynth.eye.arteries_veins`); all other vessels are in neither plane.
 
     The set has ``train/`` and ``test/`` as the sources have (see `photographs_in`), with ``images/`` and a folder for
     each plane; beside them ``manifest.jsonl`` (origin, confidence, which planes were drawn and which told by colour),
@@ -278,8 +288,11 @@ def _label_one(
     found = segment(photograph_of(files), models=models)
     confidence = {plane: round(value, 4) for plane, value in found.confidence.items() if plane not in drawn.planes}
     unsure = {plane for plane, value in confidence.items() if value < least_confidence}
-    # A cup is hard to see in many a good photograph: it is then left unknown, and all else is kept.
-    low = [f"{plane} {confidence[plane]:.2f}" for plane in confidence if plane in unsure - {"cup"}]
+    unsure |= _KINDS if unsure & _KINDS else set()
+    if found.quality is not None and found.quality.grade == "useless" and "vessels" not in drawn.planes:
+        return {"name": name, "rejected": f"useless: {', '.join(found.quality.reasons)}"}
+    # These are hard to see in many a good photograph: they are then left unknown, and all else is kept.
+    low = [f"{plane} {confidence[plane]:.2f}" for plane in confidence if plane in unsure - _MAY_BE_UNKNOWN]
     if found.doubts and "disc" not in drawn.planes:
         return {"name": name, "rejected": " ".join(found.doubts)}
     if low:
@@ -306,8 +319,9 @@ def told_apart(eye: Eye) -> dict[str, Mask]:
     if eye.photograph is None or "vessels" not in eye.planes or {"arteries", "veins"} & eye.planes.keys():
         return {}
     field = eye.planes["fov"] if "fov" in eye.planes else find_field_of_view(eye.photograph)
-    told = tell_arteries(eye.photograph, eye.planes["vessels"], eye.planes.get("disc"), field)
-    return dict(zip(("arteries", "veins"), told, strict=True)) if told else {}
+    vessels, disc = eye.planes["vessels"], eye.planes.get("disc")
+    told = tell_arteries(eye.photograph, vessels, disc, field)
+    return dict(zip(("arteries", "veins"), carried_on(told, vessels, disc, field), strict=True)) if told else {}
 
 
 def _resized(eye: Eye, size_px: int) -> Eye:

@@ -53,6 +53,8 @@ def render(folder: Path, lines: Sequence[Line], rejected: Sequence[tuple[str, st
     unknown = [name for name, column in COLUMNS.items() if not _known(values, heading(name, column.unit))]
     sections = [_pictures(folder, lines), _whole(values, unknown), *_regional(values)]
     doubts = [f"{line['name']}: {line['doubts']}" for line in lines if line["doubts"]]
+    poor = [line for line in lines if line["quality"] not in (None, "usable")]
+    doubts += [f"{line['name']}: {line['quality']} ({line['faults']})" for line in poor]
     left_out = [f"{name} was not measured: {reason}" for name, reason in rejected]
     return page.render(
         Report(

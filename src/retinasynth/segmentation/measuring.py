@@ -27,7 +27,7 @@ from retinasynth.windows import Window
 VERSION = 1  # raise when a measure is taken in another way
 TABLE, REPORT = "table.csv", "report.html"
 VIEWS = ("regions", "calibres", "courses")  # folders of pictures that the measures come from
-_ABOUT = ("name", "laterality", "laterality_by", "scale [um/px]", "doubts")
+_ABOUT = ("name", "quality", "faults", "laterality", "laterality_by", "scale [um/px]", "doubts")
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,8 @@ def _measure_one(
         write_photograph(out / view / f"{files.name}.png", picture)
     return {
         "name": files.name,
+        "quality": found.quality.grade if found.quality else None,
+        "faults": ", ".join(found.quality.reasons) if found.quality else "",
         "laterality": side.laterality,
         "laterality_by": side.source,
         "scale [um/px]": um_per_px,

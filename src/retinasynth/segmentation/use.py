@@ -18,11 +18,12 @@ from retinasynth.segmentation.fundus import why_no_fundus
 from retinasynth.segmentation.landmarks import LEAST_CONFIDENCE, Landmark, landmark_in, side_shown
 from retinasynth.segmentation.model import SegmenterModel, load_segmenter
 from retinasynth.segmentation.predict import Probability, found_planes, predict, promised_dice, why_no_disc
+from retinasynth.segmentation.quality import Quality, measures_of, quality_of
 from retinasynth.settings import Laterality
 from retinasynth.training.bundled import SEGMENTERS, model_folder
 from retinasynth.windows import Window
 
-USUAL = ("vessels", "disc-cup")  # what `segment` looks for
+USUAL = ("vessels", "disc-cup", "landmarks")  # what `segment` looks for
 _LEAST = 1e-4  # a probability of arteries and veins; what is less likely to be either says nothing
 
 
@@ -37,6 +38,7 @@ class Segmentation:
         confidence: by plane, the Dice overlap with the truth that its probabilities promise, if they are right.
         doubts: what a person should look at, in sentences.
         landmarks: the middles of ``disc`` and ``fovea``, where a segmenter looked for them.
+        quality: how good the photograph is to be segmented, where vessels were looked for.
     """
 
     eye: Eye
@@ -44,6 +46,7 @@ class Segmentation:
     confidence: Mapping[str, float]
     doubts: tuple[str, ...] = ()
     landmarks: Mapping[str, Landmark] = field(default_factory=dict)
+    quality: Quality | None = None
 
     @property
     def side(self) -> tuple[Laterality | None, float]:
@@ -95,7 +98,7 @@ def segment(
     models: Sequence[Segmenter | Path | str] = USUAL,
     window: Window | None = None,
 ) -> Segmentation:
-    """What is in a fundus photograph: vessels, disc and cup, or what other segmenters find.
+    """What is in a fundus photograph: vessels, disc, cup and fovea, or what other segmenters find.
 
     Args:
         photograph: ``uint8 (height, width, 3)`` or ``(height, width)``, or a file.
@@ -132,7 +135,9 @@ def segment(
     confidence = {
         plane: promised_dice(probabilities[plane], mask) for plane, mask in planes.items() if plane in probabilities
     }
+    quality = None
     if "vessels" in probabilities:
+        quality = quality_of(measures_of(picture, planes["fov"], planes["vessels"], probabilities["vessels"]))
         reason = why_no_fundus(picture, planes["fov"], planes["vessels"], probabilities["vessels"])
         if reason:
             raise ImageError(
@@ -142,7 +147,8 @@ def segment(
             )
     doubts = _doubts(planes, probabilities, confidence)
     centres = {plane: (one.x, one.y) for plane, one in landmarks.items() if one.confidence >= LEAST_CONFIDENCE}
-    return Segmentation(Eye(name, planes, picture, centres=centres), probabilities, confidence, doubts, landmarks)
+    eye = Eye(name, planes, picture, centres=centres)
+    return Segmentation(eye, probabilities, confidence, doubts, landmarks, quality)
 
 
 def _of_one_kind(planes: Mapping[str, Mask], probabilities: Mapping[str, Probability]) -> dict[str, Mask]:

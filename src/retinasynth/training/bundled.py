@@ -7,7 +7,7 @@ from pathlib import Path
 from retinasynth.documents import reason
 from retinasynth.errors import ModelError
 
-SEGMENTERS = ("vessels", "disc-cup", "judge")
+SEGMENTERS = ("vessels", "disc-cup", "landmarks", "judge")
 GENERATORS = ("fundus-512",)
 ENHANCERS = ("enhance",)
 HERE = Path(__file__).parent.parent / "weights"
