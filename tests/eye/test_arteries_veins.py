@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from scipy import ndimage
-from skimage.morphology import disk
 
 from retinasynth.anatomy.grow import grow
 from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.errors import InputError
-from retinasynth.eye.arteries_veins import NARROWEST_PX, agreed_arteries, carried_on, tell_arteries
+from retinasynth.eye.arteries_veins import NARROWEST_PX, agreed_arteries, tell_arteries
 from retinasynth.eye.eye import Eye
 from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import Mask, Photograph
@@ -177,25 +175,3 @@ def test_where_a_segmenter_saw_neither_nothing_is_told(eye):
     assert not (arteries | veins).any()
     none = np.zeros_like(vessels)
     assert not any(one.any() for one in agreed_arteries(exact_odds(eye), none, None, eye.planes["fov"]))
-
-
-def test_what_is_told_of_wide_vessels_is_carried_on_to_narrow_ones_where_it_is_sure(eyes):
-    more, right = [], []
-    for eye in eyes[:6]:
-        arteries, veins, fov = eye.planes["arteries"], eye.planes["veins"], eye.planes["fov"]
-        wide = ndimage.binary_opening(arteries | veins, disk(2))
-        told = arteries & ~veins & wide, veins & ~arteries & wide
-        found = carried_on(told, arteries | veins, eye.planes["disc"], fov)
-        assert not (found[0] & found[1]).any()
-        narrow = found[0] & ~wide, found[1] & ~wide
-        more.append((narrow[0] | narrow[1]).sum() / ((arteries | veins) & ~wide).sum())
-        right.append(right_share(narrow, eye))
-    assert np.mean(more) > 0.3
-    assert np.median(right) > 0.9
-    assert np.mean(right) > 0.85
-
-
-def test_of_nothing_told_nothing_is_carried_on(eye):
-    nothing = np.zeros_like(eye.planes["fov"])
-    found = carried_on((nothing, nothing), eye.planes["vessels"], eye.planes["disc"], eye.planes["fov"])
-    assert not (found[0] | found[1]).any()

@@ -40,9 +40,6 @@ LEAST_REDDER = 1.3  # standard deviations of all pieces between arteries and vei
 LEAST_SHARE = 0.2  # of the length classified that either kind has
 LEAST_PIECES = 6  # of either kind
 LEAST_POINTS = 3  # of a centre line that a piece is looked at in
-SURE_TOLD = 3.0  # log-odds of what was told
-_TOLD_BRANCH = 3.0  # as _BRANCH, where what was told is carried on
-_LEAST_SAY = 1e-3  # pieces that a piece counts for of which nothing was told
 _IN_DOUBT = 0.2  # log-odds of pieces that agree, below which they are in neither plane
 SURE = 1.0  # log-odds from which a piece is labelled
 _MOST_ODDS = 4.0  # log-odds that the appearance of one piece can give
@@ -137,50 +134,16 @@ def agreed_arteries(
         Two masks ``bool (height, width)`` without a common pixel, both within `vessels`: arteries and veins. Vessels in
         doubt are in neither.
     """
-    return _agreed(odds, vessels, disc, field_of_view, least=_IN_DOUBT)
-
-
-def carried_on(told: tuple[Mask, Mask], vessels: Mask, disc: Mask | None, field_of_view: Mask) -> tuple[Mask, Mask]:
-    """What was told of some vessels, carried on to those that are joined with them and whose kind follows surely.
-
-    Args:
-        told: arteries and veins, as `tell_arteries` gives them.
-        vessels: all of them, ``bool (height, width)``.
-        disc: likewise; None where it is unknown.
-        field_of_view: likewise.
-
-    Returns:
-        Arteries and veins, as told.
-    """
-    odds = SURE_TOLD * (told[0].astype(np.float64) - told[1])
-    return _agreed(odds, vessels, disc, field_of_view, least=SURE, only_told=True)
-
-
-def _agreed(
-    odds: NDArray[np.floating[Any]],
-    vessels: Mask,
-    disc: Mask | None,
-    field_of_view: Mask,
-    *,
-    least: float,
-    only_told: bool = False,
-) -> tuple[Mask, Mask]:
-    """Arteries and veins by log-odds on which the pieces of a course agree, where these are at least so large.
-
-    Where `only_told`, pieces of odds 0 have no say, and branches are bound to what they leave more strongly.
-    """
     graph = vessel_graph(vessels & field_of_view)
     scale = _pixels_per_dd(disc, field_of_view)
     if not graph.segments or not scale:
         return np.zeros_like(vessels), np.zeros_like(vessels)
     pieces = _all_pieces(graph, scale)
-    own = np.array([_middle_on(graph, piece, odds, only_told) for piece in pieces]).clip(-_MOST_ODDS, _MOST_ODDS)
+    own = np.array([_median_on(graph, piece, odds) for piece in pieces]).clip(-_MOST_ODDS, _MOST_ODDS)
     weights = np.array([piece.length for piece in pieces]) / (PIECE_DD * scale)
-    if only_told:
-        weights = weights * np.abs(own) / SURE_TOLD + _LEAST_SAY
-    pairs, strengths = _joins(graph, pieces, branch=_TOLD_BRANCH if only_told else _BRANCH)
+    pairs, strengths = _joins(graph, pieces)
     agreed = np.linalg.solve(_bonds(weights, pairs, strengths), weights * own)
-    return _painted(graph, pieces, (np.sign(agreed) * (np.abs(agreed) > least)).astype(np.int8), vessels)
+    return _painted(graph, pieces, (np.sign(agreed) * (np.abs(agreed) > _IN_DOUBT)).astype(np.int8), vessels)
 
 
 class _Piece(NamedTuple):
@@ -260,11 +223,10 @@ def _all_pieces(graph: Graph, scale: float) -> list[_Piece]:
     return pieces
 
 
-def _middle_on(graph: Graph, piece: _Piece, values: NDArray[np.floating[Any]], is_mean: bool) -> float:
-    """The mean or the median along the centre line of a piece."""
+def _median_on(graph: Graph, piece: _Piece, values: NDArray[np.floating[Any]]) -> float:
+    """The median along the centre line of a piece."""
     places = np.rint(graph.segments[piece.segment].path[piece.begin : piece.end]).astype(int)
-    along = values[tuple(places.T)]
-    return float(np.mean(along) if is_mean else np.median(along))
+    return float(np.median(values[tuple(places.T)]))
 
 
 def _appearance(graph: Graph, piece: _Piece, density: NDArray[np.float32]) -> Numbers:
@@ -362,7 +324,7 @@ def _bonds(weights: Numbers, pairs: NDArray[np.int64], strengths: Numbers) -> Nu
     return normal
 
 
-def _joins(graph: Graph, pieces: list[_Piece], branch: float = _BRANCH) -> tuple[NDArray[np.int64], Numbers]:
+def _joins(graph: Graph, pieces: list[_Piece]) -> tuple[NDArray[np.int64], Numbers]:
     """Pairs of pieces ``(n, 2)``, and the log-odds ``(n,)`` that one gives the other: negative where they cross."""
     pairs: list[tuple[int, int]] = []
     strengths: list[float] = []
@@ -381,7 +343,7 @@ def _joins(graph: Graph, pieces: list[_Piece], branch: float = _BRANCH) -> tuple
         for bend, one, other in ways:
             ratio = min(one.calibre, other.calibre) / max(one.calibre, other.calibre)
             straight = _ACROSS * math.cos(math.radians(min(90 * bend / _BEND_DEG, 90))) * ratio
-            bond = max(straight, branch if len(ends) == 3 else 0.0)
+            bond = max(straight, _BRANCH if len(ends) == 3 else 0.0)
             if bond > 0:
                 pairs.append((one.piece, other.piece))
                 strengths.append(bond)

@@ -15,7 +15,7 @@ from retinasynth.data.photographs import photographs_in
 from retinasynth.data.places import name_of
 from retinasynth.errors import DataError, ImageError
 from retinasynth.eye import Eye, usable
-from retinasynth.eye.arteries_veins import carried_on, tell_arteries
+from retinasynth.eye.arteries_veins import tell_arteries
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.eye.label_map import overlay
 from retinasynth.files import LABELLING, MANIFEST, explaining_write_errors, new_folder, write_text
@@ -32,7 +32,7 @@ from retinasynth.segmentation.use import Segmentation, Segmenter, segment
 from retinasynth.tables import table_text
 from retinasynth.windows import Window
 
-ARTERIES = 2  # raise when they are told from veins in another way
+ARTERIES = 1  # raise when they are told from veins in another way
 _KINDS = {"arteries", "veins"}
 _MAY_BE_UNKNOWN = {"cup", *_KINDS}
 REJECT = "reject.txt"  # in which a person lists what is not to be learnt from
@@ -157,8 +157,8 @@ def label_sets(
     a training one, then the one with more planes drawn by people. Drawn planes stay as they are; those that are missing
     are taken from the segmenters. A photograph is rejected, and listed with the reason, when a file of it is damaged,
     when it cannot be segmented, when it has no disc, or when a plane's confidence is low. Arteries and veins, where
-    nobody drew them, are told among the wider vessels of a photograph that shows the difference, and
-    carried on to those joined with them (`retinasynth.eye.arteries_veins`); all other vessels are in neither plane.
+    nobody drew them, are told among the wider vessels of a photograph that shows the difference
+    (`retinasynth.eye.arteries_veins`); all other vessels are in neither plane.
 
     The set has ``train/`` and ``test/`` as the sources have (see `photographs_in`), with ``images/`` and a folder for
     each plane; beside them ``manifest.jsonl`` (origin, confidence, which planes were drawn and which told by colour),
@@ -319,9 +319,8 @@ def told_apart(eye: Eye) -> dict[str, Mask]:
     if eye.photograph is None or "vessels" not in eye.planes or {"arteries", "veins"} & eye.planes.keys():
         return {}
     field = eye.planes["fov"] if "fov" in eye.planes else find_field_of_view(eye.photograph)
-    vessels, disc = eye.planes["vessels"], eye.planes.get("disc")
-    told = tell_arteries(eye.photograph, vessels, disc, field)
-    return dict(zip(("arteries", "veins"), carried_on(told, vessels, disc, field), strict=True)) if told else {}
+    told = tell_arteries(eye.photograph, eye.planes["vessels"], eye.planes.get("disc"), field)
+    return dict(zip(("arteries", "veins"), told, strict=True)) if told else {}
 
 
 def _resized(eye: Eye, size_px: int) -> Eye:
