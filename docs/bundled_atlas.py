@@ -29,7 +29,7 @@ from retinasynth.data.find import find_eyes, read_eye
 from retinasynth.eye import Eye
 from retinasynth.eye.field_of_view import find_field_of_view
 from retinasynth.segmentation.labelling import label_sets
-from retinasynth.segmentation.use import USUAL, Segmenter
+from retinasynth.segmentation.use import OUTLINES, Segmenter
 
 LEAST_TOLD = 0.25  # of the vessels' area is known to be artery or vein
 LEAST_SHARE = 0.3  # of the length that either kind has, and that lies above or below the disc
@@ -56,7 +56,7 @@ class Person(NamedTuple):
 def labelled(data: Sequence[Path], work: Path) -> Path:
     """The folder of the labelled photographs."""
     out = work / "labels"
-    label_sets([Segmenter.load(name) for name in USUAL], data, out)
+    label_sets([Segmenter.load(name) for name in OUTLINES], data, out)
     return out
 
 

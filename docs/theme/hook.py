@@ -18,6 +18,7 @@ TITLES = {
     "fundus-512": "Generator fundus-512",
     "vessels": "Segmenter vessels",
     "disc-cup": "Segmenter disc-cup",
+    "landmarks": "Segmenter landmarks",
     "judge": "Segmenter judge",
     "enhance": "Enhancer enhance",
 }

@@ -50,7 +50,7 @@ def test_photographs_become_a_table_a_report_and_pictures(folder, tmp_path):
     rows = rows_of(made.table)
     assert made.table == tmp_path / "out" / "table.csv"
     assert [row["name"] for row in rows] == NAMES
-    assert list(rows[0])[5:] == [*WHOLE, *REGIONAL]
+    assert list(rows[0])[7:] == [*WHOLE, *REGIONAL]
     for row, line in zip(rows, made.lines, strict=True):
         known = {name: value for name, value in row.items() if name in line["values"]}
         assert float(known["vessel_density [share]"]) == pytest.approx(

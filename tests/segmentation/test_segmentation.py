@@ -422,7 +422,7 @@ def test_a_generator_is_no_segmenter_and_the_other_way_round(trained, trained_ve
         Segmenter.load(trained)
     with pytest.raises(ModelError, match="not of a retinasynth model"):
         rs.load(trained_vessels)
-    with pytest.raises(ModelError, match=r"nothing does not exist.*one of: vessels, disc-cup, judge"):
+    with pytest.raises(ModelError, match=r"nothing does not exist.*one of: vessels, disc-cup, landmarks, judge"):
         Segmenter.load("nothing")
 
 

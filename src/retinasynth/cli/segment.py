@@ -146,9 +146,9 @@ def segment_label(
 ) -> None:
     """Label photographs as one data set: near-duplicates removed, doubtful ones rejected and listed."""
     from retinasynth.segmentation.labelling import label_sets
-    from retinasynth.segmentation.use import USUAL, Segmenter
+    from retinasynth.segmentation.use import OUTLINES, Segmenter
 
-    models = [Segmenter.load(one) for one in model or USUAL]
+    models = [Segmenter.load(one) for one in model or OUTLINES]
     made = label_sets(models, data, out, size_px=size, least_confidence=least_confidence)
     screen.print(
         f"{out}: {made.kept} eyes; {len(made.rejected)} rejected, see {out / 'rejected.csv'}. Look at {out / 'sheets'}",

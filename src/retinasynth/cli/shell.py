@@ -36,7 +36,7 @@ Segmenters = Annotated[
     typer.Option(
         metavar="MODEL",
         help="A run folder, a model folder, or vessels, disc-cup, landmarks or judge. Repeatable. "
-        "Default: all of these but judge.",
+        "Default: the first two, and landmarks where places are said.",
     ),
 ]
 WindowText = Annotated[

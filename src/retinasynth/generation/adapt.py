@@ -18,7 +18,7 @@ from retinasynth.files import MANIFEST, new_folder
 from retinasynth.generation import train as training
 from retinasynth.resuming import read_lines
 from retinasynth.segmentation.labelling import REJECT, label_sets, unwanted, write_sheets
-from retinasynth.segmentation.use import USUAL, Segmenter
+from retinasynth.segmentation.use import OUTLINES, Segmenter
 from retinasynth.training import checkpoint as checkpoints
 from retinasynth.training.run import CONFIG, decisive
 
@@ -56,7 +56,7 @@ def adapt(
     if not (out / "labels").is_dir():
         new_folder(out, what="an adaptation")
     labels, run = out / "labels", out / "run"
-    label_sets([Segmenter.load(name) for name in USUAL], folders, labels, all_learn=True)
+    label_sets([Segmenter.load(name) for name in OUTLINES], folders, labels, all_learn=True)
     gone = _take_out(labels)
     usable = len(list((labels / "train" / "images").glob("*.png")))
     if usable < FEWEST:

@@ -37,7 +37,7 @@ def landmark_in(probability: Probability) -> Landmark:
         >>> layer = np.zeros((20, 20), np.float32)
         >>> layer[4:7, 9:12] = 0.8
         >>> x, y, confidence = landmark_in(layer)
-        >>> float(x), float(y), round(float(confidence), 1)
+        >>> round(x, 1), round(y, 1), round(confidence, 1)
         (10.5, 5.5, 0.8)
     """
     highest = float(probability.max())

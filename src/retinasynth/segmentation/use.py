@@ -23,7 +23,8 @@ from retinasynth.settings import Laterality
 from retinasynth.training.bundled import SEGMENTERS, model_folder
 from retinasynth.windows import Window
 
-USUAL = ("vessels", "disc-cup", "landmarks")  # what `segment` looks for
+OUTLINES = ("vessels", "disc-cup")  # what label maps are made of
+USUAL = (*OUTLINES, "landmarks")  # what `segment` looks for
 _LEAST = 1e-4  # a probability of arteries and veins; what is less likely to be either says nothing
 
 
