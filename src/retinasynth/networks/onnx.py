@@ -1,5 +1,6 @@
 """Networks as ONNX files, for programs without torch."""
 
+import copy
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ def write_onnx(
 
     Args:
         out: the file, ``NAME.onnx``; must not exist.
-        network: on the processor, in single precision.
+        network: stays as it is; what is written is a copy in single precision.
         inputs: names, and tensors of shapes that it takes.
         output: its name.
         free: which dimensions of the inputs are free, as `torch.onnx.export` takes them.
@@ -47,10 +48,11 @@ def write_onnx(
         import onnxscript  # noqa: F401, PLC0415 - torch's exporter wants it
     except ImportError as error:
         raise MissingExtraError("Exporting", "onnx") from error
+    plain = copy.deepcopy(network).cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, on its own ways
         program = torch.onnx.export(
-            network.eval(),
+            plain.eval(),
             tuple(tensor for _, tensor in inputs),
             dynamo=True,
             opset_version=OPSET,

@@ -62,6 +62,11 @@ class SegmenterConfig(ModelConfig):
         refuse_odd_reading(self.planes, self.looks, self.crop_px, self.network.architecture)
         return self
 
+    @property
+    def seen_px(self) -> int:
+        """Height and width of what the network is shown of the whole field of view."""
+        return self.field_px if self.looks == "windows" else self.crop_px
+
     @classmethod
     def of(
         cls, settings: SegmenterSettings, thresholds: Mapping[str, float], training: Mapping[str, Any]

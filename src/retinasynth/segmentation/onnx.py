@@ -5,7 +5,6 @@ needed to use it stands in its metadata: ``planes``, ``thresholds``, ``looks``, 
 training data. With it, ONNX Runtime, NumPy and Pillow alone, docs/onnx.md segments a photograph.
 """
 
-import copy
 from pathlib import Path
 
 import torch
@@ -28,11 +27,6 @@ class _Probabilities(nn.Module):
         return torch.sigmoid(logits)
 
 
-def seen_px(model: SegmenterModel) -> int:
-    """Height and width of what the network is shown of the whole field of view."""
-    return model.config.field_px if model.config.looks == "windows" else model.config.crop_px
-
-
 def export_onnx(model: SegmenterModel, out: Path) -> None:
     """Write a segmenter as an ONNX file; it takes any number of pictures of the size that it looks at.
 
@@ -44,11 +38,10 @@ def export_onnx(model: SegmenterModel, out: Path) -> None:
         MissingExtraError: onnx or onnxscript is not installed.
         OutputError: `out` exists already, is no ``.onnx``, or cannot be written.
     """
-    network = copy.deepcopy(model.network).cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    config, size, batch = model.config, seen_px(model), torch.export.Dim("batch", min=1)
+    config, size, batch = model.config, model.config.seen_px, torch.export.Dim("batch", min=1)
     write_onnx(
         out,
-        _Probabilities(network),
+        _Probabilities(model.network),
         [("photographs", torch.zeros(2, 3, size, size)), ("fields", torch.ones(2, 1, size, size))],
         "probabilities",
         ({0: batch}, {0: batch}),

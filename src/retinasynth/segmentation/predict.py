@@ -72,12 +72,8 @@ def predict(
     frame = frame_of(field)
     config = model.config
     with evaluated(model.network):
-        if config.looks == "windows":
-            layers = _seen(model, photograph, field, frame, config.field_px, flips)
-        elif config.looks == "whole":
-            layers = _seen(model, photograph, field, frame, config.crop_px, flips)
-        else:
-            layers = _seen(model, photograph, field, frame, config.crop_px, flips)
+        layers = _seen(model, photograph, field, frame, config.seen_px, flips)
+        if config.looks == "closer":
             plane = config.planes.index("disc")
             surest = 0.0
             for closer, weight in _likely_discs(layers[plane], frame):

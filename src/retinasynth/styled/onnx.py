@@ -6,7 +6,6 @@ network can halve often enough, and any number of pictures. What else is needed 
 With it, ONNX Runtime and NumPy alone, docs/onnx.md generates a photograph.
 """
 
-import copy
 from pathlib import Path
 
 import torch
@@ -41,8 +40,7 @@ def export_onnx(model: Model, out: Path) -> None:
         MissingExtraError: onnx or onnxscript is not installed.
         OutputError: `out` exists already, is no ``.onnx``, or cannot be written.
     """
-    network = copy.deepcopy(model.network).cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    size, config = model.config.size_px, model.config
+    network, config, size = model.network, model.config, model.config.size_px
     sides = [size, *network.noise_sizes(size)]
     batch, step = torch.export.Dim("batch", min=1), torch.export.Dim("step", min=1)
     coarsest = min(sides)
@@ -63,7 +61,7 @@ def export_onnx(model: Model, out: Path) -> None:
             "size_px": size,
             "depth": config.generator.depth,
             "cameras": [camera.model_dump() for camera in config.cameras],
-            "styles": network.styles.round(decimals=5).tolist(),
+            "styles": network.styles.float().cpu().round(decimals=5).tolist(),
             "conventions": dict(config.conventions),
             "licence_of_training_data": str(config.training.get("licence", "")),
             "warning": "The pictures are synthetic and not for diagnosis",
