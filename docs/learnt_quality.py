@@ -33,6 +33,7 @@ from retinasynth.training.bundled import HERE
 EYES, SIZES, DEGRADED = 36, 2, 2
 SIZES_PX = (300, 1024)
 USUAL = 0.02  # share of the photographs as they were that lie beyond what is called a fault
+UNTRIED = "field cut"  # no degradation here cuts the field, so that it is named, and not weighed
 LEAST_FAULT = 0.05  # below it nothing is named
 RIDGE = 0.0002
 Picture = np.ndarray  # float64 (height, width, 3) in [0, 1]
@@ -120,32 +121,38 @@ def seen(photograph: Photograph, segmenter: Segmenter, field: Mask | None = None
 
 
 def fitted(people: list[list[tuple[Measures, float]]]) -> dict[str, object]:
-    """What `quality.json` holds, from measures and losses by person; the first photograph of each is as it was."""
+    """What `quality.json` holds, from measures and losses by person; those without loss are as they were."""
     good = [measures for one in people for measures, loss in one if loss == 0]
     usual = {name: float(np.median([getattr(measures, name) for measures in good])) for name in Measures._fields}
-    rows = np.array([faults_of(measures, usual) for one in people for measures, _ in one])
-    losses = np.array([loss for one in people for _, loss in one])
+    names = list(faults_of(good[0], usual))
+    rows, losses = rows_of(people, usual), np.array([loss for one in people for _, loss in one])
 
     def cost(weights: np.ndarray) -> float:
         expected = 1 / (1 + np.exp(-rows @ weights[:-1] - weights[-1]))
         return float(np.mean((expected - losses) ** 2) + RIDGE * np.mean(weights[:-1] ** 2))
 
-    bounds = [(0, None)] * rows.shape[1] + [(None, None)]
-    best = minimize(cost, np.array([*np.full(rows.shape[1], 0.5), -3.0]), method="L-BFGS-B", bounds=bounds).x
-    faults = np.array([faults_of(measures, usual) for measures in good])
+    bounds = [(0, 0 if name == UNTRIED else None) for name in names]
+    start = np.array([*(0.0 if name == UNTRIED else 0.5 for name in names), -3.0])
+    best = minimize(cost, start, method="L-BFGS-B", bounds=[*bounds, (None, None)]).x.tolist()
+    faults = np.array([list(faults_of(measures, usual).values()) for measures in good])
+    limits = np.maximum(np.quantile(faults, 1 - USUAL, axis=0), LEAST_FAULT).tolist()
     return {
         "usual": usual,
-        "weights": best[:-1].tolist(),
-        "bias": float(best[-1]),
-        "limits": np.maximum(np.quantile(faults, 1 - USUAL, axis=0), LEAST_FAULT).tolist(),
-        "least_view": float(np.quantile([measures.view for measures in good], USUAL)),
+        "weights": dict(zip(names, best[:-1], strict=True)),
+        "bias": best[-1],
+        "limits": dict(zip(names, limits, strict=True)),
     }
+
+
+def rows_of(people: list[list[tuple[Measures, float]]], usual: dict[str, float]) -> np.ndarray:
+    """The faults of all photographs, ``(photographs, faults)``."""
+    return np.array([list(faults_of(measures, usual).values()) for one in people for measures, _ in one])
 
 
 def expected(learnt: dict[str, object], people: list[list[tuple[Measures, float]]]) -> np.ndarray:
     """The losses that are expected."""
-    rows = np.array([faults_of(measures, learnt["usual"]) for one in people for measures, _ in one])
-    return 1 / (1 + np.exp(-rows @ np.array(learnt["weights"]) - learnt["bias"]))
+    odds = rows_of(people, learnt["usual"]) @ np.array(list(learnt["weights"].values())) + learnt["bias"]
+    return 1 / (1 + np.exp(-odds))
 
 
 def graded(losses: np.ndarray) -> np.ndarray:

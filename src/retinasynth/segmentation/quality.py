@@ -68,11 +68,6 @@ class Quality(NamedTuple):
     expected_loss: float
 
 
-# What may be wrong, in the order of the weights, and its name; "" is named by no reason of its own.
-FAULTS = ("dark", "low contrast", "blurred", "grainy", "shadow", "reflex", "", "")
-CUT = "field cut"
-
-
 def measures_of(photograph: Photograph, field: Mask, vessels: Mask, probability: Probability) -> Measures:
     """The measures of a photograph.
 
@@ -105,8 +100,8 @@ def measures_of(photograph: Photograph, field: Mask, vessels: Mask, probability:
     )
 
 
-def faults_of(measures: Measures, usual: Mapping[str, float]) -> NDArray[np.float64]:
-    """How far a photograph is from a usual one in each way that may be wrong, at least 0: `FAULTS`.
+def faults_of(measures: Measures, usual: Mapping[str, float]) -> dict[str, float]:
+    """How far a photograph is from a usual one in each way that may be wrong, at least 0, by name.
 
     Args:
         measures: of the photograph.
@@ -116,33 +111,31 @@ def faults_of(measures: Measures, usual: Mapping[str, float]) -> NDArray[np.floa
     def below(name: str) -> float:
         return math.log(usual[name]) - math.log(max(getattr(measures, name), _LEAST))
 
-    faults = [
-        below("light"),
-        below("contrast"),
-        below("sharpness"),
-        -below("sharpness"),
-        measures.shadow - usual["shadow"],
-        measures.reflex - usual["reflex"],
-        below("vessels"),
-        usual["sureness"] - measures.sureness,
-    ]
-    return np.maximum(faults, 0.0)
+    faults = {
+        "dark": below("light"),
+        "low contrast": below("contrast"),
+        "blurred": below("sharpness"),
+        "grainy": -below("sharpness"),
+        "shadow": measures.shadow - usual["shadow"],
+        "reflex": measures.reflex - usual["reflex"],
+        "field cut": usual["view"] - measures.view,
+        "few vessels seen": below("vessels"),
+        "vessels in doubt": usual["sureness"] - measures.sureness,
+    }
+    return {name: max(fault, 0.0) for name, fault in faults.items()}
 
 
 def quality_of(measures: Measures) -> Quality:
     """What to expect of a photograph with these measures."""
     learnt = _learnt()
     faults = faults_of(measures, learnt["usual"])
-    loss = 1 / (1 + math.exp(-float(faults @ learnt["weights"]) - learnt["bias"]))
+    odds = learnt["bias"] + sum(learnt["weights"][name] * fault for name, fault in faults.items())
+    loss = 1 / (1 + math.exp(-odds))
     grade: Grade = "usable" if loss <= MOST_USABLE else "doubtful" if loss <= MOST_DOUBTFUL else "useless"
     if grade == "usable":
         return Quality(grade, (), loss)
-    reasons = [
-        word for word, fault, most in zip(FAULTS, faults, learnt["limits"], strict=True) if word and fault > most
-    ]
-    if measures.view < learnt["least_view"]:
-        reasons.append(CUT)
-    return Quality(grade, tuple(reasons) or ("few vessels seen",), loss)
+    reasons = tuple(name for name, fault in faults.items() if fault > learnt["limits"][name])
+    return Quality(grade, reasons or (max(faults, key=lambda name: learnt["weights"][name] * faults[name]),), loss)
 
 
 @functools.cache
