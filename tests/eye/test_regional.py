@@ -93,6 +93,9 @@ def test_which_eye_it_is_is_found_or_left_open():
     assert side_of(eye_of()) == (None, "")
     assert side_of(replace(eye_of(), centres={"fovea": (100.0, 250.0)})) == ("right", "fovea")
     assert side_of(Eye("aside", {"disc": circle(250, 120, 30)})) == ("left", "place of the disc")
+    marked = Eye("cut", {"fov": circle(250, 250, 240)}, centres={"disc": (480.0, 250.0)})
+    assert side_of(marked) == ("right", "place of the disc")
+    assert side_of(replace(marked, centres={**marked.centres, "fovea": (490.0, 250.0)})) == ("left", "fovea")
     grown = grow(3, 192)
     assert side_of(grown) == (grown.geometry.laterality, "geometry")
     assert side_of(replace(grown, geometry=None)).laterality == grown.geometry.laterality

@@ -116,13 +116,15 @@ def side_of(eye: Eye) -> Side:
     scene = scene_of(eye)
     if eye.geometry is not None:
         return Side(eye.geometry.laterality, "geometry")
-    if scene.centre is None:
+    marked = eye.centres["disc"][0] if "disc" in eye.centres else None  # also where the disc itself is cut or unknown
+    disc = marked if scene.centre is None else scene.centre[1]
+    if disc is None:
         return Side(None, "")
     fovea = fovea_of(eye, scene.fov)
     if fovea is not None:
-        return Side("right" if fovea[1] < scene.centre[1] else "left", "fovea")
+        return Side("right" if fovea[1] < disc else "left", "fovea")
     frame = frame_of(scene.fov)
-    aside = (scene.centre[1] - frame.column) / frame.side
+    aside = (disc - frame.column) / frame.side
     if abs(aside) < _OFF_CENTRE:
         return Side(None, "")
     return Side("right" if aside > 0 else "left", "place of the disc")

@@ -24,7 +24,7 @@ from retinasynth.settings import Laterality
 from retinasynth.tables import table_text
 from retinasynth.windows import Window
 
-VERSION = 1  # raise when a measure is taken in another way
+VERSION = 2  # raise when a measure is taken, or a line written, in another way
 TABLE, REPORT = "table.csv", "report.html"
 VIEWS = ("regions", "calibres", "courses")  # folders of pictures that the measures come from
 _ABOUT = ("name", "quality", "faults", "laterality", "laterality_by", "scale [um/px]", "doubts")
