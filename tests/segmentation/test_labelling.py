@@ -18,6 +18,7 @@ from retinasynth.errors import DataError, ImageError, OutputError
 from retinasynth.images import read_mask, read_photograph, write_mask, write_photograph
 from retinasynth.segmentation import labelling
 from retinasynth.segmentation.labelling import label_sets, segment_folder
+from retinasynth.segmentation.quality import Quality
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,18 @@ def sets(tmp_path_factory) -> tuple[Path, Path]:
     twin = read_photograph(next((first / "test" / "images").iterdir()))
     write_photograph(second / "twin.png", np.ascontiguousarray(twin[:, ::-1]))
     return first, second
+
+
+def test_a_useless_photograph_is_rejected_with_what_is_wrong(sets, tmp_path, monkeypatch):
+    def useless(photograph, *, models):
+        return replace(seen(photograph, models=models), quality=Quality("useless", ("dark", "blurred"), 0.8))
+
+    monkeypatch.setattr(labelling, "segment", useless)
+    made = label_sets(MODELS, sets, tmp_path / "set", size_px=200)
+    reasons = dict(made.rejected)
+    assert reasons["second-photo_60"] == "useless: dark, blurred"
+    assert not any(name.startswith("first-") for name in reasons)  # whose vessels a person drew
+    assert made.kept == 4
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

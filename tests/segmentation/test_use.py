@@ -8,15 +8,23 @@ import numpy as np
 import pytest
 import skimage.data
 from PIL import Image
+from scipy import ndimage
 from typer.testing import CliRunner
 
 import retinasynth as rs
 from retinasynth import cli
+from retinasynth.anatomy.grow import grow
+from retinasynth.anatomy.render.photograph import render_photograph
 from retinasynth.errors import ImageError, InputError
 from retinasynth.eye.skeleton import vessel_graph
 from retinasynth.images import read_mask, resize_photograph, write_photograph
+from retinasynth.segmentation import use
 from retinasynth.segmentation.fundus import connected_share
-from retinasynth.segmentation.use import Segmenter
+from retinasynth.segmentation.model import SegmenterConfig, SegmenterModel
+from retinasynth.segmentation.network import SegmentationNetwork
+from retinasynth.segmentation.predict import Prediction, predict
+from retinasynth.segmentation.settings import SegmenterSettings
+from retinasynth.segmentation.use import Segmenter, segment
 from retinasynth.training.bundled import SEGMENTERS, model_folder
 
 RETINA = skimage.data.retina()  # 1411 x 1411, CC0
@@ -135,6 +143,31 @@ def test_tiny_pictures_and_arrays_that_are_no_photograph_are_refused():
 
 
 # --- Commands --------------------------------------------------------------------------------------------------------
+
+
+def test_arteries_and_veins_are_parts_of_the_vessels_that_were_found(monkeypatch):
+    eye = grow(3, 640)
+    photograph = render_photograph(eye, 3)
+    settings = SegmenterSettings.from_preset("artery-vein").with_overrides(["filters=2"])
+    network = SegmentationNetwork(2, settings.network, settings.data.normalisation)
+    config = SegmenterConfig.of(settings, {"arteries": 0.5, "veins": 0.5}, {})
+    kinds = Segmenter(SegmenterModel(network, config), "kinds")
+
+    def exact(model, picture, **rest):
+        if model is not kinds.model:
+            return predict(model, picture, **rest)
+        spread = {plane: ndimage.gaussian_filter(eye.planes[plane].astype(np.float32), 3) for plane in config.planes}
+        return Prediction(spread, eye.planes["fov"])
+
+    monkeypatch.setattr(use, "predict", exact)
+    planes = segment(photograph, models=["vessels", kinds]).eye.planes
+    both = planes["arteries"] | planes["veins"]
+    assert not (planes["arteries"] & planes["veins"]).any()
+    assert (both <= planes["vessels"]).all()
+    assert both.sum() > 0.8 * planes["vessels"].sum()
+    for one, other in (("arteries", "veins"), ("veins", "arteries")):
+        alone = eye.planes[one] & ~eye.planes[other] & both
+        assert (planes[one] & alone).sum() > 0.8 * alone.sum()
 
 
 def test_predict_writes_what_segment_finds(found, tmp_path):
