@@ -10,7 +10,8 @@
    Dice on validation eyes rose with each; then also from cups that were marked by eye (`marked_eyes`).
 6. `judge` learns from CHASE_DB1's training eyes alone.
 7. `vessels` and `disc-cup` label all four sets. `landmarks` learns from foveas that were marked by eye, and from grown
-   eyes, in two rounds. (The first round of the one in the package had foveas that were marked less exactly.)
+   eyes, in two rounds. (The first round of the one in the package had foveas that were marked less exactly, and
+   wider spots about them.)
 
 Then copies the model folders into the package. About three hours, by the logs of the runs.
 """
