@@ -10,7 +10,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,tracking,features,onnx,tune,studio,dicom]'
 	touch $@
 
-demo: $(VENV)/.ready  ## the whole way on embedded data: train, generate, evaluate; open demo/report.html afterwards
+demo: $(VENV)/.ready  ## the whole way on embedded data: train, generate, evaluate; open demo/evaluation/report.html afterwards
 	$(BIN)/retinasynth demo --out demo
 
 test: $(VENV)/.ready check  ## linters, types and every test
